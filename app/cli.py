@@ -1,0 +1,46 @@
+"""The `datastorage` command; each subcommand is a module of `app.commands`, imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+# name → (module, attribute, one line of help). Loaded late: `datastorage serve` must not pay for progress bars.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "config": ("app.commands.config", "config", "Show or check the configuration."),
+    "dev": ("app.commands.dev", "dev", "Run everything on this machine: PostgreSQL, Valkey and the service."),
+    "events": ("app.commands.events", "events", "Query audit events and print them."),
+    "import": ("app.commands.import_", "import_", "Send records from files to the service."),
+    "migrate": ("app.commands.migrate", "migrate", "Bring the database's schema up to date."),
+    "serve": ("app.commands.serve", "serve", "Run the service under gunicorn."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a subcommand's module when the subcommand is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101 - a wiring mistake, not a user's
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in sorted(COMMANDS)])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="datastorage")
+def main() -> None:
+    """Data Storage Service: audit events and workflows, kept."""
+
+
+if __name__ == "__main__":
+    main()
