@@ -1,0 +1,435 @@
+"""The one definition of what an audit request is: marshmallow schemas, and the stages of their validation.
+
+A request passes these stages in order (contract 1, section 2): JSON syntax, required/type/enum/length,
+timestamp window, event_data. Every failing field is reported at once; the earliest failing stage gives the
+problem's slug and detail. The parent check comes last, when the event is written.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import uuid_utils.compat
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
+
+from app import jsonvalue
+from app.audit.event import AuditEvent, Notification, event_digest, notification_digest, rfc3339
+from app.config import AuditSettings
+
+_MAX_NUMBER_DIGITS = 400  # of event_data; jsonb expands exponents when it stores and reads them
+_INT4_MAX = 2**31 - 1
+
+
+class Fault(str):
+    """A message about one field, with the reason that metrics count it under and the stage that found it."""
+
+    __slots__ = ("reason", "stage")
+
+    reason: str
+    stage: int
+
+    def __new__(cls, text: str, reason: str, stage: int = 0) -> Fault:
+        fault = super().__new__(cls, text)
+        fault.reason = reason
+        fault.stage = stage
+        return fault
+
+
+FIELDS, WINDOW, DATA = 0, 1, 2  # stages, earliest first
+
+
+class Text(fields.Field[str]):
+    """A string of 'low' to 'high' code points that PostgreSQL can store."""
+
+    def __init__(self, low: int, high: int, *, blank: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs, error_messages=_MESSAGES)
+        self.low, self.high, self.blank = low, high, blank
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError(Fault("must be a string", "invalid"))
+        if len(value) > self.high:
+            raise ValidationError(
+                Fault(f"exceeds maximum length (actual: {len(value)}, max: {self.high})", "exceeds_max_length")
+            )
+        if len(value) < self.low or (not self.blank and not value.strip()):
+            raise ValidationError(Fault("must not be empty", "required"))
+        if not jsonvalue.is_storable_text(value):
+            raise ValidationError(Fault("holds a character that cannot be stored", "invalid"))
+        return value
+
+
+class Choice(Text):
+    """A string out of a closed set; case matters."""
+
+    def __init__(self, allowed: Sequence[str], high: int = 50, **kwargs: Any) -> None:
+        super().__init__(1, high, **kwargs)
+        self.allowed = frozenset(allowed)
+        self.choices = tuple(allowed)
+        # For readers of the schema such as an OpenAPI generator; the check itself is below.
+        self.metadata.setdefault("enum", list(allowed))
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if text not in self.allowed:
+            raise ValidationError(Fault("must be one of: " + ", ".join(self.choices), "invalid"))
+        return text
+
+
+class Whole(fields.Field[int]):
+    """An integer from 'low' to 'high'; 5.0 is one, "5" and true are not."""
+
+    def __init__(self, low: int, high: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs, error_messages=_MESSAGES)
+        self.low, self.high = low, high
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if isinstance(value, Decimal) and abs(value.adjusted()) < 20 and value == value.to_integral_value():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValidationError(Fault(f"must be an integer from {self.low} to {self.high}", "invalid"))
+        if not self.low <= value <= self.high:
+            raise ValidationError(Fault(f"must be an integer from {self.low} to {self.high}", "invalid"))
+        return value
+
+
+class Flag(fields.Field[bool]):
+    """true or false, nothing that merely looks like it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs, error_messages=_MESSAGES)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError(Fault("must be true or false", "invalid"))
+        return value
+
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def parse_uuid(text: object) -> UUID | None:
+    """The UUID of its 36-character form (RFC 9562), or None."""
+    return UUID(text) if isinstance(text, str) and _UUID.fullmatch(text) else None
+
+
+class Identifier(fields.Field[UUID]):
+    """A UUID in its 36-character form, any case."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs, error_messages=_MESSAGES)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> UUID:
+        parsed = parse_uuid(value)
+        if parsed is None:
+            raise ValidationError(Fault("must be a UUID", "invalid"))
+        return parsed
+
+
+_RFC3339 = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
+
+
+def parse_rfc3339(text: object) -> datetime | None:
+    """The UTC time of an RFC 3339 date-time, finer parts than microseconds cut off; None if it is not one."""
+    if not isinstance(text, str) or (m := _RFC3339.fullmatch(text)) is None:
+        return None
+    day, clock, fraction, zone = m.groups()
+    zone = "+00:00" if zone in "Zz" else zone
+    try:
+        return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+class Moment(fields.Field[datetime]):
+    """An RFC 3339 time with zone."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs, error_messages=_MESSAGES)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        parsed = parse_rfc3339(value)
+        if parsed is None:
+            raise ValidationError(
+                Fault("must be an RFC 3339 time with zone, such as 2026-01-05T10:00:00Z", "invalid")
+            )
+        return parsed
+
+
+class Address(fields.Field[str]):
+    """An IPv4 or IPv6 address, given back in canonical form."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs, error_messages=_MESSAGES)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        # Zone ids (fe80::1%eth0) mean nothing on another host, and PostgreSQL's inet refuses them.
+        if isinstance(value, str) and "%" not in value and len(value) <= 45:
+            try:
+                return str(ipaddress.ip_address(value))
+            except ValueError:
+                pass
+        raise ValidationError(Fault("must be an IP address", "invalid"))
+
+
+class Data(fields.Field[dict[str, Any]]):
+    """A JSON object; what may be in it is checked by the event_data stage."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs, error_messages=_MESSAGES)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError(Fault("must be a JSON object", "invalid", DATA))
+        return value
+
+
+_MESSAGES: dict[str, str] = {
+    "required": Fault("is required", "required"),
+    "null": Fault("must not be null", "required"),
+}
+
+
+class AuditEventSchema(Schema):
+    """POST /api/v1/audit/events: the members of an event, their types, lengths and defaults."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    version = Text(1, 20, required=True)
+    event_type = Text(1, 100, required=True)
+    event_timestamp = Moment(required=True)
+    event_category = Choice((), required=True)  # the values come from the settings: see with_categories
+    event_action = Text(1, 50, required=True)
+    event_outcome = Choice(("success", "failure", "pending"), required=True)
+    correlation_id = Text(1, 255, required=True)
+    event_data = Data(required=True)
+    actor_type = Text(0, 50)
+    actor_id = Text(0, 255)
+    resource_type = Text(0, 50)
+    resource_id = Text(0, 255)
+    parent_event_id = Identifier(allow_none=True, load_default=None)
+    namespace = Text(0, 253, allow_none=True, load_default=None)
+    cluster_name = Text(0, 255, allow_none=True, load_default=None)
+    severity = Text(0, 20, allow_none=True, load_default="info")
+    duration_ms = Whole(0, _INT4_MAX, allow_none=True, load_default=None)
+    event_id = Identifier()
+    trace_id = Text(0, 255, allow_none=True, load_default=None)
+    span_id = Text(0, 255, allow_none=True, load_default=None)
+    actor_ip = Address(allow_none=True, load_default=None)
+    error_code = Text(0, 50, allow_none=True, load_default=None)
+    error_message = Text(0, 4096, allow_none=True, load_default=None)
+    is_sensitive = Flag(load_default=False)
+    retention_days = Whole(1, 2555, load_default=2555)
+
+    @classmethod
+    def with_categories(cls, categories: Sequence[str]) -> AuditEventSchema:
+        """The schema with the configured values of event_category."""
+        made = cls.from_dict({"event_category": Choice(categories, required=True)}, name="AuditEvent")
+        schema = made(unknown=EXCLUDE)
+        assert isinstance(schema, AuditEventSchema)  # noqa: S101 - from_dict subclasses cls
+        return schema
+
+
+class NotificationSchema(Schema):
+    """POST /api/v1/audit/notifications: the members of a notification record."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    remediation_id = Text(1, 255, blank=False, required=True)
+    notification_id = Text(1, 255, blank=False, required=True)
+    recipient = Text(1, 500, required=True)
+    channel = Choice(("email", "slack", "pagerduty", "webhook", "sms", "teams"), required=True)
+    message_summary = Text(1, 1000, required=True)
+    status = Choice(("sent", "failed", "pending", "acknowledged", "escalated"), required=True)
+    sent_at = Moment(required=True)
+    delivery_status = Text(0, 255, allow_none=True, load_default=None)
+    error_message = Text(0, 1000, allow_none=True, load_default=None)
+    escalation_level = Whole(0, 5, load_default=0)
+
+
+EVENT_FIELDS = tuple(AuditEventSchema._declared_fields)
+NOTIFICATION_FIELDS = tuple(NotificationSchema._declared_fields)
+
+
+class FieldFault(NamedTuple):
+    """One wrong field: its name, what is wrong with it, and the first slug-giving stage."""
+
+    name: str
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a record was refused: every wrong field, and extra members for the problem."""
+
+    faults: tuple[FieldFault, ...]
+    members: Mapping[str, Any]
+
+    @property
+    def stage(self) -> int:
+        return min(f.fault.stage for f in self.faults)
+
+    @property
+    def slug(self) -> str:
+        return "invalid_event_data" if self.stage == DATA else "validation-error"
+
+    @property
+    def detail(self) -> str:
+        """One sentence about the earliest failing stage."""
+        first = [f for f in self.faults if f.fault.stage == self.stage]
+        if self.stage == WINDOW:
+            return str(first[0].fault)
+        if len(first) == 1:
+            return f"{first[0].name} {first[0].fault}"
+        return "invalid fields: " + ", ".join(f.name for f in first)
+
+
+class Validator:
+    """Turns parsed JSON into records, or into the reasons why not. Safe to share between threads."""
+
+    def __init__(self, settings: AuditSettings, now: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._now = now
+        self._events = AuditEventSchema.with_categories(settings.event_categories)
+        self._notifications = NotificationSchema()
+
+    def event(
+        self, body: dict[str, Any], *, window: bool = True, recorded_by: str | None = None
+    ) -> AuditEvent | Refusal:
+        """Validate one event. ``window=False`` leaves the timestamp window out, as replay must."""
+        raw_data = body.get("event_data")
+        faults: list[FieldFault] = []
+        extra: dict[str, Any] = {}
+        try:
+            loaded: dict[str, Any] = self._events.load(body)
+        except ValidationError as e:
+            faults.extend(_faults(e))
+            loaded = e.valid_data if isinstance(e.valid_data, dict) else {}
+        if window and "event_timestamp" in loaded:
+            fault, extra = self._window(loaded["event_timestamp"])
+            if fault is not None:
+                faults.append(FieldFault("event_timestamp", fault))
+        compact = b""
+        if isinstance(raw_data, dict):
+            data_fault, compact = self._data(raw_data)
+            if data_fault is not None:
+                faults.append(FieldFault("event_data", data_fault))
+        if faults:
+            faults.sort(key=lambda f: f.fault.stage)
+            return Refusal(tuple(faults), extra)
+        return _event(loaded, compact, recorded_by)
+
+    def notification(self, body: dict[str, Any], *, window: bool = True, recorded_by: str | None = None) -> Notification | Refusal:
+        """Validate one notification record."""
+        try:
+            loaded: dict[str, Any] = self._notifications.load(body)
+        except ValidationError as e:
+            return Refusal(tuple(_faults(e)), {})
+        now = self._now()
+        if window and loaded["sent_at"] > now + timedelta(seconds=self._settings.clock_skew):
+            fault, extra = self._window(loaded["sent_at"])
+            assert fault is not None  # noqa: S101 - it is in the future
+            return Refusal((FieldFault("sent_at", fault),), extra)
+        return Notification(**loaded, digest=notification_digest(loaded), recorded_by=recorded_by)
+
+    def _window(self, moment: datetime) -> tuple[Fault | None, dict[str, Any]]:
+        now = self._now()
+        members = {"server_time": rfc3339(now.replace(microsecond=0)), "event_time": rfc3339(moment)}
+        if moment > now + timedelta(seconds=self._settings.clock_skew):
+            text = (
+                f"timestamp is in the future (server time: {members['server_time']}, "
+                f"event time: {members['event_time']})"
+            )
+            return Fault(text, "future_timestamp", WINDOW), members
+        age = now - moment
+        if age > timedelta(seconds=self._settings.max_event_age):
+            text = (
+                f"timestamp is too old (must be within {_span(self._settings.max_event_age)}, "
+                f"age: {age.days}d {age.seconds // 3600}h)"
+            )
+            return Fault(text, "timestamp_too_old", WINDOW), members
+        return None, {}
+
+    def _data(self, data: dict[str, Any]) -> tuple[Fault | None, bytes]:
+        limit = self._settings.max_nesting
+        if jsonvalue.depth_exceeds(data, limit):
+            return Fault(f"is nested deeper than {limit} levels", "invalid", DATA), b""
+        if jsonvalue.number_out_of_range(data, _MAX_NUMBER_DIGITS):
+            text = f"holds a number beyond {_MAX_NUMBER_DIGITS} significant digits or an exponent of ±{_MAX_NUMBER_DIGITS}"
+            return Fault(text, "invalid", DATA), b""
+        if jsonvalue.has_unstorable_text(data):
+            return Fault("holds a character that cannot be stored", "invalid", DATA), b""
+        compact = jsonvalue.compact(data)
+        if len(compact) > self._settings.max_event_data:
+            text = f"exceeds maximum size (actual: {len(compact)} bytes, max: {self._settings.max_event_data} bytes)"
+            return Fault(text, "exceeds_max_length", DATA), b""
+        return None, compact
+
+
+def _span(seconds: float) -> str:
+    """``7 days``, or hours, minutes, seconds where days do not come out even."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds % size == 0 and seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{seconds:g} seconds"
+
+
+def _faults(error: ValidationError) -> list[FieldFault]:
+    messages = error.messages if isinstance(error.messages, dict) else {"body": error.messages}
+    found = []
+    for name, texts in messages.items():
+        first = texts[0] if isinstance(texts, list) and texts else "is invalid"
+        found.append(FieldFault(str(name), first if isinstance(first, Fault) else Fault(str(first), "invalid")))
+    return found
+
+
+def _event(loaded: dict[str, Any], compact: bytes, recorded_by: str | None) -> AuditEvent:
+    data = loaded.pop("event_data")
+    category = loaded["event_category"]
+    loaded.setdefault("event_id", None)
+    if loaded["event_id"] is None:
+        loaded["event_id"] = uuid_utils.compat.uuid7()
+    loaded.setdefault("actor_type", "service")
+    loaded.setdefault("actor_id", f"{category}-service")
+    loaded.setdefault("resource_type", category)
+    loaded.setdefault("resource_id", loaded["correlation_id"])
+    # An empty text counts as absent for these three (contract 1, section 2).
+    loaded["namespace"] = loaded["namespace"] or None
+    loaded["cluster_name"] = loaded["cluster_name"] or None
+    if loaded["severity"] == "":
+        loaded["severity"] = "info"
+    return AuditEvent(
+        **loaded,
+        event_date=loaded["event_timestamp"].date(),
+        event_data=compact,
+        digest=event_digest(loaded, jsonvalue.canonical(data)),
+        recorded_by=recorded_by,
+    )
+
+
+__all__ = [
+    "DATA",
+    "EVENT_FIELDS",
+    "FIELDS",
+    "NOTIFICATION_FIELDS",
+    "WINDOW",
+    "AuditEventSchema",
+    "Fault",
+    "FieldFault",
+    "NotificationSchema",
+    "Refusal",
+    "Validator",
+    "parse_rfc3339",
+    "parse_uuid",
+]

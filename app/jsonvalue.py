@@ -1,0 +1,168 @@
+"""JSON without loss: a strict parser, a compact form that keeps every digit, and a canonical form to hash.
+
+A parsed value is made of dict, list, str, bool, None, int (up to 18 digits) and Decimal (every other number),
+so nothing is rounded on the way in or out. RFC 8259; duplicate keys, NaN and Infinity are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any, NoReturn
+
+import orjson
+
+# An int of so many digits fits PostgreSQL's bigint and orjson's 64 bits; longer ones stay Decimal.
+_MAX_INT_DIGITS = 18
+# Lone surrogates and NUL can only arrive as \u escapes: raw ones are not valid UTF-8 or not valid in a string.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class JSONError(ValueError):
+    """The bytes are not acceptable JSON; the message is fit for a client."""
+
+
+class HugeNumber:
+    """A number whose exponent is beyond what Decimal can hold; never storable."""
+
+
+HUGE = HugeNumber()
+
+
+def _integer(text: str) -> int | Decimal:
+    return int(text) if len(text) <= _MAX_INT_DIGITS else Decimal(text)
+
+
+def _decimal(text: str) -> Decimal | HugeNumber:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return HUGE
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                shown = key[:100].encode("utf-8", "backslashreplace").decode()
+                raise JSONError(f"duplicate key {json.dumps(shown, ensure_ascii=False)}")
+            seen.add(key)
+    return result
+
+
+def _constant(text: str) -> NoReturn:
+    raise JSONError(f"{text} is not JSON")
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_decimal, parse_constant=_constant
+)
+
+
+def parse(body: bytes) -> Any:
+    """The value of a UTF-8 JSON text. Raises JSONError with a sentence for the client."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise JSONError("not UTF-8") from None
+    try:
+        return _decoder.decode(text)
+    except json.JSONDecodeError as e:
+        raise JSONError(f"{e.msg} (line {e.lineno}, column {e.colno})") from None
+    except RecursionError:
+        raise JSONError("nested too deeply") from None
+
+
+def may_hold_unstorable_text(body: bytes) -> bool:
+    """False if no string of this JSON text can hold a NUL or a lone surrogate; cheap, errs towards True."""
+    return b"\\u" in body
+
+
+def is_storable_text(text: str) -> bool:
+    """Whether PostgreSQL can store the string: no NUL, no lone surrogate."""
+    return _UNSTORABLE.search(text) is None
+
+
+def has_unstorable_text(value: Any) -> bool:
+    """Whether any string or key inside a parsed value cannot be stored."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            if not is_storable_text(item):
+                return True
+        elif isinstance(item, dict):
+            stack.extend(item.keys())
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+    return False
+
+
+def depth_exceeds(value: Any, limit: int) -> bool:
+    """Whether containers nest deeper than ``limit`` (an object of plain values has depth 1)."""
+    level = [value]
+    depth = 0
+    while True:
+        level = [v for v in level if isinstance(v, dict | list)]
+        if not level:
+            return False
+        depth += 1
+        if depth > limit:
+            return True
+        level = [child for v in level for child in (v.values() if isinstance(v, dict) else v)]
+
+
+def number_out_of_range(value: Any, limit: int) -> bool:
+    """Whether a number has more than ``limit`` significant digits or an exponent beyond ±``limit``."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Decimal):
+            if len(item.as_tuple().digits) > limit or abs(item.adjusted()) > limit:
+                return True
+        elif item is HUGE:
+            return True
+        elif isinstance(item, dict):
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+    return False
+
+
+def _exact(value: Any) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value))
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def canonical_number(value: Decimal) -> str:
+    """One text for one number: integers without exponent, others as ``<digits>e<exponent>`` with no zeros to spare."""
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)  # noqa: S101 - NaN and Infinity never parse
+    text = "".join(map(str, digits)).lstrip("0")
+    stripped = text.rstrip("0")
+    if not stripped:
+        return "0"
+    exponent += len(text) - len(stripped)
+    minus = "-" if sign else ""
+    return f"{minus}{stripped}{'0' * exponent}" if exponent >= 0 else f"{minus}{stripped}e{exponent}"
+
+
+def _canonical(value: Any) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(canonical_number(value))
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def compact(value: Any) -> bytes:
+    """The value as compact UTF-8 JSON, every digit of every number kept."""
+    return orjson.dumps(value, default=_exact)
+
+
+def canonical(value: Any) -> bytes:
+    """The same bytes for the same value: sorted keys, numbers in one form, no white space."""
+    return orjson.dumps(value, default=_canonical, option=orjson.OPT_SORT_KEYS)
