@@ -185,9 +185,7 @@ class ServerSettings:
     max_body_bytes_in_flight: int = setting(
         48 * 1024**2, parse_size, "Request bodies that a worker reads at a time, in bytes; beyond that 503."
     )
-    problem_base_url: str = setting(
-        "https://kubernaut.ai/problems", _text, "What the `type` of a problem starts with."
-    )
+    problem_base_url: str = setting("https://kubernaut.ai/problems", _text, "What the `type` of a problem starts with.")
     cors_allowed_origins: tuple[str, ...] = setting(
         (), _texts, "Origins whose pages may call the API from a browser; none by default."
     )
@@ -279,7 +277,9 @@ class BufferSettings:
     enqueue_timeout: float = setting(1.0, parse_duration, "Longest wait for room in the queue; then 503 buffer-full.")
     commit_timeout: float = setting(10.0, parse_duration, "Longest wait of a request for its outcome.")
     flush_timeout: float = setting(3.0, parse_duration, "Longest flush on the service's own clock.")
-    flush_statement_timeout: float = setting(2.0, parse_duration, "Longest statement of a flush, on PostgreSQL's clock.")
+    flush_statement_timeout: float = setting(
+        2.0, parse_duration, "Longest statement of a flush, on PostgreSQL's clock."
+    )
     flush_lock_timeout: float = setting(1.0, parse_duration, "Longest wait of a flush for a lock.")
 
 
@@ -405,7 +405,7 @@ def load_settings(path: str | None = None, environ: Mapping[str, str] | None = N
     for section, keys in given.items():
         cls = Settings.SECTIONS.get(section)
         if cls is None:
-            faults.extend(f"{where}: there is no section {section}" for _, where in list(keys.values())[:1])
+            faults.extend(f"{source}: there is no section {section}" for _, source in list(keys.values())[:1])
             continue
         fields = {f.name: f for f in dataclasses.fields(cls)}
         values: dict[str, Any] = {}
@@ -467,9 +467,9 @@ def _inconsistent(s: Settings) -> list[str]:
             "choose an auth.mode, or set auth.allow_anonymous: true"
         )
     for section, name in (("database", "password_file"), ("redis", "password_file")):
-        path = getattr(getattr(s, section), name)
-        if path is not None and not os.access(path, os.R_OK):
-            faults.append(f"{section}.{name}: cannot read {path}")
+        file = getattr(getattr(s, section), name)
+        if file is not None and not os.access(file, os.R_OK):
+            faults.append(f"{section}.{name}: cannot read {file}")
     for key in ("url", "direct_url"):
         value = getattr(s.database, key)
         if value is not None:

@@ -147,7 +147,7 @@ def connection_string(
     connection start, so they are left to the transactions that need them.
     """
     base = settings.conninfo()
-    parts: dict[str, object] = {
+    parts: dict[str, str | int] = {
         "application_name": f"datastorage-{purpose}",
         # libpq takes whole seconds and treats 1 as 2.
         "connect_timeout": max(2, round(settings.connect_timeout)),

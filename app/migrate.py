@@ -91,7 +91,8 @@ def _months(conn: psycopg.Connection) -> None:
     """Partitions for the months that an event may fall in now; the running service keeps up from here."""
     for offset in (-1, 0, 1, 2):
         conn.execute(
-            "SELECT audit_ensure_partition((date_trunc('month', now() AT TIME ZONE 'UTC') + %s * interval '1 month')::date)",
+            "SELECT audit_ensure_partition("
+            "(date_trunc('month', now() AT TIME ZONE 'UTC') + %s * interval '1 month')::date)",
             (offset,),
         )
 
@@ -105,7 +106,7 @@ def _grant(conn: psycopg.Connection, role: str) -> None:
     if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is None:
         raise MigrationError(f"there is no role {role} to give rights to: make it first (CREATE ROLE … LOGIN)")
     text = (SQL_DIR / "grants.sql").read_text()
-    statement = sql.SQL(text).format(role=sql.Identifier(role), schema=sql.Identifier(schema))  # type: ignore[arg-type]
+    statement = sql.SQL(text).format(role=sql.Identifier(role), schema=sql.Identifier(schema))
     with conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         conn.execute(statement)

@@ -73,8 +73,6 @@ class Choice(Text):
         super().__init__(1, high, **kwargs)
         self.allowed = frozenset(allowed)
         self.choices = tuple(allowed)
-        # For readers of the schema such as an OpenAPI generator; the check itself is below.
-        self.metadata.setdefault("enum", list(allowed))
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -133,9 +131,7 @@ class Identifier(fields.Field[UUID]):
         return parsed
 
 
-_RFC3339 = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
-)
+_RFC3339 = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
 
 def parse_rfc3339(text: object) -> datetime | None:
@@ -159,9 +155,7 @@ class Moment(fields.Field[datetime]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         parsed = parse_rfc3339(value)
         if parsed is None:
-            raise ValidationError(
-                Fault("must be an RFC 3339 time with zone, such as 2026-01-05T10:00:00Z", "invalid")
-            )
+            raise ValidationError(Fault("must be an RFC 3339 time with zone, such as 2026-01-05T10:00:00Z", "invalid"))
         return parsed
 
 
@@ -193,7 +187,7 @@ class Data(fields.Field[dict[str, Any]]):
         return value
 
 
-_MESSAGES: dict[str, str] = {
+_MESSAGES: dict[str, Any] = {
     "required": Fault("is required", "required"),
     "null": Fault("must not be null", "required"),
 }
@@ -330,7 +324,9 @@ class Validator:
             return Refusal(tuple(faults), extra)
         return _event(loaded, compact, recorded_by)
 
-    def notification(self, body: dict[str, Any], *, window: bool = True, recorded_by: str | None = None) -> Notification | Refusal:
+    def notification(
+        self, body: dict[str, Any], *, window: bool = True, recorded_by: str | None = None
+    ) -> Notification | Refusal:
         """Validate one notification record."""
         try:
             loaded: dict[str, Any] = self._notifications.load(body)
@@ -366,7 +362,9 @@ class Validator:
         if jsonvalue.depth_exceeds(data, limit):
             return Fault(f"is nested deeper than {limit} levels", "invalid", DATA), b""
         if jsonvalue.number_out_of_range(data, _MAX_NUMBER_DIGITS):
-            text = f"holds a number beyond {_MAX_NUMBER_DIGITS} significant digits or an exponent of ±{_MAX_NUMBER_DIGITS}"
+            text = (
+                f"holds a number beyond {_MAX_NUMBER_DIGITS} significant digits or an exponent of ±{_MAX_NUMBER_DIGITS}"
+            )
             return Fault(text, "invalid", DATA), b""
         if jsonvalue.has_unstorable_text(data):
             return Fault("holds a character that cannot be stored", "invalid", DATA), b""

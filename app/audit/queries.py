@@ -1,0 +1,368 @@
+"""Reading events and notifications: filters, pages by offset or cursor, one event by id.
+
+Ids are picked first, from an index and inside a LIMIT; the wide rows are read for those alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString, NamedTuple, cast
+from uuid import UUID
+
+import orjson
+import psycopg
+
+from app import jsonvalue
+from app.audit.event import rfc3339
+from app.audit.schemas import EVENT_FIELDS, parse_rfc3339, parse_uuid
+from app.audit.times import parse_time
+from app.problems import Problem
+
+EVENT_FILTERS = (
+    "event_type",
+    "event_category",
+    "severity",
+    "correlation_id",
+    "actor_type",
+    "actor_id",
+    "resource_type",
+    "resource_id",
+    "namespace",
+    "cluster_name",
+)
+_OUTCOMES = ("success", "failure", "pending")
+_CHANNELS = ("email", "slack", "pagerduty", "webhook", "sms", "teams")
+_STATUSES = ("sent", "failed", "pending", "acknowledged", "escalated")
+# Offsets and bounds go into bigint parameters.
+_MAX_OFFSET = 2**63 - 1
+
+# Member → column, where they differ, and how the value is read as text.
+_EVENT_EXPRESSIONS = {
+    "version": "e.event_version",
+    "event_data": "e.event_data::text",
+    "actor_ip": "host(e.actor_ip)",
+    "digest": "encode(e.digest, 'hex')",
+}
+EVENT_MEMBERS = (
+    "event_id",
+    "event_date",
+    *(f for f in EVENT_FIELDS if f != "event_id"),
+    "parent_event_date",
+    "recorded_at",
+    "recorded_by",
+    "digest",
+)
+_EVENT_SELECT = ", ".join(_EVENT_EXPRESSIONS.get(m, f"e.{m}") for m in EVENT_MEMBERS)
+
+NOTIFICATION_MEMBERS = (
+    "id",
+    "remediation_id",
+    "notification_id",
+    "recipient",
+    "channel",
+    "message_summary",
+    "status",
+    "sent_at",
+    "delivery_status",
+    "error_message",
+    "escalation_level",
+    "created_at",
+    "updated_at",
+)
+
+
+class Cursor(NamedTuple):
+    """Where a page ended: the key of its last row, and the first page's upper bound on what was recorded."""
+
+    moment: datetime
+    ident: str
+
+    def encode(self) -> str:
+        """Opaque text for clients."""
+        raw = orjson.dumps([rfc3339(self.moment), self.ident])
+        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+    @staticmethod
+    def decode(text: str) -> Cursor | None:
+        """The cursor of its text, or None if it is not one."""
+        try:
+            moment, ident = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        except (ValueError, binascii.Error, TypeError):
+            return None
+        parsed = parse_rfc3339(moment)
+        return Cursor(parsed, ident) if parsed is not None and isinstance(ident, str) else None
+
+
+@dataclass(frozen=True)
+class Query:
+    """A checked list query: SQL conditions with their parameters, and the page."""
+
+    conditions: tuple[str, ...]
+    parameters: tuple[object, ...]
+    limit: int
+    offset: int
+    cursor: Cursor | None
+    count: bool
+
+
+class _Arguments:
+    """Reads query parameters (the first of each counts) and gathers everything that is wrong with them."""
+
+    def __init__(self, arguments: Mapping[str, str], now: datetime) -> None:
+        self._arguments = arguments
+        self._now = now
+        self.errors: dict[str, str] = {}
+        self.details: list[str] = []
+        self.conditions: list[str] = []
+        self.parameters: list[object] = []
+
+    def refuse(self, name: str, message: str) -> None:
+        self.errors[name] = message
+        self.details.append(f"{name}: {message}")
+
+    def text(self, name: str) -> str | None:
+        value = self._arguments.get(name)
+        if value is not None and not jsonvalue.is_storable_text(value):
+            self.refuse(name, "holds a character that cannot be stored")
+            return None
+        return value
+
+    def equal(self, name: str) -> None:
+        value = self.text(name)
+        if value is not None:
+            self.conditions.append(f"{name} = %s")
+            self.parameters.append(value)
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> None:
+        value = self.text(name)
+        if value is None:
+            return
+        if value not in allowed:
+            self.refuse(name, "must be one of: " + ", ".join(allowed))
+            return
+        self.conditions.append(f"{name} = %s")
+        self.parameters.append(value)
+
+    def time(self, name: str, column: str, operator: str) -> datetime | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        moment = parse_time(value, self._now)
+        if moment is None:
+            self.refuse(name, "invalid time format: use 24h, 7d, an RFC 3339 time or YYYY-MM-DD")
+            return None
+        self.conditions.append(f"{column} {operator} %s")
+        self.parameters.append(moment)
+        return moment
+
+    def whole(self, name: str, low: int, high: int, default: int) -> int:
+        value = self._arguments.get(name)
+        if value is None:
+            return default
+        if value.isascii() and value.isdigit() and len(value) <= 19 and low <= int(value) <= high:
+            return int(value)
+        limit = f"from {low} to {high}" if high != _MAX_OFFSET else "of at least 0"
+        self.refuse(name, f"must be an integer {limit}")
+        return default
+
+    def page(self) -> tuple[int, int, Cursor | None, bool]:
+        limit = self.whole("limit", 1, 1000, 50)
+        offset = self.whole("offset", 0, _MAX_OFFSET, 0)
+        count = self._arguments.get("count", "exact")
+        if count not in ("exact", "none"):
+            self.refuse("count", "must be one of: exact, none")
+        cursor = None
+        if (text := self._arguments.get("cursor")) is not None:
+            cursor = Cursor.decode(text)
+            if cursor is None:
+                self.refuse("cursor", "is not a cursor of this service")
+            elif "offset" in self._arguments:
+                self.refuse("cursor", "excludes offset")
+        return limit, offset, cursor, count == "exact" and cursor is None
+
+    def finish(self) -> Query:
+        """The query. Raises Problem 400 that names every wrong parameter."""
+        limit, offset, cursor, count = self.page()
+        if self.errors:
+            raise Problem("validation-error", "; ".join(self.details), field_errors=self.errors)
+        return Query(tuple(self.conditions), tuple(self.parameters), limit, offset, cursor, count)
+
+
+def event_query(arguments: Mapping[str, str], now: datetime) -> Query:
+    """Check the parameters of GET /api/v1/audit/events. Raises Problem 400."""
+    read = _Arguments(arguments, now)
+    for name in EVENT_FILTERS:
+        read.equal(name)
+    read.choice("event_outcome", _OUTCOMES)
+    since = read.time("since", "event_timestamp", ">=")
+    until = read.time("until", "event_timestamp", "<=")
+    # event_date follows from the timestamp; naming it lets PostgreSQL leave whole months out.
+    if since is not None:
+        read.conditions.append("event_date >= %s")
+        read.parameters.append(since.date())
+    if until is not None:
+        read.conditions.append("event_date <= %s")
+        read.parameters.append(until.date())
+    _containment(read, arguments)
+    query = read.finish()
+    if query.cursor is not None and parse_uuid(query.cursor.ident) is None:
+        raise Problem(
+            "validation-error",
+            "cursor: is not a cursor of this service",
+            field_errors={"cursor": "is not a cursor of this service"},
+        )
+    return query
+
+
+def _containment(read: _Arguments, arguments: Mapping[str, str]) -> None:
+    text = arguments.get("data")
+    if text is None:
+        return
+    try:
+        value = jsonvalue.parse(text.encode("utf-8", "surrogatepass"))
+    except jsonvalue.JSONError:
+        read.refuse("data", "must be a JSON object")
+        return
+    if not isinstance(value, dict):
+        read.refuse("data", "must be a JSON object")
+    elif (
+        jsonvalue.depth_exceeds(value, 32)
+        or jsonvalue.number_out_of_range(value, 400)
+        or jsonvalue.has_unstorable_text(value)
+    ):
+        read.refuse("data", "holds something that cannot be stored")
+    else:
+        read.conditions.append("event_data @> %s::jsonb")
+        read.parameters.append(jsonvalue.compact(value).decode())
+
+
+def notification_query(arguments: Mapping[str, str], now: datetime) -> Query:
+    """Check the parameters of GET /api/v1/audit/notifications. Raises Problem 400."""
+    read = _Arguments(arguments, now)
+    read.equal("remediation_id")
+    read.choice("channel", _CHANNELS)
+    read.choice("status", _STATUSES)
+    read.time("since", "sent_at", ">=")
+    read.time("until", "sent_at", "<=")
+    query = read.finish()
+    if query.cursor is not None and not (query.cursor.ident.isdigit() and len(query.cursor.ident) <= 18):
+        raise Problem(
+            "validation-error",
+            "cursor: is not a cursor of this service",
+            field_errors={"cursor": "is not a cursor of this service"},
+        )
+    return query
+
+
+def _where(conditions: tuple[str, ...]) -> str:
+    return " WHERE " + " AND ".join(conditions) if conditions else ""
+
+
+def event_page_sql(query: Query) -> tuple[str, list[object]]:
+    """The statement that reads a page of events, and its parameters."""
+    conditions, parameters = query.conditions, list(query.parameters)
+    if query.cursor is not None:
+        # The bound on event_date says nothing new, but lets PostgreSQL leave later months out.
+        conditions = (*conditions, "(event_timestamp, event_id) < (%s, %s)", "event_date <= %s")
+        parameters += [query.cursor.moment, UUID(query.cursor.ident), query.cursor.moment.date()]
+    keys = (
+        f"SELECT event_id, event_date FROM audit_events{_where(conditions)} "  # noqa: S608 - conditions are this module's
+        "ORDER BY event_timestamp DESC, event_id DESC LIMIT %s OFFSET %s"
+    )
+    # One row more than asked for tells whether there is another page.
+    parameters += [query.limit + 1, query.offset]
+    statement = (
+        f"SELECT {_EVENT_SELECT} FROM ({keys}) k JOIN audit_events e USING (event_id, event_date) "  # noqa: S608
+        "ORDER BY e.event_timestamp DESC, e.event_id DESC"
+    )
+    return statement, parameters
+
+
+def _execute(conn: psycopg.Connection, statement: str, parameters: object) -> psycopg.Cursor[tuple[Any, ...]]:
+    # Statements are put together from constants of this module; values are parameters only.
+    return conn.execute(cast("LiteralString", statement), cast("list[object]", parameters))
+
+
+def list_events(conn: psycopg.Connection, query: Query) -> bytes:
+    """The JSON answer of GET /api/v1/audit/events."""
+    statement, parameters = event_page_sql(query)
+    rows = _execute(conn, statement, parameters).fetchall()
+    more = len(rows) > query.limit
+    rows = rows[: query.limit]
+    total = _count(conn, "audit_events", query, seen=len(rows), more=more)
+    last = None
+    if more:
+        at = EVENT_MEMBERS.index("event_timestamp")
+        last = Cursor(rows[-1][at], str(rows[-1][0]))
+    return _page([_event(row) for row in rows], query, total, more, last)
+
+
+def get_event(conn: psycopg.Connection, event_id: UUID) -> bytes | None:
+    """One event as JSON, the newest if its id was used on several days; None if there is none."""
+    row = _execute(
+        conn,
+        f"SELECT {_EVENT_SELECT} FROM audit_events e WHERE event_id = %s "  # noqa: S608
+        "ORDER BY event_timestamp DESC, event_date DESC LIMIT 1",
+        [event_id],
+    ).fetchone()
+    return None if row is None else orjson.dumps(_event(row))
+
+
+def list_notifications(conn: psycopg.Connection, query: Query) -> bytes:
+    """The JSON answer of GET /api/v1/audit/notifications."""
+    conditions, parameters = query.conditions, list(query.parameters)
+    if query.cursor is not None:
+        conditions = (*conditions, "(sent_at, id) < (%s, %s)")
+        parameters += [query.cursor.moment, int(query.cursor.ident)]
+    rows = _execute(
+        conn,
+        f"SELECT {', '.join(NOTIFICATION_MEMBERS)} FROM notification_audit{_where(conditions)} "  # noqa: S608
+        "ORDER BY sent_at DESC, id DESC LIMIT %s OFFSET %s",
+        [*parameters, query.limit + 1, query.offset],
+    ).fetchall()
+    more = len(rows) > query.limit
+    rows = rows[: query.limit]
+    total = _count(conn, "notification_audit", query, seen=len(rows), more=more)
+    last = None
+    if more:
+        last = Cursor(rows[-1][NOTIFICATION_MEMBERS.index("sent_at")], str(rows[-1][0]))
+    return _page([_notification(row) for row in rows], query, total, more, last)
+
+
+def _count(conn: psycopg.Connection, table: str, query: Query, *, seen: int, more: bool) -> int | None:
+    if not query.count:
+        return None
+    if not more and (seen or query.offset == 0):
+        # The page reached the end, so the count is known without counting.
+        return query.offset + seen
+    row = _execute(conn, f"SELECT count(*) FROM {table}{_where(query.conditions)}", query.parameters).fetchone()  # noqa: S608
+    assert row is not None  # noqa: S101 - count always has a row
+    return int(row[0])
+
+
+def _page(data: list[dict[str, Any]], query: Query, total: int | None, more: bool, last: Cursor | None) -> bytes:
+    pagination: dict[str, Any] = {"limit": query.limit, "offset": query.offset}
+    if total is not None:
+        pagination["total"] = total
+    pagination["has_more"] = more
+    pagination["next_cursor"] = None if last is None else last.encode()
+    return orjson.dumps({"data": data, "pagination": pagination})
+
+
+def _plain(value: Any) -> Any:
+    return rfc3339(value) if isinstance(value, datetime) else value
+
+
+def _event(row: tuple[Any, ...]) -> dict[str, Any]:
+    event = {member: _plain(value) for member, value in zip(EVENT_MEMBERS, row, strict=True)}
+    event["event_data"] = orjson.Fragment(event["event_data"])
+    return event
+
+
+def _notification(row: tuple[Any, ...]) -> dict[str, Any]:
+    """A stored notification; null optionals are left out."""
+    return {member: _plain(value) for member, value in zip(NOTIFICATION_MEMBERS, row, strict=True) if value is not None}

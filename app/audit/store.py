@@ -1,0 +1,500 @@
+"""The one write function: records into PostgreSQL, and what became of each request.
+
+The flusher, the replay of the dead letter queue and the service's own audit events all go through `write`. A
+call commits its requests in as few transactions as it can; a request is stored whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+import psycopg
+from psycopg.types.numeric import Int4
+
+from app.audit.event import AuditEvent, Notification
+from app.audit.outcome import (
+    Conflict,
+    NotificationRow,
+    NotWritten,
+    ParentMissing,
+    Rejected,
+    Stored,
+    WriteOutcome,
+    WriteRequest,
+)
+from app.database import Fault, classify, is_timeout
+
+_CONFLICT_RETRIES = 3
+
+# column → (its array type, how it is read from an event). One statement writes any number of events: a single
+# round trip, idempotent by its ON CONFLICT.
+_EVENT_COLUMNS: dict[str, str] = {
+    "event_id": "uuid",
+    "event_date": "date",
+    "event_version": "text",
+    "event_type": "text",
+    "event_timestamp": "timestamptz",
+    "event_category": "text",
+    "event_action": "text",
+    "event_outcome": "text",
+    "correlation_id": "text",
+    "event_data": "text",
+    "actor_type": "text",
+    "actor_id": "text",
+    "resource_type": "text",
+    "resource_id": "text",
+    "parent_event_id": "uuid",
+    "parent_event_date": "date",
+    "namespace": "text",
+    "cluster_name": "text",
+    "severity": "text",
+    "duration_ms": "int4",
+    "trace_id": "text",
+    "span_id": "text",
+    "actor_ip": "text",
+    "error_code": "text",
+    "error_message": "text",
+    "is_sensitive": "bool",
+    "retention_days": "int4",
+    "recorded_by": "text",
+    "digest": "bytea",
+}
+_CASTS = {"event_data": "::jsonb", "actor_ip": "::inet"}
+_NOTIFICATION_COLUMNS: dict[str, str] = {
+    "remediation_id": "text",
+    "notification_id": "text",
+    "recipient": "text",
+    "channel": "text",
+    "message_summary": "text",
+    "status": "text",
+    "sent_at": "timestamptz",
+    "delivery_status": "text",
+    "error_message": "text",
+    "escalation_level": "int4",
+    "recorded_by": "text",
+    "digest": "bytea",
+}
+
+
+def _insert(table: str, columns: dict[str, str], rest: str) -> str:
+    names = ", ".join(columns)
+    values = ", ".join(f"u.{c}{_CASTS.get(c, '')}" for c in columns)
+    arrays = ", ".join(f"%b::{kind}[]" for kind in columns.values())
+    return f"INSERT INTO {table} ({names}) SELECT {values} FROM unnest({arrays}) AS u({names}) {rest}"  # noqa: S608 - names from the tables above
+
+
+_INSERT_EVENTS = _insert(
+    "audit_events", _EVENT_COLUMNS, "ON CONFLICT (event_id, event_date) DO NOTHING RETURNING event_id, event_date"
+)
+_INSERT_NOTIFICATIONS = _insert(
+    "notification_audit",
+    _NOTIFICATION_COLUMNS,
+    "ON CONFLICT (notification_id) DO NOTHING RETURNING notification_id, id, created_at, updated_at",
+)
+_EVENT_DIGESTS = """
+SELECT e.event_id, e.event_date, e.digest
+FROM unnest(%b::uuid[], %b::date[]) AS u(event_id, event_date) JOIN audit_events e USING (event_id, event_date)
+"""
+_NOTIFICATION_DIGESTS = "SELECT notification_id, digest FROM notification_audit WHERE notification_id = ANY(%b::text[])"
+_PARENTS = "SELECT event_id, max(event_date) FROM audit_events WHERE event_id = ANY(%b::uuid[]) GROUP BY event_id"
+
+EventKey = tuple[UUID, date]
+
+
+class WriteSession:
+    """A connection for writes and what has to be known of it while it commits.
+
+    ``local_settings``: SQL that each transaction starts with, for poolers that drop session settings.
+    """
+
+    def __init__(self, conn: psycopg.Connection, local_settings: str = "") -> None:
+        self.conn = conn
+        self.begin = f"BEGIN; {local_settings}" if local_settings else "BEGIN"
+        self.always_transaction = bool(local_settings)
+        # True from the moment a commit may be on its way to the moment it was answered.
+        self.committing = False
+        # A commit that gave up waiting for a synchronous standby succeeds with only a warning: in doubt.
+        self.warned = False
+        conn.add_notice_handler(self._notice)
+
+    def _notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        if diagnostic.severity_nonlocalized == "WARNING":
+            self.warned = True
+
+    @property
+    def broken(self) -> bool:
+        """Whether the connection can be used no more."""
+        return self.conn.closed or self.conn.broken
+
+
+class _UnconfirmedError(Exception):
+    """A commit was answered with a warning: it may not be on the standby that it has to be on."""
+
+
+def write(session: WriteSession, requests: Sequence[WriteRequest]) -> list[WriteOutcome]:
+    """Store the requests; one outcome each, in order. Never raises for what PostgreSQL says.
+
+    A request whose own fault it is that a statement fails is found by halving and fails alone; the others are
+    committed. The caller bounds the time by shutting the connection's socket.
+    """
+    return _attempt(session, list(requests), conflicts_left=_CONFLICT_RETRIES, may_make_partition=True)
+
+
+def _attempt(
+    session: WriteSession, requests: list[WriteRequest], *, conflicts_left: int, may_make_partition: bool
+) -> list[WriteOutcome]:
+    if session.broken:
+        return [NotWritten(Fault.OUTAGE)] * len(requests)
+    session.committing = session.warned = False
+    try:
+        return _write_once(session, requests)
+    except _UnconfirmedError:
+        return [NotWritten(Fault.OUTAGE, in_doubt=True)] * len(requests)
+    except psycopg.Error as e:
+        fault = classify(e)
+        # An answer on a live connection says that nothing was committed; silence says nothing.
+        in_doubt = session.committing and (session.broken or e.sqlstate is None)
+        timed_out = is_timeout(e)
+        if not in_doubt:
+            in_doubt = not _abandon(session) and session.committing
+    if in_doubt:
+        return [NotWritten(Fault.OUTAGE, in_doubt=True)] * len(requests)
+    if fault is Fault.CONFLICT and conflicts_left > 0:
+        return _attempt(session, requests, conflicts_left=conflicts_left - 1, may_make_partition=may_make_partition)
+    if fault is Fault.MISSING_PARTITION and may_make_partition:
+        failed = _make_partitions(session, requests)
+        if failed is not None:
+            return [NotWritten(failed)] * len(requests)
+        return _attempt(session, requests, conflicts_left=conflicts_left, may_make_partition=False)
+    if fault in (Fault.ROW, Fault.UNKNOWN):
+        return _isolate(session, requests, fault)
+    if fault in (Fault.CONFLICT, Fault.MISSING_PARTITION):
+        fault = Fault.OUTAGE
+    return [NotWritten(fault, timed_out=timed_out)] * len(requests)
+
+
+def _isolate(session: WriteSession, requests: list[WriteRequest], fault: Fault) -> list[WriteOutcome]:
+    """One of these requests is at fault: halve until it stands alone."""
+    if len(requests) > 1:
+        middle = len(requests) // 2
+        return [
+            outcome
+            for half in (requests[:middle], requests[middle:])
+            for outcome in _attempt(session, half, conflicts_left=_CONFLICT_RETRIES, may_make_partition=True)
+        ]
+    if fault is Fault.UNKNOWN:
+        return [NotWritten(Fault.UNKNOWN)]
+    return [Rejected(_faulty_index(session, requests[0]))]
+
+
+def _faulty_index(session: WriteSession, request: WriteRequest) -> int:
+    """Index of the first record of a refused request that PostgreSQL refuses; 0 if it cannot be told."""
+    low, high = 0, len(request.records)
+    while high - low > 1 and not session.broken:
+        middle = (low + high) // 2
+        try:
+            session.conn.execute(session.begin)
+            _insert_all(session, WriteRequest(request.records[low:middle]))
+            low = middle
+        except psycopg.Error as e:
+            if classify(e) is not Fault.ROW:
+                return 0
+            high = middle
+        finally:
+            _abandon(session)
+    return low
+
+
+def _insert_all(session: WriteSession, request: WriteRequest) -> None:
+    events = [r for r in request.records if isinstance(r, AuditEvent)]
+    notifications = [r for r in request.records if isinstance(r, Notification)]
+    if events:
+        session.conn.execute(_INSERT_EVENTS, _event_arrays(events, {}))
+    if notifications:
+        session.conn.execute(_INSERT_NOTIFICATIONS, _notification_arrays(notifications))
+
+
+def _abandon(session: WriteSession) -> bool:
+    """End the transaction, if there is one, without its changes; False if the connection did not survive."""
+    if session.broken:
+        return False
+    if session.conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+        return True
+    try:
+        session.conn.execute("ROLLBACK")
+    except psycopg.Error:
+        session.conn.close()
+        return False
+    return True
+
+
+def _make_partitions(session: WriteSession, requests: Iterable[WriteRequest]) -> Fault | None:
+    """Make the months that these events fall in; the fault if that could not be done."""
+    months = {r.event_date.replace(day=1) for q in requests for r in q.records if isinstance(r, AuditEvent)}
+    try:
+        for month in sorted(months):
+            session.conn.execute("SELECT audit_ensure_partition(%s)", (month,))
+    except psycopg.Error as e:
+        fault = classify(e)
+        _abandon(session)
+        # Not the row's fault: the service accepted its date. A lock held by somebody else passes.
+        return Fault.OUTAGE if fault in (Fault.ROW, Fault.MISSING_PARTITION, Fault.CONFLICT) else fault
+    return None
+
+
+# --- one transaction ----------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Plan:
+    """What a set of requests comes to, once the copies inside it and its parents are known."""
+
+    events: dict[EventKey, AuditEvent]
+    parents: dict[UUID, date]
+    unresolved: set[UUID]
+
+
+def _write_once(session: WriteSession, requests: list[WriteRequest]) -> list[WriteOutcome]:
+    outcomes: dict[int, WriteOutcome] = {}
+    while len(outcomes) < len(requests):
+        live = {i: q for i, q in enumerate(requests) if i not in outcomes}
+        plan = _plan(live, outcomes)
+        live = {i: q for i, q in live.items() if i not in outcomes}
+        if plan.unresolved:
+            found: dict[UUID, date] = dict(session.conn.execute(_PARENTS, (list(plan.unresolved),)).fetchall())
+            plan.parents.update(found)
+            if lost := plan.unresolved - found.keys():
+                _orphans(live, lost, outcomes)
+                # Others may have leaned on what those requests would have stored: plan again without them.
+                continue
+        if live:
+            _commit(session, live, plan, outcomes)
+    return [outcomes[i] for i in range(len(requests))]
+
+
+def _plan(live: dict[int, WriteRequest], outcomes: dict[int, WriteOutcome]) -> _Plan:
+    """Fit the requests together in order; a request that contradicts an earlier one is a conflict."""
+    plan = _Plan({}, {}, set())
+    for i, request in live.items():
+        mine: dict[EventKey, AuditEvent] = {}
+        clashes = []
+        wanted: set[UUID] = set()
+        ids: dict[UUID, date] = {}
+        for index, record in enumerate(request.records):
+            if not isinstance(record, AuditEvent):
+                continue
+            parent = record.parent_event_id
+            if parent is not None and parent not in ids and parent not in plan.parents:
+                wanted.add(parent)
+            known = mine.get(record.key) or plan.events.get(record.key)
+            if known is None:
+                mine[record.key] = record
+            elif known.digest != record.digest:
+                clashes.append(index)
+            ids.setdefault(record.event_id, record.event_date)
+        if clashes:
+            outcomes[i] = Conflict(tuple(clashes))
+            continue
+        plan.unresolved |= wanted
+        plan.events.update(mine)
+        for event_id, day in ids.items():
+            plan.parents.setdefault(event_id, day)
+    return plan
+
+
+def _orphans(live: dict[int, WriteRequest], lost: set[UUID], outcomes: dict[int, WriteOutcome]) -> None:
+    for i, request in live.items():
+        indexes = []
+        earlier: set[UUID] = set()
+        for index, record in enumerate(request.records):
+            if isinstance(record, AuditEvent):
+                if record.parent_event_id in lost and record.parent_event_id not in earlier:
+                    indexes.append(index)
+                earlier.add(record.event_id)
+        if indexes:
+            outcomes[i] = ParentMissing(tuple(indexes))
+
+
+def _commit(
+    session: WriteSession, live: dict[int, WriteRequest], plan: _Plan, outcomes: dict[int, WriteOutcome]
+) -> None:
+    notifications: dict[str, Notification] = {}
+    for request in live.values():
+        for record in request.records:
+            if isinstance(record, Notification):
+                notifications.setdefault(record.key, record)
+    in_transaction = (
+        session.always_transaction
+        or any(len(q.records) > 1 for q in live.values())
+        or bool(plan.events and notifications)
+    )
+    if in_transaction:
+        session.conn.execute(session.begin)
+    # Without a transaction of our own the statement is its own commit.
+    session.committing = not in_transaction
+    new_events, old_events = _put_events(session, plan)
+    new_notes, old_notes = _put_notifications(session, notifications)
+    if in_transaction and _undo_conflicts(session, live, old_events, outcomes):
+        return
+    if in_transaction:
+        session.committing = True
+        session.conn.execute("COMMIT")
+    session.committing = False
+    if session.warned:
+        raise _UnconfirmedError
+    seen: set[EventKey | str] = set()
+    for i, request in live.items():
+        first = request.records[0]
+        if isinstance(first, Notification):
+            outcomes[i] = _notification_outcome(first, first.key in seen, notifications, new_notes, old_notes)
+            seen.add(first.key)
+        else:
+            outcomes[i] = _event_outcome(request, seen, new_events, old_events)
+
+
+def _put_events(session: WriteSession, plan: _Plan) -> tuple[set[EventKey], dict[EventKey, bytes]]:
+    """Insert what is not there; the keys that are new, and the digests of those that were there."""
+    if not plan.events:
+        return set(), {}
+    cursor = session.conn.execute(_INSERT_EVENTS, _event_arrays(plan.events.values(), plan.parents), binary=True)
+    if cursor.rowcount == len(plan.events):
+        return set(plan.events), {}
+    new: set[EventKey] = set(cursor.fetchall())
+    missing = [key for key in plan.events if key not in new]
+    rows = session.conn.execute(_EVENT_DIGESTS, ([k[0] for k in missing], [k[1] for k in missing]), binary=True)
+    return new, {(event_id, day): bytes(digest) for event_id, day, digest in rows}
+
+
+def _put_notifications(
+    session: WriteSession, notifications: dict[str, Notification]
+) -> tuple[dict[str, NotificationRow], dict[str, bytes]]:
+    if not notifications:
+        return {}, {}
+    rows = session.conn.execute(_INSERT_NOTIFICATIONS, _notification_arrays(notifications.values())).fetchall()
+    new = {key: NotificationRow(ident, created, updated) for key, ident, created, updated in rows}
+    missing = [key for key in notifications if key not in new]
+    if not missing:
+        return new, {}
+    old = session.conn.execute(_NOTIFICATION_DIGESTS, (missing,)).fetchall()
+    return new, {key: bytes(digest) for key, digest in old}
+
+
+def _undo_conflicts(
+    session: WriteSession,
+    live: dict[int, WriteRequest],
+    old: dict[EventKey, bytes],
+    outcomes: dict[int, WriteOutcome],
+) -> bool:
+    """Roll back if a request of several records is in conflict, since its other rows must not stay."""
+    found = False
+    for i, request in live.items():
+        if len(request.records) > 1 and (indexes := _conflicts(request, old)):
+            outcomes[i] = Conflict(indexes)
+            found = True
+    if found:
+        session.conn.execute("ROLLBACK")
+    return found
+
+
+def _conflicts(request: WriteRequest, old: dict[EventKey, bytes]) -> tuple[int, ...]:
+    return tuple(
+        index
+        for index, record in enumerate(request.records)
+        if isinstance(record, AuditEvent) and old.get(record.key, record.digest) != record.digest
+    )
+
+
+def _event_outcome(
+    request: WriteRequest, seen: set[EventKey | str], new: set[EventKey], old: dict[EventKey, bytes]
+) -> WriteOutcome:
+    if indexes := _conflicts(request, old):
+        return Conflict(indexes)
+    duplicates = []
+    for index, record in enumerate(request.records):
+        assert isinstance(record, AuditEvent)  # noqa: S101 - requests are of one kind
+        if record.key in seen or record.key in old:
+            duplicates.append(index)
+        elif record.key not in new:
+            # Neither inserted nor there: the table lost it between two statements, which nothing does.
+            return NotWritten(Fault.UNKNOWN)
+        seen.add(record.key)
+    return Stored(tuple(duplicates))
+
+
+def _notification_outcome(
+    record: Notification,
+    repeated: bool,
+    kept: dict[str, Notification],
+    new: dict[str, NotificationRow],
+    old: dict[str, bytes],
+) -> WriteOutcome:
+    if record.key in old:
+        return Conflict((0,), identical=old[record.key] == record.digest)
+    if record.key not in new:
+        return NotWritten(Fault.UNKNOWN)
+    if repeated:
+        return Conflict((0,), identical=kept[record.key].digest == record.digest)
+    return Stored(notification=new[record.key])
+
+
+def _event_arrays(events: Iterable[AuditEvent], parents: dict[UUID, date]) -> list[list[object]]:
+    """The events as one array a column, in the order of _EVENT_COLUMNS."""
+    rows = [
+        (
+            e.event_id,
+            e.event_date,
+            e.version,
+            e.event_type,
+            e.event_timestamp,
+            e.event_category,
+            e.event_action,
+            e.event_outcome,
+            e.correlation_id,
+            e.event_data.decode(),
+            e.actor_type,
+            e.actor_id,
+            e.resource_type,
+            e.resource_id,
+            e.parent_event_id,
+            None if e.parent_event_id is None else parents.get(e.parent_event_id),
+            e.namespace,
+            e.cluster_name,
+            e.severity,
+            None if e.duration_ms is None else Int4(e.duration_ms),
+            e.trace_id,
+            e.span_id,
+            e.actor_ip,
+            e.error_code,
+            e.error_message,
+            e.is_sensitive,
+            Int4(e.retention_days),
+            e.recorded_by,
+            e.digest,
+        )
+        for e in events
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _notification_arrays(notifications: Iterable[Notification]) -> list[list[object]]:
+    rows = [
+        (
+            n.remediation_id,
+            n.notification_id,
+            n.recipient,
+            n.channel,
+            n.message_summary,
+            n.status,
+            n.sent_at,
+            n.delivery_status,
+            n.error_message,
+            Int4(n.escalation_level),
+            n.recorded_by,
+            n.digest,
+        )
+        for n in notifications
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,31 @@
+"""`datastorage migrate`: brings the schema up to date."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from app.config import ConfigError, load_settings
+from app.migrate import MigrationError
+from app.migrate import migrate as run
+
+
+@click.command(epilog="Example: DATASTORAGE_DATABASE__DIRECT_URL=postgresql://owner@db/datastorage datastorage migrate")
+@click.option("--config", "config_path", metavar="FILE", help="YAML file with settings. Default: CONFIG_PATH.")
+def migrate(config_path: str | None) -> None:
+    """Apply the migrations that the database lacks, and give the service's role its rights.
+
+    Connects with database.direct_url (the role that owns the tables) or else as the service does. Safe to run
+    again, and from several places at once.
+    """
+    try:
+        settings = load_settings(config_path)
+        applied = run(settings.database.migration_conninfo(), service_role=settings.database.service_role())
+    except (ConfigError, MigrationError) as e:
+        click.echo(f"datastorage: {e}", err=True)
+        sys.exit(2 if isinstance(e, ConfigError) else 1)
+    for name in applied:
+        click.echo(f"applied {name}")
+    if not applied:
+        click.echo("the schema is up to date")

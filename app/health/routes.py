@@ -1,0 +1,98 @@
+"""Health for people, readiness and liveness for orchestrators (contract 3, section 4).
+
+Answers come from what the monitor last saw: no pool connection, no waiting, whatever hangs behind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import flask
+import orjson
+
+from app.http import json_response
+
+if TYPE_CHECKING:
+    from app.lifecycle import Services
+
+
+def create_blueprint(services: Services) -> flask.Blueprint:
+    """The health blueprint of one app."""
+    blueprint = flask.Blueprint("health", __name__)
+
+    @blueprint.get("/health")
+    def health() -> flask.Response:
+        body, status = health_report(services)
+        return json_response(orjson.dumps(body), status)
+
+    @blueprint.get("/health/ready")
+    def ready() -> flask.Response:
+        body, status = readiness(services)
+        return json_response(orjson.dumps(body), status)
+
+    @blueprint.get("/health/live")
+    def live() -> flask.Response:
+        if not services.flusher_alive():
+            return json_response(orjson.dumps({"status": "dead", "reason": "flusher_stuck"}), 503)
+        return json_response(orjson.dumps({"status": "alive"}))
+
+    return blueprint
+
+
+def health_report(services: Services) -> tuple[dict[str, Any], int]:
+    """Body and status of GET /health."""
+    state = services.monitor.state
+    redis = services.redis_state()
+    body: dict[str, Any] = {
+        "status": "healthy",
+        "database": "connected" if state.connected else "unreachable",
+        "redis": redis.status,
+    }
+    if redis.durability is not None:
+        body["durability"] = redis.durability
+    if not state.connected:
+        body["status"] = "unhealthy"
+        return body, 503
+    reasons = degradations(services)
+    if redis.fault is not None:
+        reasons.append(redis.fault)
+    if reasons:
+        body["status"] = "degraded"
+        body["reasons"] = reasons
+    return body, 200
+
+
+def degradations(services: Services) -> list[str]:
+    """What is wrong although PostgreSQL answers."""
+    state = services.monitor.state
+    reasons = []
+    if state.schema_outdated(services.monitor.required_schema):
+        reasons.append("schema_outdated")
+    elif not state.may_write:
+        reasons.append("missing_rights")
+    if not state.durable:
+        reasons.append("database_not_durable")
+    if not services.breaker.closed:
+        reasons.append("database_refuses_writes")
+    return reasons
+
+
+def readiness(services: Services) -> tuple[dict[str, Any], int]:
+    """Body and status of GET /health/ready: can this instance keep a write?"""
+    if services.draining:
+        return {"status": "not_ready", "reason": "shutting_down"}, 503
+    state = services.monitor.state
+    if state.schema_outdated(services.monitor.required_schema):
+        return {"status": "not_ready", "reason": "schema_outdated"}, 503
+    can_spill = services.redis_state().can_spill
+    if not state.connected:
+        if not can_spill or services.settings.health.ready_requires_database:
+            return {"status": "not_ready", "reason": "database_unreachable"}, 503
+        return {"status": "ready", "mode": "degraded", "reason": "database_unreachable"}, 200
+    if not state.may_write:
+        return {"status": "ready", "mode": "degraded", "reason": "missing_rights"}, 200
+    if not services.breaker.closed:
+        return {"status": "ready", "mode": "degraded", "reason": "database_refuses_writes"}, 200
+    if services.buffer.depth >= services.buffer.size:
+        return {"status": "ready", "mode": "degraded", "reason": "buffer_full"}, 200
+    return {"status": "ready"}, 200

@@ -1,0 +1,172 @@
+"""What a worker process runs: made once, started after the fork, stopped in order, each step with its budget."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import psycopg
+
+from app import metrics
+from app.audit.buffer import Buffer
+from app.audit.flusher import Flusher, WriteFunction
+from app.audit.ingest import Ingest
+from app.audit.outcome import Sink, UnavailableSink
+from app.audit.schemas import Validator
+from app.audit.store import write
+from app.breaker import Breaker
+from app.clock import Clock
+from app.config import Settings
+from app.database import Database
+from app.http import Bodies
+from app.monitor import Monitor
+from app.problems import unavailable
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_SAMPLE_SECONDS = 0.2
+# A flusher that has not shown itself for so long is stuck for good.
+_HEARTBEAT_LIMIT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class RedisState:
+    """What is known of the Redis behind the dead letter queue."""
+
+    status: str  # connected, unreachable, or not_configured
+    can_spill: bool
+    durability: str | None = None
+    fault: str | None = None  # why the service is degraded, or None
+
+
+class Services:
+    """Every long-lived part of one app. Making it starts nothing and connects to nothing."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        sink: Sink | None = None,
+        write_function: WriteFunction = write,
+        instance_workers: int = 1,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or Clock()
+        self.validator = Validator(settings.audit, self.clock.now)
+        self.bodies = Bodies(settings.server.max_body_size, settings.server.max_body_bytes_in_flight)
+        # pool_size is an instance's; its workers share it out, and each has at least one.
+        self.database = Database(
+            settings.database,
+            pool_size=max(1, settings.database.pool_size // max(1, instance_workers)),
+            clock=self.clock,
+        )
+        self.breaker = Breaker()
+        self.sink = sink or UnavailableSink()
+        self.buffer = Buffer(settings.buffer.size, settings.buffer.max_bytes)
+        self.flusher = Flusher(
+            settings, self.buffer, self.sink, self.breaker, self.database.watchdog, self.clock, write_function
+        )
+        self.ingest = Ingest(settings.buffer, self.buffer, self.clock)
+        self.monitor = Monitor(settings, self.breaker, self.database.watchdog, self.clock)
+        self.draining = False
+        self._busy = 0
+        self._busy_lock = threading.Lock()
+        self._stop = threading.Event()
+        self._sampler: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the threads. Called in the worker process, after the fork; PostgreSQL may be away."""
+        metrics.announce_build()
+        self.database.start()
+        self.flusher.start()
+        self.monitor.start()
+        self._sampler = threading.Thread(target=self._sample_forever, name="sampler", daemon=True)
+        self._sampler.start()
+
+    def drain(self) -> None:
+        """Turn readiness off; requests are still served."""
+        self.draining = True
+
+    def stop(self) -> bool:
+        """Flush what is queued, then end every part; True if nothing was left behind. May be called twice."""
+        self.draining = True
+        clean = True
+        b = self.settings.buffer
+        if not self.flusher.stop(timeout=b.commit_timeout):
+            clean = False
+            log.error("shutdown: %d records were still queued", self.buffer.depth)
+        for name, step in (
+            ("monitor", self.monitor.stop),
+            ("database", self.database.stop),
+            ("sampler", self._stop.set),
+        ):
+            try:
+                step()
+            except Exception:  # one part's trouble must not keep the others from ending
+                clean = False
+                log.exception("shutdown: %s did not stop", name)
+        return clean
+
+    def read(self, query: Callable[[psycopg.Connection], T]) -> T:
+        """Run a query on a pooled connection, once more if the connection had died unnoticed.
+
+        Raises Problem 503 at once while PostgreSQL is known to be away; errors of psycopg pass through.
+        """
+        if self.breaker.unreachable:
+            raise unavailable()
+        for attempt in (1, 2):
+            with self.database.reading() as conn:
+                started = time.monotonic()
+                try:
+                    return query(conn)
+                except psycopg.OperationalError:
+                    # A connection that broke while it lay in the pool fails at once; a slow failure is the server's.
+                    if attempt == 2 or not conn.closed or time.monotonic() - started > 1:
+                        raise
+        raise AssertionError("unreachable")
+
+    def redis_state(self) -> RedisState:
+        """What is known of Redis; never waits."""
+        return RedisState("not_configured", can_spill=False)
+
+    def request_began(self) -> None:
+        """Count a request thread as busy."""
+        with self._busy_lock:
+            self._busy += 1
+
+    def request_ended(self) -> None:
+        """Count a request thread as free again."""
+        with self._busy_lock:
+            self._busy -= 1
+
+    def flusher_alive(self) -> bool:
+        """Whether the flusher has shown itself lately."""
+        return self.clock.monotonic() - self.flusher.heartbeat < _HEARTBEAT_LIMIT_SECONDS
+
+    def sample(self) -> None:
+        """Set the gauges from what is; called all the time, so that they fall as well as rise."""
+        metrics.BUFFER_DEPTH.set(self.buffer.depth)
+        metrics.BUFFER_CAPACITY.set(self.buffer.size)
+        metrics.BUFFER_RATIO.set(self.buffer.depth / self.buffer.size)
+        metrics.BREAKER_OPEN.set(0 if self.breaker.closed else 1)
+        metrics.DB_UP.set(1 if self.monitor.state.connected else 0)
+        metrics.BUSY_THREADS.set(self._busy)
+        stats = self.database.pool_stats()
+        metrics.POOL_SIZE.set(stats.get("pool_size", 0))
+        metrics.POOL_AVAILABLE.set(stats.get("pool_available", 0))
+        metrics.POOL_WAITING.set(stats.get("requests_waiting", 0))
+        waited = stats.get("requests_wait_ms", 0) / 1000
+        metrics.POOL_WAIT_SECONDS.inc(max(0.0, waited - self._waited))
+        self._waited = max(self._waited, waited)
+
+    _waited = 0.0
+
+    def _sample_forever(self) -> None:
+        while not self._stop.wait(_SAMPLE_SECONDS):
+            self.sample()

@@ -1,0 +1,98 @@
+"""The gunicorn worker: gthread, with probes apart from requests and a shutdown that flushes in time.
+
+Connections that arrive at the health port are served by threads of their own, so that a probe is answered
+also when every request thread waits for something.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from concurrent import futures
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+if TYPE_CHECKING:
+    from app.config import Settings
+    from app.lifecycle import Services
+
+_PROBE_THREADS = 2
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """One worker process of the service."""
+
+    _services: Services | None = None
+    _health_port = 0
+    _ended = False
+
+    def begin(self, settings: Settings) -> None:
+        """Start the service's threads; called once the worker process has loaded the application."""
+        self._settings = settings
+        self._health_port = settings.health.port
+        self._probes = futures.ThreadPoolExecutor(_PROBE_THREADS, thread_name_prefix="probe")
+        services: Services = self.wsgi.extensions["datastorage"]
+        self._services = services
+        self._exit_lock = threading.Lock()
+        services.start()
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Hand a connection to the request threads, or to the probes' own if it came to the health port."""
+        if self._health_port and conn.server[1] == self._health_port:
+            job = self._probes.submit(self.handle, conn)
+            job.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+        else:
+            super().enqueue_req(conn)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM: turn readiness off now, stop taking connections after the propagation delay.
+
+        gunicorn's master closes its listeners at once, but the sockets that this worker inherited go on
+        answering, so load balancers have the delay to notice. A second signal changes nothing.
+        """
+        if self._services is None:
+            super().handle_exit(sig, frame)
+            return
+        if self._services.draining:
+            return
+        self._services.drain()
+        # From here on every answer closes its connection, so that clients move to another instance.
+        self.cfg.set("keepalive", 0)
+        delay = self._settings.shutdown.endpoint_propagation_delay
+        if delay <= 0:
+            super().handle_exit(sig, frame)
+            return
+        timer = threading.Timer(delay, super().handle_exit, (sig, frame))
+        timer.daemon = True
+        timer.start()
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGQUIT and SIGINT: as SIGTERM but without the delay; what is queued is still flushed."""
+        if self._services is not None:
+            self._services.drain()
+            super().handle_exit(signal.SIGTERM, frame)
+        else:
+            super().handle_quit(sig, frame)
+
+    def run(self) -> None:
+        """Serve until told to stop, finish what is in flight, then flush."""
+        if self._services is not None:
+            # The master waits longer than this, so the flush comes before anyone sends SIGKILL.
+            self.cfg.set("graceful_timeout", int(self._settings.shutdown.request_timeout))
+        super().run()
+        self.end()
+
+    def end(self) -> None:
+        """Flush and close; safe to call again."""
+        if self._services is None or self._ended:
+            return
+        self._ended = True
+        started = time.monotonic()
+        clean = self._services.stop()
+        self.log.info("worker %d stopped after %.1f s", os.getpid(), time.monotonic() - started)
+        if not clean:
+            self.log.error("worker %d left something behind", os.getpid())
