@@ -1,0 +1,100 @@
+"""Fixtures that several layers share."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import flask
+import pytest
+
+from app import create_app
+from app.config import DatabaseSettings, Settings
+from app.lifecycle import Services
+from tests.support import (
+    BACKEND,
+    Database,
+    PostgresServer,
+    container_postgres,
+    postgres_server,
+    prepare_roles,
+    wait_until,
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that kill or freeze servers need servers of their own."""
+    if BACKEND == "containers":
+        skip = pytest.mark.skip(reason="kills or freezes a server: runs with the embedded ones only")
+        for item in items:
+            if item.get_closest_marker("embedded"):
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The PostgreSQL that tests share; nobody kills it."""
+    if url := os.environ.get("DATABASE_URL"):
+        yield prepare_roles(url)
+    elif BACKEND == "containers":
+        with container_postgres() as server:
+            yield server
+    else:
+        with postgres_server(max_connections="300") as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def template(postgres: PostgresServer) -> Iterator[str]:
+    """Name of a migrated, empty database to copy from."""
+    database = postgres.make_database()
+    yield database.name
+    database.drop()
+
+
+@pytest.fixture
+def database(postgres: PostgresServer, template: str) -> Iterator[Database]:
+    """An empty, migrated database of the test's own."""
+    made = postgres.make_database(template)
+    yield made
+    made.drop()
+
+
+def settings_for(database: Database, **sections: dict[str, Any]) -> Settings:
+    """Settings that point at a database; sections are given as dictionaries of keys."""
+    base = Settings(database=DatabaseSettings(url=database.service_url))
+    changed = {name: dataclasses.replace(getattr(base, name), **keys) for name, keys in sections.items()}
+    return dataclasses.replace(base, **changed)
+
+
+@pytest.fixture
+def make_app(database: Database) -> Iterator[Callable[..., flask.Flask]]:
+    """Builds and starts apps on the test's database: make_app(buffer={"size": 10}, services={"sink": …})."""
+    made: list[Services] = []
+
+    def make(*, services: dict[str, Any] | None = None, **sections: dict[str, Any]) -> flask.Flask:
+        settings = settings_for(database, **sections)
+        parts = Services(settings, **(services or {}))
+        app = create_app(settings, parts)
+        parts.start()
+        made.append(parts)
+        wait_until(lambda: parts.monitor.state.connected, what="database connected")
+        return app
+
+    yield make
+    for parts in made:
+        parts.stop()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., flask.Flask]) -> flask.Flask:
+    """The running service with default settings on an empty database."""
+    return make_app()
+
+
+@pytest.fixture
+def client(app: flask.Flask) -> flask.testing.FlaskClient:
+    """A client of the running service."""
+    return app.test_client()

@@ -1,0 +1,302 @@
+"""Real servers for tests: PostgreSQL, Valkey, and the service itself under gunicorn."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import conninfo, sql
+
+from app.dev import EmbeddedPostgres, EmbeddedValkey
+from app.migrate import migrate
+
+ROOT = Path(__file__).resolve().parent.parent
+BACKEND = os.environ.get("BACKEND", "embedded")
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], Any], timeout: float = 20.0, what: str = "condition") -> Any:
+    """The first truthy value of the condition; fails the test after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not come true within {timeout:g} s")
+
+
+@dataclass
+class PostgresServer:
+    """A server that databases can be made on. `embedded` is there when a test may kill or freeze it."""
+
+    superuser_url: str
+    owner_url: str
+    service_url: str
+    embedded: EmbeddedPostgres | None = None
+
+    def make_database(self, template: str | None = None) -> Database:
+        """A database of its own for a test, owned by the migration role and migrated (or copied from one)."""
+        name = "t_" + uuid.uuid4().hex[:16]
+        owner = conninfo.conninfo_to_dict(self.owner_url)["user"]
+        with psycopg.connect(self.superuser_url, autocommit=True) as conn:
+            statement = sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(str(owner)))
+            if template is not None:
+                statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+            conn.execute(statement)
+        database = Database(
+            name, *(with_dbname(u, name) for u in (self.superuser_url, self.owner_url, self.service_url)), server=self
+        )
+        if template is None:
+            role = conninfo.conninfo_to_dict(self.service_url)["user"]
+            migrate(database.owner_url, service_role=str(role))
+        return database
+
+
+def with_dbname(url: str, name: str) -> str:
+    """The same address with another database."""
+    parts = urlsplit(url)
+    return parts._replace(path=f"/{name}").geturl()
+
+
+@dataclass
+class Database:
+    """One database of a test."""
+
+    name: str
+    superuser_url: str
+    owner_url: str
+    service_url: str
+    server: PostgresServer
+
+    def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run a statement as superuser and fetch what it gives."""
+        with psycopg.connect(self.superuser_url, autocommit=True) as conn:
+            cursor = conn.execute(statement, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def count(self, table: str = "audit_events") -> int:
+        """Rows of a table."""
+        return int(self.query(f"SELECT count(*) FROM {table}")[0][0])
+
+    def drop(self) -> None:
+        """Drop the database, connections or not."""
+        with psycopg.connect(self.server.superuser_url, autocommit=True) as conn:
+            conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
+
+
+@contextlib.contextmanager
+def postgres_server(**settings: str) -> Iterator[PostgresServer]:
+    """An embedded PostgreSQL of one's own, to kill and freeze."""
+    with scratch_dir() as directory:
+        server = EmbeddedPostgres(directory / "postgres", settings=settings)
+        server.start()
+        try:
+            yield PostgresServer(server.url("superuser"), server.url("owner"), server.url("service"), server)
+        finally:
+            with contextlib.suppress(Exception):
+                server.thaw()
+            server.stop("immediate")
+
+
+@contextlib.contextmanager
+def valkey_server(**settings: str) -> Iterator[EmbeddedValkey]:
+    """An embedded Valkey of one's own, to kill and freeze."""
+    with scratch_dir() as directory:
+        server = EmbeddedValkey(directory / "valkey", settings=settings)
+        server.start()
+        try:
+            yield server
+        finally:
+            with contextlib.suppress(Exception):
+                server.thaw()
+            server.stop()
+
+
+@contextlib.contextmanager
+def container_postgres() -> Iterator[PostgresServer]:
+    """PostgreSQL in a container (BACKEND=containers)."""
+    from testcontainers.postgres import PostgresContainer
+
+    with PostgresContainer("postgres:18", username="postgres", password="postgres", dbname="postgres") as container:
+        superuser = container.get_connection_url(driver=None)
+        yield prepare_roles(superuser)
+
+
+def prepare_roles(superuser_url: str) -> PostgresServer:
+    """Give a server that somebody else started the two roles that tests use."""
+    password = uuid.uuid4().hex
+    with psycopg.connect(superuser_url, autocommit=True) as conn:
+        for role in ("datastorage_owner", "datastorage"):
+            exists = conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
+            verb = "ALTER" if exists else "CREATE"
+            conn.execute(
+                sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))
+            )
+    parts = urlsplit(superuser_url)
+
+    def url(role: str) -> str:
+        return parts._replace(netloc=f"{role}:{password}@{parts.hostname}:{parts.port}").geturl()
+
+    return PostgresServer(superuser_url, url("datastorage_owner"), url("datastorage"))
+
+
+@contextlib.contextmanager
+def scratch_dir() -> Iterator[Path]:
+    """A folder that an unprivileged server process can reach too, removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="datastorage-test-", ignore_cleanup_errors=True) as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+@dataclass
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class GunicornService:
+    """The service as it runs in production: gunicorn as a process, on a port of its own."""
+
+    def __init__(self, environ: dict[str, str], log: Path, *, port: int | None = None) -> None:
+        self.port = port or free_port()
+        self.health_port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = log
+        self._environ = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("DATASTORAGE_", "PROMETHEUS_", "CONFIG_PATH"))},
+            "DATASTORAGE_SERVER__PORT": str(self.port),
+            "DATASTORAGE_HEALTH__PORT": str(self.health_port),
+            "DATASTORAGE_SHUTDOWN__ENDPOINT_PROPAGATION_DELAY": "0",
+            "DATASTORAGE_LOGGING__FORMAT": "json",
+            **environ,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, ready: bool = True) -> None:
+        """Start gunicorn and wait until it is ready (or, with ready=False, alive)."""
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "app.wsgi:application"],
+                cwd=ROOT,
+                env=self._environ,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        path = "/health/ready" if ready else "/health/live"
+        try:
+            wait_until(lambda: self.alive() and self.probe(path) == 200, 30, f"{path} of gunicorn")
+        except AssertionError:
+            raise AssertionError("gunicorn did not start:\n" + self.log.read_text()[-3000:]) from None
+
+    def alive(self) -> bool:
+        """Whether gunicorn's master runs; fails the test if it ended by itself."""
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise AssertionError(f"gunicorn ended with {self.process.returncode}:\n" + self.log.read_text()[-3000:])
+        return True
+
+    def probe(self, path: str, *, port: int | None = None, timeout: float = 2.0) -> int:
+        """Status code of a GET, 0 if there was no answer."""
+        try:
+            return self.request("GET", path, port=port, timeout=timeout).status
+        except (OSError, http.client.HTTPException):
+            return 0
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        timeout: float = 15.0,
+        port: int | None = None,
+    ) -> Answer:
+        """One request on a connection of its own; `body` is sent as JSON unless it is bytes."""
+        conn = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout)
+        try:
+            data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+            sent = {"Content-Type": "application/json"} if data is not None else {}
+            conn.request(method, path, data, {**sent, **(headers or {})})
+            response = conn.getresponse()
+            return Answer(response.status, response.read(), dict(response.getheaders()))
+        finally:
+            conn.close()
+
+    def metrics(self) -> dict[str, float]:
+        """A scrape: sample (name with labels) → value."""
+        text = self.request("GET", "/metrics").body.decode()
+        samples = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+        return {name: float(value) for name, value in samples}
+
+    def stop(self, how: signal.Signals = signal.SIGTERM, timeout: float = 70.0) -> int:
+        """Send a signal to the master and wait; its exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
+
+
+def event(**members: Any) -> dict[str, Any]:
+    """A valid audit event, with members replaced; a member given as `...` is left out."""
+    body: dict[str, Any] = {
+        "version": "1.0",
+        "event_type": "gateway.signal.received",
+        "event_timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "event_category": "gateway",
+        "event_action": "received",
+        "event_outcome": "success",
+        "correlation_id": "correlation-1",
+        "event_data": {"hello": "world"},
+        **members,
+    }
+    return {k: v for k, v in body.items() if v is not ...}
+
+
+def notification(**members: Any) -> dict[str, Any]:
+    """A valid notification record, with members replaced; a member given as `...` is left out."""
+    body: dict[str, Any] = {
+        "remediation_id": "remediation-1",
+        "notification_id": str(uuid.uuid4()),
+        "recipient": "oncall@example.org",
+        "channel": "email",
+        "message_summary": "pod restarted",
+        "status": "sent",
+        "sent_at": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        **members,
+    }
+    return {k: v for k, v in body.items() if v is not ...}
