@@ -397,10 +397,10 @@ def load_settings(path: str | None = None, environ: Mapping[str, str] | None = N
     env = os.environ if environ is None else environ
     faults: list[str] = []
     given = _from_file(path or env.get("CONFIG_PATH") or None, faults)
-    for name, value in env.items():
+    for name, text in env.items():
         if name.startswith(ENV_PREFIX) and "__" in name:
             section, key = name[len(ENV_PREFIX) :].lower().split("__", 1)
-            given.setdefault(section, {})[key] = (value, name)
+            given.setdefault(section, {})[key] = (text, name)
     parts: dict[str, Any] = {}
     for section, keys in given.items():
         cls = Settings.SECTIONS.get(section)

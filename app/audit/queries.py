@@ -10,7 +10,7 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import orjson
@@ -284,7 +284,7 @@ def event_page_sql(query: Query) -> tuple[str, list[object]]:
 
 def _execute(conn: psycopg.Connection, statement: str, parameters: object) -> psycopg.Cursor[tuple[Any, ...]]:
     # Statements are put together from constants of this module; values are parameters only.
-    return conn.execute(cast("LiteralString", statement), cast("list[object]", parameters))
+    return conn.execute(statement, cast("list[object]", parameters))
 
 
 def list_events(conn: psycopg.Connection, query: Query) -> bytes:
