@@ -13,11 +13,12 @@ import psycopg
 
 from app import metrics
 from app.audit.buffer import Buffer
-from app.audit.flusher import Flusher, WriteFunction
+from app.audit.flusher import Flusher
 from app.audit.ingest import Ingest
 from app.audit.outcome import Sink, UnavailableSink
 from app.audit.schemas import Validator
 from app.audit.store import write
+from app.audit.writer import WriteFunction
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config import Settings
