@@ -6,6 +6,7 @@ call commits its requests in as few transactions as it can; a request is stored 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -236,7 +237,9 @@ def _make_partitions(session: WriteSession, requests: Iterable[WriteRequest]) ->
     months = {r.event_date.replace(day=1) for q in requests for r in q.records if isinstance(r, AuditEvent)}
     try:
         for month in sorted(months):
-            session.conn.execute("SELECT audit_ensure_partition(%s)", (month,))
+            # Another instance, or the monitor, may have made it in between: then the aim is reached.
+            with contextlib.suppress(psycopg.errors.DuplicateTable):
+                session.conn.execute("SELECT audit_ensure_partition(%s)", (month,))
     except psycopg.Error as e:
         fault = classify(e)
         _abandon(session)
