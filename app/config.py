@@ -44,23 +44,26 @@ class ConfigError(Exception):
 
 _DURATION = re.compile(r"(?:(?P<n>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d))")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+# Longer ones are mistakes, and the operating system's own timers refuse them.
+_MAX_DURATION_SECONDS = 10 * 366 * 86400.0
 _SIZE = re.compile(r"(?P<n>\d+)\s*(?P<unit>|B|KiB|MiB|GiB)")
 _BYTES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
 def parse_duration(value: object) -> float:
     """Seconds of ``5``, ``0.5``, ``"250ms"``, ``"10s"``, ``"5m"``, ``"1h30m"``, ``"7d"``; ValueError otherwise."""
-    if isinstance(value, bool):
-        raise ValueError("a duration such as 10s")
-    if isinstance(value, int | float) and 0 <= value < float("inf"):
-        return float(value)
-    if isinstance(value, str):
+    seconds = None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value
+    elif isinstance(value, str):
         text = value.strip()
-        if re.fullmatch(r"\d+(\.\d+)?", text):
-            return float(text)
         parts = list(_DURATION.finditer(text))
-        if parts and "".join(m.group(0) for m in parts) == text:
-            return sum(float(m["n"]) * _SECONDS[m["unit"]] for m in parts)
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            seconds = float(text)
+        elif parts and "".join(m.group(0) for m in parts) == text:
+            seconds = sum(float(m["n"]) * _SECONDS[m["unit"]] for m in parts)
+    if seconds is not None and 0 <= seconds <= _MAX_DURATION_SECONDS:
+        return float(seconds)
     raise ValueError("a duration such as 250ms, 10s, 5m or 7d")
 
 
@@ -383,10 +386,15 @@ class Settings:
         }
 
 
+# A password in a URL may hold colons, one in a key=value text may be quoted or escaped; too much masked is fine.
+_USERINFO = re.compile(r"(://[^:@/]*):.*@")
+_PASSWORD = re.compile(r"(password\s*=\s*)(?:'(?:\\.|[^'\\])*'|(?:\\.|\S)+)")
+
+
 def _masked(f: dataclasses.Field[Any], value: Any) -> Any:
     if value is None or not f.metadata["secret"]:
         return list(value) if isinstance(value, tuple) else value
-    return re.sub(r"(?<=:)[^:@/]+(?=@)|(?<=password=)\S+", "****", value)
+    return _PASSWORD.sub(r"\1****", _USERINFO.sub(r"\1:****@", value))
 
 
 def load_settings(path: str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
