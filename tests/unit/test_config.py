@@ -1,0 +1,403 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg import conninfo
+
+from app import config
+from app.config import (
+    AuthSettings,
+    ConfigError,
+    DatabaseSettings,
+    RedisSettings,
+    ServerSettings,
+    Settings,
+    load_settings,
+    parse_duration,
+    parse_size,
+)
+
+KEYS = [(section, f.name) for section, cls in Settings.SECTIONS.items() for f in dataclasses.fields(cls)]
+# A value other than the default for each key whose kind does not give one.
+OTHER = {
+    "server.host": "::1",
+    "server.pin_workers": "never",
+    "server.problem_base_url": "https://example.com/p",
+    "server.cors_allowed_origins": "https://a.example, https://b.example",
+    "logging.level": "debug",
+    "logging.format": "json",
+    "database.url": "postgresql://u@h/d",
+    "database.direct_url": "postgresql://o@h/d",
+    "database.host": "db",
+    "database.name": "other",
+    "database.user": "other",
+    "database.password_file": __file__,
+    "database.sslmode": "require",
+    "redis.url": "redis://h",
+    "redis.password_file": __file__,
+    "buffer.commit_timeout": "30s",
+    "buffer.flush_timeout": "2500ms",
+    "buffer.flush_statement_timeout": "1500ms",
+    "redis.spill_timeout": "250ms",
+    "dlq.backoff": "1s, 2s",
+    "audit.event_categories": "a,b",
+    "auth.mode": "none",
+}
+
+
+def env(**values: str) -> dict[str, str]:
+    return {"DATASTORAGE_" + name: value for name, value in values.items()}
+
+
+def faults(environ: dict[str, str] | None = None, path: Path | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as e:
+        load_settings(str(path) if path else None, environ or {})
+    assert all(fault in str(e.value) for fault in e.value.faults)
+    assert "\n" not in str(e.value)
+    return e.value.faults
+
+
+@pytest.fixture
+def yaml_file(tmp_path: Path) -> Any:
+    def write(text: str) -> Path:
+        path = tmp_path / "settings.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def other_value(section: str, key: str) -> str:
+    default = getattr(Settings.SECTIONS[section](), key)
+    if f"{section}.{key}" in OTHER:
+        return OTHER[f"{section}.{key}"]
+    return str(not default).lower() if isinstance(default, bool) else str(int(default) + 1)
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_every_key_can_be_set_and_is_explained(section: str, key: str) -> None:
+    settings = load_settings(None, env(**{f"{section}__{key}".upper(): other_value(section, key)}))
+    changed = getattr(getattr(settings, section), key)
+    default = getattr(Settings.SECTIONS[section](), key)
+    assert (changed != default) is (f"{section}.{key}" != "auth.mode"), "auth.mode has one value so far"
+    assert default is None or type(changed) is type(default)
+    # One sentence, fit for a cell of a table.
+    [field] = [f for f in dataclasses.fields(Settings.SECTIONS[section]) if f.name == key]
+    assert field.metadata["help"].endswith(".")
+    assert "|" not in field.metadata["help"]
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_every_default_is_a_value_that_its_key_takes(section: str, key: str) -> None:
+    [field] = [f for f in dataclasses.fields(Settings.SECTIONS[section]) if f.name == key]
+    assert field.metadata["parse"](field.default) == field.default
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (5, 5),
+        (0.5, 0.5),
+        ("5", 5),
+        ("0", 0),
+        (" 2.5 ", 2.5),
+        ("250ms", 0.25),
+        ("10s", 10),
+        ("5m", 300),
+        ("1h30m", 5400),
+        ("7d", 604800),
+        ("1.5h", 5400),
+    ],
+)
+def test_durations(text: object, seconds: float) -> None:
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "s",
+        "10 s",
+        "-5s",
+        "5S",
+        "5s later",
+        "ten",
+        -1,
+        True,
+        None,
+        [1],
+        pytest.param(10**400, id="huge-int"),
+        pytest.param("9" * 400, id="huge"),
+        pytest.param("9" * 400 + "d", id="huge-days"),
+        float("nan"),
+        float("inf"),
+        "100000000d",
+    ],
+)
+def test_not_durations(value: object) -> None:
+    with pytest.raises(ValueError, match="a duration such as"):
+        parse_duration(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [(0, 0), (4096, 4096), ("4096", 4096), ("1B", 1), ("256KiB", 262144), ("5 MiB", 5 * 1024**2), ("1GiB", 1024**3)],
+)
+def test_sizes(text: object, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("value", ["", "5MB", "1.5MiB", "-1", -1, True, 1.0, None])
+def test_not_sizes(value: object) -> None:
+    with pytest.raises(ValueError, match="a size such as"):
+        parse_size(value)
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("YES", True), ("1", True), ("no", False), ("0", False)])
+def test_booleans(text: str, value: bool) -> None:
+    assert load_settings(None, env(AUTH__ALLOW_ANONYMOUS=text)).auth.allow_anonymous is value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "must_be"),
+    [
+        ("SERVER__PORT", "0", "a whole number from 1 to 65535"),
+        ("SERVER__PORT", "65536", "a whole number from 1 to 65535"),
+        ("SERVER__PORT", "1.5", "a whole number from 1 to 65535"),
+        ("SERVER__MAX_BODY_SIZE", "5MB", "a size such as 4096, 256KiB or 5MiB"),
+        ("AUTH__ALLOW_ANONYMOUS", "maybe", "true or false"),
+        ("LOGGING__LEVEL", "INFO", "one of debug, info, warning, error"),
+        ("DLQ__BACKOFF", "", "a list of durations such as 1m,5m,15m"),
+        ("DLQ__BACKOFF", "1m,soon", "a duration such as 250ms, 10s, 5m or 7d"),
+    ],
+)
+def test_wrong_values_are_explained(key: str, value: str, must_be: str) -> None:
+    name = key.lower().replace("__", ".")
+    assert faults(env(**{key: value})) == [f"DATASTORAGE_{key}: {name} must be {must_be}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "must_be"),
+    [
+        ("server: {host: [a]}", "server.host must be a text"),
+        ("server: {cors_allowed_origins: [1]}", "server.cors_allowed_origins must be a list of texts"),
+        ("server: {port: true}", "server.port must be a whole number from 1 to 65535"),
+    ],
+)
+def test_wrong_types_in_the_file(yaml_file: Any, text: str, must_be: str) -> None:
+    path = yaml_file(text)
+    assert faults(path=path) == [f"{path}: {must_be}"]
+
+
+def test_environment_over_file_over_defaults(yaml_file: Any) -> None:
+    path = yaml_file("server:\n  port: 1111\n  threads: 7\ndlq:\n  backoff: [1s, 2]\nlogging:\n")
+    settings = load_settings(None, {"CONFIG_PATH": str(path), **env(SERVER__PORT="2222")})
+    assert (settings.server.port, settings.server.threads) == (2222, 7)
+    assert settings.server.keepalive == 75
+    assert settings.dlq.backoff == (1.0, 2.0)
+
+
+def test_a_given_path_beats_config_path(yaml_file: Any) -> None:
+    path = yaml_file("server: {port: 1111}")
+    assert load_settings(str(path), {"CONFIG_PATH": "nowhere.yaml"}).server.port == 1111
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "server:\n", "server: {}\n"])
+def test_an_empty_file_means_defaults(yaml_file: Any, text: str) -> None:
+    assert load_settings(str(yaml_file(text)), {}) == Settings()
+
+
+def test_foreign_variables_are_left_alone() -> None:
+    # Kubernetes sets such names for a service called datastorage.
+    assert load_settings(None, env(PORT="tcp://10.0.0.1:80", SERVICE_HOST="10.0.0.1") | {"A__B": "c"}) == Settings()
+
+
+def test_all_faults_come_at_once(yaml_file: Any) -> None:
+    path = yaml_file("servr: {port: 1}\nserver: {prt: 1, port: no}\nlogging: debug\nbuffer: {flush_timeout: 20s}\n")
+    found = faults(env(DATABASE__POOL_SIZE="0", NOPE__A="1", NOPE__B="2"), path)
+    assert found[:6] == [
+        f"{path}: there is no section servr",
+        f"{path}: logging must hold keys",
+        f"{path}: there is no key server.prt",
+        f"{path}: server.port must be a whole number from 1 to 65535",
+        "DATASTORAGE_DATABASE__POOL_SIZE: database.pool_size must be a whole number from 1 to 1000",
+        "DATASTORAGE_NOPE__A: there is no section nope",
+    ]
+    [last] = found[6:]
+    assert last.startswith("2 × (buffer.flush_timeout + redis.spill_timeout) must be less than buffer.commit_timeout")
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a\n- b", "just text", "a: !!python/object:os.system {}"])
+def test_not_a_settings_file(yaml_file: Any, text: str) -> None:
+    path = yaml_file(text)
+    [fault] = faults(path=path)
+    assert fault.startswith(f"{path}: ")
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    assert faults(path=tmp_path / "none.yaml") == [f"{tmp_path / 'none.yaml'}: No such file or directory"]
+
+
+def test_file_that_is_not_text(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_bytes(b"\xff\xfe\x00a")
+    assert faults(path=path)[0].startswith(f"{path}: not YAML")
+
+
+@pytest.mark.parametrize(
+    ("values", "good"),
+    [
+        ({"BUFFER__FLUSH_TIMEOUT": "4500ms"}, False),
+        ({"BUFFER__FLUSH_TIMEOUT": "4499ms"}, True),
+        ({"REDIS__SPILL_TIMEOUT": "2s"}, False),
+        ({"BUFFER__COMMIT_TIMEOUT": "7s"}, False),
+        ({"BUFFER__COMMIT_TIMEOUT": "7001ms"}, True),
+        ({"BUFFER__FLUSH_STATEMENT_TIMEOUT": "3s"}, False),
+        ({"BUFFER__FLUSH_STATEMENT_TIMEOUT": "2999ms"}, True),
+    ],
+)
+def test_a_waiter_must_outlast_two_flushes_and_spills(values: dict[str, str], good: bool) -> None:
+    if good:
+        load_settings(None, env(**values))
+    else:
+        [fault] = faults(env(**values))
+        assert "must be less than" in fault
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_needs_no_auth(host: str) -> None:
+    assert load_settings(None, env(SERVER__HOST=host)).server.host == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.com", ""])
+def test_other_addresses_need_auth_or_a_word(host: str) -> None:
+    [fault] = faults(env(SERVER__HOST=host))
+    assert "is reachable from outside and auth.mode is none" in fault
+    load_settings(None, env(SERVER__HOST=host, AUTH__ALLOW_ANONYMOUS="true"))
+    assert AuthSettings().allow_anonymous is False
+
+
+@pytest.mark.parametrize("section", ["DATABASE", "REDIS"])
+def test_a_secret_file_must_be_there(section: str, tmp_path: Path) -> None:
+    [fault] = faults(env(**{f"{section}__PASSWORD_FILE": str(tmp_path / "none")}))
+    assert fault == f"{section.lower()}.password_file: cannot read {tmp_path / 'none'}"
+
+
+@pytest.mark.parametrize("key", ["URL", "DIRECT_URL"])
+def test_a_wrong_address_is_not_shown(key: str) -> None:
+    assert faults(env(**{f"DATABASE__{key}": "postgresql://u:s3cret@h:port:1/d?nope=1"})) == [
+        f"database.{key.lower()} is not a PostgreSQL address"
+    ]
+
+
+@pytest.mark.parametrize("url", [None, "postgresql://me@db:6543/store?sslmode=require", "host=db user=me"])
+@pytest.mark.parametrize("password", ["simple", "p@ss:w/rd?#%41", 'it\'s \\ "quoted"', " spaces = in it ", "пароль"])
+def test_password_files_may_hold_anything(tmp_path: Path, url: str | None, password: str) -> None:
+    path = tmp_path / "password"
+    path.write_text(password + "\n")
+    settings = DatabaseSettings(url=url, host="db", user="me", password_file=str(path))
+    parts = conninfo.conninfo_to_dict(settings.conninfo())
+    assert (parts["password"], parts["host"], parts["user"]) == (password, "db", "me")
+
+
+def test_a_rotated_password_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("old\n")
+    settings = DatabaseSettings(password_file=str(path))
+    before = settings.conninfo()
+    path.write_text("new\r\n")
+    assert conninfo.conninfo_to_dict(before)["password"] == "old"
+    assert conninfo.conninfo_to_dict(settings.conninfo())["password"] == "new"
+
+
+def test_address_from_parts() -> None:
+    parts = conninfo.conninfo_to_dict(DatabaseSettings(host="db", port=6543, name="n", user="u").conninfo())
+    assert parts == {"host": "db", "port": "6543", "dbname": "n", "user": "u", "sslmode": "prefer"}
+
+
+def test_migrations_may_have_an_address_of_their_own() -> None:
+    settings = DatabaseSettings(url="postgresql://service@pooler/d", direct_url="postgresql://owner@db/d")
+    assert settings.migration_conninfo() == "postgresql://owner@db/d"
+    assert DatabaseSettings(url="postgresql://service@db/d").migration_conninfo() == "postgresql://service@db/d"
+    assert settings.service_role() == "service"
+    assert DatabaseSettings(url="postgresql://db/d").service_role() is None
+
+
+SECRET = "s3cr:t-w0rd"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://me:{SECRET}@db/store",
+        f"postgresql://me@db/store?password={SECRET}&sslmode=require",
+        f"postgresql://me@db/store?sslmode=require&password={SECRET}",
+        f"host=db password={SECRET} user=me",
+        f"password = {SECRET} host=db",
+        f"password='a {SECRET} it\\'s {SECRET}' host=db",
+        f"password=a\\ {SECRET} host=db",
+        f"host=db sslpassword={SECRET}",
+    ],
+)
+def test_secrets_in_addresses_are_masked(url: str) -> None:
+    conninfo.conninfo_to_dict(url)  # a form that libpq takes
+    shown = Settings(database=DatabaseSettings(url=url, direct_url=url)).masked()["database"]
+    for key in ("url", "direct_url"):
+        assert "****" in shown[key]
+        assert "db" in shown[key]
+        for part in (SECRET, *SECRET.split(":")):
+            assert part not in shown[key]
+
+
+@pytest.mark.parametrize("url", [f"redis://:{SECRET}@host/0", f"rediss://me:x@{SECRET}@host:6380/0"])
+def test_secrets_of_redis_are_masked(url: str) -> None:
+    shown = Settings(redis=RedisSettings(url=url)).masked()["redis"]["url"]
+    assert SECRET not in shown
+    assert "****" in shown
+    assert "@host" in shown
+
+
+def test_what_is_no_secret_is_shown() -> None:
+    shown = Settings(database=DatabaseSettings(url="postgresql://me@db:5432/store")).masked()
+    assert shown["database"]["url"] == "postgresql://me@db:5432/store"
+    assert shown["redis"]["url"] is None
+    assert shown["audit"]["event_categories"] == list(config.DEFAULT_EVENT_CATEGORIES)
+    assert shown.keys() == Settings.SECTIONS.keys()
+
+
+def test_workers_follow_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config.os, "sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
+    for quota, cores in ((None, 4), (2.5, 2), (0.5, 1), (16.0, 4)):
+        monkeypatch.setattr(config, "cpu_quota", lambda quota=quota: quota)
+        assert config.available_cores() == cores
+        assert ServerSettings().effective_workers() == cores
+    assert ServerSettings(workers=3).effective_workers() == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"/sys/fs/cgroup/cpu.max": "150000 100000"}, 1.5),
+        ({"/sys/fs/cgroup/cpu.max": "max 100000"}, None),
+        ({"/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "200000", "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000"}, 2.0),
+        ({"/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1", "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000"}, None),
+        ({}, None),
+    ],
+)
+def test_cpu_quota(monkeypatch: pytest.MonkeyPatch, files: dict[str, str], quota: float | None) -> None:
+    def read(path: Path) -> str:
+        if str(path) not in files:
+            raise FileNotFoundError(str(path))
+        return files[str(path)]
+
+    monkeypatch.setattr(config.Path, "read_text", read)
+    assert config.cpu_quota() == quota
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().server.port = 1  # type: ignore[misc]
