@@ -24,6 +24,7 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
 
     from app import http, metrics
     from app.audit import routes as audit_routes
+    from app.dlq import routes as dlq_routes
     from app.health import routes as health_routes
     from app.lifecycle import Services
 
@@ -54,5 +55,6 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
         return flask.Response(metrics.render(registry), content_type=metrics.CONTENT_TYPE)
 
     app.register_blueprint(audit_routes.create_blueprint(parts))
+    app.register_blueprint(dlq_routes.create_blueprint(parts))
     app.register_blueprint(health_routes.create_blueprint(parts))
     return app

@@ -18,11 +18,15 @@ from app.audit.ingest import Ingest
 from app.audit.outcome import Sink, UnavailableSink
 from app.audit.schemas import Validator
 from app.audit.store import write
-from app.audit.writer import WriteFunction
+from app.audit.writer import WriteFunction, Writer
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config import Settings
 from app.database import Database
+from app.dlq.operate import Operator
+from app.dlq.replay import Replayer
+from app.dlq.stream import DeadLetterQueue
+from app.dlq.watch import QueueWatch
 from app.http import Bodies
 from app.monitor import Monitor
 from app.problems import unavailable
@@ -68,7 +72,17 @@ class Services:
             clock=self.clock,
         )
         self.breaker = Breaker()
-        self.sink = sink or UnavailableSink()
+        self.queue: DeadLetterQueue | None = None
+        self.operator: Operator | None = None
+        self.queue_watch: QueueWatch | None = None
+        self.replayer: Replayer | None = None
+        if settings.redis.url is not None:
+            self.queue = DeadLetterQueue(settings, self.clock)
+            self.operator = Operator(settings, self.clock)
+            self.queue_watch = QueueWatch(Operator(settings, self.clock, timeout=0.9), self.queue.breaker)
+            writer = Writer(settings, self.breaker, self.database.watchdog, self.clock, write_function, "replay")
+            self.replayer = Replayer(settings, writer, self.validator, self.breaker, self.clock)
+        self.sink: Sink = sink or self.queue or UnavailableSink()
         self.buffer = Buffer(settings.buffer.size, settings.buffer.max_bytes)
         self.flusher = Flusher(
             settings, self.buffer, self.sink, self.breaker, self.database.watchdog, self.clock, write_function
@@ -87,6 +101,10 @@ class Services:
         self.database.start()
         self.flusher.start()
         self.monitor.start()
+        if self.queue_watch is not None:
+            self.queue_watch.start()
+        if self.replayer is not None:
+            self.replayer.start()
         self._sampler = threading.Thread(target=self._sample_forever, name="sampler", daemon=True)
         self._sampler.start()
 
@@ -102,11 +120,19 @@ class Services:
         if not self.flusher.stop(timeout=b.commit_timeout):
             clean = False
             log.error("shutdown: %d records were still queued", self.buffer.depth)
+        if self.replayer is not None and not self.replayer.stop(timeout=b.flush_timeout + 1):
+            # What it had read was not acknowledged: another instance replays it.
+            log.warning("shutdown: replay was still busy; its entries stay in the queue")
         for name, step in (
             ("monitor", self.monitor.stop),
             ("database", self.database.stop),
+            ("dlq-watch", self.queue_watch.stop if self.queue_watch else None),
+            ("dlq-operator", self.operator.close if self.operator else None),
+            ("dlq", self.queue.close if self.queue else None),
             ("sampler", self._stop.set),
         ):
+            if step is None:
+                continue
             try:
                 step()
             except Exception:  # one part's trouble must not keep the others from ending
@@ -134,7 +160,21 @@ class Services:
 
     def redis_state(self) -> RedisState:
         """What is known of Redis; never waits."""
-        return RedisState("not_configured", can_spill=False)
+        if self.queue is None or self.queue_watch is None:
+            return RedisState("not_configured", can_spill=False)
+        state = self.queue_watch.state
+        if not state.connected:
+            return RedisState("unreachable", can_spill=False, fault=state.fault)
+        room = any(s.depth < s.capacity for s in state.streams.values())
+        return RedisState("connected", can_spill=room, durability=state.durability, fault=state.fault)
+
+    def replay_paused(self) -> str | None:
+        """Why this worker does not replay, or None."""
+        if self.replayer is None:
+            return "not_configured"
+        if not self.breaker.closed:
+            return "database_unavailable"
+        return self.replayer.paused
 
     def request_began(self) -> None:
         """Count a request thread as busy."""

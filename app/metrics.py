@@ -91,9 +91,41 @@ BUILD_INFO = Gauge(
     "datastorage_build_info", "1, with what is running as labels.", ["version", "python"], multiprocess_mode="livemax"
 )
 
+REDIS_UP = Gauge("datastorage_redis_up", "1 while Redis answers every worker.", multiprocess_mode="livemin")
+DLQ_DEPTH = Gauge(
+    "datastorage_dlq_depth", "Entries that wait in the dead letter queue.", ["stream"], multiprocess_mode="livemax"
+)
+DLQ_RATIO = Gauge(
+    "datastorage_dlq_capacity_ratio", "Depth over capacity of a stream.", ["stream"], multiprocess_mode="livemax"
+)
+DLQ_WARNING = Gauge(
+    "datastorage_dlq_warning", "1 from 80 % of a stream's capacity.", ["stream"], multiprocess_mode="livemax"
+)
+DLQ_CRITICAL = Gauge(
+    "datastorage_dlq_critical", "1 from 90 % of a stream's capacity.", ["stream"], multiprocess_mode="livemax"
+)
+DLQ_OVERFLOW = Gauge(
+    "datastorage_dlq_overflow_imminent", "1 from 95 % of a stream's capacity.", ["stream"], multiprocess_mode="livemax"
+)
+DLQ_OLDEST = Gauge(
+    "datastorage_dlq_oldest_age_seconds", "Age of a stream's oldest entry.", ["stream"], multiprocess_mode="livemax"
+)
+DLQ_DEAD = Gauge(
+    "datastorage_dlq_dead_letter_depth", "Entries that failed for good.", ["stream"], multiprocess_mode="livemax"
+)
+DLQ_ENQUEUED = Counter("datastorage_dlq_enqueue_total", "Records spilled into a stream.", ["stream", "type"])
+DLQ_REPLAYED = Counter("datastorage_dlq_replayed_total", "What became of replayed entries.", ["stream", "result"])
+DLQ_REJECTED = Counter("datastorage_dlq_rejected_total", "Records that a stream did not take.", ["stream", "reason"])
+
 # Label children that every request needs are looked up once.
 for _reason in ("full", "timeout"):
     BUFFER_REJECTED.labels(_reason)
+for _stream, _type in (("events", "audit_event"), ("notifications", "notification_audit")):
+    DLQ_ENQUEUED.labels(_stream, _type)
+    for _result in ("stored", "duplicate", "dead_lettered", "retry"):
+        DLQ_REPLAYED.labels(_stream, _result)
+    for _reason in ("full", "unreachable"):
+        DLQ_REJECTED.labels(_stream, _reason)
 
 
 def announce_build() -> None:

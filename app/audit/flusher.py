@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+
 from app import metrics
 from app.audit.buffer import Buffer, Ticket
 from app.audit.outcome import (

@@ -1,0 +1,124 @@
+"""HTTP for operators of the dead letter queue: how full it is, what failed for good, replay and delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import flask
+import orjson
+from redis.exceptions import RedisError
+
+from app import jsonvalue
+from app.dlq.operate import Operator, split_id
+from app.dlq.stream import STREAMS
+from app.http import json_response
+from app.problems import Problem
+
+if TYPE_CHECKING:
+    from app.lifecycle import Services
+
+_UNKNOWN = "there is no dead letter with this id"
+
+
+def create_blueprint(services: Services) -> flask.Blueprint:
+    """The operators' blueprint of one app."""
+    blueprint = flask.Blueprint("dlq", __name__, url_prefix="/api/v1/dlq")
+
+    def operator() -> Operator:
+        if services.operator is None:
+            raise Problem("service-unavailable", "no dead letter queue is configured (redis.url)")
+        return services.operator
+
+    @blueprint.errorhandler(RedisError)
+    def _redis_away(error: RedisError) -> flask.Response:
+        problem = Problem("service-unavailable", "the dead letter queue is not available - please retry")
+        return flask.Response(
+            problem.body(services.settings.server.problem_base_url, flask.request.path),
+            status=503,
+            headers=problem.headers,
+            content_type="application/problem+json",
+        )
+
+    @blueprint.get("")
+    def status() -> flask.Response:
+        state = operator().look()
+        return json_response(
+            orjson.dumps(
+                {
+                    "durability": state.durability,
+                    "replay_paused": services.replay_paused(),
+                    "streams": {
+                        name: {
+                            "depth": s.depth,
+                            "capacity": s.capacity,
+                            "ratio": round(s.ratio, 4),
+                            "oldest_age_seconds": round(s.oldest_age_seconds, 3),
+                            "dead_letters": s.dead_letters,
+                        }
+                        for name, s in state.streams.items()
+                    },
+                }
+            )
+        )
+
+    @blueprint.get("/dead-letters")
+    def dead_letters() -> flask.Response:
+        limit, stream, after = _page(flask.request.args)
+        letters = operator().dead_letters(stream, limit + 1, after)
+        more = len(letters) > limit
+        letters = letters[:limit]
+        body = {
+            "dead_letters": letters,
+            "pagination": {
+                "limit": limit,
+                "has_more": more,
+                "next_cursor": letters[-1]["id"] if more else None,
+            },
+        }
+        return json_response(jsonvalue.compact(body))
+
+    @blueprint.get("/dead-letters/<letter_id>")
+    def dead_letter(letter_id: str) -> flask.Response:
+        letter = operator().dead_letter(letter_id)
+        if letter is None:
+            raise Problem("not-found", _UNKNOWN)
+        return json_response(jsonvalue.compact(letter))
+
+    @blueprint.post("/dead-letters/<letter_id>/replay")
+    def replay(letter_id: str) -> flask.Response:
+        match operator().revive(letter_id):
+            case "accepted":
+                accepted = {"status": "accepted", "message": "dead letter queued for replay", "id": letter_id}
+                return json_response(orjson.dumps(accepted), 202)
+            case "full":
+                raise Problem("dlq-full", "the dead letter queue is full - please retry")
+            case "empty":
+                raise Problem("invalid_request", "the dead letter holds no message that could be replayed")
+        raise Problem("not-found", _UNKNOWN)
+
+    @blueprint.delete("/dead-letters/<letter_id>")
+    def delete(letter_id: str) -> flask.Response:
+        if not operator().delete(letter_id):
+            raise Problem("not-found", _UNKNOWN)
+        return json_response(orjson.dumps({"status": "deleted", "id": letter_id}))
+
+    return blueprint
+
+
+def _page(arguments: Any) -> tuple[int, str, str | None]:
+    errors = {}
+    stream = arguments.get("stream", "events")
+    if stream not in STREAMS:
+        errors["stream"] = "must be one of: " + ", ".join(STREAMS)
+    text = arguments.get("limit", "50")
+    limit = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
+    if not 1 <= limit <= 1000:
+        errors["limit"] = "must be an integer from 1 to 1000"
+    after = None
+    if (cursor := arguments.get("cursor")) is not None:
+        of, after = split_id(cursor)
+        if of != stream:
+            errors["cursor"] = "is not a cursor of this list"
+    if errors:
+        raise Problem("validation-error", "; ".join(f"{k}: {v}" for k, v in errors.items()), field_errors=errors)
+    return limit, stream, after

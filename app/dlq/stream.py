@@ -1,0 +1,202 @@
+"""The dead letter queue in Redis Streams: spill whole requests, read what waits, settle, bury, revive.
+
+Nothing here is ever trimmed or evicted. A full stream refuses; what Redis did not answer is in doubt.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.retry import Retry
+
+from app import metrics
+from app.audit.event import AuditEvent, Notification, Record, rfc3339
+from app.audit.outcome import InDoubt, Refused, Spilled, SpillOutcome, WriteRequest
+from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
+from app.breaker import Breaker
+from app.clock import Clock
+from app.config import Settings
+from app.dlq import scripts
+
+log = logging.getLogger(__name__)
+
+GROUP = "data-storage-retry-workers"
+EVENTS, NOTIFICATIONS = "events", "notifications"
+STREAMS = (EVENTS, NOTIFICATIONS)
+TYPES = {EVENTS: "audit_event", NOTIFICATIONS: "notification_audit"}
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The Redis keys of one stream."""
+
+    stream: str
+    size: str  # bytes of all messages in the stream
+    attempts: str  # hash: entry id → attempts, due time, first failure
+    dead: str
+
+
+KEYS = {
+    name: Keys(
+        f"audit:dlq:{name}", f"audit:dlq:{name}:bytes", f"audit:dlq:{name}:attempts", f"audit:dead-letter:{name}"
+    )
+    for name in STREAMS
+}
+
+
+def make_client(settings: Settings, *, connect_timeout: float, timeout: float) -> redis.Redis:
+    """A client that waits no longer than it is told and never repeats a command by itself.
+
+    redis-py's own retries would wait for a minute, and a repeated XADD makes a second entry.
+    """
+    r = settings.redis
+    assert r.url is not None  # noqa: S101 - callers check
+    options: dict[str, Any] = {}
+    if r.password_file is not None:
+        options["password"] = Path(r.password_file).read_text().rstrip("\r\n")
+    return redis.Redis.from_url(
+        r.url,
+        socket_connect_timeout=connect_timeout,
+        socket_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_timeout=False,
+        health_check_interval=0,
+        client_name="datastorage",
+        **options,
+    )
+
+
+def _members(record: Record) -> dict[str, Any]:
+    """The record under the request's names: what a client would have to send to mean the same."""
+    if isinstance(record, Notification):
+        members = {name: getattr(record, name) for name in NOTIFICATION_FIELDS}
+        return {**members, "sent_at": rfc3339(record.sent_at)}
+    members = {name: getattr(record, name) for name in EVENT_FIELDS}
+    members["event_timestamp"] = rfc3339(record.event_timestamp)
+    members["event_data"] = orjson.Fragment(record.event_data)
+    return members
+
+
+def encode(record: Record, now: datetime, reason: str) -> bytes:
+    """The message of an entry."""
+    return orjson.dumps(
+        {
+            "type": TYPES[EVENTS] if isinstance(record, AuditEvent) else TYPES[NOTIFICATIONS],
+            "payload": _members(record),
+            "recorded_by": record.recorded_by,
+            "timestamp": rfc3339(now),
+            "retry_count": 0,
+            "last_error": reason,
+        }
+    )
+
+
+class DeadLetterQueue:
+    """The sink that keeps what PostgreSQL could not take. Safe to share between threads."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self.breaker = Breaker()
+        # One spill is one connection attempt and one answer at the most, both inside spill_timeout.
+        limit = settings.redis.spill_timeout
+        self._client = make_client(settings, connect_timeout=0.4 * limit, timeout=0.6 * limit)
+        self._spill_script = self._client.register_script(scripts.SPILL)
+
+    # --- the sink -------------------------------------------------------------------------------------------
+
+    def spill(self, requests: Sequence[WriteRequest], reason: str) -> list[SpillOutcome]:
+        """Keep each request whole or not at all, in order, within redis.spill_timeout."""
+        if not self.breaker.allow():
+            return self._refuse(requests, "unreachable", Refused("service-unavailable"))
+        arguments = self._arguments(requests, reason)
+        sent = False
+        try:
+            # Connecting is a step of its own: what fails here was never sent.
+            connection = self._client.connection_pool.get_connection()
+            try:
+                sent = True
+                kept = self._call(connection, arguments)
+            finally:
+                self._client.connection_pool.release(connection)
+        except ResponseError as e:
+            # Redis answered: out of memory, read-only, or unable to persist. It kept nothing.
+            self._failed(e, unreachable=False)
+            return self._refuse(requests, "unreachable", Refused("service-unavailable"))
+        except (RedisError, OSError) as e:
+            self._failed(e, unreachable=True)
+            return self._refuse(requests, "unreachable", InDoubt() if sent else Refused("service-unavailable"))
+        if self.breaker.succeeded():
+            log.info("Redis takes entries again")
+        return self._outcomes(requests, kept)
+
+    def may_hold_parents(self) -> bool:
+        """Whether events wait in the queue; True when Redis cannot say."""
+        try:
+            return self._client.xlen(KEYS[EVENTS].stream) > 0
+        except RedisError:
+            return True
+
+    def _arguments(self, requests: Sequence[WriteRequest], reason: str) -> list[bytes | str | int]:
+        now = self._clock.now()
+        arguments: list[bytes | str | int] = [self._settings.dlq.max_len, self._settings.dlq.max_bytes, len(requests)]
+        for request in requests:
+            pair = 1 if isinstance(request.records[0], AuditEvent) else 2
+            arguments += [pair, len(request.records)]
+            arguments += [encode(record, now, reason) for record in request.records]
+        return arguments
+
+    def _call(self, connection: Any, arguments: list[bytes | str | int]) -> list[int]:
+        keys = [key for name in STREAMS for key in (KEYS[name].stream, KEYS[name].size)]
+        call = [len(keys), *keys, *arguments]
+        try:
+            connection.send_command("EVALSHA", self._spill_script.sha, *call)
+            kept = connection.read_response()
+        except NoScriptError:
+            # A restarted Redis has forgotten its scripts; nothing ran.
+            connection.send_command("EVAL", scripts.SPILL, *call)
+            kept = connection.read_response()
+        replicas = self._settings.redis.min_replicas
+        if replicas and any(kept):
+            connection.send_command("WAIT", replicas, round(300 * self._settings.redis.spill_timeout))
+            if int(connection.read_response()) < replicas:
+                raise RedisConnectionError("too few replicas have it")
+        return [int(k) for k in kept]
+
+    def _outcomes(self, requests: Sequence[WriteRequest], kept: list[int]) -> list[SpillOutcome]:
+        outcomes: list[SpillOutcome] = []
+        for request, ok in zip(requests, kept, strict=True):
+            stream = EVENTS if isinstance(request.records[0], AuditEvent) else NOTIFICATIONS
+            if ok:
+                metrics.DLQ_ENQUEUED.labels(stream, TYPES[stream]).inc(len(request.records))
+                outcomes.append(Spilled())
+            else:
+                metrics.DLQ_REJECTED.labels(stream, "full").inc(len(request.records))
+                outcomes.append(Refused("dlq-full"))
+        return outcomes
+
+    def _refuse(self, requests: Sequence[WriteRequest], why: str, outcome: SpillOutcome) -> list[SpillOutcome]:
+        for request in requests:
+            stream = EVENTS if isinstance(request.records[0], AuditEvent) else NOTIFICATIONS
+            metrics.DLQ_REJECTED.labels(stream, why).inc(len(request.records))
+        return [outcome] * len(requests)
+
+    def _failed(self, error: Exception, *, unreachable: bool) -> None:
+        if self.breaker.failed(unreachable=unreachable):
+            log.warning(
+                "Redis does not take entries (%s): writes are refused while PostgreSQL is away", type(error).__name__
+            )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
