@@ -158,6 +158,16 @@ class Services:
                         raise
         raise AssertionError("unreachable")
 
+    def change(self, action: Callable[[psycopg.Connection], T]) -> T:
+        """Run the action in one transaction on a pooled connection, not repeated whatever happens.
+
+        Raises Problem 503 at once while PostgreSQL is known to be away; errors of psycopg pass through.
+        """
+        if self.breaker.unreachable:
+            raise unavailable()
+        with self.database.reading() as conn, conn.transaction():
+            return action(conn)
+
     def redis_state(self) -> RedisState:
         """What is known of Redis; never waits."""
         if self.queue is None or self.queue_watch is None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from app import metrics
 from app.audit.buffer import Buffer, Ticket
-from app.audit.outcome import InDoubt, Outcome, Refused, WriteRequest
+from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
 from app.clock import Clock
 from app.config import BufferSettings
+
+log = logging.getLogger(__name__)
 
 
 class Ingest:
@@ -36,3 +40,25 @@ class Ingest:
             return Refused("service-unavailable")
         # It may have been resolved between the two looks.
         return ticket.wait(0) or InDoubt()
+
+    def post(self, request: WriteRequest) -> bool:
+        """Queue the request without waiting for its outcome; False if there was no room in time.
+
+        What becomes of it is counted and logged by the thread that finds out.
+        """
+        if self._buffer.offer(_PostedTicket(request), self._settings.enqueue_timeout):
+            return True
+        metrics.BUFFER_REJECTED.labels("full").inc()
+        log.warning("no room in the queue for an event of the service's own")
+        return False
+
+
+class _PostedTicket(Ticket):
+    """A ticket that nobody waits for."""
+
+    __slots__ = ()
+
+    def resolve(self, outcome: Outcome) -> None:
+        if not isinstance(outcome, Stored | Spilled):
+            log.warning("an event of the service's own was not kept: %s", type(outcome).__name__)
+        super().resolve(outcome)

@@ -144,6 +144,14 @@ def write(session: WriteSession, requests: Sequence[WriteRequest]) -> list[Write
     return _attempt(session, list(requests), conflicts_left=_CONFLICT_RETRIES, may_make_partition=True)
 
 
+def append(conn: psycopg.Connection, events: Sequence[AuditEvent]) -> None:
+    """Store the service's own events in the caller's transaction: both that and they are kept, or neither.
+
+    Raises psycopg.Error. Their ids are new, so there is nothing to be a duplicate of, and they have no parents.
+    """
+    conn.execute(_INSERT_EVENTS, _event_arrays(events, {}))
+
+
 def _attempt(
     session: WriteSession, requests: list[WriteRequest], *, conflicts_left: int, may_make_partition: bool
 ) -> list[WriteOutcome]:
@@ -151,7 +159,7 @@ def _attempt(
         return [NotWritten(Fault.OUTAGE)] * len(requests)
     session.committing = session.warned = False
     try:
-        return _write_once(session, requests)
+        settled = _write_once(session, requests)
     except _UnconfirmedError:
         return [NotWritten(Fault.OUTAGE, in_doubt=True)] * len(requests)
     except psycopg.Error as e:
@@ -161,6 +169,11 @@ def _attempt(
         timed_out = is_timeout(e)
         if not in_doubt:
             in_doubt = not _abandon(session) and session.committing
+    else:
+        for i, request in enumerate(requests):
+            if i not in settled:
+                settled[i] = _attempt(session, [request], conflicts_left=_CONFLICT_RETRIES, may_make_partition=True)[0]
+        return [settled[i] for i in range(len(requests))]
     if in_doubt:
         return [NotWritten(Fault.OUTAGE, in_doubt=True)] * len(requests)
     if fault is Fault.CONFLICT and conflicts_left > 0:
@@ -258,14 +271,19 @@ class _Plan:
     events: dict[EventKey, AuditEvent]
     parents: dict[UUID, date]
     unresolved: set[UUID]
+    # Requests that contradict an earlier one: a conflict only if that one's content is what is stored in the end.
+    waiting: set[int]
 
 
-def _write_once(session: WriteSession, requests: list[WriteRequest]) -> list[WriteOutcome]:
+def _write_once(session: WriteSession, requests: list[WriteRequest]) -> dict[int, WriteOutcome]:
+    """The outcomes by index; those that contradict an earlier request have none yet."""
     outcomes: dict[int, WriteOutcome] = {}
-    while len(outcomes) < len(requests):
+    while True:
         live = {i: q for i, q in enumerate(requests) if i not in outcomes}
         plan = _plan(live, outcomes)
-        live = {i: q for i, q in live.items() if i not in outcomes}
+        for i in [i for i in live if i in outcomes]:
+            outcomes[i] = _with_stored(session, live.pop(i), outcomes[i])
+        live = {i: q for i, q in live.items() if i not in plan.waiting}
         if plan.unresolved:
             found: dict[UUID, date] = dict(session.conn.execute(_PARENTS, (list(plan.unresolved),)).fetchall())
             plan.parents.update(found)
@@ -275,12 +293,20 @@ def _write_once(session: WriteSession, requests: list[WriteRequest]) -> list[Wri
                 continue
         if live:
             _commit(session, live, plan, outcomes)
-    return [outcomes[i] for i in range(len(requests))]
+        if all(i in outcomes for i in live):
+            return outcomes
+
+
+def _with_stored(session: WriteSession, request: WriteRequest, outcome: WriteOutcome) -> WriteOutcome:
+    """The conflict of a request that contradicts itself, together with what it contradicts in the table."""
+    assert isinstance(outcome, Conflict)  # noqa: S101 - the plan finds no other
+    keys = [r.key for r in request.records if isinstance(r, AuditEvent)]
+    return Conflict(tuple(sorted({*outcome.indexes, *_conflicts(request, _stored_digests(session, keys))})))
 
 
 def _plan(live: dict[int, WriteRequest], outcomes: dict[int, WriteOutcome]) -> _Plan:
-    """Fit the requests together in order; a request that contradicts an earlier one is a conflict."""
-    plan = _Plan({}, {}, set())
+    """Fit the requests together in order; one that contradicts itself is a conflict, one that contradicts another waits."""
+    plan = _Plan({}, {}, set(), set())
     for i, request in live.items():
         mine: dict[EventKey, AuditEvent] = {}
         clashes = []
@@ -292,14 +318,19 @@ def _plan(live: dict[int, WriteRequest], outcomes: dict[int, WriteOutcome]) -> _
             parent = record.parent_event_id
             if parent is not None and parent not in ids and parent not in plan.parents:
                 wanted.add(parent)
-            known = mine.get(record.key) or plan.events.get(record.key)
-            if known is None:
+            known, other = mine.get(record.key), plan.events.get(record.key)
+            if known is not None:
+                if known.digest != record.digest:
+                    clashes.append(index)
+            elif other is None:
                 mine[record.key] = record
-            elif known.digest != record.digest:
-                clashes.append(index)
+            elif other.digest != record.digest:
+                plan.waiting.add(i)
             ids.setdefault(record.event_id, record.event_date)
         if clashes:
             outcomes[i] = Conflict(tuple(clashes))
+            plan.waiting.discard(i)
+        if clashes or i in plan.waiting:
             continue
         plan.unresolved |= wanted
         plan.events.update(mine)
@@ -367,8 +398,12 @@ def _put_events(session: WriteSession, plan: _Plan) -> tuple[set[EventKey], dict
         return set(plan.events), {}
     new: set[EventKey] = set(cursor.fetchall())
     missing = [key for key in plan.events if key not in new]
-    rows = session.conn.execute(_EVENT_DIGESTS, ([k[0] for k in missing], [k[1] for k in missing]), binary=True)
-    return new, {(event_id, day): bytes(digest) for event_id, day, digest in rows}
+    return new, _stored_digests(session, missing)
+
+
+def _stored_digests(session: WriteSession, keys: list[EventKey]) -> dict[EventKey, bytes]:
+    rows = session.conn.execute(_EVENT_DIGESTS, ([k[0] for k in keys], [k[1] for k in keys]), binary=True)
+    return {(event_id, day): bytes(digest) for event_id, day, digest in rows}
 
 
 def _put_notifications(
