@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +40,7 @@ _CHANNELS = ("email", "slack", "pagerduty", "webhook", "sms", "teams")
 _STATUSES = ("sent", "failed", "pending", "acknowledged", "escalated")
 # Offsets and bounds go into bigint parameters.
 _MAX_OFFSET = 2**63 - 1
+_NOTIFICATION_ID = re.compile(r"[0-9]{1,18}")
 
 # Member → column, where they differ, and how the value is read as text.
 _EVENT_EXPRESSIONS = {
@@ -249,7 +251,7 @@ def notification_query(arguments: Mapping[str, str], now: datetime) -> Query:
     read.time("since", "sent_at", ">=")
     read.time("until", "sent_at", "<=")
     query = read.finish()
-    if query.cursor is not None and not (query.cursor.ident.isdigit() and len(query.cursor.ident) <= 18):
+    if query.cursor is not None and not _NOTIFICATION_ID.fullmatch(query.cursor.ident):
         raise Problem(
             "validation-error",
             "cursor: is not a cursor of this service",
