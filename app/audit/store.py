@@ -305,7 +305,7 @@ def _with_stored(session: WriteSession, request: WriteRequest, outcome: WriteOut
 
 
 def _plan(live: dict[int, WriteRequest], outcomes: dict[int, WriteOutcome]) -> _Plan:
-    """Fit the requests together in order; one that contradicts itself is a conflict, one that contradicts another waits."""
+    """Fit the requests together in order; who contradicts himself is in conflict, who contradicts another waits."""
     plan = _Plan({}, {}, set(), set())
     for i, request in live.items():
         mine: dict[EventKey, AuditEvent] = {}
