@@ -98,7 +98,22 @@ def child_exit(server, worker):  # type: ignore[no-untyped-def]
     """A worker is gone: its gauges must not count any more."""
     from prometheus_client import multiprocess
 
+    from app.worker import unfinished_mark
+
     multiprocess.mark_process_dead(worker.pid)
+    if server.LISTENERS:  # not shutting down: it crashed, and is replaced
+        unfinished_mark(worker.pid).unlink(missing_ok=True)
+
+
+def on_exit(server):  # type: ignore[no-untyped-def]
+    """The service as a whole says whether anything was left behind."""
+    import glob
+
+    left = glob.glob(os.path.join(os.environ["PROMETHEUS_MULTIPROC_DIR"], "unfinished-*"))
+    if left:
+        pids = ", ".join(name.rsplit("-", 1)[1] for name in left)
+        server.log.error("datastorage: workers %s ended before everything was flushed", pids)
+        sys.exit(1)
 
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]

@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from concurrent import futures
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from app.lifecycle import Services
 
 _PROBE_THREADS = 2
+
+
+def unfinished_mark(pid: int) -> Path:
+    """The file that is there while a worker runs, and stays if it ended without having flushed everything."""
+    return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]) / f"unfinished-{pid}"
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -37,7 +43,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._probes = futures.ThreadPoolExecutor(_PROBE_THREADS, thread_name_prefix="probe")
         services: Services = self.wsgi.extensions["datastorage"]
         self._services = services
-        self._exit_lock = threading.Lock()
+        # The master exits 0 whatever its workers did; a mark that is still there at the end tells it otherwise.
+        self._mark = unfinished_mark(os.getpid())
+        self._mark.touch()
         services.start()
 
     def enqueue_req(self, conn: Any) -> None:
@@ -94,5 +102,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         started = time.monotonic()
         clean = self._services.stop()
         self.log.info("worker %d stopped after %.1f s", os.getpid(), time.monotonic() - started)
-        if not clean:
+        if clean:
+            self._mark.unlink(missing_ok=True)
+        else:
             self.log.error("worker %d left something behind", os.getpid())

@@ -1,0 +1,102 @@
+"""SIGTERM in every weather: each step runs, within its budget, and the exit code says whether anything was left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support import Database, GunicornService, event, postgres_server, valkey_server, wait_until
+
+Run = Callable[..., GunicornService]
+
+
+def test_readiness_turns_first_while_requests_are_still_served(run_service: Run) -> None:
+    service = run_service(shutdown__endpoint_propagation_delay="3s")
+    assert service.process is not None
+    service.process.send_signal(signal.SIGTERM)
+    answer = wait_until(
+        lambda: (a := service.request("GET", "/health/ready")).status == 503 and a, 2, "readiness turns off"
+    )
+    assert answer.json == {"status": "not_ready", "reason": "shutting_down"}
+    written = service.request("POST", "/api/v1/audit/events", event())
+    assert written.status == 201
+    # No client may keep a connection to an instance that is going.
+    assert written.headers.get("Connection") == "close"
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(30) == 0
+
+
+def test_a_long_request_is_finished(run_service: Run, database: Database) -> None:
+    service = run_service()
+    answers = []
+    with psycopg.connect(database.superuser_url) as blocker:
+        blocker.execute("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE")
+        thread = threading.Thread(
+            target=lambda: answers.append(service.request("POST", "/api/v1/audit/events", event()))
+        )
+        thread.start()
+        time.sleep(0.3)
+        assert service.process is not None
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+    thread.join(20)
+    assert service.process.wait(30) == 0
+    assert [a.status for a in answers] == [201]
+    assert database.count() == 1
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("away", ["postgres", "valkey", "both"])
+def test_stores_that_are_away_do_not_hold_it_up(away: str, tmp_path: Path) -> None:
+    with postgres_server() as postgres, valkey_server() as valkey:
+        database = postgres.make_database()
+        service = GunicornService(
+            {"DATASTORAGE_DATABASE__URL": database.service_url, "DATASTORAGE_REDIS__URL": valkey.url(0)},
+            tmp_path / "log",
+        )
+        service.start()
+        assert postgres.embedded is not None
+        if away in ("postgres", "both"):
+            postgres.embedded.freeze()
+        if away in ("valkey", "both"):
+            valkey.freeze()
+        codes: list[int] = []
+        threads = [
+            threading.Thread(
+                target=lambda: codes.append(service.request("POST", "/api/v1/audit/events", event()).status)
+            )
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)
+        exit_code = service.stop(timeout=45)
+        for thread in threads:
+            thread.join(5)
+        expected = {"postgres": 202, "valkey": 201, "both": 503}[away]
+        assert codes == [expected] * 8
+        assert exit_code == 0
+        if away == "valkey":
+            assert database.count() == 8
+
+
+def test_a_worker_that_cannot_flush_is_named_by_the_exit_code(run_service: Run) -> None:
+    service = run_service(server__workers="1", shutdown__timeout="3s", shutdown__request_timeout="1s")
+    assert service.process is not None
+    children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text().split()
+    worker = int(children[0])
+    os.kill(worker, signal.SIGSTOP)  # it can neither flush nor end: the master has to kill it
+    try:
+        assert service.stop(timeout=30) == 1
+    finally:
+        with_pid = Path(f"/proc/{worker}")
+        if with_pid.exists():
+            os.kill(worker, signal.SIGCONT)
+    assert "ended before everything was flushed" in service.log.read_text()
