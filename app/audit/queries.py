@@ -78,7 +78,7 @@ NOTIFICATION_MEMBERS = (
 
 
 class Cursor(NamedTuple):
-    """Where a page ended: the key of its last row, and the first page's upper bound on what was recorded."""
+    """Where a page ended: the key of its last row."""
 
     moment: datetime
     ident: str
@@ -96,7 +96,11 @@ class Cursor(NamedTuple):
         except (ValueError, binascii.Error, TypeError):
             return None
         parsed = parse_rfc3339(moment)
-        return Cursor(parsed, ident) if parsed is not None and isinstance(ident, str) else None
+        if parsed is None or not isinstance(ident, str):
+            return None
+        cursor = Cursor(parsed, ident)
+        # Base64 reads past what it does not know: only what encode() could have made is a cursor.
+        return cursor if cursor.encode() == text else None
 
 
 @dataclass(frozen=True)
