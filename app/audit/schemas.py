@@ -328,15 +328,20 @@ class Validator:
         self, body: dict[str, Any], *, window: bool = True, recorded_by: str | None = None
     ) -> Notification | Refusal:
         """Validate one notification record."""
+        faults: list[FieldFault] = []
+        extra: dict[str, Any] = {}
         try:
             loaded: dict[str, Any] = self._notifications.load(body)
         except ValidationError as e:
-            return Refusal(tuple(_faults(e)), {})
-        now = self._now()
-        if window and loaded["sent_at"] > now + timedelta(seconds=self._settings.clock_skew):
+            faults.extend(_faults(e))
+            loaded = e.valid_data if isinstance(e.valid_data, dict) else {}
+        limit = self._now() + timedelta(seconds=self._settings.clock_skew)
+        if window and "sent_at" in loaded and loaded["sent_at"] > limit:
             fault, extra = self._window(loaded["sent_at"])
             assert fault is not None  # noqa: S101 - it is in the future
-            return Refusal((FieldFault("sent_at", fault),), extra)
+            faults.append(FieldFault("sent_at", fault))
+        if faults:
+            return Refusal(tuple(faults), extra)
         return Notification(**loaded, digest=notification_digest(loaded), recorded_by=recorded_by)
 
     def _window(self, moment: datetime) -> tuple[Fault | None, dict[str, Any]]:
