@@ -96,9 +96,7 @@ class Bodies:
             if total > self.max_size:
                 raise self._too_large()
             parts.append(chunk)
-        declared = request.content_length
-        if declared is not None and total < declared:
-            raise Problem("invalid_request", "the request body ended too early")
+        self._check_complete(request, total)
         return b"".join(parts)
 
     def _gunzip(self, request: flask.Request) -> bytes:
@@ -125,9 +123,15 @@ class Bodies:
                             engine = zlib.decompressobj(wbits=31)
         except zlib.error:
             raise Problem("invalid_request", "the request body is not gzip") from None
+        self._check_complete(request, received)
         if not engine.eof:
             raise Problem("invalid_request", "the request body is not gzip")
         return b"".join(parts)
+
+    @staticmethod
+    def _check_complete(request: flask.Request, received: int) -> None:
+        if request.content_length is not None and received < request.content_length:
+            raise Problem("invalid_request", "the request body ended too early")
 
     def _too_large(self) -> Problem:
         count_validation_failures([("body", "body_too_large")])
