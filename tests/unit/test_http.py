@@ -1,0 +1,381 @@
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gzip
+import io
+import json
+import logging
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import flask
+import psycopg
+import pytest
+from psycopg_pool import PoolTimeout, TooManyRequests
+from werkzeug.exceptions import BadRequest, Gone, InternalServerError, RequestEntityTooLarge
+
+from app import create_app, metrics
+from app.config import ServerSettings, Settings
+from app.http import Bodies, count_validation_failures, request_id
+from app.problems import Problem
+from tests.unit.fakes import make_client, make_services
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+def reading(bodies: Bodies, body: Any, *, content_length: int | None = None, encoding: str | None = None) -> bytes:
+    """Read a body (bytes or a stream); without content_length as a chunked one comes from the server."""
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "wsgi.input": io.BytesIO(body) if isinstance(body, bytes) else body,
+        "wsgi.input_terminated": content_length is None,
+    }
+    if content_length is not None:
+        environ["CONTENT_LENGTH"] = str(content_length)
+    if encoding is not None:
+        environ["HTTP_CONTENT_ENCODING"] = encoding
+    return bodies.read(flask.Request(environ))
+
+
+def refusal(bodies: Bodies, body: bytes, **environ: Any) -> Problem:
+    with pytest.raises(Problem) as e:
+        reading(bodies, body, **environ)
+    assert bodies._in_flight == 0, "what was reserved is given back"
+    return e.value
+
+
+@pytest.fixture
+def bodies() -> Bodies:
+    return Bodies(max_size=100 * KIB, max_in_flight=MIB)
+
+
+# --- bodies -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 64 * KIB, 100 * KIB])
+@pytest.mark.parametrize("declared", [True, False])
+def test_bodies_up_to_the_limit(bodies: Bodies, size: int, declared: bool) -> None:
+    body = b"x" * size
+    assert reading(bodies, body, content_length=size if declared else None) == body
+    assert reading(bodies, gzip.compress(body), encoding="gzip") == body
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_bodies_over_the_limit(bodies: Bodies, declared: bool) -> None:
+    body = b"x" * (100 * KIB + 1)
+    for sent, encoding in ((body, "identity"), (gzip.compress(body), "gzip")):
+        problem = refusal(bodies, sent, encoding=encoding, content_length=len(sent) if declared else None)
+        assert problem.kind.slug == "request-too-large"
+        assert problem.headers["Connection"] == "close", "the rest of the body is not read"
+
+
+def test_a_declared_length_is_refused_before_reading(bodies: Bodies) -> None:
+    class Untouchable(io.RawIOBase):
+        def readinto(self, buffer: Any) -> int:
+            raise AssertionError("was read")
+
+    with pytest.raises(Problem, match="exceeds 102400 bytes"):
+        reading(bodies, Untouchable(), content_length=100 * KIB + 1)
+
+
+def test_a_bomb_is_not_unpacked(bodies: Bodies, monkeypatch: pytest.MonkeyPatch) -> None:
+    import zlib
+
+    unpacked = 0
+    make = zlib.decompressobj
+
+    class Engine:
+        def __init__(self, wbits: int) -> None:
+            self._engine = make(wbits=wbits)
+
+        def decompress(self, data: bytes, limit: int) -> bytes:
+            nonlocal unpacked
+            part = self._engine.decompress(data, limit)
+            unpacked += len(part)
+            return part
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._engine, name)
+
+    monkeypatch.setattr("app.http.zlib.decompressobj", Engine)
+    bomb = gzip.compress(bytes(50 * MIB))
+    assert len(bomb) < 100 * KIB
+    assert refusal(bodies, bomb, encoding="gzip").kind.slug == "request-too-large"
+    assert unpacked <= 100 * KIB + 1
+
+
+def test_many_members_count_together(bodies: Bodies) -> None:
+    member = gzip.compress(b"y" * 10 * KIB)
+    assert reading(bodies, member * 10, encoding="GZip ") == b"y" * 100 * KIB
+    assert refusal(bodies, member * 10 + gzip.compress(b"y"), encoding="gzip").kind.status == 413
+    assert reading(bodies, gzip.compress(b"") * 1000, encoding="gzip") == b""
+    assert refusal(bodies, gzip.compress(b"") * 6000, encoding="gzip").kind.status == 413, "compressed size counts too"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        gzip.compress(b"{}")[:-1],
+        gzip.compress(b"{}")[:5],
+        gzip.compress(b"{}") + b"rest",
+        gzip.compress(b"{}") + b"\x1f\x8b",
+        gzip.compress(b"{}")[:-8] + b"\0" * 8,
+    ],
+)
+def test_not_gzip_after_all(bodies: Bodies, body: bytes) -> None:
+    problem = refusal(bodies, body, encoding="gzip")
+    assert (problem.kind.slug, problem.detail) == ("invalid_request", "the request body is not gzip")
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "x"])
+def test_other_encodings(bodies: Bodies, encoding: str) -> None:
+    assert refusal(bodies, b"{}", encoding=encoding).kind.slug == "unsupported-encoding"
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_a_body_that_ends_too_early(bodies: Bodies, encoding: str) -> None:
+    body = gzip.compress(b"{}") if encoding == "gzip" else b"{}"
+    problem = refusal(bodies, body, content_length=len(body) + 5, encoding=encoding)
+    assert (problem.kind.slug, problem.detail) == ("invalid_request", "the request body ended too early")
+
+
+class Meanwhile(io.RawIOBase):
+    """A body during whose reading something else happens."""
+
+    def __init__(self, action: Callable[[], Any]) -> None:
+        self._action = action
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._action()
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "good"), [(100, 50, True), (100, 51, False), (None, 50, True), (None, 51, False)]
+)
+def test_bodies_in_flight_are_bounded(first: int | None, second: int, good: bool) -> None:
+    bodies = Bodies(max_size=100, max_in_flight=150)
+    seen = []
+
+    def other() -> None:
+        try:
+            seen.append(reading(bodies, b"x" * second, content_length=second))
+        except Problem as problem:
+            seen.append(problem)  # type: ignore[arg-type]
+
+    with contextlib.suppress(Problem):  # the first one's own end does not matter here
+        reading(bodies, Meanwhile(other), content_length=first)
+    if good:
+        assert seen == [b"x" * second]
+    else:
+        assert isinstance(seen[0], Problem)
+        assert (seen[0].kind.slug, seen[0].headers["Retry-After"]) == ("buffer-full", "1")
+    assert bodies._in_flight == 0
+    assert len(reading(bodies, b"x" * 100, content_length=100)) == 100
+
+
+def test_one_body_alone_is_always_let_in() -> None:
+    assert reading(Bodies(max_size=100, max_in_flight=10), b"x" * 100) == b"x" * 100
+
+
+# --- the app ------------------------------------------------------------------------------------------------
+
+SECRET = "password=hunter2 relation /srv/app SELECT"
+
+
+@pytest.fixture
+def client() -> flask.testing.FlaskClient:
+    return make_client(make_services())
+
+
+def failing_client(error: Exception) -> flask.testing.FlaskClient:
+    app = create_app(Settings(), make_services())
+
+    @app.get("/fail")
+    def fail() -> str:
+        raise error
+
+    return app.test_client()
+
+
+def problem_of(response: Any, status: int, slug: str) -> dict[str, Any]:
+    assert response.status_code == status
+    assert response.content_type == "application/problem+json"
+    body = json.loads(response.data)
+    assert body["type"] == f"https://kubernaut.ai/problems/{slug}"
+    assert body["status"] == status
+    assert body.keys() >= {"title", "detail", "instance"}
+    return dict(body)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "slug"),
+    [
+        (RuntimeError(SECRET), 500, "internal-error"),
+        (KeyError(SECRET), 500, "internal-error"),
+        (psycopg.ProgrammingError(SECRET), 500, "internal-error"),
+        (psycopg.errors.DivisionByZero(SECRET), 500, "internal-error"),
+        (InternalServerError(SECRET), 500, "internal-error"),
+        (psycopg.OperationalError(SECRET), 503, "service-unavailable"),
+        (psycopg.errors.QueryCanceled(SECRET), 503, "service-unavailable"),
+        (psycopg.errors.UndefinedTable(SECRET), 503, "service-unavailable"),
+        (psycopg.errors.DeadlockDetected(SECRET), 503, "service-unavailable"),
+        (PoolTimeout(SECRET), 503, "service-unavailable"),
+        (TooManyRequests(SECRET), 503, "service-unavailable"),
+        (RequestEntityTooLarge(SECRET), 413, "request-too-large"),
+        (BadRequest(SECRET), 400, "invalid_request"),
+        (Gone(SECRET), 400, "invalid_request"),
+    ],
+)
+def test_no_error_shows_its_text(error: Exception, status: int, slug: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    response = failing_client(error).get("/fail")
+    body = problem_of(response, status, slug)
+    assert body["instance"] == "/fail"
+    for word in SECRET.split():
+        assert word not in response.text + str(response.headers)
+    assert (status == 503) == (body.get("retry") is True) == (response.headers.get("Retry-After") == "5")
+    assert bool(caplog.records) == (status >= 500), "what the client is not told is logged"
+
+
+def test_unknown_path(client: flask.testing.FlaskClient) -> None:
+    body = problem_of(client.get("/nope?a=1"), 404, "not-found")
+    assert (body["instance"], body["title"]) == ("/nope", "Not Found")
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "PATCH", "BREW", "A" * 50])
+def test_wrong_method(client: flask.testing.FlaskClient, method: str) -> None:
+    response = client.open("/api/v1/audit/events", method=method)
+    problem_of(response, 405, "method-not-allowed")
+    assert {m.strip() for m in response.headers["Allow"].split(",")} == {"GET", "HEAD", "OPTIONS", "POST"}
+
+
+def test_methods_of_clients_do_not_become_labels(client: flask.testing.FlaskClient) -> None:
+    client.open("/api/v1/audit/events", method="BREW")
+    text = client.get("/metrics").text
+    assert 'method="UNKNOWN"' in text
+    assert "BREW" not in text
+
+
+def test_paths_of_clients_do_not_become_labels(client: flask.testing.FlaskClient) -> None:
+    client.get("/made-up-path")
+    client.get("/api/v1/audit/events/made-up-id")
+    text = client.get("/metrics").text
+    assert "made-up" not in text
+    assert 'group="unmatched"' in text or "unmatched" in text
+    assert "/api/v1/audit/events/&lt;event_id&gt;" in text or "/api/v1/audit/events/<event_id>" in text
+
+
+@pytest.mark.parametrize("sent", ["abc", "A-z_0.9:/+=@", "x" * 128])
+def test_request_id_is_echoed(client: flask.testing.FlaskClient, sent: str) -> None:
+    for path in ("/health/live", "/nope"):
+        assert client.get(path, headers={"X-Request-ID": sent}).headers["X-Request-ID"] == sent
+
+
+@pytest.mark.parametrize("sent", ["", "x" * 129, "a b", "a;b", "<script>", "ä"])
+def test_other_request_ids_are_replaced(client: flask.testing.FlaskClient, sent: str) -> None:
+    got = [client.get("/health/live", headers={"X-Request-ID": sent}).headers["X-Request-ID"] for _ in range(2)]
+    assert uuid.UUID(got[0]) != uuid.UUID(got[1])
+
+
+def test_request_id_outside_of_a_request() -> None:
+    assert request_id() == "-"
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/xml", "application/jsonx", ""])
+def test_content_type_must_be_json(client: flask.testing.FlaskClient, content_type: str | None) -> None:
+    response = client.post("/api/v1/audit/events", data=b"not even JSON", content_type=content_type)
+    body = problem_of(response, 400, "validation-error")
+    assert body["field_errors"] == {"Content-Type": "must be application/json"}
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "Application/JSON; charset=utf-8", "application/json;a=b"]
+)
+def test_content_type_may_have_parameters(client: flask.testing.FlaskClient, content_type: str) -> None:
+    body = problem_of(client.post("/api/v1/audit/events", data=b"{", content_type=content_type), 400, "invalid_request")
+    assert body["detail"].startswith("request body is not valid JSON: ")
+    assert body["detail"].endswith("(line 1, column 2)")
+
+
+def test_the_same_key_twice_is_refused(client: flask.testing.FlaskClient) -> None:
+    response = client.post("/api/v1/audit/events", data=b'{"a": 1, "a": 1}', content_type="application/json")
+    assert problem_of(response, 400, "invalid_request")["detail"].endswith('duplicate key "a"')
+
+
+def test_the_limit_of_bodies_is_the_configured_one() -> None:
+    settings = Settings(server=ServerSettings(max_body_size=10, problem_base_url="https://p.example/"))
+    response = make_client(make_services(settings)).post(
+        "/api/v1/audit/events", data=b'"0123456789"', content_type="application/json"
+    )
+    assert response.status_code == 413
+    assert response.json is not None
+    assert response.json["type"] == "https://p.example/request-too-large"
+
+
+def test_only_known_names_become_labels() -> None:
+    def counted(name: str) -> float:
+        return metrics.VALIDATION_FAILURES.labels(name, "invalid")._value.get()
+
+    before = counted("body"), counted("other")
+    count_validation_failures([("body", "invalid"), ("made_up", "invalid"), ("<x>", "invalid")])
+    assert (counted("body"), counted("other")) == (before[0] + 1, before[1] + 2)
+
+
+def test_request_threads_are_counted_back() -> None:
+    services = make_services()
+    client = make_client(services)
+    for path in ("/health/live", "/nope", "/api/v1/audit/events"):
+        client.post(path)
+        assert services._busy == 0
+
+
+# --- CORS ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cors_client() -> Iterator[Callable[..., flask.testing.FlaskClient]]:
+    def make(*origins: str) -> flask.testing.FlaskClient:
+        server = dataclasses.replace(ServerSettings(), cors_allowed_origins=origins)
+        return make_client(make_services(Settings(server=server)))
+
+    return make
+
+
+PREFLIGHT = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+
+
+def test_cors_is_off_by_default(client: flask.testing.FlaskClient) -> None:
+    for method in ("GET", "OPTIONS"):
+        response = client.open("/health/live", method=method, headers=PREFLIGHT)
+        assert not [name for name, _ in response.headers if name.startswith("Access-Control")]
+        assert "Vary" not in response.headers
+
+
+def test_cors_for_configured_origins(cors_client: Any) -> None:
+    client = cors_client("https://a.example", "https://b.example")
+    response = client.options("/api/v1/audit/events", headers=PREFLIGHT)
+    assert response.status_code == 204
+    assert response.headers["Access-Control-Allow-Origin"] == "https://a.example"
+    assert "POST" in response.headers["Access-Control-Allow-Methods"]
+    assert "Content-Type" in response.headers["Access-Control-Allow-Headers"]
+    assert "Origin" in response.headers["Vary"]
+    plain = client.get("/health/live", headers={"Origin": "https://b.example"})
+    assert plain.headers["Access-Control-Allow-Origin"] == "https://b.example"
+    other = client.get("/health/live", headers={"Origin": "https://evil.example"})
+    assert "Access-Control-Allow-Origin" not in other.headers
+    assert "Origin" in other.headers["Vary"], "a cache must not serve one origin's answer to another"
+
+
+def test_cors_for_anybody(cors_client: Any) -> None:
+    response = cors_client("*").get("/nope", headers={"Origin": "https://x.example"})
+    assert response.status_code == 404
+    assert response.headers["Access-Control-Allow-Origin"] == "https://x.example"
