@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+import pytest
+
+from app.audit.buffer import Ticket
+from app.audit.outcome import Spilled, Stored, WriteRequest
+from app.audit.schemas import Validator
+from app.config import AuditSettings, BufferSettings, HealthSettings, Settings
+from app.lifecycle import RedisState, Services
+from app.monitor import DatabaseState
+from tests.unit.fakes import NOW, WELL, FakeIngest, event, make_client, make_services
+
+GONE = DatabaseState(connected=False, seen=True)
+NO_REDIS = RedisState("not_configured", can_spill=False)
+REDIS = RedisState("connected", can_spill=True, durability="aof_always")
+REDIS_GONE = RedisState("unreachable", can_spill=False, fault="redis_unreachable")
+REDIS_FULL = RedisState("connected", can_spill=False, durability="aof_always")
+REDIS_FORGETS = RedisState("connected", can_spill=True, durability="none", fault="redis_not_durable")
+
+
+def services_with(
+    database: DatabaseState = WELL, redis: RedisState = NO_REDIS, settings: Settings | None = None
+) -> Services:
+    services = make_services(settings)
+    services.monitor.state = database
+    services.redis_state = lambda: redis  # type: ignore[method-assign]
+    return services
+
+
+def asked(services: Services, path: str) -> tuple[int, dict[str, Any]]:
+    response = make_client(services).get(path)
+    assert response.content_type == "application/json"
+    return response.status_code, response.get_json()
+
+
+def without(state: DatabaseState, **changes: Any) -> DatabaseState:
+    return dataclasses.replace(state, **changes)
+
+
+@pytest.mark.parametrize(
+    ("database", "redis", "code", "body"),
+    [
+        (WELL, NO_REDIS, 200, {"status": "healthy", "database": "connected", "redis": "not_configured"}),
+        (
+            WELL,
+            REDIS,
+            200,
+            {"status": "healthy", "database": "connected", "redis": "connected", "durability": "aof_always"},
+        ),
+        (
+            WELL,
+            REDIS_GONE,
+            200,
+            {
+                "status": "degraded",
+                "database": "connected",
+                "redis": "unreachable",
+                "reasons": ["redis_unreachable"],
+            },
+        ),
+        (
+            WELL,
+            REDIS_FORGETS,
+            200,
+            {
+                "status": "degraded",
+                "database": "connected",
+                "redis": "connected",
+                "durability": "none",
+                "reasons": ["redis_not_durable"],
+            },
+        ),
+        (GONE, NO_REDIS, 503, {"status": "unhealthy", "database": "unreachable", "redis": "not_configured"}),
+        (
+            GONE,
+            REDIS,
+            503,
+            {"status": "unhealthy", "database": "unreachable", "redis": "connected", "durability": "aof_always"},
+        ),
+        (GONE, REDIS_GONE, 503, {"status": "unhealthy", "database": "unreachable", "redis": "unreachable"}),
+    ],
+)
+def test_health(database: DatabaseState, redis: RedisState, code: int, body: dict[str, Any]) -> None:
+    assert asked(services_with(database, redis), "/health") == (code, body)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reasons"),
+    [
+        ({"schema_version": 0}, ["schema_outdated"]),
+        ({"schema_version": 0, "may_write": False}, ["schema_outdated"]),
+        ({"may_write": False}, ["missing_rights"]),
+        ({"durable": False}, ["database_not_durable"]),
+        ({"may_write": False, "durable": False}, ["missing_rights", "database_not_durable"]),
+    ],
+)
+def test_health_says_what_is_wrong_although_postgresql_answers(changes: dict[str, Any], reasons: list[str]) -> None:
+    code, body = asked(services_with(without(WELL, **changes)), "/health")
+    assert (code, body["status"], body["reasons"]) == (200, "degraded", reasons)
+
+
+def test_health_while_writes_are_refused() -> None:
+    services = services_with(redis=REDIS)
+    services.breaker.failed()
+    assert asked(services, "/health")[1]["reasons"] == ["database_refuses_writes"]
+    assert asked(services, "/health/ready") == (
+        200,
+        {"status": "ready", "mode": "degraded", "reason": "database_refuses_writes"},
+    )
+
+
+READY = (200, {"status": "ready"})
+
+
+def degraded(reason: str) -> tuple[int, dict[str, Any]]:
+    return 200, {"status": "ready", "mode": "degraded", "reason": reason}
+
+
+def not_ready(reason: str) -> tuple[int, dict[str, Any]]:
+    return 503, {"status": "not_ready", "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("database", "redis", "answer"),
+    [
+        (WELL, NO_REDIS, READY),
+        (WELL, REDIS, READY),
+        (WELL, REDIS_GONE, READY),
+        (GONE, REDIS, degraded("database_unreachable")),
+        (GONE, REDIS_FORGETS, degraded("database_unreachable")),
+        (without(GONE, deployment_fault=True), REDIS, degraded("database_unreachable")),
+        (GONE, NO_REDIS, not_ready("database_unreachable")),
+        (GONE, REDIS_GONE, not_ready("database_unreachable")),
+        (GONE, REDIS_FULL, not_ready("database_unreachable")),
+        (DatabaseState(), NO_REDIS, not_ready("database_unreachable")),
+        (DatabaseState(), REDIS, degraded("database_unreachable")),
+        (without(WELL, may_write=False), REDIS, degraded("missing_rights")),
+        (without(WELL, schema_version=0), REDIS, not_ready("schema_outdated")),
+        (without(GONE, schema_version=0), REDIS, not_ready("schema_outdated")),
+        (without(WELL, schema_version=None), REDIS, READY),
+    ],
+)
+def test_readiness(database: DatabaseState, redis: RedisState, answer: tuple[int, dict[str, Any]]) -> None:
+    assert asked(services_with(database, redis), "/health/ready") == answer
+
+
+def test_readiness_may_demand_the_database() -> None:
+    settings = Settings(health=HealthSettings(ready_requires_database=True))
+    assert asked(services_with(GONE, REDIS, settings), "/health/ready") == not_ready("database_unreachable")
+    assert asked(services_with(WELL, REDIS, settings), "/health/ready") == READY
+
+
+@pytest.mark.parametrize("database", [WELL, GONE, without(WELL, schema_version=0)])
+def test_not_ready_while_shutting_down_but_still_serving(database: DatabaseState) -> None:
+    services = services_with(database, REDIS)
+    services.drain()
+    services.ingest = FakeIngest(Spilled())  # type: ignore[assignment]
+    assert asked(services, "/health/ready") == not_ready("shutting_down")
+    assert asked(services, "/health/live") == (200, {"status": "alive"})
+    assert make_client(services).post("/api/v1/audit/events", json=event()).status_code == 202
+
+
+def test_readiness_while_the_queue_is_full() -> None:
+    services = services_with(settings=Settings(buffer=BufferSettings(size=2)))
+    record = Validator(AuditSettings(), lambda: NOW).event(event())
+    for expected in (READY, READY, degraded("buffer_full")):
+        assert asked(services, "/health/ready") == expected
+        services.buffer.offer(Ticket(WriteRequest((record,))), 0)  # type: ignore[arg-type]
+
+
+def test_live_until_the_flusher_is_stuck() -> None:
+    services = services_with(GONE)
+    assert asked(services, "/health/live") == (200, {"status": "alive"})
+    services.flusher.heartbeat = time.monotonic() - 29
+    assert asked(services, "/health/live") == (200, {"status": "alive"})
+    services.flusher.heartbeat = time.monotonic() - 31
+    assert asked(services, "/health/live") == (503, {"status": "dead", "reason": "flusher_stuck"})
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready", "/health/live"])
+def test_probes_touch_no_connection(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = services_with()
+    monkeypatch.setattr(services, "read", lambda query: pytest.fail("asked the database"))
+    assert asked(services, path)[0] == 200
+    assert make_client(services).head(path).status_code == 200
+
+
+def test_redis_is_told_from_the_settings() -> None:
+    assert make_services(outcome=Stored()).redis_state() == NO_REDIS
