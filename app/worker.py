@@ -6,6 +6,7 @@ also when every request thread waits for something.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -85,6 +86,29 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().handle_exit(signal.SIGTERM, frame)
         else:
             super().handle_quit(sig, frame)
+
+    def is_parent_alive(self) -> bool:
+        """Without a master nobody would ever tell this worker to stop: it finishes and goes by itself."""
+        if super().is_parent_alive():
+            return True
+        if self._services is not None:
+            self._services.drain()
+        # gthread itself would go on keeping connections, and wait for them.
+        self.alive = False
+        return False
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Take new connections or not; at the end, idle connections are closed too, since nobody waits on them."""
+        super().set_accept_enabled(enabled)
+        if enabled or self.alive:
+            return
+        for idle in (self.keepalived_conns, self.pending_conns):
+            while idle:
+                conn = idle.popleft()
+                with contextlib.suppress(OSError, KeyError, ValueError):  # gone from the poller already
+                    self.poller.unregister(conn.sock)
+                self.nr_conns -= 1
+                conn.close()
 
     def run(self) -> None:
         """Serve until told to stop, finish what is in flight, then flush."""

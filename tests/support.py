@@ -186,7 +186,15 @@ class Answer:
 class GunicornService:
     """The service as it runs in production: gunicorn as a process, on a port of its own."""
 
-    def __init__(self, environ: dict[str, str], log: Path, *, port: int | None = None) -> None:
+    def __init__(
+        self,
+        environ: dict[str, str],
+        log: Path,
+        *,
+        port: int | None = None,
+        module: str = "app.wsgi:application",
+    ) -> None:
+        self.module = module
         self.port = port or free_port()
         self.health_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -205,7 +213,7 @@ class GunicornService:
         """Start gunicorn and wait until it is ready (or, with ready=False, alive)."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "app.wsgi:application"],
+                [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), self.module],
                 cwd=ROOT,
                 env=self._environ,
                 stdout=log,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -50,6 +52,27 @@ def test_a_long_request_is_finished(run_service: Run, database: Database) -> Non
     assert service.process.wait(30) == 0
     assert [a.status for a in answers] == [201]
     assert database.count() == 1
+
+
+def test_idle_connections_and_a_lost_master_do_not_hold_it_up(run_service: Run) -> None:
+    service = run_service(server__workers="1")
+    idle = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
+    idle.request("GET", "/health/live")
+    idle.getresponse().read()
+    started = time.monotonic()
+    assert service.stop() == 0
+    # Far below the 30 s that requests in flight would be given.
+    assert time.monotonic() - started < 15
+    orphaned = run_service(server__workers="1")
+    idle = http.client.HTTPConnection("127.0.0.1", orphaned.port, timeout=10)
+    idle.request("GET", "/health/live")
+    idle.getresponse().read()
+    assert orphaned.process is not None
+    workers = psutil.Process(orphaned.process.pid).children()
+    orphaned.process.kill()
+    orphaned.process.wait(10)
+    _, left = psutil.wait_procs(workers, timeout=15)
+    assert left == []
 
 
 @pytest.mark.embedded

@@ -1,0 +1,83 @@
+"""The service as the campaign runs it: with a clock that the campaign can step, honest or with a planted fault.
+
+gunicorn imports one of the attributes, for example ``tests.chaos.apps:honest``. The planted faults show that the
+campaign can fail; no setting of the service switches them on.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import flask
+
+from app import create_app
+from app.audit.buffer import Ticket
+from app.audit.flusher import Flusher
+from app.audit.outcome import Outcome, Stored, WriteRequest
+from app.clock import Clock
+from app.config import load_settings
+from app.dlq import scripts
+from app.lifecycle import Services
+
+
+class SteppedClock(Clock):
+    """The machine's clock, moved by the seconds that stand in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def now(self) -> datetime:
+        try:
+            return super().now() + timedelta(seconds=float(self._path.read_text()))
+        except (OSError, ValueError):
+            return super().now()
+
+
+class EarlyAcknowledgement(Flusher):
+    """Planted fault: everyone is told that it is stored, then it is written."""
+
+    def _flush_guarded(self, tickets: list[Ticket]) -> None:
+        for ticket in tickets:
+            ticket.resolve(Stored())
+        self.flush([ticket.request for ticket in tickets])
+
+    def flush(self, requests: list[WriteRequest]) -> list[Outcome]:
+        return super().flush(requests)
+
+
+def _settings_and_clock() -> tuple[Any, Clock]:
+    settings = load_settings()
+    return settings, SteppedClock(Path(os.environ["CHAOS_CLOCK"]))
+
+
+def _honest() -> flask.Flask:
+    settings, clock = _settings_and_clock()
+    return create_app(settings, Services(settings, clock=clock))
+
+
+def _early() -> flask.Flask:
+    settings, clock = _settings_and_clock()
+    services = Services(settings, clock=clock)
+    services.flusher = EarlyAcknowledgement(
+        settings, services.buffer, services.sink, services.breaker, services.database.watchdog, services.clock
+    )
+    return create_app(settings, services)
+
+
+def _trimmed() -> flask.Flask:
+    scripts.SPILL = scripts.SPILL.replace("'XADD', stream, '*'", "'XADD', stream, 'MAXLEN', '50', '*'")
+    return _honest()
+
+
+_BUILDERS = {"honest": _honest, "early": _early, "trimmed": _trimmed}
+
+
+def __getattr__(name: str) -> flask.Flask:
+    if name not in _BUILDERS:
+        raise AttributeError(name)
+    app = _BUILDERS[name]()
+    globals()[name] = app
+    return app
