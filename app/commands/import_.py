@@ -1,0 +1,321 @@
+"""`datastorage import`: records of other systems, from files to the service over HTTP."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import NoReturn
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from app import jsonvalue
+from app.config import parse_duration
+from app.http_client import HTTPClient, ServiceError, printable, url_option
+from app.importers.files import FileError, FileRecord, read_records
+from app.importers.send import Refusal, Sender, Tally
+from app.importers.shift import Survey, readable, stored_offset, survey, to_now, written
+
+# Refused records that are listed for people; a file that is wrong as a whole must not bury its summary.
+SHOWN_REFUSALS = 10
+# Different reasons that are counted apart; the rest is counted together.
+COUNTED_REASONS = 10
+# Between two lines of progress where there is no terminal.
+PROGRESS_EVERY_S = 5.0
+
+
+@click.group(name="import", no_args_is_help=True)
+def import_() -> None:
+    """Send records from files to the service."""
+
+
+def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
+    if value is None:
+        return None
+    try:
+        size = timedelta(seconds=parse_duration(value.removeprefix("-")))
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{value!r} is not a duration such as 90m, 12h, 1d12h or -30s", ctx, parameter
+        ) from None
+    return -size if value.startswith("-") else size
+
+
+@import_.command(
+    no_args_is_help=True,
+    epilog="""\b
+Examples:
+  datastorage import cloudtrail trail.json.gz
+  datastorage import cloudtrail --shift-to-now loadtests/corpus/cloudtrail.jsonl.gz
+  datastorage import cloudtrail --shift-by 30d logs/*.json.gz --json | jq 'select(.kind == "refused")'
+
+\b
+Exit codes:
+  0  every record is stored, was there already, or is accepted for later
+  1  records were refused, or the service cannot be reached
+  2  wrong options, or a file that cannot be read (nothing was sent)""",
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, dir_okay=False))
+@url_option
+@click.option("--batch", "batch_size", type=click.IntRange(1), default=500, show_default=True, help="Events a request.")
+@click.option(
+    "--shift-to-now",
+    is_flag=True,
+    help="Move all times so that the newest record is now; a second run moves them as the first one did.",
+)
+@click.option(
+    "--shift-by", metavar="DURATION", callback=_duration, help="Move all times by so much, such as 3d12h or -90m."
+)
+@click.option("--category", default="gateway", show_default=True, help="event_category of the events.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: one for each refused record, then a summary.")
+def cloudtrail(
+    files: tuple[str, ...],
+    url: str,
+    batch_size: int,
+    shift_to_now: bool,
+    shift_by: timedelta | None,
+    category: str,
+    as_json: bool,
+) -> None:
+    """Send AWS CloudTrail records as audit events.
+
+    FILE is JSON lines, a JSON array or CloudTrail's {"Records": [...]}, gzipped or not. Each record becomes the
+    event_data of an event, unchanged; docs/import-cloudtrail.md says where the other members come from. Records
+    keep their eventID, so sending a file again stores nothing twice. The service takes events of the last 7 days
+    only: move older ones with --shift-to-now.
+    """
+    if shift_to_now and shift_by is not None:
+        raise click.UsageError("--shift-to-now and --shift-by exclude each other")
+    try:
+        found = survey(_records(files))
+    except FileError as e:
+        _fail(str(e), 2)
+    client = HTTPClient(url)
+    try:
+        plan = _plan(found, client, shift_to_now, shift_by)
+    except ServiceError as e:
+        _fail(str(e), 1)
+    _run(files, found, plan, client, batch_size, category, as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How times are moved."""
+
+    shift: timedelta
+    how: str  # none, by, now, reused
+
+
+def _records(files: Sequence[str]) -> Iterator[FileRecord]:
+    for path in files:
+        yield from read_records(path)
+
+
+def _plan(found: Survey, client: HTTPClient, shift_to_now: bool, shift_by: timedelta | None) -> Plan:
+    if shift_by is not None:
+        return Plan(shift_by, "by")
+    if not shift_to_now or found.newest is None:
+        return Plan(timedelta(0), "none")
+    earlier = stored_offset(found.probes, client)
+    if earlier is not None:
+        return Plan(earlier, "reused")
+    return Plan(to_now(found.newest, datetime.now(UTC)), "now")
+
+
+def _run(
+    files: Sequence[str],
+    found: Survey,
+    plan: Plan,
+    client: HTTPClient,
+    batch_size: int,
+    category: str,
+    as_json: bool,
+) -> NoReturn:
+    with Meter(found.count) as meter:
+        report = Report(meter, as_json)
+        sender = Sender(client, category=category, shift=plan.shift, batch_size=batch_size, on_refusal=report.refused)
+        client.on_wait = lambda seconds, why: meter.note(f"{str(why).splitlines()[0]}: trying again in {seconds:.1f} s")
+        code, trouble = 0, None
+        try:
+            for tally in sender.send(_records(files)):
+                meter.show(tally.settled)
+        except ServiceError as e:
+            code, trouble = 1, str(e)
+        except FileError as e:
+            # It could be read a moment ago, so some of it may have been sent.
+            code, trouble = 2, str(e)
+        except KeyboardInterrupt:
+            code, trouble = 130, "interrupted"
+    report.summary(len(files), found, plan, sender.tally)
+    if trouble is not None:
+        left = found.count - sender.tally.settled
+        # What became of the last batch may be unknown, also to a probe; the offset in words is right in any case.
+        how = f" with --shift-by {written(plan.shift)} instead of --shift-to-now" if plan.how == "now" else ""
+        _fail(f"{trouble}\n{left:,} of {found.count:,} records are not known to be stored; run it again{how}", code)
+    sys.exit(1 if sender.tally.refused else 0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"datastorage: {message}", err=True)
+    sys.exit(code)
+
+
+class Meter:
+    """Progress on standard error: a bar on a terminal, elsewhere a line now and then."""
+
+    def __init__(self, total: int, *, unit: str = "records") -> None:
+        self._total = total
+        self._unit = unit
+        self._console = Console(stderr=True, highlight=False)
+        self._bar: Progress | None = None
+        if self._console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn())
+            self._bar = Progress(*columns, TimeRemainingColumn(), console=self._console)
+            self._task = self._bar.add_task(unit, total=total)
+        self._said = time.monotonic()
+
+    def __enter__(self) -> Meter:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, at: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, done: int) -> None:
+        """So many are done."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done)
+        elif time.monotonic() - self._said >= PROGRESS_EVERY_S:
+            self._said = time.monotonic()
+            click.echo(f"{done:,} of {self._total:,} {self._unit}", err=True)
+
+    def note(self, text: str) -> None:
+        """A line above the bar."""
+        if self._bar is not None:
+            self._console.print(text, markup=False, soft_wrap=True)
+        else:
+            click.echo(text, err=True)
+
+
+class Report:
+    """What the command says about the outcome: text for people, or JSON lines."""
+
+    def __init__(self, meter: Meter, as_json: bool) -> None:
+        self._meter = meter
+        self._as_json = as_json
+        self._refused = 0
+        self._reasons: Counter[str] = Counter()
+        self._hints: set[str] = set()
+
+    def refused(self, refusal: Refusal) -> None:
+        """Tell of a refused record as it happens, so that memory does not grow with their number."""
+        self._refused += 1
+        for reason in refusal.reasons:
+            # What stands in parentheses differs from record to record: times, ages, lengths.
+            kind = re.sub(r" \(.*\)", "", reason, flags=re.DOTALL)
+            known = kind in self._reasons or len(self._reasons) < COUNTED_REASONS
+            self._reasons[kind if known else "other reasons"] += 1
+            self._hints |= {
+                hint for hint in ("timestamp is too old", "timestamp is in the future", "conflict") if hint in reason
+            }
+            if "stored with different content" in reason:
+                self._hints.add("conflict")
+        if self._as_json:
+            line = {
+                "kind": "refused",
+                "position": refusal.position,
+                "event_id": refusal.event_id,
+                "reasons": list(refusal.reasons),
+            }
+            click.echo(jsonvalue.compact(line))
+        elif self._refused <= SHOWN_REFUSALS:
+            where = refusal.position + (f" ({refusal.event_id})" if refusal.event_id else "")
+            self._meter.note(printable(f"refused {where}: {'; '.join(refusal.reasons)}"))
+        elif self._refused == SHOWN_REFUSALS + 1:
+            self._meter.note("more were refused; --json lists all")
+
+    def summary(self, files: int, found: Survey, plan: Plan, tally: Tally) -> None:
+        """The last word on standard output, with hints on standard error."""
+        if self._as_json:
+            click.echo(jsonvalue.compact({**_summary(files, found, plan, tally), "reasons": dict(self._reasons)}))
+        else:
+            of = "1 file" if files == 1 else f"{files} files"
+            click.echo(
+                f"{found.count:,} records of {of}: {tally.stored:,} stored, {tally.existing:,} already there, "
+                f"{tally.accepted:,} accepted for later, {tally.refused:,} refused"
+            )
+            for reason, times in self._reasons.most_common():
+                click.echo(printable(f"  {times:,} × {reason}"))
+            if plan.how != "none":
+                again = ", as by an earlier import" if plan.how == "reused" else ""
+                click.echo(f"times moved by {readable(plan.shift)} (--shift-by {written(plan.shift)}){again}")
+            if tally.derived_ids:
+                click.echo(f"{tally.derived_ids:,} records have no UUID as eventID; their event_id is derived from it")
+        for hint in self._hint_texts(found, plan, tally):
+            click.echo(f"hint: {hint}", err=True)
+
+    def _hint_texts(self, found: Survey, plan: Plan, tally: Tally) -> Iterator[str]:
+        if "timestamp is too old" in self._hints:
+            yield _too_old(found, plan)
+        if "timestamp is in the future" in self._hints:
+            yield (
+                "these records are newer than those of the earlier import, and moved like them they lie ahead of now; "
+                "they can be imported when their time has come"
+                if plan.how == "reused"
+                else "events may lie at most minutes ahead of now: --shift-to-now puts the newest at now"
+            )
+        if "conflict" in self._hints:
+            yield (
+                "an event with the same id and date is stored with other content: was this record imported with "
+                "another --category or moved by another time?"
+            )
+        if tally.accepted and plan.how == "now":
+            yield (
+                "accepted records are not in the store yet; should the import have to run again before they are, "
+                f"give --shift-by {written(plan.shift)} instead of --shift-to-now"
+            )
+
+
+def _too_old(found: Survey, plan: Plan) -> str:
+    """What to do about records that are older than the service takes."""
+    if found.newest is None or plan.how == "none":
+        return "the service takes recent events only (by default of 7 days): --shift-to-now moves the newest to now"
+    if plan.how == "reused":
+        afresh = written(to_now(found.newest, datetime.now(UTC)))
+        return (
+            "an earlier import moved these records, and so moved they are by now older than the service takes; "
+            "what it stored is still there. To send all of them a second time under today's date, give "
+            f"--shift-by {afresh}"
+        )
+    if plan.how == "by":
+        return "give a longer --shift-by, or --shift-to-now, which moves the newest record to now"
+    span = readable(found.newest - found.oldest)[1:] if found.oldest is not None else "long"
+    return (
+        f"the records span {span}, more than the service takes back from now; "
+        "audit.max_event_age of the service sets how much it takes"
+    )
+
+
+def _summary(files: int, found: Survey, plan: Plan, tally: Tally) -> dict[str, object]:
+    return {
+        "kind": "summary",
+        "files": files,
+        "records": found.count,
+        "stored": tally.stored,
+        "already_stored": tally.existing,
+        "accepted": tally.accepted,
+        "refused": tally.refused,
+        "not_sent": found.count - tally.settled,
+        "derived_ids": tally.derived_ids,
+        "shift": None if plan.how == "none" else written(plan.shift),
+        "shift_reused": plan.how == "reused",
+    }

@@ -1,0 +1,259 @@
+"""The HTTP client of every command that talks to the service.
+
+It keeps numbers exact both ways, bounds every wait, tries again where that is safe, and turns whatever goes wrong
+into one family of exceptions whose text is fit for a terminal.
+"""
+
+from __future__ import annotations
+
+import random as _random
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import click
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError, SSLError
+
+from app import jsonvalue
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+CONNECT_TIMEOUT_S = 5.0
+# More than the service's own commit_timeout (10 s), so that its answer wins over ours.
+READ_TIMEOUT_S = 30.0
+# No attempt starts later than this after the first: rides out a restart, not an outage.
+RETRY_LIMIT_S = 60.0
+_FIRST_WAIT_S = 0.25
+_LONGEST_WAIT_S = 10.0
+
+# Answers that say "not now": the service's own 503 and 429, and what a proxy says while the service is away.
+_BUSY = frozenset({429, 502, 503, 504})
+# Of these a request that must not be repeated may follow: nothing was kept.
+_NOTHING_KEPT = frozenset({429, 503})
+_SHOWN_FIELD_ERRORS = 20
+_SHOWN_TEXT = 500
+
+
+class ServiceError(Exception):
+    """The service did not do what was asked; the text says why, in words for whoever ran the command."""
+
+
+class UnreachableError(ServiceError):
+    """There was no answer: no connection, or one that broke off or said nothing in time."""
+
+    def __init__(self, url: str, reason: str, *, connected: bool) -> None:
+        super().__init__(
+            f"no service answers at {url} ({reason}). Start one with `make run`, "
+            "or say where it is with --url or DATASTORAGE_URL"
+            if not connected
+            else f"{url} did not answer ({reason}); the request may have been carried out"
+        )
+        self.connected = connected  # whether the request may have arrived
+
+
+class ProblemError(ServiceError):
+    """An answer other than 2xx. Prints as ``title: detail`` with a line for each field that is wrong."""
+
+    def __init__(self, status: int, body: object, reason: str = "") -> None:
+        members = body if isinstance(body, dict) else {}
+        self.status = status
+        self.members: Mapping[str, Any] = members  # extension members: indexes, outcome, event_ids, ...
+        self.slug = _string(members.get("type")).rpartition("/")[2]  # empty: this was no problem document
+        self.title = _string(members.get("title")) or f"HTTP {status} {reason}".rstrip()
+        self.detail = _string(members.get("detail")) or "the answer is not one of the Data Storage Service"
+        errors = members.get("field_errors")
+        self.field_errors: dict[str, str] = (
+            {str(k): _string(v) for k, v in errors.items()} if isinstance(errors, dict) else {}
+        )
+        super().__init__(self.title, self.detail)
+
+    def __str__(self) -> str:
+        shown = list(self.field_errors.items())[:_SHOWN_FIELD_ERRORS]
+        lines = [f"{self.title}: {self.detail}", *(f"  {field}: {message}" for field, message in shown)]
+        if len(shown) < len(self.field_errors):
+            lines.append(f"  … and {len(self.field_errors) - len(shown)} more")
+        return "\n".join(printable(line[:_SHOWN_TEXT]) for line in lines)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the service cannot tell if it kept the request."""
+        return self.members.get("outcome") == "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 2xx answer: its status and its JSON value as `app.jsonvalue.parse` gives it."""
+
+    status: int
+    body: Any
+
+    def object(self) -> dict[str, Any]:
+        """The body if it is a JSON object. Raises ServiceError."""
+        if not isinstance(self.body, dict):
+            raise ServiceError("the answer is not a JSON object; is this the Data Storage Service?")
+        return self.body
+
+
+class HTTPClient:
+    """Speaks to one service. Not shared between threads.
+
+    Busy answers (429, 502, 503, 504) and broken connections are tried again with exponential back-off and jitter,
+    no sooner than Retry-After says, until ``retry_limit_s`` is over. A service that has never answered is not
+    waited for: its address is more likely wrong.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        retry_limit_s: float = RETRY_LIMIT_S,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        on_wait: Callable[[float, ServiceError], None] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.on_wait = on_wait  # called with the seconds and the reason before each wait
+        self._retry_limit_s = retry_limit_s
+        self._timeouts = (connect_timeout_s, read_timeout_s)
+        self._pool = urllib3.PoolManager(
+            retries=False, timeout=urllib3.Timeout(connect=connect_timeout_s, read=read_timeout_s)
+        )
+        self._answered = False
+        self._sleep, self._monotonic, self._random = sleep, monotonic, random
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> Answer:
+        """Read. Raises ProblemError, UnreachableError or ServiceError."""
+        return self._persist("GET", path + ("?" + urlencode(query) if query else ""), None, repeatable=True)
+
+    def post(self, path: str, body: bytes, *, repeatable: bool) -> Answer:
+        """Send JSON. Raises ProblemError, UnreachableError or ServiceError.
+
+        ``repeatable``: carrying the request out twice is the same as once (its events have ids of their own), so
+        it may be sent again also when nobody knows whether it arrived.
+        """
+        return self._persist("POST", path, body, repeatable=repeatable)
+
+    def _persist(self, method: str, target: str, body: bytes | None, *, repeatable: bool) -> Answer:
+        deadline = self._monotonic() + self._retry_limit_s
+        backoff = _FIRST_WAIT_S
+        while True:
+            at_least = 0.0
+            try:
+                answer = self._once(method, target, body)
+            except UnreachableError as e:
+                failure: ServiceError = e
+                again = self._answered and (repeatable or not e.connected)
+            else:
+                if 200 <= answer.status < 300:
+                    return _success(answer)
+                problem = _problem(answer)
+                failure = problem
+                again = problem.status in _BUSY and (
+                    repeatable or (problem.status in _NOTHING_KEPT and not problem.in_doubt)
+                )
+                at_least = _retry_after(answer.headers.get("Retry-After"))
+            wait = max(at_least, backoff * (0.5 + self._random() / 2))
+            if not again or self._monotonic() + wait > deadline:
+                raise failure
+            if self.on_wait is not None:
+                self.on_wait(wait, failure)
+            self._sleep(wait)
+            backoff = min(2 * backoff, _LONGEST_WAIT_S)
+
+    def _once(self, method: str, target: str, body: bytes | None) -> urllib3.BaseHTTPResponse:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            answer = self._pool.request(method, self.url + target, body=body, headers=headers, redirect=False)
+        except HTTPError as e:
+            raise self._unreachable(e) from e
+        self._answered = True
+        return answer
+
+    def _unreachable(self, error: HTTPError) -> UnreachableError:
+        connect_s, read_s = self._timeouts
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else None
+        if isinstance(error, NewConnectionError):  # which is a ConnectTimeoutError as well
+            reason = cause.strerror if cause is not None and cause.strerror else "cannot connect"
+            return UnreachableError(self.url, reason.lower(), connected=False)
+        if isinstance(error, ConnectTimeoutError):
+            return UnreachableError(self.url, f"no connection within {connect_s:g} s", connected=False)
+        if isinstance(error, SSLError):
+            return UnreachableError(self.url, f"TLS: {error}"[:_SHOWN_TEXT], connected=False)
+        if isinstance(error, ReadTimeoutError):
+            return UnreachableError(self.url, f"nothing came within {read_s:g} s", connected=True)
+        return UnreachableError(self.url, "the connection broke off", connected=True)
+
+
+def check_url(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    """A click callback: the address of a service, or a usage error."""
+    try:
+        parsed = urllib3.util.parse_url(value)
+    except urllib3.exceptions.LocationParseError:
+        parsed = urllib3.util.Url()
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query or parsed.fragment:
+        raise click.BadParameter(f"{value!r} is not an address such as {DEFAULT_URL}", ctx, parameter)
+    return value.rstrip("/")
+
+
+# `--url`, the same for every command that needs a service.
+url_option = click.option(
+    "--url",
+    envvar="DATASTORAGE_URL",
+    default=DEFAULT_URL,
+    show_default=True,
+    show_envvar=True,
+    callback=check_url,
+    help="Where the service is.",
+)
+
+
+def printable(text: str) -> str:
+    """The text with control characters escaped: records come from anyone, and terminals obey what they print."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _success(answer: urllib3.BaseHTTPResponse) -> Answer:
+    try:
+        return Answer(answer.status, jsonvalue.parse(answer.data))
+    except jsonvalue.JSONError:
+        raise ServiceError(
+            f"the answer ({answer.status}) is not JSON; is there another service at this address?"
+        ) from None
+
+
+def _problem(answer: urllib3.BaseHTTPResponse) -> ProblemError:
+    body: object = None
+    if re.match(r"application/(problem\+)?json\b", answer.headers.get("Content-Type", "")):
+        try:
+            body = jsonvalue.parse(answer.data)
+        except jsonvalue.JSONError:
+            body = None  # a broken problem is told by its status alone
+    return ProblemError(answer.status, body, answer.reason or "")
+
+
+def _retry_after(header: str | None) -> float:
+    """Seconds of a Retry-After header (RFC 9110, section 10.2.3), 0 where there is none that can be read."""
+    if header is None:
+        return 0.0
+    if header.strip().isdecimal():
+        return float(header)
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return 0.0
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

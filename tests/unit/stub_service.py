@@ -1,0 +1,237 @@
+"""A stand-in for the service on loopback: audit batches and queries of contract 1, kept in a dictionary.
+
+It validates with the service's own schemas and words refusals as the service does, so that the commands meet
+the real rules without a database. Answers can be put in its way: see `StubService.script`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
+
+from app import jsonvalue
+from app.audit.event import AuditEvent, rfc3339
+from app.audit.schemas import Refusal, Validator, parse_uuid
+from app.audit.times import parse_time
+from app.config import AuditSettings
+from app.problems import Problem
+
+_SKIPPED = {"limit", "offset", "cursor", "count", "data", "since", "until"}
+
+
+class Canned(NamedTuple):
+    """An answer that is given instead of the real one. Status 0 closes the connection without a word."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    act: bool = False  # whether the request is carried out all the same, and only its answer replaced
+
+
+class Request(NamedTuple):
+    """What came in."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: bytes
+    headers: dict[str, str]
+
+
+def busy(slug: str = "service-unavailable", retry_after: str = "0", **members: Any) -> Canned:
+    """A 503 as the service gives it."""
+    body = Problem(slug, "please retry", members=members).body("https://kubernaut.ai/problems", "/")
+    return Canned(503, body, (("Content-Type", "application/problem+json"), ("Retry-After", retry_after)))
+
+
+class StubService:
+    """Runs while used as a context manager; `url` is where."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[UUID, date], tuple[bytes, dict[str, Any]]] = {}  # identity → digest, row
+        self.requests: list[Request] = []
+        self.script: deque[Canned | None] = deque()  # one for each request to come; None: a real answer
+        self.accept_only = False  # batches are answered 202 and kept nowhere
+        self.max_batch = 1000
+        self.max_body = 5 * 1024**2
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self._validator = Validator(AuditSettings(), lambda: self.now())
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> StubService:
+        threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, at: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def posted(self) -> list[list[dict[str, Any]]]:
+        """The batches that came in."""
+        return [json.loads(r.body) for r in self.requests if r.method == "POST"]
+
+    def stored(self) -> list[dict[str, Any]]:
+        """Rows in the order of queries: newest first."""
+        rows = [row for _, row in self.rows.values()]
+        return sorted(rows, key=lambda r: (r["event_timestamp"], r["event_id"]), reverse=True)
+
+    def answer(self, request: Request) -> Canned:
+        """Carry a request out."""
+        self.requests.append(request)
+        canned = self.script.popleft() if self.script else None
+        if canned is not None and not canned.act:
+            return canned
+        try:
+            real = self._route(request)
+        except Problem as p:
+            body = p.body("https://kubernaut.ai/problems", request.path)
+            headers = (("Content-Type", "application/problem+json"), *p.headers.items())
+            real = Canned(p.kind.status, body, headers)
+        return real if canned is None else canned
+
+    def _route(self, request: Request) -> Canned:
+        if request.method == "POST" and request.path == "/api/v1/audit/events/batch":
+            return self._batch(request)
+        if request.method == "GET" and request.path == "/api/v1/audit/events":
+            return _json(200, self._page(request.query))
+        if request.method == "GET" and request.path.startswith("/api/v1/audit/events/"):
+            ident = parse_uuid(request.path.rpartition("/")[2])
+            found = [row for row in self.stored() if row["event_id"] == str(ident)]
+            if found:
+                return _json(200, found[0])
+        raise Problem("not-found", "there is nothing here")
+
+    def _batch(self, request: Request) -> Canned:
+        if len(request.body) > self.max_body:
+            raise Problem("request-too-large", "request body is too large")
+        items = jsonvalue.parse(request.body)
+        if not items:
+            raise Problem("validation-error", "batch cannot be empty")
+        if len(items) > self.max_batch:
+            detail = f"batch size {len(items)} exceeds maximum allowed batch size of {self.max_batch}"
+            raise Problem("batch-size-exceeded", detail)
+        events = self._validated(items)
+        ids = [str(e.event_id) for e in events]
+        if self.accept_only:
+            message = f"{len(ids)} audit events queued for async processing"
+            return _json(202, {"status": "accepted", "message": message, "count": len(ids), "event_ids": ids})
+        conflicts = [i for i, e in enumerate(events) if self.rows.get(e.key, (e.digest,))[0] != e.digest]
+        if conflicts:
+            raise Problem(
+                "conflict",
+                f"event at index {conflicts[0]}: is stored with different content under the same event_id and date",
+                members={"indexes": conflicts},
+            )
+        duplicates = [i for i, e in enumerate(events) if e.key in self.rows]
+        for event, item in zip(events, items, strict=True):
+            self.rows.setdefault(event.key, (event.digest, _row(event, item)))
+        status = 200 if len(duplicates) == len(events) else 201
+        return _json(status, {"event_ids": ids, "message": "created", "duplicates": duplicates})
+
+    def _validated(self, items: list[Any]) -> list[AuditEvent]:
+        events: list[AuditEvent] = []
+        errors: dict[str, str] = {}
+        first: tuple[int, Refusal] | None = None
+        for index, item in enumerate(items):
+            event = self._validator.event(item)
+            if isinstance(event, Refusal):
+                errors |= {f"[{index}].{f.name}": str(f.fault) for f in event.faults}
+                first = first or (index, event)
+            else:
+                events.append(event)
+        if first is not None:
+            index, refusal = first
+            raise Problem(refusal.slug, f"event at index {index}: {refusal.detail}", field_errors=errors)
+        return events
+
+    def _page(self, query: dict[str, str]) -> dict[str, Any]:
+        rows = [row for row in self.stored() if self._matches(row, query)]
+        limit = int(query.get("limit", "50"))
+        if not 1 <= limit <= 1000:
+            raise Problem("validation-error", "limit: out of range", field_errors={"limit": "out of range"})
+        if "cursor" in query:
+            after = query["cursor"].split("|")
+            rows = [row for row in rows if [row["event_timestamp"], row["event_id"]] < after]
+        page = rows[:limit]
+        more = len(rows) > limit
+        following = f"{page[-1]['event_timestamp']}|{page[-1]['event_id']}" if more else None
+        return {"data": page, "pagination": {"limit": limit, "offset": 0, "has_more": more, "next_cursor": following}}
+
+    def _matches(self, row: dict[str, Any], query: dict[str, str]) -> bool:
+        for name, sign in (("since", 1), ("until", -1)):
+            if name in query:
+                moment = parse_time(query[name], self.now())
+                if moment is None:
+                    raise Problem("validation-error", f"{name}: invalid time format", field_errors={name: "invalid"})
+                stored = parse_time(row["event_timestamp"], self.now())
+                assert stored is not None
+                if sign * (stored - moment).total_seconds() < 0:
+                    return False
+        if "data" in query and not contains(row["event_data"], jsonvalue.parse(query["data"].encode())):
+            return False
+        return all(row.get(name) == value for name, value in query.items() if name not in _SKIPPED)
+
+
+def contains(whole: Any, part: Any) -> bool:
+    """jsonb's @>, near enough."""
+    if isinstance(part, dict):
+        return isinstance(whole, dict) and all(k in whole and contains(whole[k], v) for k, v in part.items())
+    if isinstance(part, list):
+        return isinstance(whole, list) and all(any(contains(w, p) for w in whole) for p in part)
+    return bool(whole == part)
+
+
+def _row(event: AuditEvent, item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **item,
+        "event_id": str(event.event_id),
+        "event_date": event.event_date.isoformat(),
+        "event_timestamp": rfc3339(event.event_timestamp),
+        "severity": event.severity,
+    }
+
+
+def _json(status: int, value: Any) -> Canned:
+    return Canned(status, jsonvalue.compact(value), (("Content-Type", "application/json"),))
+
+
+def _handler(stub: StubService) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        # Headers and body go out in two writes; without this, Nagle's algorithm waits 40 ms between them.
+        disable_nagle_algorithm = True
+
+        def _handle(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            target = urlsplit(self.path)
+            request = Request(
+                self.command, target.path, dict(parse_qsl(target.query)), body, dict(self.headers.items())
+            )
+            answer = stub.answer(request)
+            if answer.status == 0:
+                self.close_connection = True
+                return
+            self.send_response(answer.status)
+            for name, value in answer.headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        do_GET = _handle  # noqa: N815 - http.server's names
+        do_POST = _handle  # noqa: N815
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
+            """Quiet: tests read `requests` instead."""
+
+    return Handler
