@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.parser import text_string_to_metric_families
+
+from app import metrics
+from app.audit.outcome import Spilled
+from tests.unit.fakes import event, make_client, make_services
+
+METRICS = [m for m in vars(metrics).values() if isinstance(m, MetricWrapperBase)]
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda m: m._name)
+def test_names_and_texts(metric: MetricWrapperBase) -> None:
+    assert re.fullmatch(r"datastorage_[a-z0-9_]+", metric._name)
+    assert metric._documentation.endswith(".")
+    if metric._type == "gauge":
+        assert getattr(metric, "_multiprocess_mode").startswith("live"), "gauges of dead workers must not count"  # noqa: B009
+
+
+def test_a_scrape_has_the_services_own_metrics_and_those_of_http() -> None:
+    services = make_services(outcome=Spilled())
+    client = make_client(services)
+    client.post("/api/v1/audit/events", json=event())
+    services.sample()
+    metrics.announce_build()
+    response = client.get("/metrics")
+    assert response.content_type.startswith("text/plain; version=0.0.4")
+    families = {f.name: f for f in text_string_to_metric_families(response.text)}
+    for metric in METRICS:
+        assert metric._name in families
+    [build] = families["datastorage_build_info"].samples
+    assert build.value == 1
+    assert build.labels.keys() == {"version", "python"}
+    written = [s for s in families["datastorage_write_duration_seconds"].samples if s.name.endswith("_count")]
+    assert {s.labels["table"] for s in written} >= {"audit_events"}
+    http = [name for name in families if name.startswith("datastorage_http_")]
+    assert {"datastorage_http_request_duration_seconds", "datastorage_http_request"} <= set(http)
+
+
+def test_metrics_are_right_under_several_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With a directory of files everything comes from there, so that no process speaks for itself alone."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    registry = CollectorRegistry()
+    Counter("of_this_process", "x", registry=registry).inc()
+    assert metrics.render(registry) == b""
+
+
+def test_series_that_alerts_need_are_there_before_anything_happens() -> None:
+    text = metrics.render(CollectorRegistry()).decode()
+    assert 'datastorage_buffer_rejected_total{reason="full"}' in text
+    assert 'datastorage_buffer_rejected_total{reason="timeout"}' in text
+
+
+def test_gauges_follow_what_is() -> None:
+    services = make_services()
+    services.breaker.failed()
+    services.request_began()
+    services.sample()
+    assert metrics.BREAKER_OPEN._value.get() == 1
+    assert metrics.BUSY_THREADS._value.get() == 1
+    assert metrics.BUFFER_CAPACITY._value.get() == services.settings.buffer.size
+    services.breaker.recovered()
+    services.breaker.succeeded()
+    services.request_ended()
+    services.sample()
+    assert metrics.BREAKER_OPEN._value.get() == 0
+    assert metrics.BUSY_THREADS._value.get() == 0
+    assert metrics.BUFFER_DEPTH._value.get() == 0

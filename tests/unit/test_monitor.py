@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import logging
+import time
+from datetime import date
+from typing import Any
+
+import psycopg
+import pytest
+
+from app import metrics, monitor
+from app.breaker import Breaker
+from app.clock import Clock
+from app.config import Settings
+from app.database import Watchdog
+from app.monitor import DatabaseState, Monitor
+from tests.unit.fakes import FakeConnection, FixedClock
+
+MONTHS = [(date(2025, 12, 1),), (date(2026, 1, 1),), (date(2026, 2, 1),), (date(2026, 3, 1),)]
+PING, INSPECT, VERSION = "SELECT 1", "to_regclass", "FROM schema_migrations"
+
+
+class WatchedConnection(FakeConnection):
+    """A connection to a database that is well, until a test says otherwise."""
+
+    def __init__(self, **answers: Any) -> None:
+        super().__init__()
+        required = answers.pop("version", 10_000)
+        self.answers = {
+            VERSION: [(required,)],
+            INSPECT: [answers.pop("inspect", (True, True, True))],
+            "audit_partition_months": answers.pop("months", MONTHS),
+            **answers,
+        }
+
+    def asked(self, part: str) -> list[Any]:
+        return [parameters for statement, parameters in self.executed if part in statement]
+
+
+class World:
+    """A monitor whose connections come from a list; an exception in it is raised instead."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *connections: Any) -> None:
+        self.waiting = list(connections)
+        self.breaker = Breaker()
+        self.clock = FixedClock()
+        monkeypatch.setattr(monitor, "connect", self.connect)
+        self.monitor = Monitor(Settings(), self.breaker, Watchdog(Clock()), self.clock)
+
+    def connect(self, *args: Any, **kwargs: Any) -> Any:
+        made = self.waiting.pop(0)
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    def look(self) -> DatabaseState:
+        return self.monitor.look()
+
+
+REFUSED = psycopg.OperationalError("connection refused")
+
+
+def test_nothing_is_known_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = World(monkeypatch).monitor.state
+    assert (state.connected, state.seen, state.schema_version) == (False, False, None)
+    assert not state.schema_outdated(1), "unknown is not outdated"
+
+
+def test_all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, WatchedConnection())
+    assert world.look() == DatabaseState(connected=True, seen=True, schema_version=10_000)
+    assert metrics.PARTITION_MONTHS_AHEAD._value.get() == 2
+    assert world.breaker.closed
+
+
+def test_what_changes_seldom_is_looked_at_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    conn = WatchedConnection()
+    world = World(monkeypatch, conn)
+    for _ in range(15):
+        world.look()
+    assert (len(conn.asked(PING)), len(conn.asked(INSPECT))) == (15, 1)
+    world.look()
+    assert len(conn.asked(INSPECT)) == 2
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ({"version": 0}, {"schema_version": 0}),
+        ({"inspect": (False, False, True)}, {"schema_version": 0, "may_write": False}),
+        ({"inspect": (True, False, True)}, {"may_write": False}),
+        ({"inspect": (True, True, False)}, {"durable": False}),
+    ],
+)
+def test_what_may_be_wrong(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any], expected: dict[str, Any]) -> None:
+    state = World(monkeypatch, WatchedConnection(**answers)).look()
+    assert state.connected
+    assert {name: getattr(state, name) for name in expected} == expected
+    assert state.schema_outdated(1) is (expected.get("schema_version") == 0)
+
+
+def test_what_is_wrong_is_looked_at_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    conn = WatchedConnection(version=0)
+    world = World(monkeypatch, conn)
+    world.look()
+    assert not conn.asked("audit_partition_months"), "an old schema may have no such function"
+    conn.answers[VERSION] = [(10_000,)]
+    assert not world.look().schema_outdated(10_000)
+
+
+def test_a_server_that_forgets_is_told_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    world = World(monkeypatch, WatchedConnection(inspect=(True, True, False)))
+    for _ in range(16):
+        world.look()
+    assert [r.getMessage() for r in caplog.records if "fsync" in r.getMessage()] == [
+        "PostgreSQL runs with fsync or full_page_writes off: a power cut loses acknowledged events"
+    ]
+
+
+def test_away_at_start(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    world = World(monkeypatch, REFUSED, REFUSED, WatchedConnection())
+    for _ in range(2):
+        state = world.look()
+        assert (state.connected, state.seen, state.deployment_fault) == (False, True, False)
+        assert world.breaker.unreachable
+    assert len(caplog.records) == 1, "said once, not every second"
+    assert "refused" not in caplog.text
+    assert world.look().connected
+    assert world.breaker.state == "half-open", "an answer to SELECT 1 is no proof that writes are taken"
+
+
+def test_lost_and_found(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    conn, again = WatchedConnection(inspect=(True, False, True)), WatchedConnection()
+    world = World(monkeypatch, conn, again)
+    world.look()
+    conn.answers = {PING: psycopg.errors.AdminShutdown("terminating")}
+    state = world.look()
+    assert not state.connected
+    assert (state.schema_version, state.may_write) == (10_000, False), "what was known stays known"
+    assert conn.closed
+    assert world.breaker.state == "open"
+    assert world.look() == DatabaseState(connected=True, seen=True, schema_version=10_000)
+    assert [r.levelno for r in caplog.records] == [logging.WARNING]
+
+
+def test_a_wrong_password_is_a_fault_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, psycopg.errors.InvalidPassword("no"), WatchedConnection())
+    assert world.look().deployment_fault
+    assert not world.look().deployment_fault
+
+
+def test_missing_months_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    conn = WatchedConnection(months=MONTHS[:2])
+    world = World(monkeypatch, conn)
+    world.look()
+    assert conn.asked("audit_ensure_partition") == [(date(2026, 2, 1),), (date(2026, 3, 1),)]
+    assert metrics.PARTITION_MONTHS_AHEAD._value.get() == 2
+    world.look()
+    assert len(conn.asked("audit_partition_months")) == 1, "known, so not asked again"
+
+
+def test_a_new_month_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    conn = WatchedConnection()
+    world = World(monkeypatch, conn)
+    world.look()
+    world.clock.moment = world.clock.moment.replace(month=2)
+    world.look()
+    assert conn.asked("audit_ensure_partition") == [(date(2026, 4, 1),)]
+
+
+def test_months_that_cannot_be_made_do_not_make_it_unhealthy(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    conn = WatchedConnection(months=MONTHS[:3], audit_ensure_partition=psycopg.errors.InsufficientPrivilege("no"))
+    world = World(monkeypatch, conn)
+    assert world.look().connected
+    assert "InsufficientPrivilege" in caplog.text
+    del conn.answers["audit_ensure_partition"]
+    world.look()
+    assert conn.asked("audit_ensure_partition")[-1] == (date(2026, 3, 1),)
+
+
+def test_it_runs_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(monitor, "ROUND_SECONDS", 0.01)
+    conn = WatchedConnection()
+    world = World(monkeypatch, RuntimeError("a mistake"), conn)
+    world.monitor.start()
+    deadline = time.monotonic() + 5
+    while len(conn.asked(PING)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    world.monitor.stop()
+    assert len(conn.asked(PING)) >= 3, "a mistake in one round does not end it"
+    assert "monitor failed unexpectedly" in caplog.text
+    assert conn.closed
