@@ -1,0 +1,27 @@
+"""The fault campaign for a short time, and the proof that it can fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos.campaign import run
+
+pytestmark = pytest.mark.embedded
+
+
+def test_nothing_acknowledged_is_lost_or_doubled() -> None:
+    report = run(seconds=15, seed=7, clients=2, gap=0.8, pause=0.005)
+    assert report.ok, report.as_json()
+    assert report.acknowledged > 200
+    assert sum(report.faults.values()) >= 8
+
+
+def test_the_campaign_notices_an_acknowledgement_before_the_commit() -> None:
+    faults = ["worker_kill", "lock_contention", "postgres_kill", "valkey_kill"]
+    report = run(seconds=10, seed=7, clients=2, gap=0.4, pause=0.005, app="early", only=faults)
+    assert report.missing > 0, report.as_json()
+
+
+def test_the_campaign_notices_a_stream_that_is_trimmed() -> None:
+    report = run(seconds=6, seed=7, clients=2, gap=0.4, pause=0.002, app="trimmed", only=["postgres_kill"])
+    assert report.missing > 0, report.as_json()
