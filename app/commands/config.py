@@ -12,7 +12,7 @@ import yaml
 from app.config import ConfigError, Settings, load_settings
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, epilog="Example: datastorage config --config settings.yaml --json")
 @click.option("--config", "config_path", metavar="FILE", help="YAML file with settings. Default: CONFIG_PATH.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
 @click.pass_context
@@ -32,7 +32,7 @@ def config(ctx: click.Context, config_path: str | None, as_json: bool) -> None:
         click.echo(yaml.safe_dump(masked, sort_keys=False), nl=False)
 
 
-@config.command()
+@config.command(epilog="Example: datastorage config keys > keys.md")
 def keys() -> None:
     """List every key with its default and what it does, as a Markdown table."""
     click.echo(key_table(), nl=False)
