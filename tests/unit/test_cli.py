@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from app.cli import COMMANDS, main
+from app.commands import migrate as migrate_command
+from app.commands import serve as serve_command
+from app.commands.config import key_table
+from app.config import ConfigError, DatabaseSettings, Settings
+from app.migrate import MigrationError, migrations, required_version
+
+SECRET = "hunter2"
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command that can be called, as the words that call it."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield (*path, name)
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+def run(*arguments: str, **environ: str) -> Result:
+    """The command in an environment that has only the settings given here."""
+    clean: dict[str, str | None] = {"CONFIG_PATH": None, "DATASTORAGE_DATABASE__URL": None, **environ}
+    return CliRunner().invoke(main, list(arguments), env=clean, terminal_width=100)
+
+
+@pytest.mark.parametrize("words", list(commands(main)), ids=" ".join)
+def test_every_help_has_an_example(words: tuple[str, ...]) -> None:
+    own = run(*words, "--help")
+    assert own.exit_code == 0
+    assert run(*words, "-h").output == own.output
+    # Commands that belong together may have theirs at the group.
+    helps = [own.output, run(*words[:-1], "--help").output]
+    examples = " ".join(" ".join(text.partition("Example")[2].split()) for text in helps)
+    assert f"datastorage {' '.join(words)}" in examples
+
+
+def test_the_help_lists_all_commands() -> None:
+    output = run("--help").output
+    for name, (_, _, text) in COMMANDS.items():
+        assert name in output
+        assert text in output
+    assert run("nope").exit_code == 2
+
+
+def test_version() -> None:
+    assert importlib.metadata.version("datastorage") in run("--version").output
+
+
+def test_commands_are_loaded_when_they_are_used() -> None:
+    """Progress bars and embedded servers are no cost of `datastorage serve`."""
+    program = "import sys, app.cli; print([m for m in sys.modules if m.startswith(('app.commands.', 'rich', 'flask'))])"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"
+
+
+# --- config -------------------------------------------------------------------------------------------------
+
+
+def test_config_shows_what_is_in_effect(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("server: {port: 9000}\n")
+    environ = {"DATASTORAGE_DATABASE__URL": f"postgresql://u:{SECRET}@db/d", "DATASTORAGE_SERVER__THREADS": "7"}
+    as_yaml = run("config", "--config", str(path), **environ)
+    as_json = run("config", "--json", CONFIG_PATH=str(path), **environ)
+    shown = yaml.safe_load(as_yaml.output)
+    assert shown == json.loads(as_json.output)
+    assert (shown["server"]["port"], shown["server"]["threads"]) == (9000, 7)
+    assert shown["database"]["url"] == "postgresql://u:****@db/d"
+    assert SECRET not in as_yaml.output + as_json.output
+
+
+def test_what_config_prints_is_a_settings_file(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(run("config").output)
+    assert run("config", "--config", str(path)).output == run("config").output
+
+
+@pytest.mark.parametrize("command", ["config", "serve"])
+def test_each_fault_is_a_line(command: str) -> None:
+    result = run(command, DATASTORAGE_SERVER__PORT="no", DATASTORAGE_NOPE__X="1")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines() == [
+        "datastorage: DATASTORAGE_SERVER__PORT: server.port must be a whole number from 1 to 65535",
+        "datastorage: DATASTORAGE_NOPE__X: there is no section nope",
+    ]
+
+
+def test_config_keys() -> None:
+    result = run("config", "keys")
+    assert result.output == key_table()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in result.output.splitlines()]
+    assert rows[0] == ["key", "default", "what it does"]
+    assert all(len(row) == 3 and row[2] for row in rows)
+    keys = [f"{section}.{f.name}" for section, cls in Settings.SECTIONS.items() for f in dataclasses.fields(cls)]
+    assert [row[0] for row in rows[2:]] == keys
+    shown = {row[0]: row[1] for row in rows[2:]}
+    assert shown["server.port"] == "`8080`"
+    assert shown["database.url"] == "``"
+    assert shown["auth.allow_anonymous"] == "`false`"
+    assert shown["dlq.backoff"] == "`60,300,900,3600,14400,86400`"
+
+
+# --- serve --------------------------------------------------------------------------------------------------
+
+
+def test_serve_becomes_gunicorn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("server: {port: 9000}\n")
+    started: list[Any] = []
+    monkeypatch.setattr(serve_command.os, "execv", lambda program, arguments: started.append((program, arguments)))
+    monkeypatch.setenv("CONFIG_PATH", "")
+    result = CliRunner().invoke(main, ["serve", "--config", str(path)])
+    assert result.exit_code == 0, result.output
+    assert serve_command.os.environ["CONFIG_PATH"] == str(path), "the workers read the same file"
+    assert started == [
+        (
+            sys.executable,
+            [sys.executable, "-m", "gunicorn", "-c", str(serve_command.GUNICORN_CONF), "app.wsgi:application"],
+        )
+    ]
+    assert serve_command.GUNICORN_CONF.is_file()
+
+
+# --- migrate ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("applied", "output"),
+    [([], "the schema is up to date\n"), (["0001_a", "0002_b"], "applied 0001_a\napplied 0002_b\n")],
+)
+def test_migrate_says_what_it_did(monkeypatch: pytest.MonkeyPatch, applied: list[str], output: str) -> None:
+    asked: list[Any] = []
+
+    def migrate(conninfo: str, *, service_role: str | None) -> list[str]:
+        asked.append((conninfo, service_role))
+        return applied
+
+    monkeypatch.setattr(migrate_command, "run", migrate)
+    result = run(
+        "migrate",
+        DATASTORAGE_DATABASE__URL="postgresql://service@db/d",
+        DATASTORAGE_DATABASE__DIRECT_URL="postgresql://owner@db/d",
+    )
+    assert (result.exit_code, result.output) == (0, output)
+    assert asked == [("postgresql://owner@db/d", "service")]
+
+
+@pytest.mark.parametrize(("error", "code"), [(MigrationError("migration failed: no"), 1), (ConfigError(["a", "b"]), 2)])
+def test_migrate_fails_with_one_line(monkeypatch: pytest.MonkeyPatch, error: Exception, code: int) -> None:
+    def migrate(conninfo: str, *, service_role: str | None) -> list[str]:
+        raise error
+
+    monkeypatch.setattr(migrate_command, "run", migrate)
+    result = run("migrate")
+    assert (result.exit_code, result.stdout, result.stderr) == (code, "", f"datastorage: {error}\n")
+
+
+def test_migrate_without_a_server() -> None:
+    settings = DatabaseSettings(url=f"postgresql://u:{SECRET}@127.0.0.1:1/d")
+    assert settings.url is not None
+    result = run("migrate", DATASTORAGE_DATABASE__URL=settings.url)
+    assert result.exit_code == 1
+    [line] = result.stderr.splitlines()
+    assert line.startswith("datastorage: migration failed: ")
+    assert SECRET not in line
+
+
+def test_migrations_are_numbered_from_one() -> None:
+    numbers = [m.number for m in migrations()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert required_version() == numbers[-1]
+
+
+def test_a_gap_in_the_migrations_is_a_mistake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("0001_a.sql", "0003_b.sql", "grants.sql"):
+        (tmp_path / name).write_text("")
+    monkeypatch.setattr("app.migrate.SQL_DIR", tmp_path)
+    with pytest.raises(MigrationError, match="without gaps"):
+        migrations()
