@@ -10,6 +10,7 @@ import click
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "config": ("app.commands.config", "config", "Show or check the configuration."),
     "dev": ("app.commands.dev", "dev", "Run everything on this machine: PostgreSQL, Valkey and the service."),
+    "dlq": ("app.commands.dlq", "dlq", "See and mend the dead letter queue."),
     "events": ("app.commands.events", "events", "Query audit events and print them."),
     "import": ("app.commands.import_", "import_", "Send records from files to the service."),
     "migrate": ("app.commands.migrate", "migrate", "Bring the database's schema up to date."),

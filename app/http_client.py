@@ -142,6 +142,10 @@ class HTTPClient:
         """
         return self._persist("POST", path, body, repeatable=repeatable)
 
+    def delete(self, path: str) -> Answer:
+        """Delete. Raises ProblemError, UnreachableError or ServiceError; not tried again once it may have arrived."""
+        return self._persist("DELETE", path, None, repeatable=False)
+
     def _persist(self, method: str, target: str, body: bytes | None, *, repeatable: bool) -> Answer:
         deadline = self._monotonic() + self._retry_limit_s
         backoff = _FIRST_WAIT_S

@@ -7,7 +7,8 @@ stream, and the attempts of its entries in a hash, since an entry in a stream ca
 from __future__ import annotations
 
 # KEYS: stream, bytes of stream, … one pair a stream. ARGV: max_len, max_bytes, number of requests, then for each
-# request: index of its pair (1-based), number of entries, the entries. Gives 1 or 0 a request: kept whole, or not.
+# request: index of its pair (1-based), number of entries, the entries. Gives 1 or 0 a request (kept whole, or not), and
+# then the depth of each stream.
 SPILL = """
 local max_len, max_bytes, requests = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local at, kept = 4, {}
@@ -26,6 +27,7 @@ for request = 1, requests do
   end
   at = at + 2 + entries
 end
+for pair = 1, #KEYS / 2 do kept[requests + pair] = redis.call('XLEN', KEYS[2 * pair - 1]) end
 return kept
 """
 

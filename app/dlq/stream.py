@@ -36,6 +36,14 @@ STREAMS = (EVENTS, NOTIFICATIONS)
 TYPES = {EVENTS: "audit_event", NOTIFICATIONS: "notification_audit"}
 
 
+# (what it is called, from which ratio on, its gauge), the least first.
+ALARMS = (
+    ("warning", 0.80, metrics.DLQ_WARNING),
+    ("critical", 0.90, metrics.DLQ_CRITICAL),
+    ("overflow_imminent", 0.95, metrics.DLQ_OVERFLOW),
+)
+
+
 @dataclass(frozen=True)
 class Keys:
     """The Redis keys of one stream."""
@@ -108,6 +116,7 @@ class DeadLetterQueue:
         self._settings = settings
         self._clock = clock
         self.breaker = Breaker()
+        self._raised: dict[tuple[str, str], bool] = {}
         # One spill is one connection attempt and one answer at the most, both inside spill_timeout.
         limit = settings.redis.spill_timeout
         self._client = make_client(settings, connect_timeout=0.4 * limit, timeout=0.6 * limit)
@@ -138,7 +147,24 @@ class DeadLetterQueue:
             return self._refuse(requests, "unreachable", InDoubt() if sent else Refused("service-unavailable"))
         if self.breaker.succeeded():
             log.info("Redis takes entries again")
-        return self._outcomes(requests, kept)
+        depths = kept[len(requests) :]
+        for name, depth in zip(STREAMS, depths, strict=True):
+            self.measured(name, depth)
+        return self._outcomes(requests, kept[: len(requests)])
+
+    def measured(self, name: str, depth: int) -> None:
+        """Set a stream's gauges and alarms from its depth; log each crossing, both ways."""
+        capacity = self._settings.dlq.max_len
+        ratio = depth / capacity
+        metrics.DLQ_DEPTH.labels(name).set(depth)
+        metrics.DLQ_RATIO.labels(name).set(ratio)
+        for alarm, threshold, gauge in ALARMS:
+            raised = ratio >= threshold
+            gauge.labels(name).set(1 if raised else 0)
+            if raised != self._raised.get((name, alarm), False):
+                self._raised[(name, alarm)] = raised
+                word = "raised" if raised else "cleared"
+                log.warning("dead letter queue %s: %s %s (%d of %d)", name, alarm, word, depth, capacity)
 
     def may_hold_parents(self) -> bool:
         """Whether events wait in the queue; True when Redis cannot say."""
@@ -167,7 +193,7 @@ class DeadLetterQueue:
             connection.send_command("EVAL", scripts.SPILL, *call)
             kept = connection.read_response()
         replicas = self._settings.redis.min_replicas
-        if replicas and any(kept):
+        if replicas and any(kept[: -len(STREAMS)]):
             connection.send_command("WAIT", replicas, round(300 * self._settings.redis.spill_timeout))
             if int(connection.read_response()) < replicas:
                 raise RedisConnectionError("too few replicas have it")

@@ -11,29 +11,23 @@ import threading
 from redis.exceptions import RedisError
 
 from app import metrics
-from app.breaker import Breaker
 from app.dlq.operate import Operator, QueueState, StreamState
+from app.dlq.stream import DeadLetterQueue
 
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 1.0
-# (what it is called, from which ratio on, its gauge), the least first.
-ALARMS = (
-    ("warning", 0.80, metrics.DLQ_WARNING),
-    ("critical", 0.90, metrics.DLQ_CRITICAL),
-    ("overflow_imminent", 0.95, metrics.DLQ_OVERFLOW),
-)
 
 
 class QueueWatch:
     """Looks at Redis once a second; `state` is the last known."""
 
-    def __init__(self, operator: Operator, breaker: Breaker) -> None:
+    def __init__(self, operator: Operator, queue: DeadLetterQueue) -> None:
         self._operator = operator
-        self._breaker = breaker
+        self._queue = queue
+        self._breaker = queue.breaker
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._raised: dict[tuple[str, str], bool] = {}
         self._looked = False
         self.state = QueueState()
 
@@ -78,20 +72,6 @@ class QueueWatch:
         return state
 
     def _measure(self, name: str, stream: StreamState) -> None:
-        metrics.DLQ_DEPTH.labels(name).set(stream.depth)
-        metrics.DLQ_RATIO.labels(name).set(stream.ratio)
+        self._queue.measured(name, stream.depth)
         metrics.DLQ_OLDEST.labels(name).set(stream.oldest_age_seconds)
         metrics.DLQ_DEAD.labels(name).set(stream.dead_letters)
-        for alarm, threshold, gauge in ALARMS:
-            raised = stream.ratio >= threshold
-            gauge.labels(name).set(1 if raised else 0)
-            if raised != self._raised.get((name, alarm), False):
-                self._raised[(name, alarm)] = raised
-                log.warning(
-                    "dead letter queue %s: %s %s (%d of %d)",
-                    name,
-                    alarm,
-                    "raised" if raised else "cleared",
-                    stream.depth,
-                    stream.capacity,
-                )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -12,7 +13,10 @@ import flask
 import psycopg
 import pytest
 import redis
+import werkzeug.serving
+from click.testing import CliRunner
 
+from app.cli import main
 from app.dev import EmbeddedValkey
 from app.dlq.stream import GROUP, KEYS
 from app.lifecycle import Services
@@ -315,6 +319,46 @@ def test_a_redis_that_forgets_is_named(make_app: Callable[..., flask.Flask]) -> 
         client.config_set("save", "")
         assert watch.look().durability == "none"
         assert app.test_client().get("/health").json["status"] == "degraded"
+
+
+def test_the_commands_see_and_mend_the_queue(
+    make: Callable[..., flask.Flask], streams: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = werkzeug.serving.make_server("127.0.0.1", 0, make(), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("DATASTORAGE_URL", f"http://127.0.0.1:{server.server_port}")
+
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, ["dlq", *arguments])
+        return result.exit_code, result.output
+
+    try:
+        for text in ("broken one", "broken two"):
+            streams.xadd(KEYS["events"].stream, {"message": text})
+        wait_until(lambda: streams.xlen(KEYS["events"].dead) == 2, what="two dead letters")
+        code, output = run("status")
+        assert code == 0
+        assert "aof_always" in output
+        code, output = run("list", "--json")
+        letters = [json.loads(line) for line in output.splitlines()]
+        assert [letter["raw"] for letter in letters] == ["broken one", "broken two"]
+        assert "not JSON" in run("list")[1]
+        assert json.loads(run("show", letters[0]["id"])[1]) == letters[0]
+        assert run("replay", letters[0]["id"])[0] == 0
+        wait_until(lambda: empty(streams) and streams.xlen(KEYS["events"].dead) == 2, what="dead again")
+        code, output = run("purge", "--all")
+        assert code == 2
+        assert "--yes" in output
+        assert streams.xlen(KEYS["events"].dead) == 2
+        assert run("purge", "--all", "--yes")[0] == 0
+        assert streams.xlen(KEYS["events"].dead) == 0
+        code, output = run("show", "events:1-1")
+        assert code == 1
+        assert "Not Found" in output
+    finally:
+        server.shutdown()
+        thread.join()
 
 
 def test_psycopg_is_what_says_that_rights_are_missing(database: Database) -> None:
