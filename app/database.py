@@ -191,7 +191,8 @@ class Database:
         self.watchdog = Watchdog(clock)
         self._pool: ConnectionPool[psycopg.Connection] = ConnectionPool(
             kwargs={"autocommit": True},
-            conninfo=connection_string(
+            # Asked for each connection, so that a rotated password file needs no restart.
+            conninfo=lambda: connection_string(
                 settings,
                 "query",
                 statement_timeout=settings.statement_timeout,

@@ -164,6 +164,15 @@ def test_a_rotated_password_is_used_by_the_next_connection(monkeypatch: pytest.M
     assert passwords == ["old", "new"]
 
 
+def test_a_rotated_password_is_used_by_the_pool(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    pool = database.Database(DatabaseSettings(password_file=str(path)), pool_size=1, clock=Clock())._pool
+    for password in ("old", "new"):
+        path.write_text(password)
+        found = conninfo.conninfo_to_dict(pool._resolve_conninfo())
+        assert (found["password"], found["application_name"]) == (password, "datastorage-query")
+
+
 # --- watchdog -----------------------------------------------------------------------------------------------
 
 
