@@ -9,7 +9,7 @@ import click
 import orjson
 import yaml
 
-from app.config import ConfigError, Settings, load_settings
+from app.config import ConfigError, Settings, load_settings, parse_size
 
 
 @click.group(invoke_without_command=True, epilog="Example: datastorage config --config settings.yaml --json")
@@ -39,18 +39,31 @@ def keys() -> None:
 
 
 def key_table() -> str:
-    """The table of all settings that the documentation holds."""
+    """The table of all settings that the documentation holds; a default is shown as one would write it."""
     lines = ["| key | default | what it does |", "| --- | --- | --- |"]
     for section, cls in Settings.SECTIONS.items():
-        lines += [
-            f"| {section}.{f.name} | `{_shown(f.default)}` | {f.metadata['help']} |" for f in dataclasses.fields(cls)
-        ]
+        for f in dataclasses.fields(cls):
+            default = _shown(f.default, f.metadata["parse"])
+            cell = f"`{default}`" if default else ""
+            lines.append(f"| {section}.{f.name} | {cell} | {f.metadata['help']} |")
     return "\n".join(lines) + "\n"
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, parse: object) -> str:
     if isinstance(value, tuple):
-        return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
+        return ",".join(_shown(v, parse) for v in value)
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return _with_unit(
+            round(1000 * value), (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
+        )
+    if isinstance(value, int) and parse is parse_size:
+        return _with_unit(value, (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024), ("", 1)))
+    return "" if value is None else str(value)
+
+
+def _with_unit(amount: int, units: tuple[tuple[str, int], ...]) -> str:
+    """The amount in the largest unit of which it is a whole number."""
+    name, size = next((name, size) for name, size in units if amount % size == 0)
+    return f"{amount // size}{name}"
