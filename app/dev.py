@@ -50,6 +50,8 @@ PREDECESSOR_TIMEOUT = 20.0
 # connects to a dead port of the ephemeral range may be given that very port as its own and so connect to itself,
 # after which the server cannot be started again.
 PORTS = range(11_000, 20_000)
+# SIGKILL takes effect at once, unless the process hangs in the kernel on a broken disk.
+KILL_TIMEOUT = 30.0
 MAX_LOG_BYTES = 16 * 1024**2
 
 _POLL = 0.02
@@ -63,7 +65,7 @@ class StartCancelledError(DevError):
     """A start was given up because somebody asked to stop."""
 
 
-# ── processes ────────────────────────────────────────────────────────────────────────────────────────────────────
+# --- processes ---
 
 
 class Child:
@@ -115,10 +117,8 @@ class Child:
             who = f" as user {account.name}" if account is not None else ""
             raise DevError(f"{name} cannot be started{who}: {e}") from e
         assert self._process.stdin is not None  # noqa: S101 - Popen was told so
-        with (
-            contextlib.suppress(BrokenPipeError),
-            self._process.stdin as pipe,
-        ):
+        # Where it ended already, its exit code says more than the pipe.
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
             pipe.write(stdin)
 
     @property
@@ -128,6 +128,12 @@ class Child:
     def exit_code(self) -> int | None:
         """None while it runs; negative is the signal that ended it."""
         return self._process.poll()
+
+    def wait(self) -> int:
+        """Wait until it ends by itself; its exit code."""
+        code = self._process.wait()
+        self._release_guard()
+        return code
 
     def stop(self, how: signal.Signals, timeout: float) -> None:
         """Ask it to end and wait up to ``timeout`` seconds; then it is killed, and DevError raised."""
@@ -152,7 +158,9 @@ class Child:
             for process in below:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
-            _wait_until_gone(below)
+            left = _still_there(below, KILL_TIMEOUT)
+            if left:
+                raise DevError(f"{self.name}: process {left[0].pid} does not end, even by SIGKILL")
         self._release_guard()
 
     def freeze(self) -> None:
@@ -185,12 +193,22 @@ def _children(pid: int) -> list[psutil.Process]:
     return found
 
 
-def _wait_until_gone(processes: list[psutil.Process]) -> None:
-    """Wait for killed processes that are not our children; one that only its new parent has yet to reap is gone."""
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                time.sleep(_POLL / 10)
+def _still_there(processes: list[psutil.Process], timeout: float) -> list[psutil.Process]:
+    """Those that have not ended within ``timeout`` seconds; one that only its parent has yet to reap has ended."""
+    deadline = time.monotonic() + timeout
+    left = processes
+    while True:
+        left = [process for process in left if _runs(process)]
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(_POLL / 4)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _guard(parent: int, orphan_signal: int, grace: float = 10.0) -> None:
@@ -220,14 +238,13 @@ def _guard(parent: int, orphan_signal: int, grace: float = 10.0) -> None:
         for process in reversed(family):
             process.resume()  # a frozen process would not see the signal
         child.send_signal(orphan_signal)
-    _, alive = psutil.wait_procs(family, timeout=grace)
-    for process in alive:
+    for process in _still_there(family, grace):
         for victim in [process, *_children(process.pid)]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 victim.kill()
 
 
-# ── accounts and folders ─────────────────────────────────────────────────────────────────────────────────────────
+# --- accounts, folders, ports ---
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -360,7 +377,7 @@ def free_port() -> int:
     raise DevError(f"no free port found between {PORTS.start} and {PORTS.stop}")
 
 
-# ── servers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# --- servers ---
 
 
 class Server:
@@ -651,7 +668,8 @@ class EmbeddedPostgres(Server):
             if account is not None:
                 os.fchown(password.fileno(), account.uid, account.gid)
                 os.chown(fresh, account.uid, account.gid)
-            result = subprocess.run(
+            initdb = Child(
+                "initdb",
                 [
                     binaries / "initdb",
                     f"--pgdata={path}",
@@ -663,17 +681,15 @@ class EmbeddedPostgres(Server):
                     "--locale-provider=builtin",
                     "--builtin-locale=C.UTF-8",
                 ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd="/",
+                orphan_signal=signal.SIGTERM,
+                cwd=Path("/"),
                 env=self._ENVIRONMENT,
+                output=log,
+                account=account,
                 pass_fds=(*pass_fds, password.fileno()),
-                start_new_session=True,
-                check=False,
-                **_identity(account),
             )
-        if result.returncode != 0:
+            code = initdb.wait()
+        if code != 0:
             raise DevError(f"initdb failed in {self.data_dir}: {self._reason()}")
         fresh.rename(self._home)
 

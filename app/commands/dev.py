@@ -1,0 +1,295 @@
+"""`datastorage dev`: PostgreSQL, Valkey and the service on this machine, started and stopped together."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+from psycopg.conninfo import conninfo_to_dict
+
+from app.config import ConfigError, Settings, load_settings
+from app.dev import (
+    OWNER_ROLE,
+    SERVICE_ROLE,
+    Child,
+    DevError,
+    EmbeddedPostgres,
+    EmbeddedValkey,
+    Server,
+    StartCancelledError,
+    port_is_free,
+)
+from app.migrate import MigrationError, migrate
+
+GUNICORN_CONF = Path(__file__).resolve().parent.parent.parent / "gunicorn.conf.py"
+# From the start of gunicorn to a service that says it is ready; workers import for a second or two.
+SERVICE_READY_TIMEOUT = 60.0
+# Beyond the service's own shutdown.timeout, before it is killed.
+STOP_MARGIN = 10.0
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  datastorage dev
+  PORT=8081 DATA_DIR=/tmp/second datastorage dev
+  DATABASE_URL=postgresql://owner:secret@db/datastorage REDIS_URL=redis://cache/0 datastorage dev
+  DATASTORAGE_SERVER__WORKERS=1 DATASTORAGE_LOGGING__LEVEL=debug datastorage dev
+"""
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    envvar=["PORT", "DATASTORAGE_SERVER__PORT"],
+    default=8080,
+    show_default=True,
+    help="Port of the service (or PORT).",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="DATA_DIR",
+    default=Path(".data"),
+    show_default=True,
+    help="Where PostgreSQL and Valkey keep their files (or DATA_DIR).",
+)
+def dev(port: int, data_dir: Path) -> None:
+    """Run everything on this machine: PostgreSQL, Valkey and the service.
+
+    Ctrl-C stops it all; the data stays, and the next start finds it again. DATABASE_URL and REDIS_URL name servers
+    to use instead of the embedded ones (the environment only: a command line can be read by others). Any
+    DATASTORAGE_SECTION__KEY reaches the service.
+    """
+    try:
+        code = LocalRun(os.environ, port, data_dir).run()
+    except (DevError, MigrationError) as e:
+        click.echo(f"datastorage: {e}", err=True)
+        sys.exit(1)
+    except ConfigError as e:
+        for fault in e.faults:
+            click.echo(f"datastorage: {fault}", err=True)
+        sys.exit(2)
+    sys.exit(code)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backends:
+    """Addresses of the servers behind the service, and the embedded ones among them."""
+
+    database_url: str
+    direct_url: str
+    service_role: str | None  # None: the database is somebody else's, and so are its roles
+    redis_url: str
+    embedded: tuple[Server, ...]
+
+
+class LocalRun:
+    """One run of the command: what it starts, it stops."""
+
+    def __init__(self, environ: Mapping[str, str], port: int, data_dir: Path) -> None:
+        self._environ = {**_from_anywhere(environ), "DATASTORAGE_SERVER__PORT": str(port)}
+        # Behind nobody's load balancer there is nothing to wait for at shutdown.
+        self._environ.setdefault("DATASTORAGE_SHUTDOWN__ENDPOINT_PROPAGATION_DELAY", "0")
+        self._data_dir = data_dir.absolute()
+        self._stop = threading.Event()
+
+    def run(self) -> int:
+        """Start all, stay until SIGINT, SIGTERM or SIGHUP, stop all; the exit code.
+
+        Raises DevError, MigrationError or ConfigError, with everything stopped.
+        """
+        if not GUNICORN_CONF.exists():
+            raise DevError(f"{GUNICORN_CONF} is missing: run this from a clone, installed with `pip install -e .`")
+        settings = load_settings(environ=self._environ)
+        check_port(settings.server.host, settings.server.port)
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, lambda *_: self._stop.set())
+        with contextlib.ExitStack() as stack:
+            try:
+                backends = self._start_backends(stack)
+                service = self._start_service(stack, settings, backends)
+                if service is None or self._stop.is_set():
+                    return 0
+                say(banner(settings, backends, self._data_dir))
+                self._watch(service, backends)
+            except StartCancelledError:  # that is no failure
+                return 0
+            say("\nstopping")
+            service.stop(signal.SIGTERM, settings.shutdown.timeout + STOP_MARGIN)
+            if code := service.exit_code():
+                raise DevError(f"the service ended with exit code {code}; see its log above")
+        say("stopped" + (f"; the data stays in {self._data_dir}" if backends.embedded else ""))
+        return 0
+
+    def _start_backends(self, stack: contextlib.ExitStack) -> Backends:
+        """Start those servers that nobody named, all at once; `stack` stops them."""
+        given_database = self._environ.get("DATABASE_URL") or self._environ.get("DATASTORAGE_DATABASE__URL")
+        given_redis = self._environ.get("REDIS_URL") or self._environ.get("DATASTORAGE_REDIS__URL")
+        postgres = EmbeddedPostgres(self._data_dir / "postgresql")
+        valkey = EmbeddedValkey(self._data_dir / "valkey")
+        embedded: list[Server] = [
+            *([] if given_redis else [valkey]),
+            *([] if given_database else [postgres]),
+        ]
+        if embedded:
+            names = " and ".join(server.name for server in reversed(embedded))
+            say(f"starting {names}, data in {self._data_dir}")
+        for server in embedded:
+            server.launch()
+            stack.callback(server.close)
+        for server in embedded:
+            server.wait_ready(self._stop)
+        direct = self._environ.get("DATASTORAGE_DATABASE__DIRECT_URL")
+        return Backends(
+            database_url=given_database or postgres.url("service"),
+            direct_url=direct or given_database or postgres.url("owner"),
+            service_role=None if given_database else SERVICE_ROLE,
+            redis_url=given_redis or valkey.url(),
+            embedded=tuple(embedded),
+        )
+
+    def _start_service(self, stack: contextlib.ExitStack, settings: Settings, backends: Backends) -> Child | None:
+        """Migrate, start gunicorn and wait until it is ready; None when asked to stop meanwhile."""
+        for name in migrate(backends.direct_url, service_role=backends.service_role):
+            say(f"applied migration {name}")
+        if self._stop.is_set():
+            return None
+        service = Child(
+            "the service",
+            [sys.executable, "-m", "gunicorn", "-c", GUNICORN_CONF, "app.wsgi:application"],
+            orphan_signal=signal.SIGTERM,
+            # gunicorn puts its working directory first among the places to import from: no other `app` may be there.
+            cwd=GUNICORN_CONF.parent,
+            env={
+                **self._environ,
+                "DATASTORAGE_DATABASE__URL": backends.database_url,
+                "DATASTORAGE_DATABASE__DIRECT_URL": backends.direct_url,
+                "DATASTORAGE_REDIS__URL": backends.redis_url,
+            },
+        )
+        stack.callback(service.stop, signal.SIGTERM, settings.shutdown.timeout + STOP_MARGIN)
+        url = urlsplit(base_url(settings))
+        deadline = time.monotonic() + SERVICE_READY_TIMEOUT
+        while not self._stop.wait(0.05):
+            self._check_alive(service, backends)
+            answer = probe(str(url.hostname), settings.server.port, "/health/ready")
+            if answer == "200":
+                return service
+            if time.monotonic() > deadline:
+                raise DevError(
+                    f"the service was not ready within {SERVICE_READY_TIMEOUT:g} s ({answer}); see its log above"
+                )
+        return None
+
+    def _watch(self, service: Child, backends: Backends) -> None:
+        """Return when asked to stop; DevError when something ended by itself."""
+        while not self._stop.wait(0.25):
+            self._check_alive(service, backends)
+
+    def _check_alive(self, service: Child, backends: Backends) -> None:
+        codes: list[tuple[str, int | None, Callable[[], str]]] = [
+            (server.name, server.exit_code(), lambda server=server: f"see {server.log_file}")  # type: ignore[misc]
+            for server in backends.embedded
+        ]
+        codes.append((service.name, service.exit_code(), lambda: "see its log above"))
+        for name, code, where in codes:
+            if code is not None:
+                how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+                raise DevError(f"{name} ended unexpectedly {how} ({where()}): stopping everything")
+
+
+def say(text: str) -> None:
+    """Tell whoever watches; that nobody does any more (a closed terminal) must not disturb an orderly stop."""
+    with contextlib.suppress(OSError):
+        click.echo(text)
+
+
+def _from_anywhere(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment with the files that it names made absolute: the service has another working directory."""
+    names_file = {
+        name: value
+        for name, value in environ.items()
+        if value and (name == "CONFIG_PATH" or (name.startswith("DATASTORAGE_") and name.endswith("_FILE")))
+    }
+    return {**environ, **{name: os.path.abspath(value) for name, value in names_file.items()}}
+
+
+def check_port(host: str, port: int) -> None:
+    """DevError, which names a free port, if the service could not listen there."""
+    try:
+        if port_is_free(port, host):
+            return
+        other = next((p for p in range(port + 1, min(port + 100, 65536)) if port_is_free(p, host)), None)
+    except OSError as e:
+        raise DevError(f"cannot listen on {host}, port {port}: {e.strerror}") from e
+    raise DevError(f"port {port} is in use: choose another with PORT={other or '...'} make run")
+
+
+def probe(host: str, port: int, path: str) -> str:
+    """Status code of a GET as a text, or why there was no answer."""
+    connection = http.client.HTTPConnection(host, port, timeout=5.0)
+    try:
+        connection.request("GET", path)
+        return str(connection.getresponse().status)
+    except (OSError, http.client.HTTPException) as e:
+        return str(e) or type(e).__name__
+    finally:
+        connection.close()
+
+
+def base_url(settings: Settings) -> str:
+    """Where the service can be reached from this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.server.host, settings.server.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.server.port}"
+
+
+def banner(settings: Settings, backends: Backends, data_dir: Path) -> str:
+    """What somebody wants to know who has just started it; no secrets."""
+    url = base_url(settings)
+    lines = [
+        ("Service", f"{url}/api/v1/audit/events"),
+        ("Health", f"{url}/health"),
+        ("Metrics", f"{url}/metrics"),
+        ("Database", without_password(backends.direct_url)),
+        ("Queue", without_password(backends.redis_url)),
+    ]
+    if backends.embedded:
+        lines.append(("Data", f"{data_dir}"))
+    if any(isinstance(server, EmbeddedPostgres) for server in backends.embedded):
+        lines.append(("Password", f"of {OWNER_ROLE}: in {data_dir / 'postgresql' / 'passwords.json'}"))
+    table = "\n".join(f"  {name:<9} {value}" for name, value in lines)
+    return f"""
+The Data Storage Service is ready.
+
+{table}
+
+Store a first event and read it back:
+
+  curl -s {url}/api/v1/audit/events -H 'Content-Type: application/json' -d '{{"version": "1.0",
+    "event_type": "gateway.signal.received", "event_timestamp": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'",
+    "event_category": "gateway", "event_action": "received", "event_outcome": "success",
+    "correlation_id": "my-first-event", "event_data": {{"hello": "world"}}}}'
+  curl -s '{url}/api/v1/audit/events?correlation_id=my-first-event'
+
+Ctrl-C stops everything; the data stays.
+"""
+
+
+def without_password(address: str) -> str:
+    """A PostgreSQL or Redis address as a URL without its password."""
+    if address.startswith(("redis:", "rediss:")):
+        parts = urlsplit(address)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    known = conninfo_to_dict(address)
+    user = f"{known['user']}@" if "user" in known else ""
+    return f"postgresql://{user}{known.get('host', '')}:{known.get('port', 5432)}/{known.get('dbname', '')}"

@@ -1,0 +1,191 @@
+"""`datastorage dev` (= `make run`) as people use it: start, Ctrl-C, start again, and what may go wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.support import GunicornService, PostgresServer, event, free_port, valkey_server, wait_until
+
+pytestmark = pytest.mark.embedded
+
+
+class LocalRun:
+    """One `datastorage dev`, as a terminal would start it: with a process group of its own."""
+
+    def __init__(self, output: Path, environ: dict[str, str]) -> None:
+        self.port = int(environ.get("PORT") or free_port())
+        self.output = output
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DATASTORAGE_", "PROMETHEUS_", "CONFIG_PATH"))}
+        for name in ("DATABASE_URL", "REDIS_URL"):
+            kept.pop(name, None)
+        with open(output, "wb") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "app.cli", "dev"],
+                env={**kept, "PORT": str(self.port), "DATASTORAGE_SERVER__WORKERS": "1", **environ},
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        # Only the client half of it is used.
+        self.request = GunicornService({}, output, port=self.port).request
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def ready(self) -> LocalRun:
+        """Wait for the banner."""
+
+        def seen() -> bool:
+            assert self.process.poll() is None, self.text
+            return "Ctrl-C stops everything" in self.text
+
+        wait_until(seen, 60, "the banner")
+        return self
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def ctrl_c(self) -> int:
+        """What a terminal does; the exit code."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(60)
+
+    def put(self, correlation: str) -> int:
+        return self.request("POST", "/api/v1/audit/events", event(correlation_id=correlation)).status
+
+    def count(self, correlation: str) -> int:
+        return len(self.request("GET", f"/api/v1/audit/events?correlation_id={correlation}").json["data"])
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    def runs(process: psutil.Process) -> bool:
+        try:
+            return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    return not any(runs(process) for process in processes)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Callable[..., LocalRun]]:
+    """Starts local runs on folders below the test's own: run("data", PORT="8081")."""
+    made: list[LocalRun] = []
+
+    def start(folder: str = "data", **environ: str) -> LocalRun:
+        environ.setdefault("DATA_DIR", str(tmp_path / folder))
+        made.append(LocalRun(tmp_path / f"output-{len(made)}", environ))
+        return made[-1]
+
+    yield start
+    for one in made:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+
+
+def test_the_data_survives_ctrl_c_and_kill(run: Callable[..., LocalRun], tmp_path: Path) -> None:
+    first = run().ready()
+    for expected in (
+        "/api/v1/audit/events",
+        "/metrics",
+        "/health",
+        "postgresql://datastorage_owner@127",
+        "redis://127",
+    ):
+        assert expected in first.text
+    assert str(tmp_path / "data") in first.text
+    assert first.request("GET", "/health").json["status"] == "healthy"
+    assert first.put("local") == 201
+    assert first.count("local") == 1
+    processes = first.family()
+    names = {p.name() for p in processes}
+    assert {"postgres", "valkey-server"} <= names
+    assert first.ctrl_c() == 0, first.text
+    assert "stopped; the data stays in" in first.text
+    assert gone(processes)
+
+    second = run().ready()
+    assert second.count("local") == 1
+    assert second.put("local") == 201
+    processes = second.family()
+    second.process.kill()
+    second.process.wait()
+    wait_until(lambda: gone(processes), 30, "nothing is left running")
+
+    third = run().ready()
+    assert third.count("local") == 2
+    assert third.ctrl_c() == 0, third.text
+
+
+def test_two_runs_side_by_side_and_one_in_the_others_way(run: Callable[..., LocalRun], tmp_path: Path) -> None:
+    first, second = run("first"), run("second")
+    first.ready()
+    second.ready()
+    assert first.put("side-by-side") == 201
+    assert (first.count("side-by-side"), second.count("side-by-side")) == (1, 0)
+
+    same_port = run("third", PORT=str(first.port))
+    assert same_port.process.wait(60) == 1
+    assert f"port {first.port} is in use: choose another with PORT=" in same_port.text
+    assert same_port.text.count("\n") == 1
+    assert not (tmp_path / "third").exists()
+
+    same_folder = run("first")
+    assert same_folder.process.wait(60) == 1
+    assert "is in use by another run: stop that one, or choose another folder" in same_folder.text
+    assert "Traceback" not in same_folder.text
+
+    # A server that ends by itself takes the run with it, in order.
+    processes = second.family()
+    postmaster = next(p for p in processes if p.name() == "postgres" and p.parent().pid == second.process.pid)
+    postmaster.kill()
+    assert second.process.wait(90) == 1
+    assert "PostgreSQL ended unexpectedly by SIGKILL" in second.text
+    wait_until(lambda: gone(processes), 30, "nothing is left running")
+    assert first.count("side-by-side") == 1
+    os.kill(first.process.pid, signal.SIGTERM)
+    assert first.process.wait(60) == 0, first.text
+
+
+def test_servers_that_are_there_are_used(
+    run: Callable[..., LocalRun], postgres: PostgresServer, tmp_path: Path
+) -> None:
+    database = postgres.make_database()
+    with valkey_server() as valkey:
+        one = run(DATABASE_URL=database.owner_url, REDIS_URL=valkey.url()).ready()
+        assert one.put("given") == 201
+        assert database.count() == 1
+        secrets: list[Any] = [url.split(":")[2].split("@")[0] for url in (database.owner_url, valkey.url())]
+        assert not [s for s in secrets if s in one.text]
+        assert not [s for s in secrets for p in one.family() if s in " ".join(p.cmdline())]
+        assert one.ctrl_c() == 0, one.text
+    assert not (tmp_path / "data").exists()
+    database.drop()
+
+
+def test_a_start_can_be_given_up(run: Callable[..., LocalRun]) -> None:
+    one = run()
+    wait_until(lambda: "starting PostgreSQL and Valkey" in one.text, 30, "the first line")
+    assert one.ctrl_c() == 0, one.text
+    assert "Traceback" not in one.text
+    assert "ready" not in one.text
+
+
+def test_a_database_that_does_not_answer_is_one_clear_line(run: Callable[..., LocalRun]) -> None:
+    one = run(DATABASE_URL=f"postgresql://me:secret@127.0.0.1:{free_port()}/none", REDIS_URL="redis://127.0.0.1:1")
+    assert one.process.wait(60) == 1
+    assert "Traceback" not in one.text
+    assert "secret" not in one.text
+    assert one.text.startswith("datastorage: ")
