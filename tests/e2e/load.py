@@ -1,0 +1,88 @@
+"""Clients that write all the time and remember every answer."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from tests.support import Answer, Database, GunicornService, event
+
+EVENTS = "/api/v1/audit/events"
+
+
+@dataclass
+class Written:
+    """One event that was sent, and what was said of it; no answer means that the connection broke."""
+
+    body: dict[str, Any]
+    answer: Answer | None
+    seconds: float
+
+    @property
+    def status(self) -> int:
+        return self.answer.status if self.answer is not None else 0
+
+    @property
+    def event_id(self) -> str:
+        return str(self.body["event_id"])
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the client cannot know if it was kept."""
+        return self.answer is None or (self.status == 503 and self.answer.json.get("outcome") == "unknown")
+
+
+class Writers:
+    """Threads that send one event after the other, each with an id of its own, while the block runs."""
+
+    def __init__(self, service: GunicornService, count: int, *, pause: float = 0.0) -> None:
+        self._service = service
+        self._pause = pause
+        self._stop = threading.Event()
+        self.sent: list[Written] = []
+        self._threads = [threading.Thread(target=self._write, args=(n,)) for n in range(count)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End after the answers under way."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+            assert not thread.is_alive(), "a request was never answered"
+
+    def _write(self, number: int) -> None:
+        while not self._stop.is_set():
+            body = event(event_id=str(uuid.uuid4()), correlation_id=f"writer-{number}")
+            began = time.monotonic()
+            try:
+                answer: Answer | None = self._service.request("POST", EVENTS, body, timeout=25)
+            except (OSError, http.client.HTTPException):
+                answer = None
+            self.sent.append(Written(body, answer, time.monotonic() - began))
+            # Who is refused at once comes back at once, but not without end.
+            self._stop.wait(self._pause if answer is not None and answer.status < 500 else 0.02)
+
+
+def check_kept(sent: list[Written], database: Database) -> None:
+    """Every 201 is in the table once, every refusal is not, and nothing is there twice."""
+    rows = {str(i): n for i, n in database.query("SELECT event_id, count(*) FROM audit_events GROUP BY 1")}
+    assert set(rows.values()) <= {1}, "an event is there twice"
+    kept = {w.event_id for w in sent if w.status in (200, 201)}
+    assert kept <= rows.keys(), f"{len(kept - rows.keys())} answered as stored are not there"
+    refused = {w.event_id for w in sent if w.status not in (200, 201) and not w.unknown}
+    assert not refused & rows.keys(), "an event is there whose client was told that nothing was kept"
+    assert rows.keys() <= {w.event_id for w in sent}
