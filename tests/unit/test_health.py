@@ -9,7 +9,8 @@ import pytest
 from app.audit.buffer import Ticket
 from app.audit.outcome import Spilled, Stored, WriteRequest
 from app.audit.schemas import Validator
-from app.config import AuditSettings, BufferSettings, HealthSettings, Settings
+from app.config import AuditSettings, BufferSettings, HealthSettings, RedisSettings, Settings
+from app.dlq.operate import QueueState, StreamState
 from app.lifecycle import RedisState, Services
 from app.monitor import DatabaseState
 from tests.unit.fakes import NOW, WELL, FakeIngest, event, make_client, make_services
@@ -189,5 +190,31 @@ def test_probes_touch_no_connection(path: str, monkeypatch: pytest.MonkeyPatch) 
     assert make_client(services).head(path).status_code == 200
 
 
-def test_redis_is_told_from_the_settings() -> None:
-    assert make_services(outcome=Stored()).redis_state() == NO_REDIS
+def test_without_redis() -> None:
+    services = make_services(outcome=Stored())
+    assert services.redis_state() == NO_REDIS
+    assert services.replay_paused() == "not_configured"
+
+
+def stream(depth: int) -> StreamState:
+    return StreamState(depth=depth, capacity=10, dead_letters=0, oldest_age_seconds=0.0)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (QueueState(), REDIS_GONE),
+        (QueueState(True, "aof_always", streams={"events": stream(10), "notifications": stream(9)}), REDIS),
+        (QueueState(True, "aof_always", streams={"events": stream(10), "notifications": stream(10)}), REDIS_FULL),
+        (QueueState(True, "none", streams={"events": stream(0)}), REDIS_FORGETS),
+        (
+            QueueState(True, "aof_always", evicts=True, streams={"events": stream(0)}),
+            RedisState("connected", can_spill=True, durability="aof_always", fault="redis_evicts"),
+        ),
+    ],
+)
+def test_redis_is_what_was_last_seen(state: QueueState, expected: RedisState) -> None:
+    services = make_services(Settings(redis=RedisSettings(url="redis://127.0.0.1:1")))
+    assert services.queue_watch is not None
+    services.queue_watch.state = state
+    assert services.redis_state() == expected
