@@ -49,7 +49,7 @@ def million(postgres: PostgresServer, template: str) -> Iterator[Database]:
     with psycopg.connect(database.owner_url, autocommit=True) as conn:
         # The primary key is there from the start; the others are built at the end, which is faster.
         indexes = conn.execute(SECONDARY).fetchall()
-        assert len(indexes) >= 6
+        assert indexes
         for name, _ in indexes:
             conn.execute(f"DROP INDEX {name}")
         conn.execute(FILL, (midnight(-1), midnight(2), midnight(-1)))
