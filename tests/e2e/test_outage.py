@@ -1,0 +1,292 @@
+"""Outages under load: what clients see, what is kept, and how soon it is all in its table.
+
+OUTAGE_SECONDS makes the outage longer than the few seconds that every test run can afford.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import statistics
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from app.dev import EmbeddedPostgres, EmbeddedValkey
+from app.dlq.stream import KEYS
+from tests.support import Database, GunicornService, event, postgres_server, valkey_server, wait_until
+
+pytestmark = pytest.mark.embedded
+
+OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "5"))
+RATE = 500
+
+
+class Stage:
+    """A PostgreSQL, a Valkey and services that a test may break."""
+
+    def __init__(self, postgres: EmbeddedPostgres, database: Database, valkey: EmbeddedValkey, tmp_path: Path) -> None:
+        self.postgres = postgres
+        self.database = database
+        self.valkey = valkey
+        self._tmp_path = tmp_path
+        self.services: list[GunicornService] = []
+
+    def run(self, *, ready: bool = True, **keys: str) -> GunicornService:
+        environ = {f"DATASTORAGE_{key.upper()}": value for key, value in keys.items()}
+        environ["DATASTORAGE_DATABASE__URL"] = self.database.service_url
+        environ["DATASTORAGE_REDIS__URL"] = self.valkey.url(0)
+        service = GunicornService(environ, self._tmp_path / f"gunicorn-{len(self.services)}.log")
+        service.start(ready=ready)
+        self.services.append(service)
+        return service
+
+    def waiting(self) -> int:
+        with redis.Redis.from_url(self.valkey.url(0), socket_timeout=3) as client:
+            return int(client.xlen(KEYS["events"].stream))
+
+    def stored_once(self, ids: list[str]) -> bool:
+        rows = self.database.query("SELECT event_id::text, count(*) FROM audit_events GROUP BY 1")
+        return {ident for ident, _ in rows} >= set(ids) and all(count == 1 for _, count in rows)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with postgres_server() as server, valkey_server() as valkey:
+        assert server.embedded is not None
+        made = Stage(server.embedded, server.make_database(), valkey, tmp_path)
+        yield made
+        for service in made.services:
+            service.stop()
+
+
+class Load:
+    """Writers that together send so many single events a second, on connections that they keep."""
+
+    def __init__(self, ports: Callable[[], list[int]], rate: float, threads: int = 10) -> None:
+        self._ports = ports
+        self._interval = threads / rate
+        self.answers: Counter[int] = Counter()
+        self.acknowledged: list[str] = []
+        self.seconds: list[tuple[float, int, float]] = []  # when, status, how long
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._write) for _ in range(threads)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _write(self) -> None:
+        connections: dict[int, http.client.HTTPConnection] = {}
+        turn = 0
+        due = time.monotonic()
+        while not self._stop.is_set():
+            ident = str(uuid.uuid4())
+            ports = self._ports()
+            # As a balancer does: an instance that left the rotation is not talked to on old connections.
+            for gone in connections.keys() - set(ports):
+                connections.pop(gone).close()
+            turn += 1
+            port = ports[turn % len(ports)]
+            started = time.monotonic()
+            status = self._send(connections, port, json.dumps(event(event_id=ident)).encode())
+            self.seconds.append((started, status, time.monotonic() - started))
+            self.answers[status] += 1
+            if status in (201, 202):
+                self.acknowledged.append(ident)
+            due = max(due + self._interval, time.monotonic() - 1)
+            time.sleep(max(0.0, due - time.monotonic()))
+        for connection in connections.values():
+            connection.close()
+
+    def _send(self, connections: dict[int, http.client.HTTPConnection], port: int, body: bytes) -> int:
+        if port not in connections:
+            connections[port] = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        try:
+            connections[port].request("POST", "/api/v1/audit/events", body, {"Content-Type": "application/json"})
+            response = connections[port].getresponse()
+            response.read()
+            return response.status
+        except (OSError, http.client.HTTPException):
+            connections.pop(port).close()
+            return 0
+
+
+def p95(values: list[float]) -> float:
+    return statistics.quantiles(values, n=20)[-1]
+
+
+def test_clients_of_a_large_queue_see_nothing_but_201_and_202(stage: Stage) -> None:
+    service = stage.run(dlq__max_len="20000")
+    with Load(lambda: [service.port], RATE) as load:
+        time.sleep(1)
+        stage.postgres.kill()
+        gone = time.monotonic()
+        time.sleep(OUTAGE_SECONDS)
+        entries = stage.waiting()
+        stage.postgres.start()
+        back = time.monotonic()
+        wait_until(lambda: stage.waiting() == 0, entries / 2000 + 10, "the queue drains")
+        drained = time.monotonic() - back
+        time.sleep(0.5)
+    assert set(load.answers) == {201, 202}, load.answers
+    assert load.answers[202] > RATE * OUTAGE_SECONDS / 4
+    spilled = [took for when, status, took in load.seconds if status == 202 and when > gone + 0.5]
+    print(f"\n202: p95 {1000 * p95(spilled):.1f} ms of {len(spilled)}; {entries} entries drained in {drained:.1f} s")
+    # Far from the bar of 10 ms, which the benchmark measures: it catches a wait for a connection.
+    assert p95(spilled) < 0.25
+    assert stage.stored_once(load.acknowledged)
+    assert stage.database.count() == len(load.acknowledged)
+
+
+def test_a_small_queue_keeps_what_it_can_and_refuses_the_rest(stage: Stage) -> None:
+    service = stage.run()
+    stage.postgres.kill()
+    wait_until(lambda: service.request("GET", "/health").status == 503, what="the outage is noticed")
+    codes: Counter[int] = Counter()
+    slugs = set()
+
+    def write() -> None:
+        for _ in range(20):
+            answer = service.request("POST", "/api/v1/audit/events/batch", [event() for _ in range(7)])
+            codes[answer.status] += 1
+            if answer.status == 503:
+                slugs.add(answer.json["type"].rsplit("/", 1)[1])
+
+    threads = [threading.Thread(target=write) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # 142 batches of 7 are 994 of 1000; then six single events fit, and no more.
+    assert (codes[202], codes[503], slugs) == (142, 58, {"dlq-full"})
+    singles = [service.request("POST", "/api/v1/audit/events", event()).status for _ in range(8)]
+    assert singles == [202] * 6 + [503] * 2
+    assert stage.waiting() == 1000
+    assert service.request("GET", "/health/ready").status == 200
+    stage.postgres.start()
+    wait_until(lambda: stage.database.count() == 1000, 20, "everything is stored")
+
+
+def test_four_workers_spilling_at_once_never_pass_the_cap(stage: Stage) -> None:
+    service = stage.run(server__workers="4", server__threads="8", dlq__max_len="100")
+    stage.database.query("REVOKE INSERT ON audit_events FROM datastorage")
+    codes: Counter[int] = Counter()
+    over = []
+
+    def write() -> None:
+        for _ in range(15):
+            codes[service.request("POST", "/api/v1/audit/events", event()).status] += 1
+            if (depth := stage.waiting()) > 100:
+                over.append(depth)
+
+    threads = [threading.Thread(target=write) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert over == []
+    assert codes == {202: 100, 503: 80}
+
+
+def test_valkey_away_changes_nothing_and_both_away_is_said_at_once(stage: Stage) -> None:
+    service = stage.run()
+    for breaks, mends in ((stage.valkey.freeze, stage.valkey.thaw), (stage.valkey.kill, stage.valkey.start)):
+        breaks()
+        assert {service.request("POST", "/api/v1/audit/events", event()).status for _ in range(5)} == {201}
+        wait_until(lambda: service.request("GET", "/health").json["status"] == "degraded", what="degraded")
+        assert service.request("GET", "/health/ready").status == 200
+        mends()
+        wait_until(lambda: service.request("GET", "/health").json["status"] == "healthy", what="healthy")
+    before = stage.database.count()
+    stage.valkey.freeze()
+    stage.postgres.freeze()
+    wait_until(lambda: service.request("GET", "/health/ready").status == 503, what="not ready")
+    wait_until(
+        lambda: all(service.request("POST", "/api/v1/audit/events", event()).status == 503 for _ in range(4)),
+        what="refused",
+    )
+    took = []
+    for _ in range(20):
+        started = time.monotonic()
+        answer = service.request("POST", "/api/v1/audit/events", event())
+        took.append(time.monotonic() - started)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    print(f"\n503 with both away: median {1000 * statistics.median(took):.1f} ms")
+    assert statistics.median(took) < 0.05
+    stage.postgres.thaw()
+    stage.valkey.thaw()
+    wait_until(lambda: service.request("POST", "/api/v1/audit/events", event()).status == 201, what="writes again")
+    assert stage.database.count() >= before
+
+
+def test_a_frozen_postgres_is_left_alone_after_its_deadline(stage: Stage) -> None:
+    service = stage.run(dlq__max_len="20000")
+    with Load(lambda: [service.port], 100) as load:
+        time.sleep(0.5)
+        stage.postgres.freeze()
+        frozen = time.monotonic()
+        time.sleep(max(6.0, OUTAGE_SECONDS))
+        stage.postgres.thaw()
+        wait_until(lambda: stage.waiting() == 0, 20, "the queue drains")
+    assert set(load.answers) == {201, 202}, load.answers
+    # Within the flush deadline of 3 s and the spill, then at once.
+    assert max(took for _, _, took in load.seconds) < 8
+    later = [took for when, status, took in load.seconds if status == 202 and when > frozen + 4.5]
+    assert later
+    assert statistics.median(later) < 0.1
+    assert stage.stored_once(load.acknowledged)
+
+
+def test_it_starts_without_postgres_and_takes_writes_through_the_queue(stage: Stage) -> None:
+    stage.postgres.stop("immediate")
+    service = stage.run(ready=False)
+    answer = wait_until(
+        lambda: (a := service.request("GET", "/health/ready")).status == 200 and a, what="ready with Redis alone"
+    )
+    assert answer.json == {"status": "ready", "mode": "degraded", "reason": "database_unreachable"}
+    written = service.request("POST", "/api/v1/audit/events", event())
+    assert written.status == 202
+    stage.postgres.start()
+    wait_until(lambda: service.request("GET", "/health").status == 200, what="healthy")
+    wait_until(lambda: stage.database.count() == 1, what="replayed")
+
+
+def test_rolling_restarts_behind_a_balancer_fail_no_request(stage: Stage) -> None:
+    pair = [stage.run(server__workers="1", shutdown__endpoint_propagation_delay="1s") for _ in range(2)]
+    in_rotation = [service.port for service in pair]
+    done = threading.Event()
+
+    def follow_readiness() -> None:
+        while not done.wait(0.1):
+            ready = [s.port for s in pair if s.probe("/health/ready", timeout=1) == 200]
+            in_rotation[:] = ready or in_rotation
+
+    balancer = threading.Thread(target=follow_readiness)
+    balancer.start()
+    rounds = int(os.environ.get("ROLLING_ROUNDS", "3"))
+    try:
+        with Load(lambda: list(in_rotation), 200) as load:
+            for turn in range(rounds):
+                service = pair[turn % 2]
+                assert service.stop() == 0
+                service.start()
+                time.sleep(0.3)
+    finally:
+        done.set()
+        balancer.join()
+    assert set(load.answers) == {201}, load.answers
+    assert stage.stored_once(load.acknowledged)
