@@ -27,6 +27,7 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
     from app.dlq import routes as dlq_routes
     from app.health import routes as health_routes
     from app.lifecycle import Services
+    from app.workflows import routes as workflow_routes
 
     parts = services if services is not None else Services(settings)
     app = flask.Flask("app", static_folder=None)
@@ -57,4 +58,5 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
     app.register_blueprint(audit_routes.create_blueprint(parts))
     app.register_blueprint(dlq_routes.create_blueprint(parts))
     app.register_blueprint(health_routes.create_blueprint(parts))
+    app.register_blueprint(workflow_routes.create_blueprint(parts))
     return app

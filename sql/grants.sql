@@ -4,3 +4,4 @@ GRANT USAGE ON SCHEMA {schema} TO {role};
 GRANT SELECT, INSERT ON audit_events, notification_audit TO {role};
 GRANT EXECUTE ON FUNCTION audit_ensure_partition(date), audit_partition_months() TO {role};
 GRANT SELECT ON schema_migrations TO {role};
+GRANT SELECT, INSERT, UPDATE ON remediation_workflow_catalog TO {role};

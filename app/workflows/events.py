@@ -1,0 +1,92 @@
+"""The audit events of the catalogue: made as every other event is, stored with the change or after the search."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from app import jsonvalue
+from app.audit.event import AuditEvent, rfc3339
+from app.audit.schemas import Refusal, Validator
+from app.config import AuditSettings
+from app.workflows.search import LABELS, Found, Search
+
+log = logging.getLogger(__name__)
+
+_CATEGORY = "workflow"
+# Room for the results beside them, below the limit of event_data.
+_MAX_FILTERS_SHARE = 0.5
+
+
+class EventFactory:
+    """Makes the service's own events about workflows."""
+
+    def __init__(self, settings: AuditSettings, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._max_filters = int(settings.max_event_data * _MAX_FILTERS_SHARE)
+        # The service's own category is valid whatever the settings make of the clients'.
+        categories = (*settings.event_categories, _CATEGORY)
+        self._validator = Validator(dataclasses.replace(settings, event_categories=categories), now)
+
+    def _event(self, **members: Any) -> AuditEvent:
+        body = {
+            "version": "1.0",
+            "event_timestamp": rfc3339(self._now()),
+            "event_category": _CATEGORY,
+            "event_outcome": "success",
+            "actor_type": "service",
+            "actor_id": "datastorage",
+            **members,
+        }
+        event = self._validator.event(body, window=False)
+        if isinstance(event, Refusal):
+            raise ValueError(f"an event of the service's own is not valid: {event.detail}")
+        return event
+
+    def created(self, row: Mapping[str, Any]) -> AuditEvent:
+        """A workflow was created."""
+        members = ("workflow_name", "version", "status", "is_latest_version", "content_hash", "execution_engine")
+        return self._changed("created", "create", row, {m: row[m] for m in members})
+
+    def updated(self, row: Mapping[str, Any], changes: Mapping[str, Any]) -> AuditEvent:
+        """A workflow was patched, disabled or enabled; ``changes`` are the members that were set."""
+        data = {m: row[m] for m in ("workflow_name", "version", "status")}
+        texts = {m: v[:1000] if isinstance(v, str) else v for m, v in changes.items()}
+        return self._changed("updated", "update", row, {**data, "changes": texts})
+
+    def _changed(self, verb: str, action: str, row: Mapping[str, Any], data: dict[str, Any]) -> AuditEvent:
+        ident = str(row["workflow_id"])
+        return self._event(
+            event_type=f"datastorage.workflow.{verb}",
+            event_action=action,
+            correlation_id=ident,
+            resource_type="Workflow",
+            resource_id=ident,
+            event_data={"workflow_id": ident, **data},
+        )
+
+    def searched(self, search: Search, found: Sequence[Found], duration_ms: int) -> AuditEvent:
+        """A search was answered."""
+        filters = dict(search.asked)
+        if len(jsonvalue.compact(filters)) > self._max_filters:
+            filters = {name: search.labels[name] for name in LABELS}
+        return self._event(
+            event_type="workflow.catalog.search_completed",
+            event_action="search_completed",
+            correlation_id=search.remediation_id or search.fingerprint,
+            resource_type="workflow_catalog",
+            resource_id=search.fingerprint,
+            duration_ms=duration_ms,
+            event_data={
+                "query": {"top_k": search.top_k, "min_score": search.min_score, "filters": filters},
+                "results": {
+                    "total_found": len(found),
+                    "returned": len(found),
+                    "workflows": [f.audit for f in found],
+                },
+                "search_metadata": {"duration_ms": duration_ms},
+            },
+        )

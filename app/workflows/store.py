@@ -1,0 +1,214 @@
+"""The catalogue's table: creates, changes and reads. Every function works on the caller's connection.
+
+Changes have to run in a transaction of the caller's, who stores their audit events in the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, cast
+from uuid import UUID
+
+import orjson
+import psycopg
+
+from app import jsonvalue
+from app.audit.event import rfc3339
+from app.workflows.search import Sql
+
+# Creates of one name wait for each other: an advisory lock of this class, one of so many for each name. Few enough
+# that a batch of a thousand names does not fill the server's lock table.
+_LOCK_CLASS = 7_306_419
+_LOCKS = 256
+
+# Member → type, in the order of replies; what a create sends, and beside it what the server adds.
+_SENT: dict[str, str] = {
+    "workflow_name": "text",
+    "version": "text",
+    "name": "text",
+    "description": "text",
+    "owner": "text",
+    "maintainer": "text",
+    "content": "text",
+    "content_hash": "text",
+    "parameters": "jsonb",
+    "execution_engine": "text",
+    "container_image": "text",
+    "container_digest": "text",
+    "labels": "jsonb",
+    "custom_labels": "jsonb",
+    "detected_labels": "jsonb",
+    "status": "text",
+    "status_reason": "text",
+    "previous_version": "text",
+    "deprecation_notice": "text",
+    "version_notes": "text",
+    "change_summary": "text",
+    "approved_by": "text",
+    "approved_at": "timestamptz",
+    "expected_success_rate": "numeric",
+    "expected_duration_seconds": "int8",
+    "actual_success_rate": "numeric",
+    "total_executions": "int8",
+    "successful_executions": "int8",
+    "created_by": "text",
+}
+_MADE = {"workflow_id": "uuid", "is_latest_version": "bool"}
+_DEFAULTS = {"status": "active", "total_executions": 0, "successful_executions": 0}
+_JSON = frozenset(m for m, kind in _SENT.items() if kind == "jsonb")
+MEMBERS = (
+    "workflow_id",
+    *_SENT,
+    "is_latest_version",
+    *("disabled_at", "disabled_by", "disabled_reason", "created_at", "updated_at", "updated_by"),
+)
+_SELECT = ", ".join(f"{m}::text" if m in _JSON else m for m in MEMBERS)
+_TABLE = "remediation_workflow_catalog"
+
+_COLUMNS = {**_MADE, **_SENT}
+_ARRAYS = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for kind in _COLUMNS.values())
+_VALUES = ", ".join(f"{m}::jsonb" if m in _JSON else m for m in _COLUMNS)
+# The clock is read once a row, as the row is inserted: the array's order is the order of created_at.
+_INSERT = f"""
+    INSERT INTO {_TABLE} ({", ".join(_COLUMNS)}, disabled_at, created_at, updated_at)
+    SELECT {_VALUES}, CASE WHEN status = 'disabled' THEN at END, at, at
+    FROM (SELECT *, clock_timestamp() AS at FROM unnest({_ARRAYS}) AS u({", ".join(_COLUMNS)}) OFFSET 0) AS rows
+    RETURNING {_SELECT}"""  # noqa: S608 - names from the tables above
+_LOCK_NAMES = """
+    SELECT pg_advisory_xact_lock(%s, bucket)
+    FROM (SELECT DISTINCT (hashtextextended(name, 0) & %s)::int AS bucket FROM unnest(%s::text[]) AS name
+          ORDER BY bucket) AS buckets"""
+_TAKEN = f"""
+    SELECT workflow_name, version
+    FROM unnest(%s::text[], %s::text[]) AS u(workflow_name, version) JOIN {_TABLE} USING (workflow_name, version)"""  # noqa: S608
+_TAKE_FLAG = f"""
+    UPDATE {_TABLE} SET is_latest_version = false, updated_at = clock_timestamp()
+    WHERE is_latest_version AND workflow_name = ANY(%s::text[])"""  # noqa: S608
+
+Row = dict[str, Any]
+
+
+class DuplicateError(Exception):
+    """The workflows at these indexes have a name and version that the catalogue, or the batch before them, has."""
+
+    def __init__(self, indexes: Sequence[int]) -> None:
+        super().__init__(f"duplicates at {list(indexes)}")
+        self.indexes = tuple(indexes)
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """A checked GET /workflows: conditions that are joined by AND, and the page."""
+
+    conditions: tuple[Sql, ...]
+    limit: int
+    offset: int
+
+
+def _execute(conn: psycopg.Connection, statement: str, parameters: Sequence[object]) -> psycopg.Cursor[tuple[Any, ...]]:
+    # Statements are put together from constants of this package; values are parameters only.
+    return conn.execute(cast("Any", statement), parameters)
+
+
+def _row(values: Sequence[Any]) -> Row:
+    return dict(zip(MEMBERS, values, strict=True))
+
+
+def to_json(row: Row) -> Row:
+    """The row as orjson can write it, members that are null left out."""
+    return {m: _plain(m, v) for m, v in row.items() if v is not None}
+
+
+def _plain(member: str, value: Any) -> Any:
+    if member in _JSON:
+        return orjson.Fragment(value)
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, Decimal):
+        return orjson.Fragment(format(value, "f"))
+    return value
+
+
+def create(conn: psycopg.Connection, ids: Sequence[UUID], workflows: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Insert the workflows in their order, all or none; the rows as stored.
+
+    The last active one of a name becomes its latest version. Raises DuplicateError, and psycopg.Error.
+    """
+    names = [str(w["workflow_name"]) for w in workflows]
+    versions = [str(w["version"]) for w in workflows]
+    _execute(conn, _LOCK_NAMES, (_LOCK_CLASS, _LOCKS - 1, names))
+    taken = set(_execute(conn, _TAKEN, (names, versions)).fetchall())
+    duplicates = []
+    for index, key in enumerate(zip(names, versions, strict=True)):
+        if key in taken:
+            duplicates.append(index)
+        taken.add(key)
+    if duplicates:
+        raise DuplicateError(duplicates)
+    latest = {w["workflow_name"]: i for i, w in enumerate(workflows) if w.get("status", "active") == "active"}
+    _execute(conn, _TAKE_FLAG, (list(latest),))
+    sent = [
+        [jsonvalue.compact(w[m]).decode() if m in _JSON and m in w else w.get(m, _DEFAULTS.get(m)) for w in workflows]
+        for m in _SENT
+    ]
+    flags = [latest.get(n) == i for i, n in enumerate(names)]
+    try:
+        rows = _execute(conn, _INSERT, (list(ids), flags, *sent)).fetchall()
+    except psycopg.errors.UniqueViolation:
+        # Somebody wrote without the lock: which row it was is not known.
+        raise DuplicateError([0]) from None
+    return [_row(values) for values in rows]
+
+
+def update(conn: psycopg.Connection, ident: UUID, changes: Mapping[str, Any]) -> Row | None:
+    """Set these members, and disabled_at with the status; the row as stored, None if there is none."""
+    assignments = ["updated_at = clock_timestamp()"]
+    parameters: list[object] = []
+    for member, value in changes.items():
+        assignments.append(f"{member} = %s")
+        parameters.append(value)
+    if changes.get("status") == "disabled":
+        assignments.append("disabled_at = clock_timestamp()")
+    elif changes.get("status") == "active":
+        assignments.append("disabled_at = NULL")
+    statement = f"UPDATE {_TABLE} SET {', '.join(assignments)} WHERE workflow_id = %s RETURNING {_SELECT}"  # noqa: S608
+    values = _execute(conn, statement, (*parameters, ident)).fetchone()
+    return None if values is None else _row(values)
+
+
+def get(conn: psycopg.Connection, ident: UUID) -> Row | None:
+    """One workflow of any status and version."""
+    values = _execute(conn, f"SELECT {_SELECT} FROM {_TABLE} WHERE workflow_id = %s", (ident,)).fetchone()  # noqa: S608
+    return None if values is None else _row(values)
+
+
+def versions(conn: psycopg.Connection, name: str) -> list[Row]:
+    """Every version of a name, newest first."""
+    statement = f"SELECT {_SELECT} FROM {_TABLE} WHERE workflow_name = %s ORDER BY created_at DESC, workflow_id"  # noqa: S608
+    return [_row(v) for v in _execute(conn, statement, (name,)).fetchall()]
+
+
+def latest(conn: psycopg.Connection, name: str) -> Row | None:
+    """The latest version of a name, whatever its status."""
+    statement = f"SELECT {_SELECT} FROM {_TABLE} WHERE workflow_name = %s AND is_latest_version"  # noqa: S608
+    values = _execute(conn, statement, (name,)).fetchone()
+    return None if values is None else _row(values)
+
+
+def page(conn: psycopg.Connection, query: ListQuery) -> tuple[list[Row], int]:
+    """A page of the list, newest first, and how many rows there are in all."""
+    where = " AND ".join(["true", *(c.text for c in query.conditions)])
+    parameters = [v for c in query.conditions for v in c.parameters]
+    statement = (
+        f"SELECT {_SELECT} FROM {_TABLE} WHERE {where} "  # noqa: S608 - conditions are this package's
+        "ORDER BY created_at DESC, workflow_id LIMIT %s OFFSET %s"
+    )
+    rows = [_row(v) for v in _execute(conn, statement, (*parameters, query.limit, query.offset)).fetchall()]
+    if len(rows) < query.limit and (rows or query.offset == 0):
+        return rows, query.offset + len(rows)
+    counted = _execute(conn, f"SELECT count(*) FROM {_TABLE} WHERE {where}", parameters).fetchone()  # noqa: S608
+    assert counted is not None  # noqa: S101 - count always has a row
+    return rows, int(counted[0])
