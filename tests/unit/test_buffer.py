@@ -1,0 +1,194 @@
+"""The bounded queue: order, bounds, room that goes to the first in line, withdrawing and closing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.audit.buffer import Buffer, Ticket
+from app.audit.outcome import Stored, WriteRequest
+from tests.support import wait_until
+
+
+def ticket(size: int = 1, nbytes: int = 10) -> Ticket:
+    records: Any = tuple(SimpleNamespace(nbytes=nbytes) for _ in range(size))
+    return Ticket(WriteRequest(records))
+
+
+class Offer:
+    """An offer in a thread of its own."""
+
+    def __init__(self, buffer: Buffer, wanted: Ticket, timeout: float = 10) -> None:
+        self.result: bool | None = None
+        self._thread = threading.Thread(target=self._run, args=(buffer, wanted, timeout), daemon=True)
+        waiting = len(buffer._line)
+        self._thread.start()
+        wait_until(lambda: len(buffer._line) > waiting or self.result is not None, 5, "the offer")
+
+    def _run(self, buffer: Buffer, wanted: Ticket, timeout: float) -> None:
+        self.result = buffer.offer(wanted, timeout)
+
+    def done(self) -> bool | None:
+        self._thread.join(5)
+        return self.result
+
+
+def test_in_order_and_all_at_once() -> None:
+    buffer = Buffer(10, 1000)
+    tickets = [ticket() for _ in range(5)]
+    assert all(buffer.offer(t, 0) for t in tickets)
+    assert (buffer.depth, buffer.nbytes) == (5, 50)
+    assert buffer.drain(100, 0) == tickets
+    assert (buffer.depth, buffer.nbytes) == (0, 0)
+    assert {t.state for t in tickets} == {"taken"}
+
+
+def test_a_drain_takes_whole_requests_up_to_its_size() -> None:
+    buffer = Buffer(100, 10_000)
+    a, b, c = ticket(4), ticket(4), ticket(4)
+    for t in (a, b, c):
+        buffer.offer(t, 0)
+    assert buffer.drain(9, 0) == [a, b]
+    assert buffer.drain(1, 0) == [c], "one larger than the drain goes alone"
+
+
+def test_a_drain_waits_for_the_first_and_no_longer_than_told() -> None:
+    buffer = Buffer(10, 1000)
+    began = time.monotonic()
+    assert buffer.drain(10, 0.05) == []
+    assert time.monotonic() - began >= 0.04
+    late = ticket()
+    threading.Timer(0.05, buffer.offer, (late, 0)).start()
+    assert buffer.drain(10, 5) == [late]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(ticket(3), ticket(3)), (ticket(1, 60), ticket(1, 60))], ids=["records", "bytes"]
+)
+def test_full(first: Ticket, second: Ticket) -> None:
+    buffer = Buffer(5, 100)
+    assert buffer.offer(first, 0)
+    assert not buffer.offer(second, 0.02)
+    assert second.state == "new"
+    assert buffer.offer(ticket(2, 10), 0), "what fits is still let in"
+
+
+@pytest.mark.parametrize("large", [ticket(50, 1), ticket(1, 5000)], ids=["records", "bytes"])
+def test_one_larger_than_the_queue_is_let_in_when_it_is_empty(large: Ticket) -> None:
+    buffer = Buffer(5, 100)
+    small = ticket()
+    assert buffer.offer(small, 0)
+    assert not buffer.offer(large, 0.02)
+    assert buffer.drain(10, 0) == [small]
+    assert buffer.offer(large, 0)
+    assert not buffer.offer(ticket(), 0.02)
+    assert buffer.drain(10, 0) == [large]
+
+
+def test_room_goes_to_the_first_in_line() -> None:
+    buffer = Buffer(4, 1000)
+    buffer.offer(held := ticket(4), 0)
+    big, small, last = ticket(3), ticket(1), ticket(1)
+    offers = [Offer(buffer, t) for t in (big, small, last)]
+    assert buffer.drain(10, 0) == [held]
+    assert offers[0].done()
+    assert offers[1].done()
+    assert buffer.drain(10, 0) == [big, small], "in the order in which they came"
+    assert offers[2].done()
+    assert buffer.drain(10, 0) == [last]
+
+
+def test_a_small_one_does_not_slip_past_a_large_one() -> None:
+    buffer = Buffer(4, 1000)
+    buffer.offer(ticket(2), 0)
+    large = Offer(buffer, ticket(4))
+    assert not buffer.offer(ticket(1), 0.02), "it would fit, but another is first"
+    buffer.drain(10, 0)
+    assert large.done()
+
+
+def test_who_gives_up_makes_room_for_those_behind() -> None:
+    buffer = Buffer(4, 1000)
+    buffer.offer(ticket(2), 0)
+    large = Offer(buffer, ticket(4), timeout=0.1)
+    small = Offer(buffer, ticket(1), timeout=10)
+    assert large.done() is False
+    assert small.done() is True
+
+
+def test_withdraw() -> None:
+    buffer = Buffer(2, 1000)
+    a, b = ticket(), ticket()
+    buffer.offer(a, 0)
+    buffer.offer(b, 0)
+    waiting = Offer(buffer, c := ticket())
+    assert buffer.withdraw(a)
+    assert a.state == "withdrawn"
+    assert waiting.done(), "the room is given to who waits"
+    assert buffer.drain(10, 0) == [b, c]
+    assert not buffer.withdraw(b), "the flusher has it"
+    assert not buffer.withdraw(a), "once is enough"
+    assert (buffer.depth, buffer.nbytes) == (0, 0)
+
+
+def test_close_refuses_and_drains() -> None:
+    buffer = Buffer(1, 1000)
+    buffer.offer(a := ticket(), 0)
+    waiting = Offer(buffer, ticket())
+    buffer.close()
+    assert waiting.done() is False
+    assert not buffer.offer(ticket(), 1)
+    assert buffer.closed
+    assert buffer.drain(10, 5) == [a]
+    began = time.monotonic()
+    assert buffer.drain(10, 5) == []
+    assert time.monotonic() - began < 2, "closed and empty: nothing to wait for"
+
+
+def test_close_wakes_a_waiting_drain() -> None:
+    buffer = Buffer(1, 1000)
+    threading.Timer(0.05, buffer.close).start()
+    began = time.monotonic()
+    assert buffer.drain(10, 10) == []
+    assert time.monotonic() - began < 5
+
+
+def test_a_ticket_hands_over_its_outcome() -> None:
+    t = ticket()
+    assert t.wait(0) is None
+    assert t.wait(-1) is None
+    threading.Timer(0.02, t.resolve, (Stored(),)).start()
+    assert t.wait(5) == Stored()
+
+
+def test_many_threads_lose_nothing() -> None:
+    buffer = Buffer(7, 10_000)
+    sent = [[ticket(1 + (n + m) % 9) for m in range(50)] for n in range(8)]
+    taken: list[Ticket] = []
+    deepest = 0
+
+    def put(mine: list[Ticket]) -> None:
+        for t in mine:
+            assert buffer.offer(t, 10)
+
+    def take() -> None:
+        nonlocal deepest
+        while got := buffer.drain(5, 0.5):
+            taken.extend(got)
+            deepest = max(deepest, buffer.depth)
+
+    threads = [threading.Thread(target=put, args=(mine,)) for mine in sent] + [threading.Thread(target=take)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(taken) == 400
+    assert {id(t) for t in taken} == {id(t) for mine in sent for t in mine}
+    assert deepest <= 9, "no more than the size, or one larger alone"
+    for mine in sent:
+        mine_taken = [t for t in taken if t in mine]
+        assert mine_taken == mine, "each client's requests keep their order"
