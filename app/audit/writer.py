@@ -59,8 +59,16 @@ class Writer:
         if not self._breaker.allow():
             return [NotWritten(Fault.OUTAGE)] * len(requests)
         try:
+            return self._try(requests)
+        except BaseException:
+            # The trial of a half-open breaker must not be lost with a mistake of ours: nobody would try again.
+            self._breaker.not_tried()
+            raise
+
+    def _try(self, requests: list[WriteRequest]) -> list[WriteOutcome]:
+        try:
             session = self._connected()
-        except psycopg.Error as e:
+        except (psycopg.Error, OSError) as e:  # OSError: the password file could not be read just now
             self._report(classify(e), unreachable=True, error=e)
             return [NotWritten(classify(e))] * len(requests)
         with self._watchdog.deadline(session.conn, self._settings.buffer.flush_timeout) as deadline:
