@@ -141,14 +141,21 @@ class Monitor:
         today = self._clock.now().date()
         wanted = wanted_months(today)
         if not self._months.issuperset(wanted) or self._round % (60 * _SLOW_EVERY) == 1:
-            with self._watchdog.deadline(conn, self._settings.database.connect_timeout):
-                self._months = {row[0] for row in conn.execute("SELECT * FROM audit_partition_months()")}
-                for month in wanted:
-                    if month not in self._months:
-                        conn.execute("SELECT audit_ensure_partition(%s)", (month,))
-                        self._months.add(month)
-                        log.info("made the partition of %s", month.strftime("%Y-%m"))
+            try:
+                self._make_months(conn, wanted)
+            finally:
+                # Also when a month could not be made: that is when the gauge has something to say.
+                metrics.PARTITION_MONTHS_AHEAD.set(months_ahead(today, self._months))
         metrics.PARTITION_MONTHS_AHEAD.set(months_ahead(today, self._months))
+
+    def _make_months(self, conn: psycopg.Connection, wanted: list[date]) -> None:
+        with self._watchdog.deadline(conn, self._settings.database.connect_timeout):
+            self._months = {row[0] for row in conn.execute("SELECT * FROM audit_partition_months()")}
+            for month in wanted:
+                if month not in self._months:
+                    conn.execute("SELECT audit_ensure_partition(%s)", (month,))
+                    self._months.add(month)
+                    log.info("made the partition of %s", month.strftime("%Y-%m"))
 
     def _connected(self) -> psycopg.Connection:
         if self._conn is None or self._conn.closed:

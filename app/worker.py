@@ -70,7 +70,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return
         self._services.drain()
         # From here on every answer closes its connection, so that clients move to another instance.
-        self.cfg.set("keepalive", 0)
+        # Not by a keep-alive of 0: that would cut connections that were just told they may stay.
+        self.max_keepalived = 0
         delay = self._settings.shutdown.endpoint_propagation_delay
         if delay <= 0:
             super().handle_exit(sig, frame)

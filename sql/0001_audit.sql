@@ -40,7 +40,11 @@ CREATE TABLE audit_events (
 -- Every list is newest first with event_id as tie-breaker: this index gives that order to all of them.
 CREATE INDEX audit_events_newest ON audit_events (event_timestamp DESC, event_id DESC);
 -- Filters that pick few rows out of many have an index of their own, in the same order. The others (category,
--- outcome, severity, the types, namespace, cluster) pick many rows and walk audit_events_newest.
+-- outcome, severity, the types, namespace, cluster) mostly pick many rows and walk audit_events_newest; where a value
+-- is rare or unknown, audit_events_kinds finds that out by skip scan over any of its columns. It has few distinct
+-- entries, so deduplication keeps it small and cheap to write.
+CREATE INDEX audit_events_kinds
+    ON audit_events (event_category, severity, actor_type, resource_type, cluster_name, namespace);
 CREATE INDEX audit_events_correlation ON audit_events (correlation_id, event_timestamp DESC, event_id DESC);
 CREATE INDEX audit_events_type ON audit_events (event_type, event_timestamp DESC, event_id DESC);
 CREATE INDEX audit_events_actor ON audit_events (actor_id, event_timestamp DESC, event_id DESC);
@@ -85,10 +89,17 @@ CREATE TRIGGER notification_audit_no_change BEFORE UPDATE OR DELETE ON notificat
 CREATE TRIGGER notification_audit_no_truncate BEFORE TRUNCATE ON notification_audit
     FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_change();
 
+-- The months that have a partition, as first days.
+CREATE FUNCTION audit_partition_months() RETURNS SETOF date LANGUAGE sql VOLATILE AS $$
+    SELECT to_date(right(c.relname, 7), 'YYYY_MM')
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = to_regclass('audit_events') AND c.relname ~ '^audit_events_\d{4}_\d{2}$'
+$$;
+
 -- Makes the partition of the month that holds the given day; true if it was missing. SECURITY DEFINER because
 -- ATTACH needs ownership of the parent, which the service's role does not have.
 CREATE FUNCTION audit_ensure_partition(day date) RETURNS boolean
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET lock_timeout = '900ms' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '900ms' AS $$
 DECLARE
     first date := date_trunc('month', day::timestamp)::date;
     next  date := (date_trunc('month', day::timestamp) + interval '1 month')::date;
@@ -97,12 +108,13 @@ BEGIN
     IF day < date '2000-01-01' OR day >= date '2200-01-01' THEN
         RAISE EXCEPTION 'no partition for %', day USING ERRCODE = '22008';
     END IF;
-    IF to_regclass(part) IS NOT NULL THEN
+    IF EXISTS (SELECT FROM audit_partition_months() AS month WHERE month = first) THEN
         RETURN false;
     END IF;
-    -- Two instances may want the same month at once; the second finds it made.
+    -- Two instances may want the same month at once; the second finds it made. Looked up in the catalog by a query,
+    -- which sees what was committed while it waited; to_regclass would answer from before.
     PERFORM pg_advisory_xact_lock(hashtext('audit_ensure_partition'));
-    IF to_regclass(part) IS NOT NULL THEN
+    IF EXISTS (SELECT FROM audit_partition_months() AS month WHERE month = first) THEN
         RETURN false;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE audit_events INCLUDING ALL)', part);
@@ -116,11 +128,10 @@ BEGIN
     RETURN true;
 END
 $$;
-REVOKE ALL ON FUNCTION audit_ensure_partition(date) FROM PUBLIC;
-
--- The months that have a partition, as first days.
-CREATE FUNCTION audit_partition_months() RETURNS SETOF date LANGUAGE sql STABLE AS $$
-    SELECT to_date(right(c.relname, 7), 'YYYY_MM')
-    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = to_regclass('audit_events') AND c.relname ~ '^audit_events_\d{4}_\d{2}$'
+-- Temporary tables come last in the look-up, so that nobody can put one of theirs in the place of ours.
+DO $$
+BEGIN
+    EXECUTE format('ALTER FUNCTION audit_ensure_partition(date) SET search_path TO %I, pg_temp', current_schema());
+END
 $$;
+REVOKE ALL ON FUNCTION audit_ensure_partition(date) FROM PUBLIC;

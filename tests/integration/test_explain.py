@@ -168,7 +168,6 @@ def test_each_form_uses_an_index(explaining: Explaining, form: dict[str, str]) -
         assert following not in plan.partitions
 
 
-@pytest.mark.xfail(reason="columns of few values have no index: a value that no row has reads all rows", strict=False)
 @pytest.mark.parametrize(
     "name", ["event_category", "severity", "actor_type", "resource_type", "namespace", "cluster_name"]
 )
