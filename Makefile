@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 COVERED = COVERAGE_FILE=.coverage.$@ $(PYTEST) --cov=app --cov-report=term
 
 .DEFAULT_GOAL := help
-.PHONY: help run venv test test-unit test-integration test-e2e lint types format lock clean
+.PHONY: help run venv test test-unit test-integration test-e2e chaos bench-datastorage lint types format lock clean
 # A stamp must not outlive a recipe that was interrupted.
 .DELETE_ON_ERROR:
 
@@ -35,7 +35,13 @@ test-integration: $(VENV)/.test ## Run the tests against PostgreSQL and Valkey (
 	$(COVERED) --cov-fail-under=50 tests/integration
 
 test-e2e: $(VENV)/.test ## Run the tests against the service under gunicorn.
-	$(PYTEST) tests/e2e
+	$(COVERED) tests/e2e
+
+chaos: $(VENV)/.test ## Run the fault campaign (SECONDS=60 SEED=1).
+	$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+
+bench-datastorage: $(VENV)/.test ## Measure the service against what this machine can do.
+	$(BIN)/python -m tests.performance.bench
 
 lint: $(VENV)/.test ## Check style, formatting and the directions of imports.
 	$(BIN)/ruff check .

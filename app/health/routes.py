@@ -52,6 +52,8 @@ def health_report(services: Services) -> tuple[dict[str, Any], int]:
         body["durability"] = redis.durability
     if not state.connected:
         body["status"] = "unhealthy"
+        if state.deployment_fault:
+            body["reasons"] = ["database_refuses_connections"]
         return body, 503
     reasons = degradations(services)
     if redis.fault is not None:

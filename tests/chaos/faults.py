@@ -175,9 +175,10 @@ def _redis(campaign: Campaign, maxmemory: str) -> None:
 
 
 def lock_contention(campaign: Campaign, rng: random.Random) -> None:
-    with contextlib.suppress(psycopg.Error), psycopg.connect(
-        campaign.database.superuser_url, connect_timeout=3, options="-c lock_timeout=3000"
-    ) as conn:
+    with (
+        contextlib.suppress(psycopg.Error),
+        psycopg.connect(campaign.database.superuser_url, connect_timeout=3, options="-c lock_timeout=3000") as conn,
+    ):
         conn.execute("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE")
         _pause(rng, 0.5, 5)
         conn.rollback()
