@@ -165,16 +165,19 @@ def create(conn: psycopg.Connection, ids: Sequence[UUID], workflows: Sequence[Ma
 
 def update(conn: psycopg.Connection, ident: UUID, changes: Mapping[str, Any]) -> Row | None:
     """Set these members, and disabled_at with the status; the row as stored, None if there is none."""
-    assignments = ["updated_at = clock_timestamp()"]
+    assignments = ["updated_at = clock.at"]
     parameters: list[object] = []
     for member, value in changes.items():
         assignments.append(f"{member} = %s")
         parameters.append(value)
     if changes.get("status") == "disabled":
-        assignments.append("disabled_at = clock_timestamp()")
+        assignments.append("disabled_at = clock.at")
     elif changes.get("status") == "active":
         assignments.append("disabled_at = NULL")
-    statement = f"UPDATE {_TABLE} SET {', '.join(assignments)} WHERE workflow_id = %s RETURNING {_SELECT}"  # noqa: S608
+    statement = (
+        f"UPDATE {_TABLE} SET {', '.join(assignments)} FROM (SELECT clock_timestamp() AS at OFFSET 0) AS clock "  # noqa: S608
+        f"WHERE workflow_id = %s RETURNING {_SELECT}"
+    )
     values = _execute(conn, statement, (*parameters, ident)).fetchone()
     return None if values is None else _row(values)
 
