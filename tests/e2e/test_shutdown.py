@@ -54,6 +54,33 @@ def test_a_long_request_is_finished(run_service: Run, database: Database) -> Non
     assert database.count() == 1
 
 
+def test_a_full_queue_is_flushed(run_service: Run, database: Database) -> None:
+    service = run_service(server__workers="1", buffer__size="20")
+    answers: list[int] = []
+    with psycopg.connect(database.superuser_url) as blocker:
+        blocker.execute("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE")
+        threads = [
+            threading.Thread(
+                target=lambda: answers.append(
+                    service.request("POST", "/api/v1/audit/events/batch", [event() for _ in range(10)]).status
+                )
+            )
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: service.metrics()["datastorage_buffer_depth"] >= 20, what="the queue is full")
+        assert service.process is not None
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+    for thread in threads:
+        thread.join(20)
+    assert service.process.wait(40) == 0
+    assert set(answers) <= {201, 503}
+    assert database.count() == 10 * answers.count(201)
+    assert answers.count(201) >= 2
+
+
 def test_idle_connections_and_a_lost_master_do_not_hold_it_up(run_service: Run) -> None:
     service = run_service(server__workers="1")
     idle = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
