@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from app.dev import postgres_binaries
 from tests.performance import client
@@ -109,6 +110,8 @@ class Bench:
                 wanted = 405 if application.endswith(":bare") else 200
                 wait_until(lambda: made.alive() and made.probe(path) == wanted, 30, f"{path} of gunicorn")
             yield made
+        except WrongAnswerError as e:
+            raise WrongAnswerError(f"{e}\nend of its log:\n{made.log.read_text()[-2000:]}") from None
         finally:
             made.stop()
 
@@ -415,7 +418,7 @@ def main() -> int:
                 bench.empty_tables()
                 PARTS[part](bench)
         except WrongAnswerError as e:
-            console.print(f"[red]wrong answer:[/] {e}", highlight=False)
+            console.print(Text.assemble(("wrong answer: ", "red"), str(e)))
             return 2
     console.print()
     console.print(report(bench))

@@ -305,11 +305,22 @@ def test_a_withdrawn_request_is_not_written(stage: Stage) -> None:
 
 
 def test_stop_flushes_what_is_queued(stage: Stage) -> None:
-    tickets = [put(stage, str(n)) for n in range(50)]
+    gate = threading.Event()
+
+    def answer(name: str, call: int) -> WriteOutcome:
+        assert gate.wait(5)
+        return Stored()
+
+    stage.answer = answer
     flusher = stage.make()
     flusher.start()
+    tickets = [put(stage, "under way")]
+    wait_until(lambda: stage.calls, 5, "the first flush")
+    tickets += [put(stage, str(n)) for n in range(50)]
+    # The queue is closed while one flush is under way and fifty requests wait.
+    threading.Timer(0.1, gate.set).start()
     assert flusher.stop(5)
-    assert [t.outcome for t in tickets] == [Stored()] * 50
+    assert [t.outcome for t in tickets] == [Stored()] * 51
     assert stage.connections[0].closed
 
 
