@@ -152,6 +152,10 @@ def drive(port: int, requests: Requests, expected: int, connections: int, *, war
             if not ready:
                 raise WrongAnswerError(f"{len(sent)} requests without an answer for {_IDLE_SECONDS:g} s")
             for fd, _ in ready:
+                if fd not in sent:
+                    # Closed behind an answer: the server keeps only so many idle connections.
+                    poll.unregister(fd)
+                    continue
                 if made[fd].receive(expected) is None:
                     continue
                 moment = time.perf_counter()
