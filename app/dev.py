@@ -589,6 +589,10 @@ def _waiting(timeout: float, cancel: threading.Event | None) -> Iterator[None]:
             raise StartCancelledError("stopped while starting")
 
 
+# What makes roles and database ready must work also on a server that was left read-only, or waiting for a standby.
+_REPAIR_OPTIONS = "-c default_transaction_read_only=off -c synchronous_commit=local -c lock_timeout=5000"
+
+
 class EmbeddedPostgres(Server):
     """A PostgreSQL 18 with the database ``datastorage``, its owner and the service's role.
 
@@ -725,7 +729,9 @@ class EmbeddedPostgres(Server):
         from psycopg import sql
 
         try:
-            with psycopg.connect(self.url("superuser", "postgres"), autocommit=True, connect_timeout=10) as connection:
+            with psycopg.connect(
+                self.url("superuser", "postgres"), autocommit=True, connect_timeout=10, options=_REPAIR_OPTIONS
+            ) as connection:
                 for role in (OWNER_ROLE, SERVICE_ROLE):
                     if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchall():
                         connection.execute(

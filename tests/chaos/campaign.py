@@ -187,6 +187,7 @@ def run(
     only: list[str] | None = None,
     max_len: int = 5000,
     pause: float = 0.0,
+    drain_seconds: float = _DRAIN_SECONDS,
     progress: Any = None,
 ) -> Report:
     """Run a campaign and count. ``gap`` is the mean time between faults, ``pause`` between a client's requests."""
@@ -221,7 +222,7 @@ def run(
         report.faults = injector.counts
         report.errors += injector.errors
         ended = time.monotonic()
-        _settle(campaign, report)
+        _settle(campaign, report, drain_seconds)
         report.drain_seconds = round(time.monotonic() - ended, 1)
         _count(campaign, ledgers, report)
         if not report.kept_promise and os.environ.get("CHAOS_KEEP_LOGS"):
@@ -230,10 +231,10 @@ def run(
     return report
 
 
-def _settle(campaign: Campaign, report: Report) -> None:
+def _settle(campaign: Campaign, report: Report, drain_seconds: float) -> None:
     """Wait until the queue is empty and the gauges say so."""
     try:
-        wait_until(campaign.drained, _DRAIN_SECONDS, "the queue is drained")
+        wait_until(campaign.drained, drain_seconds, "the queue is drained")
         for service in campaign.services:
             wait_until(lambda s=service: _at_rest(s), 15, "gauges are back to zero")
     except AssertionError as e:

@@ -15,6 +15,8 @@ import psutil
 import psycopg
 import redis
 
+from app.dev import DevError, EmbeddedPostgres, EmbeddedValkey
+
 if TYPE_CHECKING:
     from tests.chaos.campaign import Campaign
 
@@ -23,6 +25,19 @@ Fault = Callable[["Campaign", random.Random], None]
 
 def _pause(rng: random.Random, low: float, high: float) -> None:
     time.sleep(low + rng.random() * (high - low))
+
+
+def _bring_back(server: EmbeddedPostgres | EmbeddedValkey) -> None:
+    """Start a server again; with its disk full it may take more than one try."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            server.start()
+            return
+        except DevError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 def _sql(campaign: Campaign, *statements: str) -> None:
@@ -49,14 +64,14 @@ def postgres_kill(campaign: Campaign, rng: random.Random) -> None:
     with campaign.postgres_process:
         campaign.postgres.kill()
         _pause(rng, 0.2, 3)
-        campaign.postgres.start()
+        _bring_back(campaign.postgres)
 
 
 def postgres_immediate(campaign: Campaign, rng: random.Random) -> None:
     with campaign.postgres_process:
         campaign.postgres.stop("immediate")
         _pause(rng, 0.2, 3)
-        campaign.postgres.start()
+        _bring_back(campaign.postgres)
 
 
 def postgres_freeze(campaign: Campaign, rng: random.Random) -> None:
@@ -70,7 +85,7 @@ def valkey_kill(campaign: Campaign, rng: random.Random) -> None:
     with campaign.valkey_process:
         campaign.valkey.kill()
         _pause(rng, 0.2, 3)
-        campaign.valkey.start()
+        _bring_back(campaign.valkey)
 
 
 def valkey_freeze(campaign: Campaign, rng: random.Random) -> None:
@@ -85,8 +100,8 @@ def both_kill(campaign: Campaign, rng: random.Random) -> None:
         campaign.postgres.kill()
         campaign.valkey.kill()
         _pause(rng, 0.2, 2)
-        campaign.valkey.start()
-        campaign.postgres.start()
+        _bring_back(campaign.valkey)
+        _bring_back(campaign.postgres)
 
 
 def worker_kill(campaign: Campaign, rng: random.Random) -> None:

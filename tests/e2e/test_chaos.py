@@ -10,7 +10,7 @@ pytestmark = pytest.mark.embedded
 
 
 def test_nothing_acknowledged_is_lost_or_doubled() -> None:
-    report = run(seconds=15, seed=7, clients=2, gap=0.8, pause=0.005)
+    report = run(seconds=12, seed=7, clients=2, gap=0.6, pause=0.005)
     assert report.ok, report.as_json()
     assert report.acknowledged > 200
     assert sum(report.faults.values()) >= 8
@@ -18,10 +18,12 @@ def test_nothing_acknowledged_is_lost_or_doubled() -> None:
 
 def test_the_campaign_notices_an_acknowledgement_before_the_commit() -> None:
     faults = ["worker_kill", "lock_contention", "postgres_kill", "valkey_kill"]
-    report = run(seconds=10, seed=7, clients=2, gap=0.4, pause=0.005, app="early", only=faults)
+    report = run(seconds=6, seed=7, clients=2, gap=0.3, pause=0.005, app="early", only=faults, drain_seconds=10)
     assert report.missing > 0, report.as_json()
 
 
 def test_the_campaign_notices_a_stream_that_is_trimmed() -> None:
-    report = run(seconds=6, seed=7, clients=2, gap=0.4, pause=0.002, app="trimmed", only=["postgres_kill"])
+    report = run(
+        seconds=4, seed=7, clients=2, gap=0.4, pause=0.002, app="trimmed", only=["postgres_kill"], drain_seconds=3
+    )
     assert report.missing > 0, report.as_json()
