@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "import": ("app.commands.import_", "import_", "Send records from files to the service."),
     "migrate": ("app.commands.migrate", "migrate", "Bring the database's schema up to date."),
     "serve": ("app.commands.serve", "serve", "Run the service under gunicorn."),
+    "workflows": ("app.commands.workflows", "workflows", "Search the catalogue of workflows."),
 }
 
 

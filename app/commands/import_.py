@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 import time
@@ -17,8 +18,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from app import jsonvalue
+from app.commands.workflows import WorkflowCatalogue, report_workflows
 from app.config import parse_duration
 from app.http_client import HTTPClient, ServiceError, printable, url_option
+from app.importers import workflows as workflow_files
 from app.importers.files import FileError, FileRecord, read_records
 from app.importers.send import Refusal, Sender, Tally
 from app.importers.shift import Survey, readable, stored_offset, survey, to_now, written
@@ -103,6 +106,47 @@ def cloudtrail(
     except ServiceError as e:
         _fail(str(e), 1)
     _run(files, found, plan, client, batch_size, category, as_json)
+
+
+@import_.command(
+    no_args_is_help=True,
+    epilog="""\b
+Examples:
+  datastorage import workflows loadtests/corpus/workflows
+  datastorage import workflows --signal-type PodRestart --dry-run *.yaml
+
+\b
+Exit codes:
+  0  every file is in the catalogue, or would be
+  1  files are left out, or the service cannot be reached
+  2  wrong options, or a file that cannot be read (nothing was sent)""",
+)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(exists=True))
+@url_option
+@click.option("--signal-type", metavar="TYPE", help="The signal of the files that name none.")
+@click.option("--dry-run", is_flag=True, help="Say what would become of each file, and send nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: one for each file.")
+def workflows(paths: tuple[str, ...], url: str, signal_type: str | None, dry_run: bool, as_json: bool) -> None:
+    """Put workflow files into the catalogue.
+
+    PATH is a YAML file or a folder of them. What the catalogue has already is left out, and so are files whose name
+    and version an earlier one has; the rest is created as one. docs/workflows.md says which member comes from where.
+    """
+    try:
+        files = [workflow_files.read(path, signal_type) for path in workflow_files.find(paths)]
+    except OSError as e:
+        _fail(f"{e.filename}: {e.strerror}", 2)
+    with Meter(len(files), unit="files") as meter:
+        client = HTTPClient(url)
+        client.on_wait = lambda seconds, why: meter.note(f"{str(why).splitlines()[0]}: trying again in {seconds:.1f} s")
+        steps = itertools.count(1)
+        try:
+            workflow_files.run(files, WorkflowCatalogue(client), dry_run=dry_run, step=lambda: meter.show(next(steps)))
+        except ServiceError as e:
+            _fail(str(e), 1)
+    report_workflows(files, dry_run=dry_run, as_json=as_json)
+    left_out = any(f.outcome not in (workflow_files.CREATED, workflow_files.EXISTS) for f in files)
+    sys.exit(1 if left_out else 0)
 
 
 @dataclass(frozen=True, slots=True)

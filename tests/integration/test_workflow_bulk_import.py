@@ -1,16 +1,24 @@
-"""Two hundred workflows one by one and as one batch; their speed is measured by `make bench-datastorage`."""
+"""Two hundred workflows one by one and as one batch, and files by command.
+
+Their speed is measured by `make bench-datastorage`.
+"""
 
 from __future__ import annotations
 
+import json
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
+from app.cli import main
 from tests.integration.service import Service, running
 from tests.integration.workflow_support import LABELS, WORKFLOWS, created, found, ids, workflow
-from tests.support import PostgresServer
+from tests.support import ROOT, Database, GunicornService, PostgresServer
 
 N = 200
 
@@ -48,3 +56,80 @@ def test_all_are_stored_and_found_right_after(
     assert listed["total"] == N
     for ident in (made[0], made[-1]):
         assert service.list(correlation_id=ident)["pagination"]["total"] == 1
+
+
+# --- files ------------------------------------------------------------------------------------------------------
+
+CORPUS = ROOT / "loadtests" / "corpus" / "workflows"
+
+
+@pytest.fixture
+def gunicorn(database: Database, tmp_path: Path) -> Iterator[GunicornService]:
+    service = GunicornService({"DATASTORAGE_DATABASE__URL": database.service_url}, tmp_path / "log")
+    service.start()
+    yield service
+    service.stop()
+
+
+def command(gunicorn: GunicornService, *arguments: str) -> Result:
+    return CliRunner().invoke(main, [*arguments, "--url", gunicorn.url])
+
+
+def imported(gunicorn: GunicornService, *arguments: str) -> dict[str, dict[str, Any]]:
+    result = command(gunicorn, "import", "workflows", "--json", str(CORPUS), *arguments)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.exit_code == 1, result.output  # of the corpus two always collide
+    return {Path(line["path"]).stem: line for line in lines}
+
+
+def test_the_corpus(gunicorn: GunicornService, database: Database) -> None:
+    dry = imported(gunicorn, "--dry-run")
+    assert database.count("remediation_workflow_catalog") == 0
+    first = imported(gunicorn)
+    assert [f["outcome"] for f in dry.values()] == [f["outcome"] for f in first.values()]
+    assert Counter(f["outcome"] for f in first.values()) == {"created": 22, "collides": 2, "invalid": 1}
+    assert {name for name, f in first.items() if f["outcome"] == "collides"} == {
+        "crashloop-config-fix",
+        "oomkill-increase-memory",
+    }
+    assert (first["generic-restart"]["line"], "signalName" in first["generic-restart"]["reason"]) == (14, True)
+    second = imported(gunicorn, "--signal-type", "PodRestart")
+    assert Counter(f["outcome"] for f in second.values()) == {"already there": 22, "created": 1, "collides": 2}
+    third = imported(gunicorn)
+    assert Counter(f["outcome"] for f in third.values()) == {"already there": 22, "collides": 2, "invalid": 1}
+    assert database.count("remediation_workflow_catalog") == 23
+
+    latest = gunicorn.request("GET", f"{WORKFLOWS}/by-name/oom-recovery-v1/latest").json
+    assert latest["version"] == "v2.0.0"
+    # The OOMKilled ones for a pod in production at critical: three that name P0, then the one with P0 as `*`; the
+    # detected labels put the one that detects them first.
+    asked = ["--signal-type", "OOMKilled", "--severity", "critical", "--component", "pod"]
+    asked += ["--environment", "production", "--priority", "P0"]
+    detected = ["--detected", "hpaEnabled", "--detected", "gitOpsTool=argocd"]
+    result = command(gunicorn, "workflows", "search", "--json", *asked, *detected)
+    answer = json.loads(result.stdout)
+    ranked = [(w["workflow_id"], w["final_score"]) for w in answer["workflows"]]
+    assert ranked == [
+        (first["detected-labels-test"]["workflow_id"], 0.512),
+        *sorted(
+            ((first[name]["workflow_id"], 0.49) for name in ("discovery-test", "security-gate-test")),
+            key=lambda pair: pair[0],
+            reverse=True,  # ids are made in order: newest first
+        ),
+        (first["oomkill-increase-memory-job"]["workflow_id"], 0.49),
+    ]
+    table = command(gunicorn, "workflows", "search", *asked, *detected)
+    assert table.exit_code == 0
+    for text in ("0.512", "+0.1 detected_labels.gitOpsTool=argocd", "-0.1", ranked[0][0]):
+        assert text in table.stdout
+
+
+def test_a_changed_file_needs_a_new_version(gunicorn: GunicornService, tmp_path: Path) -> None:
+    file = tmp_path / "w.yaml"
+    file.write_text((CORPUS / "hello-world.yaml").read_text())
+    assert command(gunicorn, "import", "workflows", str(file)).exit_code == 0
+    file.write_text(file.read_text() + "# changed\n")
+    result = command(gunicorn, "import", "workflows", str(file))
+    assert result.exit_code == 1
+    assert "changed, refused" in result.stdout
+    assert "new version" in result.stdout

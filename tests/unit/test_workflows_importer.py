@@ -1,0 +1,182 @@
+"""Workflow files: the mapping, what is wrong with a file and where, and what becomes of each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.importers.workflows import File, InvalidFileError, find, read, run, to_workflow, version_key
+
+TEXT = """\
+metadata:
+  workflowId: restart-v1
+  version: "1.0.0"
+  description:
+    what: Restarts a pod
+    whenToUse: Now
+    preconditions: None
+actionType: RestartPod
+labels:
+  signalName: OOMKilled
+  severity: [critical, high]
+  environment: [production]
+  component: pod
+  priority: "*"
+customLabels:
+  team: payments
+detectedLabels:
+  hpaEnabled: "true"
+  stateful: "false"
+  gitOpsTool: argocd
+  failedDetections: [pdbProtected]
+execution:
+  engine: tekton
+  bundle: quay.io/x/y:v1@sha256:ab
+parameters:
+  - name: N
+    default: 2024-01-01
+"""
+
+
+def test_the_mapping() -> None:
+    assert to_workflow(TEXT.encode()) == {
+        "workflow_name": "restart-v1",
+        "version": "1.0.0",
+        "name": "Restarts a pod",
+        "description": "Restarts a pod\nWhen to use: Now\nPreconditions: None",
+        "content": TEXT,
+        "content_hash": hashlib.sha256(TEXT.encode()).hexdigest(),
+        "labels": {
+            "signal_type": "OOMKilled",
+            "severity": ["critical", "high"],
+            "environment": ["production"],
+            "component": "pod",
+            "priority": "*",
+        },
+        "custom_labels": {"team": ["payments"]},
+        "detected_labels": {
+            "hpaEnabled": True,
+            "stateful": False,
+            "gitOpsTool": "argocd",
+            "failed_detections": ["pdbProtected"],
+        },
+        "execution_engine": "tekton",
+        "container_image": "quay.io/x/y:v1@sha256:ab",
+        "container_digest": "sha256:ab",
+        "parameters": {"actionType": "RestartPod", "parameters": [{"name": "N", "default": "2024-01-01"}]},
+    }
+
+
+def test_a_given_signal_fills_in_only_where_there_is_none() -> None:
+    without = TEXT.replace("  signalName: OOMKilled\n", "")
+    assert to_workflow(TEXT.encode(), "Other")["labels"]["signal_type"] == "OOMKilled"
+    assert to_workflow(without.encode(), "Other")["labels"]["signal_type"] == "Other"
+
+
+def test_a_long_text_gives_a_title_that_fits() -> None:
+    text = TEXT.replace("Restarts a pod", "x" * 300)
+    workflow = to_workflow(text.encode())
+    assert workflow["name"] == "x" * 254 + "…"
+    assert workflow["description"].startswith("x" * 300)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "reason"),
+    [
+        ("  signalName: OOMKilled\n", "", 9, "labels.signalName: is required; or give --signal-type"),
+        ('"1.0.0"', "1.0", 3, "metadata.version: must be a string"),
+        ("[critical, high]", "[critical, bad]", 11, "labels.severity: must be one of"),
+        ('hpaEnabled: "true"', 'hpaEnabled: "yes"', 18, "detectedLabels"),
+        ("engine: tekton", "motor: tekton", 22, "execution.engine: is required"),
+        ("actionType: RestartPod", "metadata: {}", 8, "stands here twice"),
+        ("actionType: RestartPod", "\tx", 8, "is not YAML"),
+        ("actionType: RestartPod", "- x", 8, "is not YAML"),
+        ("default: 2024-01-01", "1: 2", 25, "JSON"),
+        ("execution:\n  engine: tekton", "execution: x\nx:\n  engine: tekton", 22, "execution: must be a mapping"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(old: str, new: str, line: int, reason: str) -> None:
+    assert old in TEXT
+    with pytest.raises(InvalidFileError, match=reason) as caught:
+        to_workflow(TEXT.replace(old, new).encode())
+    assert caught.value.line == line
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"[]", b"x", b"\xff", b"a: 1\n---\nb: 2", b"a: &x [*x]", b"{" * 5000, b"2: !!set {}"]
+)
+def test_other_bytes_are_no_workflow(raw: bytes) -> None:
+    with pytest.raises(InvalidFileError):
+        to_workflow(raw)
+
+
+def test_versions_sort_as_people_sort_them() -> None:
+    ordered = ["x", "1.9", "v1.10", "2.0-rc1", "2.0-rc2", "2.0-rc10", "2.0", "v2.0.1+build", "10"]
+    backwards = ordered[::-1]
+    assert sorted(backwards, key=version_key) == ordered
+
+
+class FakeCatalogue:
+    """The service in memory; ``rivals`` are created by somebody else just before the first create."""
+
+    def __init__(self, stored: Mapping[tuple[str, str], str] | None = None, rivals: Sequence[File] = ()) -> None:
+        self.stored = dict(stored or {})
+        self.rivals = list(rivals)
+        self.batches: list[list[tuple[str, str]]] = []
+
+    def hashes(self, name: str) -> Mapping[str, str]:
+        return {v: h for (n, v), h in self.stored.items() if n == name}
+
+    def create(self, workflows: Sequence[Mapping[str, Any]]) -> Sequence[str] | None:
+        while self.rivals:
+            rival = self.rivals.pop()
+            self.stored[rival.key] = rival.workflow["content_hash"]
+        keys = [(w["workflow_name"], w["version"]) for w in workflows]
+        if self.stored.keys() & set(keys):
+            return None
+        self.batches.append(keys)
+        self.stored |= {k: w["content_hash"] for k, w in zip(keys, workflows, strict=True)}
+        return [str(i) for i in range(len(keys))]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[File]:
+    """Versions 2, 10 and 9 of one workflow, a copy of the first, and one that is no workflow."""
+    for name, version in (("a", "2"), ("b", "10"), ("c", "9"), ("d", "2")):
+        (tmp_path / f"{name}.yaml").write_text(TEXT.replace("1.0.0", version))
+    (tmp_path / "e.yml").write_text("x: 1")
+    (tmp_path / "ignored.txt").write_text("")
+    return [read(path) for path in find([str(tmp_path), str(tmp_path / "a.yaml")])]
+
+
+def settle(files: Sequence[File], catalogue: FakeCatalogue, *, dry_run: bool = False) -> list[str]:
+    run(files, catalogue, dry_run=dry_run, step=lambda: None)
+    return [f.outcome for f in files]
+
+
+def test_new_files_go_as_one_batch_in_the_order_of_versions(files: list[File]) -> None:
+    catalogue = FakeCatalogue()
+    assert settle(files, catalogue) == ["created"] * 3 + ["collides", "invalid"]
+    assert catalogue.batches == [[("restart-v1", v) for v in ("2", "9", "10")]]
+    assert [f.workflow_id for f in files] == ["0", "2", "1", None, None]
+    assert files[0].path in files[3].reason
+
+
+def test_stored_ones_are_left_out(files: list[File]) -> None:
+    catalogue = FakeCatalogue({files[0].key: files[0].workflow["content_hash"], files[1].key: "other"})
+    assert settle(files, catalogue) == ["already there", "changed", "created", "collides", "invalid"]
+
+
+def test_a_dry_run_sends_nothing(files: list[File]) -> None:
+    catalogue = FakeCatalogue()
+    assert settle(files, catalogue, dry_run=True)[:3] == ["created"] * 3
+    assert catalogue.batches == []
+
+
+def test_one_that_somebody_else_creates_meanwhile_is_left_out(files: list[File]) -> None:
+    catalogue = FakeCatalogue(rivals=[files[1]])
+    assert settle(files, catalogue)[:3] == ["created", "already there", "created"]
