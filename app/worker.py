@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import signal
+import socket
 import threading
 import time
 from concurrent import futures
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
     from app.lifecycle import Services
 
 _PROBE_THREADS = 2
+# How long, for how many bytes and for how many connections at once a client's end of a connection is waited for.
+_LINGER_SECONDS = 2.0
+_LINGER_BYTES = 64 * 1024
+_LINGER_MAX = 256
 
 
 def unfinished_mark(pid: int) -> Path:
@@ -47,6 +54,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         # The master exits 0 whatever its workers did; a mark that is still there at the end tells it otherwise.
         self._mark = unfinished_mark(os.getpid())
         self._mark.touch()
+        self._lingering: dict[Any, int] = {}  # connections that we have ended and the client has not; bytes since
         services.start()
 
     def enqueue_req(self, conn: Any) -> None:
@@ -56,6 +64,55 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             job.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
         else:
             super().enqueue_req(conn)
+
+    def finish_request(self, conn: Any, job: futures.Future[Any]) -> None:
+        """Keep the connection or end it; never on the time of the loop that serves all the others.
+
+        gthread waits here, up to 2 s a connection, for a client to close its side; a handful of clients that do not
+        would stop everything, probes too.
+        """
+        keep = not job.cancelled() and job.exception() is None and job.result()
+        if keep and self.alive:
+            super().finish_request(conn, job)
+            return
+        self.nr_conns -= 1
+        try:
+            # The end of our side now; what the client still sends is read for a while, since closing with bytes
+            # unread would take the answer away from it.
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drain, conn))
+        except (OSError, ValueError, KeyError):
+            conn.close()
+            return
+        conn.timeout = time.monotonic() + _LINGER_SECONDS
+        self._lingering[conn] = 0
+        if len(self._lingering) > _LINGER_MAX:
+            self._end_lingering(next(iter(self._lingering)))
+
+    def _drain(self, conn: Any, _: Any) -> None:
+        try:
+            got = len(conn.sock.recv(_LINGER_BYTES))
+        except BlockingIOError:
+            return
+        except OSError:
+            got = 0
+        self._lingering[conn] += got
+        if not got or self._lingering[conn] > _LINGER_BYTES:
+            self._end_lingering(conn)
+
+    def _end_lingering(self, conn: Any) -> None:
+        del self._lingering[conn]
+        with contextlib.suppress(OSError, KeyError, ValueError):
+            self.poller.unregister(conn.sock)
+        conn.close()
+
+    def murder_pending(self) -> None:
+        """Called once a turn of the loop: end what has waited long enough."""
+        super().murder_pending()
+        now = time.monotonic()
+        while self._lingering and (oldest := next(iter(self._lingering))).timeout <= now:
+            self._end_lingering(oldest)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM: turn readiness off now, stop taking connections after the propagation delay.

@@ -147,6 +147,38 @@ def test_chunked_bodies(run_service: Run, database: Database) -> None:
     assert service.request("POST", EVENTS, event()).status == 201
 
 
+def test_clients_that_do_not_close_their_side_hold_nobody_up(run_service: Run) -> None:
+    service = run_service(server__workers="1")
+    ask = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    held = [socket.create_connection(("127.0.0.1", service.port), timeout=10) for _ in range(8)]
+    try:
+        for s in held:
+            s.sendall(ask)
+        time.sleep(0.2)
+        began = time.monotonic()
+        assert service.probe("/health/live", port=service.health_port, timeout=10) == 200
+        assert service.request("POST", EVENTS, event()).status == 201
+        assert time.monotonic() - began < 1.5
+        for s in held:
+            got = b""
+            while part := s.recv(65536):
+                got += part
+            assert got.startswith(b"HTTP/1.1 200 "), "the answer was whole before the end"
+        wait_until(lambda: connections_of(service) <= 1, 10, "the service lets them go")
+    finally:
+        for s in held:
+            s.close()
+
+
+def connections_of(service: GunicornService) -> int:
+    """TCP connections that the workers hold at the API's port."""
+    return sum(
+        c.laddr.port == service.port and c.status != psutil.CONN_LISTEN
+        for worker in workers_of(service)
+        for c in worker.net_connections("tcp")
+    )
+
+
 def test_metrics_add_up_and_stay_few(run_service: Run) -> None:
     service = run_service(server__workers="2", buffer__size="300")
     wait_until(lambda: service.metrics()["datastorage_buffer_capacity"] == 600, what="both workers report")
