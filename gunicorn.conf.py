@@ -39,6 +39,7 @@ if _settings.health.port:
     bind.append(_address(_server.host, _settings.health.port))
 wsgi_app = "app.wsgi:application"
 worker_class = "app.worker.Worker"
+logger_class = "app.worker.Log"
 workers = _server.effective_workers()
 threads = _server.threads
 # Connections beyond the threads wait in the worker; a low cap shares keep-alive clients out over the workers.

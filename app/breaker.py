@@ -24,6 +24,7 @@ class Breaker:
         self._timeouts = 0
         self._trial = False
         self.unreachable = False  # whether the last failure was of the connection, not of a statement
+        self._refused = False  # whether a write was refused, and none was kept since
 
     @property
     def state(self) -> str:
@@ -33,6 +34,14 @@ class Breaker:
     @property
     def closed(self) -> bool:
         return self._state == "closed"
+
+    @property
+    def troubled(self) -> bool:
+        """Whether writes are known to fail: away, or refused and not proven well since.
+
+        A store that was merely away and answers again is not troubled, though its first write is still to come.
+        """
+        return self._state == "open" or (self._state == "half-open" and self._refused)
 
     def allow(self) -> bool:
         """Whether to try now. In the half-open state one caller is let through until it has reported."""
@@ -51,6 +60,7 @@ class Breaker:
         with self._lock:
             was = self._state
             self._state, self._timeouts, self._trial, self.unreachable = "closed", 0, False, False
+            self._refused = False
             return was != "closed"
 
     def failed(self, *, timed_out: bool = False, unreachable: bool = False) -> bool:
@@ -64,6 +74,7 @@ class Breaker:
             was = self._state
             self._state, self._timeouts = "open", 0
             self.unreachable = unreachable
+            self._refused = self._refused or not unreachable
             return was == "closed"
 
     def not_tried(self) -> None:

@@ -20,6 +20,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllo
 from app import jsonvalue, metrics
 from app.config import Settings
 from app.database import Fault, classify
+from app.logs import current_request
 from app.problems import CONTENT_TYPE, Problem, unavailable
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None
 
 def request_id() -> str:
     """The id of the current request, or - outside of one."""
-    return flask.g.get("request_id", "-") if flask.has_request_context() else "-"
+    return current_request.get()
 
 
 def install(app: flask.Flask, settings: Settings) -> None:
@@ -193,17 +194,21 @@ def install(app: flask.Flask, settings: Settings) -> None:
     @app.before_request
     def _begin() -> flask.Response | None:
         sent = flask.request.headers.get("X-Request-ID", "")
-        flask.g.request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
+        current_request.set(sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4()))
         if origins and flask.request.method == "OPTIONS" and "Access-Control-Request-Method" in flask.request.headers:
             return flask.Response(status=204)
         return None
 
     @app.after_request
     def _end(response: flask.Response) -> flask.Response:
-        response.headers["X-Request-ID"] = flask.g.get("request_id") or str(uuid.uuid4())
+        response.headers["X-Request-ID"] = request_id()
         if origins:
             _allow_origin(response, origins)
         return response
+
+    @app.teardown_request
+    def _over(error: BaseException | None) -> None:
+        current_request.set("-")
 
     def render(problem: Problem) -> flask.Response:
         return flask.Response(

@@ -182,7 +182,7 @@ class Services:
         """Why this worker does not replay, or None."""
         if self.replayer is None:
             return "not_configured"
-        if not self.breaker.closed:
+        if self.breaker.troubled:
             return "database_unavailable"
         return self.replayer.paused
 
@@ -205,7 +205,7 @@ class Services:
         metrics.BUFFER_DEPTH.set(self.buffer.depth)
         metrics.BUFFER_CAPACITY.set(self.buffer.size)
         metrics.BUFFER_RATIO.set(self.buffer.depth / self.buffer.size)
-        metrics.BREAKER_OPEN.set(0 if self.breaker.closed else 1)
+        metrics.BREAKER_OPEN.set(1 if self.breaker.troubled else 0)
         metrics.DB_UP.set(1 if self.monitor.state.connected else 0)
         metrics.BUSY_THREADS.set(self._busy)
         stats = self.database.pool_stats()

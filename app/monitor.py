@@ -98,9 +98,11 @@ class Monitor:
                 conn.execute("SELECT 1")
                 if self._round % _SLOW_EVERY == 0 or not self.state.connected or not self._is_right():
                     self._inspect(conn)
+            if self.state.seen and not self.state.connected:
+                log.info("PostgreSQL answers again")
             self._round += 1
             self.state = replace(self.state, connected=True, seen=True, deployment_fault=False)
-        except psycopg.Error as e:
+        except (psycopg.Error, OSError) as e:  # a password file that cannot be read is an OSError
             self._lost(e)
             return self.state
         self._breaker.recovered()
@@ -126,10 +128,11 @@ class Monitor:
             log.error("PostgreSQL runs with fsync or full_page_writes off: a power cut loses acknowledged events")
         self.state = replace(self.state, schema_version=found[0], may_write=may_write, durable=durable)
 
-    def _lost(self, error: psycopg.Error) -> None:
+    def _lost(self, error: Exception) -> None:
         fault = classify(error)
         if self.state.connected or not self.state.seen:
-            log.warning("PostgreSQL does not answer (%s)", type(error).__name__)
+            # The first line names host, port and reason; passwords are in none of libpq's messages.
+            log.warning("PostgreSQL does not answer: %s", str(error).splitlines()[0] if str(error) else fault.value)
         self._drop()
         # What was known of the schema stays known: a database that is away does not get older.
         self.state = replace(self.state, connected=False, seen=True, deployment_fault=fault is Fault.DEPLOYMENT)

@@ -19,7 +19,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.workers.gthread import ThreadWorker
+
+from app import logs
+from app.config import load_settings
 
 if TYPE_CHECKING:
     from app.config import Settings
@@ -35,6 +39,17 @@ _LINGER_MAX = 256
 def unfinished_mark(pid: int) -> Path:
     """The file that is there while a worker runs, and stays if it ended without having flushed everything."""
     return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]) / f"unfinished-{pid}"
+
+
+class Log(GunicornLogger):  # type: ignore[misc]
+    """gunicorn's own log lines in the form of all others, so that a collector can read every line."""
+
+    def setup(self, cfg: Any) -> None:
+        """Set gunicorn's log up, then dress it like ours."""
+        super().setup(cfg)
+        settings = load_settings().logging
+        for handler in self.error_log.handlers:
+            logs.dress(handler, settings)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]

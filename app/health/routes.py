@@ -74,7 +74,7 @@ def degradations(services: Services) -> list[str]:
         reasons.append("missing_rights")
     if not state.durable:
         reasons.append("database_not_durable")
-    if not services.breaker.closed:
+    if services.breaker.troubled:
         reasons.append("database_refuses_writes")
     return reasons
 
@@ -93,7 +93,7 @@ def readiness(services: Services) -> tuple[dict[str, Any], int]:
         return {"status": "ready", "mode": "degraded", "reason": "database_unreachable"}, 200
     if not state.may_write:
         return {"status": "ready", "mode": "degraded", "reason": "missing_rights"}, 200
-    if not services.breaker.closed:
+    if services.breaker.troubled:
         return {"status": "ready", "mode": "degraded", "reason": "database_refuses_writes"}, 200
     if services.buffer.depth >= services.buffer.size:
         return {"status": "ready", "mode": "degraded", "reason": "buffer_full"}, 200

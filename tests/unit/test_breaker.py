@@ -98,3 +98,23 @@ def test_recovery_means_nothing_to_a_closed_one() -> None:
     breaker = Breaker()
     breaker.recovered()
     assert breaker.state == "closed"
+
+
+def test_a_store_that_was_only_away_is_not_troubled_once_it_answers() -> None:
+    breaker = Breaker()
+    breaker.failed(unreachable=True)
+    assert breaker.troubled
+    breaker.recovered()
+    assert not breaker.troubled, "nobody may write for hours: that is no reason to call it degraded"
+
+
+def test_a_store_that_refused_writes_is_troubled_until_one_is_kept() -> None:
+    breaker = Breaker()
+    breaker.failed()
+    breaker.recovered()
+    assert breaker.troubled
+    breaker.failed(unreachable=True)
+    breaker.recovered()
+    assert breaker.troubled
+    breaker.succeeded()
+    assert not breaker.troubled

@@ -5,7 +5,6 @@ import logging
 import sys
 from collections.abc import Iterator
 
-import flask
 import pytest
 
 from app import logs
@@ -37,12 +36,12 @@ def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_line_names_its_request(capsys: pytest.CaptureFixture[str]) -> None:
     log = logging.getLogger("x")
-    with flask.Flask("t").test_request_context():
-        flask.g.request_id = "rid-1"
-        logs.configure(LoggingSettings(format="json"))
-        log.info("a")
-        logs.configure(LoggingSettings(format="console"))
-        log.info("b")
+    token = logs.current_request.set("rid-1")
+    logs.configure(LoggingSettings(format="json"))
+    log.info("a")
+    logs.configure(LoggingSettings(format="console"))
+    log.info("b")
+    logs.current_request.reset(token)
     log.info("outside")
     first, second, third = lines(capsys)
     assert json.loads(first)["request_id"] == "rid-1"
