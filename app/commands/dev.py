@@ -280,6 +280,7 @@ Store a first event and read it back:
     "event_category": "gateway", "event_action": "received", "event_outcome": "success",
     "correlation_id": "my-first-event", "event_data": {{"hello": "world"}}}}'
   curl -s '{url}/api/v1/audit/events?correlation_id=my-first-event'
+  {Path(sys.executable).parent / "datastorage"} events --url {url}
 
 Ctrl-C stops everything; the data stays.
 """

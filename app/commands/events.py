@@ -63,7 +63,7 @@ Exit codes:
 @click.option("--data", metavar="JSON", help="Events whose event_data contains this JSON object.")
 @click.option("--limit", type=click.IntRange(1), help=f"Events at the most. Default: {DEFAULT_ROWS}.")
 @click.option("--all", "everything", is_flag=True, help="All events that match, page after page.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: an event a line, with every member, exact.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: an event a line, exact and uncut.")
 def events(url: str, limit: int | None, everything: bool, as_json: bool, **filters: str | None) -> None:
     """Query audit events, newest first, and print them as a table.
 
