@@ -59,6 +59,7 @@ def main() -> int:
     parser.add_argument("--gap", type=float, default=1.5, help="mean seconds between faults (default 1.5)")
     parser.add_argument("--only", default="", help="comma-separated faults; all: " + ", ".join(FAULTS))
     parser.add_argument("--json", type=Path, help="write the report to this file as well")
+    parser.add_argument("--redis-server", type=Path, help="this server instead of the embedded Valkey")
     options = parser.parse_args()
     only = [name for name in options.only.split(",") if name]
     if unknown := [name for name in only if name not in FAULTS]:
@@ -66,7 +67,12 @@ def main() -> int:
     console = Console()
     console.print(f"running for {options.seconds:g} s, then waiting for the queue to drain …")
     report = run(
-        seconds=options.seconds, seed=options.seed, clients=options.clients, gap=options.gap, only=only or None
+        seconds=options.seconds,
+        seed=options.seed,
+        clients=options.clients,
+        gap=options.gap,
+        only=only or None,
+        redis_server=options.redis_server,
     )
     show(report, console)
     if options.json is not None:

@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import redis
@@ -73,13 +72,13 @@ class Report:
 class Campaign:
     """Everything that the faults can break."""
 
-    def __init__(self, directory: Path, app: str) -> None:
+    def __init__(self, directory: Path, app: str, redis_server: Path | None) -> None:
         self.directory = directory
         self.app = app
         self.clock = directory / "clock"
         self.clock.write_text("0")
         self.postgres = EmbeddedPostgres(directory / "postgres")
-        self.valkey = EmbeddedValkey(directory / "valkey")
+        self.valkey = EmbeddedValkey(directory / "valkey", binary=redis_server)
         self.small_disk: Path | None = None
         self.services: list[GunicornService] = []
         # Faults of one kind do not overlap with themselves; of different kinds they do.
@@ -167,9 +166,9 @@ class Campaign:
 
 
 @contextlib.contextmanager
-def _running(app: str, max_len: int) -> Iterator[Campaign]:
+def _running(app: str, max_len: int, redis_server: Path | None) -> Iterator[Campaign]:
     with scratch_dir() as directory:
-        campaign = Campaign(directory, app)
+        campaign = Campaign(directory, app, redis_server)
         try:
             campaign.start(max_len)
             yield campaign
@@ -188,12 +187,12 @@ def run(
     max_len: int = 5000,
     pause: float = 0.0,
     drain_seconds: float = _DRAIN_SECONDS,
-    progress: Any = None,
+    redis_server: Path | None = None,
 ) -> Report:
     """Run a campaign and count. ``gap`` is the mean time between faults, ``pause`` between a client's requests."""
     report = Report(seed, seconds, app)
     names = list(only or FAULTS)
-    with _running(app, max_len) as campaign:
+    with _running(app, max_len, redis_server) as campaign:
         if campaign.small_disk is None and "disk_full" in names:
             names.remove("disk_full")
             report.left_out["disk_full"] = "no file system could be mounted (needs root)"
@@ -209,8 +208,6 @@ def run(
             process.start()
         injector = Injector(campaign, random.Random(seed), names, gap)
         try:
-            if progress is not None:
-                progress(seconds)
             injector.run(seconds)
         finally:
             stop.set()
