@@ -42,6 +42,7 @@ ROUNDS = 3
 BATCH = 500
 BATCHES_A_ROUND = 60
 EVENTS = "/api/v1/audit/events"
+WORKFLOWS = "/api/v1/workflows"
 
 
 @dataclass
@@ -358,6 +359,90 @@ def queries(bench: Bench) -> None:
         connection.close()
 
 
+def workflows(bench: Bench) -> None:
+    """The catalogue: 200 creates one by one and as one batch, and searches among 10,000 workflows."""
+    with bench.service() as service:
+        connection = Connection(service.port)
+        creates = [post(WORKFLOWS, json.dumps(_workflow("one", n)).encode()) for n in range(200)]
+        began = time.perf_counter()
+        for create in creates:
+            connection.ask(create, 201)
+        bench.add("workflows", "200 creates one by one", time.perf_counter() - began, "s", 2, at_least=False)
+        batch = json.dumps([_workflow("batch", n) for n in range(200)]).encode()
+        began = time.perf_counter()
+        connection.ask(post(f"{WORKFLOWS}/batch", batch), 201)
+        bench.add("workflows", "200 creates as one batch", time.perf_counter() - began, "s", 0.5, at_least=False)
+        for chunk in range(0, 9_600, 800):
+            many = json.dumps([_workflow("many", chunk + n) for n in range(800)]).encode()
+            connection.ask(post(f"{WORKFLOWS}/batch", many), 201)
+        bench.database.query("VACUUM ANALYZE remediation_workflow_catalog")
+        searches = [post(f"{WORKFLOWS}/search", json.dumps(_search(n)).encode()) for n in range(400)]
+        taken = []
+        for search in searches:
+            asked = time.perf_counter()
+            if not json.loads(connection.ask(search, 200))["workflows"]:
+                raise WrongAnswerError("a search found nothing")
+            taken.append(time.perf_counter() - asked)
+        connection.close()
+        at_once = load(
+            service.port,
+            lambda n: itertools.cycle(searches[n::2]),
+            200,
+            connections=20,
+            warm=0.5,
+            seconds=max(4.0, bench.seconds),
+        )
+    one, many_at_once = "search among 10,000, one at a time", "search among 10,000, 20 at a time"
+    bench.add("workflows", f"{one}: p95", 1000 * percentile(taken[50:], 95), "ms", 10, at_least=False)
+    rate = f"{at_once.answers / (at_once.ended - at_once.began):,.0f} a second"
+    for percent, goal in ((95, 25), (99, 50)):
+        value = 1000 * percentile(at_once.latencies, percent)
+        bench.add("workflows", f"{many_at_once}: p{percent}", value, "ms", goal, at_least=False, note=rate)
+
+
+_SIGNALS = [f"Signal{n}" for n in range(40)]
+_SEVERITIES = ("critical", "high", "medium", "low")
+_COMPONENTS = ("pod", "deployment", "node", "statefulset", "*")
+_ENVIRONMENTS = ("production", "staging", "test", "*")
+_PRIORITIES = ("P0", "P1", "P2", "P3")
+
+
+def _workflow(kind: str, number: int) -> dict[str, object]:
+    """One of a catalogue whose labels are spread as in a real one: few share all five, some take any."""
+    return {
+        "workflow_name": f"{kind}-{number}",
+        "version": "1.0.0",
+        "name": f"Workflow {number}",
+        "description": "Restarts what does not answer",
+        "content": f"steps:\n  - restart: {number}\n",
+        "execution_engine": "tekton",
+        "labels": {
+            "signal_type": _SIGNALS[number % 40] if number % 50 else "*",
+            "severity": _SEVERITIES[number // 40 % 4],
+            "component": _COMPONENTS[number // 160 % 5],
+            "environment": [_ENVIRONMENTS[number // 800 % 4], "production"],
+            "priority": _PRIORITIES[number // 3200 % 4] if number % 3 else "*",
+        },
+        "custom_labels": {"team": [f"team-{number % 20}"]},
+        "detected_labels": {"gitOpsManaged": True, "gitOpsTool": "argocd"} if number % 2 else {},
+    }
+
+
+def _search(number: int) -> dict[str, object]:
+    return {
+        "filters": {
+            "signal_type": _SIGNALS[number % 40],
+            "severity": _SEVERITIES[number // 40 % 4],
+            "component": "pod",
+            "environment": "production",
+            "priority": "P0",
+            "custom_labels": {"team": [f"team-{number % 20}"]},
+            "detected_labels": {"gitOpsManaged": True, "gitOpsTool": "argocd"},
+        },
+        "top_k": 10,
+    }
+
+
 PARTS: dict[str, Callable[[Bench], None]] = {
     "singles": single_events,
     "batches": batch_events,
@@ -365,6 +450,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "start": cold_start,
     "storm": storms,
     "queries": queries,
+    "workflows": workflows,
 }
 
 
