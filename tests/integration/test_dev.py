@@ -110,7 +110,9 @@ def test_postgres_frozen_answers_nothing_and_thawed_everything(postgres: Embedde
         postgres.freeze()
         try:
             # A signal reaches a process when that is next scheduled, which on a busy machine is not at once.
-            wait_until(lambda: {p.status() for p in family(postgres.pid)} == {psutil.STATUS_STOPPED}, what="all stopped")
+            wait_until(
+                lambda: {p.status() for p in family(postgres.pid)} == {psutil.STATUS_STOPPED}, what="all stopped"
+            )
             asked.start()
             with pytest.raises(psycopg.OperationalError, match="timeout"):
                 psycopg.connect(postgres.url("service"), connect_timeout=2)
