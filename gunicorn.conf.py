@@ -75,14 +75,17 @@ def on_starting(server):  # type: ignore[no-untyped-def]
     server.log.info("datastorage: %d workers × %d threads%s", workers, threads, ", pinned" if _pin else "")
 
 
+def pre_fork(server, worker):  # type: ignore[no-untyped-def]
+    """Choose the worker's core, in the master: what a worker says of itself after the fork the master never sees."""
+    if _pin:
+        taken = {w.core for w in server.WORKERS.values() if hasattr(w, "core")}
+        cores = sorted(os.sched_getaffinity(0))
+        worker.core = next((core for core in cores if core not in taken), cores[0])
+
+
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
     """One core a worker: threads of one interpreter lose half their speed when they run on several."""
     if _pin:
-        cores = sorted(os.sched_getaffinity(0))
-        # worker.age counts all workers ever started; the slots that live workers hold are what matters.
-        taken = {w.core for w in server.WORKERS.values() if w is not worker and hasattr(w, "core")}
-        free = [core for core in cores if core not in taken]
-        worker.core = (free or cores)[0]
         os.sched_setaffinity(0, {worker.core})
 
 

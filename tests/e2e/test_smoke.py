@@ -1,5 +1,10 @@
 """The shortest way through the service under gunicorn."""
 
+import os
+from collections.abc import Callable
+
+import psutil
+
 from app.config import ServerSettings
 from tests.support import GunicornService, event, wait_until
 
@@ -16,6 +21,24 @@ def test_an_event_goes_in_and_comes_out(service: GunicornService) -> None:
 def test_probes_answer_on_the_port_of_their_own(service: GunicornService) -> None:
     assert service.probe("/health/live", port=service.health_port) == 200
     assert service.probe("/health/ready", port=service.health_port) == 200
+
+
+def test_each_worker_has_a_core_of_its_own(run_service: Callable[..., GunicornService]) -> None:
+    cores = os.sched_getaffinity(0)
+    service = run_service(server__workers=str(len(cores)), server__pin_workers="always")
+    assert service.process is not None
+    workers = psutil.Process(service.process.pid).children()
+    assert sorted(worker.cpu_affinity() for worker in workers) == [[core] for core in sorted(cores)]
+    # One that dies leaves its core to the one that replaces it.
+    workers[0].kill()
+    wait_until(lambda: len(psutil.Process(service.process.pid).children()) == len(cores), what="replaced")
+    wait_until(
+        lambda: (
+            sorted(w.cpu_affinity() for w in psutil.Process(service.process.pid).children())
+            == [[core] for core in sorted(cores)]
+        ),
+        what="pinned again",
+    )
 
 
 def test_metrics_come_from_all_workers(service: GunicornService) -> None:
