@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import multiprocessing
 import random
 import threading
 import time
@@ -48,7 +49,7 @@ class Client:
     def _write_forever(self, number: int, out: Any) -> None:
         rng = random.Random(f"{self._seed}-{number}")
         connections: dict[int, http.client.HTTPConnection] = {}
-        while not self._stop.is_set():
+        while not self._over():
             path, body, ids, kind = _request(rng)
             result = self._deliver(rng, connections, path, json.dumps(body).encode())
             with self._lock:
@@ -57,6 +58,11 @@ class Client:
                 time.sleep(rng.random() * 2 * self._pause)
         for connection in connections.values():
             connection.close()
+
+    def _over(self) -> bool:
+        """Whether to end: told so, or the campaign is gone and nobody would ever tell."""
+        campaign = multiprocessing.parent_process()
+        return self._stop.is_set() or campaign is None or not campaign.is_alive()
 
     def _deliver(
         self, rng: random.Random, connections: dict[int, http.client.HTTPConnection], path: str, body: bytes
@@ -71,7 +77,7 @@ class Client:
                 self._counts[str(status) if status else "lost"] += 1
             if status not in (0, 503):
                 return str(status)
-            if self._stop.is_set():
+            if self._over():
                 give_up = give_up or time.monotonic() + _LAST_TRIES_SECONDS
                 if time.monotonic() > give_up:
                     return "unanswered"
