@@ -133,16 +133,6 @@ def _durations(value: object) -> tuple[float, ...]:
     raise ValueError("a list of durations such as 1m,5m,15m")
 
 
-def _networks(value: object) -> tuple[str, ...]:
-    items = _texts(value)
-    for item in items:
-        try:
-            ipaddress.ip_network(item, strict=False)
-        except ValueError:
-            raise ValueError("a list of addresses or networks such as 10.0.0.0/8") from None
-    return items
-
-
 def available_cores() -> int:
     """Cores this process may use: its affinity, bounded by a cgroup quota where one is set; at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
