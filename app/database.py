@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ _READ_GRACE_SECONDS = 1.0
 
 
 class Fault(Enum):
-    """Whose fault a database error is (contract 3, section 1)."""
+    """Whose fault a database error is, and so what becomes of the write (docs/architecture.md)."""
 
     OUTAGE = "outage"  # PostgreSQL cannot take it now
     CONFLICT = "conflict"  # serialization failure or deadlock: worth another try at once
@@ -34,6 +35,9 @@ class Fault(Enum):
 
 
 _OUTAGE_CODES = frozenset({"25006", "55P03", "57014"})
+_TURNED_DOWN = re.compile(
+    r'FATAL: +([\w-]+ authentication failed|no pg_hba\.conf entry|(role|database) ".*" does not exist)'
+)
 _TIMEOUT_CODES = frozenset({"55P03", "57014"})
 
 
@@ -45,8 +49,11 @@ def classify(error: BaseException) -> Fault:
         return Fault.UNKNOWN
     state = error.sqlstate
     if state is None:
-        # No answer from the server: the connection could not be made, or broke.
-        return Fault.OUTAGE if isinstance(error, psycopg.OperationalError) else Fault.UNKNOWN
+        if not isinstance(error, psycopg.OperationalError):
+            return Fault.UNKNOWN
+        # No answer from the server: the connection could not be made, or broke. Where the server turned it down,
+        # libpq keeps the words and drops the SQLSTATE (28 or 3D).
+        return Fault.DEPLOYMENT if _TURNED_DOWN.search(str(error)) else Fault.OUTAGE
     if state in _OUTAGE_CODES or state.startswith(("08", "53", "57P0", "58")):
         return Fault.OUTAGE
     if state in ("40001", "40P01"):
@@ -139,25 +146,33 @@ def shut_socket(conn: psycopg.Connection) -> None:
 
 
 def connection_string(
-    settings: DatabaseSettings, purpose: str, *, statement_timeout: float, lock_timeout: float
+    settings: DatabaseSettings,
+    purpose: str,
+    *,
+    statement_timeout: float,
+    lock_timeout: float,
+    replica: bool = False,
 ) -> str:
     """libpq connection string with every wait bounded; the timeouts in seconds.
 
     Without prepared statements a pooler in transaction mode is assumed: it refuses session settings at
     connection start, so they are left to the transactions that need them.
     """
-    base = settings.conninfo()
+    base = settings.read_conninfo() if replica else settings.conninfo()
+    known = conninfo.conninfo_to_dict(base)
+    # Each host of several gets its share, so that all of them together take no longer than one would.
+    hosts = str(known.get("host") or "").count(",") + 1
     parts: dict[str, str | int] = {
         "application_name": f"datastorage-{purpose}",
         # libpq takes whole seconds and treats 1 as 2.
-        "connect_timeout": max(2, round(settings.connect_timeout)),
+        "connect_timeout": max(2, round(settings.connect_timeout / hosts)),
         "tcp_user_timeout": round(1000 * max(statement_timeout, settings.connect_timeout)),
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
     }
     if settings.prepared_statements:
-        given = conninfo.conninfo_to_dict(base).get("options") or ""
+        given = known.get("options") or ""
         session = {
             "statement_timeout": f"{round(1000 * statement_timeout)}",
             "lock_timeout": f"{round(1000 * lock_timeout)}",
@@ -185,16 +200,20 @@ def connect(
 class Database:
     """The pool for queries. Writes have a connection of their own (the flusher's), so reads cannot starve them."""
 
-    def __init__(self, settings: DatabaseSettings, *, pool_size: int, clock: Clock) -> None:
+    def __init__(self, settings: DatabaseSettings, *, pool_size: int, clock: Clock, replica: bool = False) -> None:
         self.settings = settings
         self._clock = clock
+        purpose = "replica" if replica else "query"
+        # Where the primary stands in for a replica, nobody waits for that longer than a connection takes.
+        pool_timeout = min(settings.pool_timeout, settings.connect_timeout) if replica else settings.pool_timeout
         self.watchdog = Watchdog(clock)
         self._pool: ConnectionPool[psycopg.Connection] = ConnectionPool(
             kwargs={"autocommit": True},
             # Asked for each connection, so that a rotated password file needs no restart.
             conninfo=lambda: connection_string(
                 settings,
-                "query",
+                purpose,
+                replica=replica,
                 statement_timeout=settings.statement_timeout,
                 lock_timeout=settings.lock_timeout,
             ),
@@ -202,11 +221,11 @@ class Database:
             max_size=pool_size,
             # Waiters beyond this are told at once; each holds a request thread.
             max_waiting=4 * pool_size + 64,
-            timeout=settings.pool_timeout,
+            timeout=pool_timeout,
             reconnect_timeout=10,
             open=False,
             configure=self._configure,
-            name="query",
+            name=purpose,
         )
 
     def start(self) -> None:

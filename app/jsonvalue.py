@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, NoReturn
 
+import msgspec
 import orjson
 
 # An int of so many digits fits PostgreSQL's bigint and orjson's 64 bits; longer ones stay Decimal.
@@ -62,8 +64,52 @@ _decoder = json.JSONDecoder(
 )
 
 
+class _NotPlainError(Exception):
+    """A number that is not an integer."""
+
+
+def _not_plain(text: str) -> NoReturn:
+    raise _NotPlainError
+
+
+_plain_decoder = msgspec.json.Decoder(float_hook=_not_plain)
+
+
+class Document(NamedTuple):
+    """A parsed JSON text.
+
+    ``plain``: it holds no number but integers below 2**53 and no string that cannot be stored, so neither has to be
+    looked for again.
+    """
+
+    value: Any
+    plain: bool
+
+
+def document(body: bytes) -> Document:
+    """The value of a UTF-8 JSON text, and whether it is plain. Raises JSONError with a sentence for the client.
+
+    A fast decoder drops the first of two equal keys without a word. Each member has a colon, and no colon is written
+    as an escape where there is no ``\\u``: written out again, a value that has lost a member has fewer of them.
+    """
+    if b"\\u" not in body:  # as which a NUL or a lone surrogate would have to come
+        try:
+            value = _plain_decoder.decode(body)
+            if isinstance(value, dict | list):
+                written = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
+                if written.count(b":") == body.count(b":"):
+                    return Document(value, True)
+        except (ValueError, orjson.JSONEncodeError, _NotPlainError, RecursionError):
+            pass  # the strict parser says what is wrong, if anything is
+    return Document(_parse_exactly(body), False)
+
+
 def parse(body: bytes) -> Any:
     """The value of a UTF-8 JSON text. Raises JSONError with a sentence for the client."""
+    return document(body).value
+
+
+def _parse_exactly(body: bytes) -> Any:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -74,11 +120,6 @@ def parse(body: bytes) -> Any:
         raise JSONError(f"{e.msg} (line {e.lineno}, column {e.colno})") from None
     except RecursionError:
         raise JSONError("nested too deeply") from None
-
-
-def may_hold_unstorable_text(body: bytes) -> bool:
-    """False if no string of this JSON text can hold a NUL or a lone surrogate; cheap, errs towards True."""
-    return b"\\u" in body
 
 
 def is_storable_text(text: str) -> bool:
@@ -100,6 +141,11 @@ def has_unstorable_text(value: Any) -> bool:
         elif isinstance(item, list):
             stack.extend(item)
     return False
+
+
+def may_exceed_depth(text: bytes, limit: int) -> bool:
+    """False if a JSON text has too few brackets to nest deeper than ``limit``; cheap, errs towards True."""
+    return text.count(b"{") + text.count(b"[") > limit
 
 
 def depth_exceeds(value: Any, limit: int) -> bool:
@@ -133,12 +179,23 @@ def number_out_of_range(value: Any, limit: int) -> bool:
     return False
 
 
+def fault_of(value: Any, max_depth: int, max_digits: int) -> Literal["depth", "number", "text"] | None:
+    """What cannot be stored of a parsed value, or None; see the three functions above."""
+    if depth_exceeds(value, max_depth):
+        return "depth"
+    if number_out_of_range(value, max_digits):
+        return "number"
+    return "text" if has_unstorable_text(value) else None
+
+
 def _exact(value: Any) -> orjson.Fragment:
     if isinstance(value, Decimal):
         return orjson.Fragment(str(value))
     raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
+# Scores and the like come again and again. Equal numbers have the same text, so a cache cannot mix any up.
+@lru_cache(4096)
 def canonical_number(value: Decimal) -> str:
     """One text for one number: integers without exponent, others as ``<digits>e<exponent>`` with no zeros to spare."""
     sign, digits, exponent = value.as_tuple()
@@ -161,6 +218,11 @@ def _canonical(value: Any) -> orjson.Fragment:
 def compact(value: Any) -> bytes:
     """The value as compact UTF-8 JSON, every digit of every number kept."""
     return orjson.dumps(value, default=_exact)
+
+
+def readable(value: Any) -> bytes:
+    """As `compact`, indented for people."""
+    return orjson.dumps(value, default=_exact, option=orjson.OPT_INDENT_2)
 
 
 def canonical(value: Any) -> bytes:

@@ -65,6 +65,9 @@ def migrate(conninfo: str, *, service_role: str | None = None) -> list[str]:
 
 def _apply(conn: psycopg.Connection, service_role: str | None) -> list[str]:
     applied: list[str] = []
+    encoding = conn.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise MigrationError(f"the database's encoding is {encoding}: make it with ENCODING 'UTF8'")
     conn.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT)))
     for migration in migrations():
         # A transaction-level lock, so that a pooler in transaction mode cannot leave it behind.

@@ -7,17 +7,23 @@ in line, so neither a large batch nor a small event starves. Nobody is woken for
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 
 from app.audit.outcome import Outcome, WriteRequest
 
 
 class Ticket:
-    """One request on its way through the queue, and the outcome that its thread waits for."""
+    """One request on its way through the queue, and the outcome that its thread waits for.
 
-    __slots__ = ("_done", "nbytes", "outcome", "request", "size", "state")
+    ``table``: where it goes, as metrics call it; None for a request that nobody waits for.
+    """
 
-    def __init__(self, request: WriteRequest) -> None:
+    __slots__ = ("_done", "began", "nbytes", "outcome", "request", "size", "state", "table")
+
+    def __init__(self, request: WriteRequest, table: str | None = None) -> None:
+        self.began = time.perf_counter()
+        self.table = table
         self.request = request
         self.size = len(request.records)
         self.nbytes = request.nbytes

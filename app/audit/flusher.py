@@ -11,6 +11,7 @@ import logging
 import threading
 
 from app import metrics
+from app.audit import tally
 from app.audit.buffer import Buffer, Ticket
 from app.audit.outcome import (
     InDoubt,
@@ -87,7 +88,12 @@ class Flusher(Writer):
             log.exception("flush failed unexpectedly")
             self.drop_session()
             outcomes = [InDoubt() for _ in tickets]
-        for ticket, outcome in zip(tickets, outcomes, strict=True):
+        settled = list(zip(tickets, outcomes, strict=True))
+        try:
+            tally.count(settled, self._clock.now())
+        except Exception:  # whatever became of a request, it is told
+            log.exception("a flush was not counted")
+        for ticket, outcome in settled:
             ticket.resolve(outcome)
 
     def flush(self, requests: list[WriteRequest]) -> list[Outcome]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from app import metrics
+from app.audit import tally
 from app.audit.buffer import Buffer, Ticket
 from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
 from app.clock import Clock
@@ -21,34 +22,41 @@ class Ingest:
         self._buffer = buffer
         self._clock = clock
 
-    def submit(self, request: WriteRequest) -> Outcome:
-        """Queue the request and wait for its outcome, no longer than ``buffer.commit_timeout``.
+    def submit(self, request: WriteRequest, table: str) -> Outcome:
+        """Queue the request and wait for its outcome, no longer than ``buffer.commit_timeout``; ``table`` is counted.
 
         Refused("buffer-full") if there was no room in time; Refused("service-unavailable") if the flusher did not
         come to it and it was withdrawn; InDoubt if the flusher has it and said nothing.
         """
         deadline = self._clock.monotonic() + self._settings.commit_timeout
-        ticket = Ticket(request)
+        ticket = Ticket(request, table)
         if not self._buffer.offer(ticket, self._settings.enqueue_timeout):
             metrics.BUFFER_REJECTED.labels("full").inc()
-            return Refused("service-unavailable" if self._buffer.closed else "buffer-full")
+            return self._refused(ticket, "service-unavailable" if self._buffer.closed else "buffer-full")
         outcome = ticket.wait(deadline - self._clock.monotonic())
         if outcome is not None:
             return outcome
         metrics.BUFFER_REJECTED.labels("timeout").inc()
         if self._buffer.withdraw(ticket):
-            return Refused("service-unavailable")
-        # It may have been resolved between the two looks.
+            return self._refused(ticket, "service-unavailable")
+        # It may have been resolved between the two looks. Otherwise the flusher counts it once it knows.
         return ticket.wait(0) or InDoubt()
+
+    def _refused(self, ticket: Ticket, slug: str) -> Refused:
+        outcome = Refused(slug)
+        tally.count([(ticket, outcome)], self._clock.now())
+        return outcome
 
     def post(self, request: WriteRequest) -> bool:
         """Queue the request without waiting for its outcome; False if there was no room in time.
 
         What becomes of it is counted and logged by the thread that finds out.
         """
-        if self._buffer.offer(_PostedTicket(request), self._settings.enqueue_timeout):
+        ticket = _PostedTicket(request)
+        if self._buffer.offer(ticket, self._settings.enqueue_timeout):
             return True
         metrics.BUFFER_REJECTED.labels("full").inc()
+        self._refused(ticket, "buffer-full")
         log.warning("no room in the queue for an event of the service's own")
         return False
 

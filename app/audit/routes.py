@@ -1,4 +1,4 @@
-"""HTTP of the audit API: reads requests, hands them to the domain, words the answers (contract 1)."""
+"""HTTP of the audit API: reads requests, hands them to the domain, words the answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ from app.audit.outcome import (
     WriteRequest,
 )
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS, Refusal, parse_uuid
-from app.http import count_validation_failures, json_body, json_response, register_field_labels
+from app.auth import recorded_by
+from app.http import count_validation_failures, json_body, json_document, json_response, register_field_labels, trace_id
+from app.logs import note
 from app.problems import Problem
 
 if TYPE_CHECKING:
@@ -37,7 +39,10 @@ T = TypeVar("T")
 
 _PARENT = "parent event does not exist"
 _BOTH_GONE = "database and DLQ both unavailable - please retry"
-_FULL = "the service is at its capacity - please retry"
+_FULL = {
+    "buffer-full": "the service is at its capacity - please retry",
+    "dlq-full": "the database is away and the dead letter queue is full - please retry",
+}
 _UNKNOWN = "the outcome is not known - please retry with the same ids"
 _NOT_STORABLE = "the record cannot be stored"
 
@@ -55,11 +60,11 @@ def create_blueprint(services: Services) -> flask.Blueprint:
 
     @blueprint.post("/events")
     def create_event() -> flask.Response:
-        body = json_body(services.bodies)
+        body, plain = json_document(services.bodies)
         if not isinstance(body, dict):
             count_validation_failures([("body", "invalid")])
             raise Problem("invalid_request", "request body must be a JSON object")
-        event = validator.event(body)
+        event = validator.event(body, plain=plain, recorded_by=recorded_by(), context_trace_id=trace_id())
         if isinstance(event, Refusal):
             raise _refused(event)
         outcome = _submit(services, (event,), "audit_events")
@@ -67,7 +72,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
 
     @blueprint.post("/events/batch")
     def create_batch() -> flask.Response:
-        body = json_body(services.bodies)
+        body, plain = json_document(services.bodies)
         if not isinstance(body, list):
             count_validation_failures([("body", "not_array")])
             raise Problem("invalid_request", "request body must be a JSON array, not a single object")
@@ -79,7 +84,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
             raise Problem(
                 "batch-size-exceeded", f"batch size {len(body)} exceeds maximum allowed batch size of {limit}"
             )
-        events = _validated_batch(services, body)
+        events = _validated_batch(services, body, plain=plain)
         return _batch_answer(events, _submit(services, events, "audit_events_batch"))
 
     @blueprint.get("/events")
@@ -104,7 +109,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
         if not isinstance(body, dict):
             count_validation_failures([("body", "invalid")])
             raise Problem("invalid_request", "request body must be a JSON object")
-        record = validator.notification(body)
+        record = validator.notification(body, recorded_by=recorded_by())
         if isinstance(record, Refusal):
             raise _refused(record)
         return _notification_answer(record, _submit(services, (record,), "notification_audit"))
@@ -124,7 +129,7 @@ def _read(services: Services, operation: str, read: Callable[[psycopg.Connection
     try:
         return services.read(read)
     finally:
-        metrics.QUERY_SECONDS.labels(operation).observe(time.perf_counter() - started)
+        metrics.child(metrics.QUERY_SECONDS, operation).observe(time.perf_counter() - started)
 
 
 def _refused(refusal: Refusal) -> Problem:
@@ -137,17 +142,19 @@ def _refused(refusal: Refusal) -> Problem:
     )
 
 
-def _validated_batch(services: Services, body: list[Any]) -> tuple[AuditEvent, ...]:
+def _validated_batch(services: Services, body: list[Any], *, plain: bool) -> tuple[AuditEvent, ...]:
     events: list[AuditEvent] = []
     problems: dict[str, str] = {}
     first: tuple[int, str, str, dict[str, Any]] | None = None
+    trace = trace_id()
+    who = recorded_by()
     for index, item in enumerate(body):
         if not isinstance(item, dict):
             count_validation_failures([("body", "invalid")])
             problems[f"[{index}]"] = "must be a JSON object"
             first = first or (index, "invalid_request", "must be a JSON object", {})
             continue
-        event = services.validator.event(item)
+        event = services.validator.event(item, plain=plain, recorded_by=who, context_trace_id=trace)
         if isinstance(event, Refusal):
             count_validation_failures((f.name, f.fault.reason) for f in event.faults)
             problems.update({f"[{index}].{f.name}": str(f.fault) for f in event.faults})
@@ -161,25 +168,13 @@ def _validated_batch(services: Services, body: list[Any]) -> tuple[AuditEvent, .
 
 
 def _submit(services: Services, records: tuple[Record, ...], table: str) -> Outcome:
-    started = time.perf_counter()
-    outcome = services.ingest.submit(WriteRequest(records))
-    metrics.WRITE_SECONDS.labels(table).observe(time.perf_counter() - started)
-    _count(services, records, outcome)
+    outcome = services.ingest.submit(WriteRequest(records), table)
+    if isinstance(outcome, Stored):
+        note("stored" if len(outcome.duplicates) < len(records) else "duplicate", len(records))
+    else:
+        # What is refused is worded as a problem, whose slug says more.
+        note({Spilled: "spilled", InDoubt: "unknown"}.get(type(outcome), "ok"), len(records))
     return outcome
-
-
-def _count(services: Services, records: tuple[Record, ...], outcome: Outcome) -> None:
-    duplicates = set(outcome.duplicates) if isinstance(outcome, Stored) else set()
-    now = services.clock.now()
-    for index, record in enumerate(records):
-        service = record.event_category if isinstance(record, AuditEvent) else "notification"
-        if isinstance(outcome, Stored):
-            status = "duplicate" if index in duplicates else "success"
-            happened = record.event_timestamp if isinstance(record, AuditEvent) else record.sent_at
-            metrics.LAG.labels(service).observe(max(0.0, (now - happened).total_seconds()))
-        else:
-            status = "dlq_fallback" if isinstance(outcome, Spilled) else "failure"
-        metrics.TRACES.labels(service, status).inc()
 
 
 def _failure(outcome: Outcome, ids: dict[str, Any]) -> Problem:
@@ -187,8 +182,7 @@ def _failure(outcome: Outcome, ids: dict[str, Any]) -> Problem:
     if isinstance(outcome, InDoubt):
         return Problem("service-unavailable", _UNKNOWN, members={"outcome": "unknown", **ids})
     assert isinstance(outcome, Refused)  # noqa: S101 - the others have answers of their own
-    detail = _FULL if outcome.slug in ("buffer-full", "dlq-full") else _BOTH_GONE
-    return Problem(outcome.slug, detail)
+    return Problem(outcome.slug, _FULL.get(outcome.slug, _BOTH_GONE))
 
 
 def _event_answer(event: AuditEvent, outcome: Outcome) -> flask.Response:

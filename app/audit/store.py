@@ -13,6 +13,7 @@ from datetime import date
 from uuid import UUID
 
 import psycopg
+from psycopg.types.json import Json
 from psycopg.types.numeric import Int4
 
 from app.audit.event import AuditEvent, Notification
@@ -30,8 +31,9 @@ from app.database import Fault, classify, is_timeout
 
 _CONFLICT_RETRIES = 3
 
-# column → (its array type, how it is read from an event). One statement writes any number of events: a single
-# round trip, idempotent by its ON CONFLICT.
+# Column → how PostgreSQL reads it from an event's row (`AuditEvent.row`, one JSON object). One statement with one
+# parameter writes any number of events: a single round trip, idempotent by its ON CONFLICT. The rows are made in the
+# request threads, together with the digest; a flush only puts them one behind the other.
 _EVENT_COLUMNS: dict[str, str] = {
     "event_id": "uuid",
     "event_date": "date",
@@ -42,7 +44,7 @@ _EVENT_COLUMNS: dict[str, str] = {
     "event_action": "text",
     "event_outcome": "text",
     "correlation_id": "text",
-    "event_data": "text",
+    "event_data": "jsonb",
     "actor_type": "text",
     "actor_id": "text",
     "resource_type": "text",
@@ -55,7 +57,7 @@ _EVENT_COLUMNS: dict[str, str] = {
     "duration_ms": "int4",
     "trace_id": "text",
     "span_id": "text",
-    "actor_ip": "text",
+    "actor_ip": "inet",
     "error_code": "text",
     "error_message": "text",
     "is_sensitive": "bool",
@@ -63,7 +65,7 @@ _EVENT_COLUMNS: dict[str, str] = {
     "recorded_by": "text",
     "digest": "bytea",
 }
-_CASTS = {"event_data": "::jsonb", "actor_ip": "::inet"}
+_MEMBERS = {"event_version": "version"}  # where the row's member has another name
 _NOTIFICATION_COLUMNS: dict[str, str] = {
     "remediation_id": "text",
     "notification_id": "text",
@@ -80,16 +82,21 @@ _NOTIFICATION_COLUMNS: dict[str, str] = {
 }
 
 
+_NAMES = ", ".join(_EVENT_COLUMNS)
+_TYPED = ", ".join(f"{_MEMBERS.get(c, c)} {kind}" for c, kind in _EVENT_COLUMNS.items())
+_VALUES = ", ".join(_MEMBERS.get(c, c) for c in _EVENT_COLUMNS)
+_INSERT_EVENTS = (
+    f"INSERT INTO audit_events ({_NAMES}) SELECT {_VALUES} FROM json_to_recordset(%s) AS u({_TYPED}) "  # noqa: S608 - names from the table above
+    "ON CONFLICT (event_id, event_date) DO NOTHING RETURNING event_id, event_date"
+)
+
+
 def _insert(table: str, columns: dict[str, str], rest: str) -> str:
     names = ", ".join(columns)
-    values = ", ".join(f"u.{c}{_CASTS.get(c, '')}" for c in columns)
     arrays = ", ".join(f"%b::{kind}[]" for kind in columns.values())
-    return f"INSERT INTO {table} ({names}) SELECT {values} FROM unnest({arrays}) AS u({names}) {rest}"  # noqa: S608 - names from the tables above
+    return f"INSERT INTO {table} ({names}) SELECT {names} FROM unnest({arrays}) AS u({names}) {rest}"  # noqa: S608 - names from the tables above
 
 
-_INSERT_EVENTS = _insert(
-    "audit_events", _EVENT_COLUMNS, "ON CONFLICT (event_id, event_date) DO NOTHING RETURNING event_id, event_date"
-)
 _INSERT_NOTIFICATIONS = _insert(
     "notification_audit",
     _NOTIFICATION_COLUMNS,
@@ -131,6 +138,10 @@ class WriteSession:
         return self.conn.closed or self.conn.broken
 
 
+# What nearly all requests come to.
+_ALL_NEW = Stored()
+
+
 class _UnconfirmedError(Exception):
     """A commit was answered with a warning: it may not be on the standby that it has to be on."""
 
@@ -149,7 +160,7 @@ def append(conn: psycopg.Connection, events: Sequence[AuditEvent]) -> None:
 
     Raises psycopg.Error. Their ids are new, so there is nothing to be a duplicate of, and they have no parents.
     """
-    conn.execute(_INSERT_EVENTS, _event_arrays(events, {}))
+    conn.execute(_INSERT_EVENTS, _event_rows(events, {}))
 
 
 def _attempt(
@@ -226,7 +237,7 @@ def _insert_all(session: WriteSession, request: WriteRequest) -> None:
     events = [r for r in request.records if isinstance(r, AuditEvent)]
     notifications = [r for r in request.records if isinstance(r, Notification)]
     if events:
-        session.conn.execute(_INSERT_EVENTS, _event_arrays(events, {}))
+        session.conn.execute(_INSERT_EVENTS, _event_rows(events, {}))
     if notifications:
         session.conn.execute(_INSERT_NOTIFICATIONS, _notification_arrays(notifications))
 
@@ -318,12 +329,13 @@ def _plan(live: dict[int, WriteRequest], outcomes: dict[int, WriteOutcome]) -> _
             parent = record.parent_event_id
             if parent is not None and parent not in ids and parent not in plan.parents:
                 wanted.add(parent)
-            known, other = mine.get(record.key), plan.events.get(record.key)
+            key = record.key
+            known = mine.get(key)
             if known is not None:
                 if known.digest != record.digest:
                     clashes.append(index)
-            elif other is None:
-                mine[record.key] = record
+            elif (other := plan.events.get(key)) is None:
+                mine[key] = record
             elif other.digest != record.digest:
                 plan.waiting.add(i)
             ids.setdefault(record.event_id, record.event_date)
@@ -379,6 +391,9 @@ def _commit(
     session.committing = False
     if session.warned:
         raise _UnconfirmedError
+    if not old_events and not notifications and len(new_events) == sum([len(q.records) for q in live.values()]):
+        outcomes.update(dict.fromkeys(live, _ALL_NEW))
+        return
     seen: set[EventKey | str] = set()
     for i, request in live.items():
         first = request.records[0]
@@ -393,7 +408,7 @@ def _put_events(session: WriteSession, plan: _Plan) -> tuple[set[EventKey], dict
     """Insert what is not there; the keys that are new, and the digests of those that were there."""
     if not plan.events:
         return set(), {}
-    cursor = session.conn.execute(_INSERT_EVENTS, _event_arrays(plan.events.values(), plan.parents), binary=True)
+    cursor = session.conn.execute(_INSERT_EVENTS, _event_rows(plan.events.values(), plan.parents), binary=True)
     if cursor.rowcount == len(plan.events):
         return set(plan.events), {}
     new: set[EventKey] = set(cursor.fetchall())
@@ -478,43 +493,19 @@ def _notification_outcome(
     return Stored(notification=new[record.key])
 
 
-def _event_arrays(events: Iterable[AuditEvent], parents: dict[UUID, date]) -> list[list[object]]:
-    """The events as one array a column, in the order of _EVENT_COLUMNS."""
+def _event_rows(events: Iterable[AuditEvent], parents: dict[UUID, date]) -> list[Json]:
+    """The one parameter of _INSERT_EVENTS: a JSON array of the events' rows."""
     rows = [
-        (
-            e.event_id,
-            e.event_date,
-            e.version,
-            e.event_type,
-            e.event_timestamp,
-            e.event_category,
-            e.event_action,
-            e.event_outcome,
-            e.correlation_id,
-            e.event_data.decode(),
-            e.actor_type,
-            e.actor_id,
-            e.resource_type,
-            e.resource_id,
-            e.parent_event_id,
-            None if e.parent_event_id is None else parents.get(e.parent_event_id),
-            e.namespace,
-            e.cluster_name,
-            e.severity,
-            None if e.duration_ms is None else Int4(e.duration_ms),
-            e.trace_id,
-            e.span_id,
-            e.actor_ip,
-            e.error_code,
-            e.error_message,
-            e.is_sensitive,
-            Int4(e.retention_days),
-            e.recorded_by,
-            e.digest,
-        )
+        e.row
+        if e.parent_event_id is None or (day := parents.get(e.parent_event_id)) is None
+        else b'%b,"parent_event_date":"%b"}' % (e.row[:-1], day.isoformat().encode())
         for e in events
     ]
-    return [list(column) for column in zip(*rows, strict=True)]
+    return [Json(b"[%b]" % b",".join(rows), dumps=_as_is)]
+
+
+def _as_is(encoded: bytes) -> bytes:
+    return encoded
 
 
 def _notification_arrays(notifications: Iterable[Notification]) -> list[list[object]]:

@@ -29,6 +29,7 @@ from app.config import Settings
 from app.database import Fault
 from app.dlq import scripts
 from app.dlq.stream import EVENTS, GROUP, KEYS, STREAMS, TYPES, make_client
+from app.trace import is_trace_id
 
 log = logging.getLogger(__name__)
 
@@ -256,8 +257,18 @@ class Replayer:
         if message.get("type") != TYPES[name]:
             return f"the entry is of an unknown type: {str(message.get('type'))[:100]}"
         by = message.get("recorded_by")
-        validate = self._validator.event if name == EVENTS else self._validator.notification
-        record = validate(message["payload"], window=False, recorded_by=by if isinstance(by, str) else None)
+        by = by if isinstance(by, str) else None
+        record: Record | Refusal
+        if name == EVENTS:
+            trace = message.get("trace_id")
+            record = self._validator.event(
+                message["payload"],
+                window=False,
+                recorded_by=by,
+                context_trace_id=trace if is_trace_id(trace) else None,
+            )
+        else:
+            record = self._validator.notification(message["payload"], window=False, recorded_by=by)
         if isinstance(record, Refusal):
             return f"the payload is not valid: {record.detail}"
         if name == EVENTS and message["payload"].get("event_id") is None:
@@ -329,7 +340,7 @@ class Replayer:
         self.paused = None
         if int(cast("int", moved)) == 1:
             metrics.DLQ_REPLAYED.labels(name, "dead_lettered").inc()
-            log.error("replay: an entry of %s became a dead letter: %s", name, reason)
+            log.error("replay: entry %s of %s became a dead letter: %s", ident.decode(), name, reason)
         return True
 
     # --- consumers ------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from app import jsonvalue
 from app.dlq.operate import Operator, split_id
 from app.dlq.stream import STREAMS
 from app.http import json_response
+from app.logs import note
 from app.problems import Problem
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
     @blueprint.errorhandler(RedisError)
     def _redis_away(error: RedisError) -> flask.Response:
         problem = Problem("service-unavailable", "the dead letter queue is not available - please retry")
+        note(problem.kind.slug)
         return flask.Response(
             problem.body(services.settings.server.problem_base_url, flask.request.path),
             status=503,

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import orjson
 import redis
 from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from app import metrics
@@ -62,6 +64,22 @@ KEYS = {
 }
 
 
+class PasswordFile(CredentialProvider):
+    """Reads the password for each new connection, so that a rotated one needs no restart."""
+
+    def __init__(self, path: str, user: str) -> None:
+        self._path = path
+        self._user = user
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """User, if there is one, and password. Raises redis.AuthenticationError while the file cannot be read."""
+        try:
+            password = Path(self._path).read_text().rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            raise AuthenticationError("the file with the password of Redis cannot be read") from None
+        return (self._user, password) if self._user else (password,)
+
+
 def make_client(settings: Settings, *, connect_timeout: float, timeout: float) -> redis.Redis:
     """A client that waits no longer than it is told and never repeats a command by itself.
 
@@ -69,11 +87,18 @@ def make_client(settings: Settings, *, connect_timeout: float, timeout: float) -
     """
     r = settings.redis
     assert r.url is not None  # noqa: S101 - callers check
+    url = r.url
     options: dict[str, Any] = {}
     if r.password_file is not None:
-        options["password"] = Path(r.password_file).read_text().rstrip("\r\n")
+        parts = urlsplit(url)
+        # redis-py refuses to be told twice who it is.
+        url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        options["credential_provider"] = PasswordFile(r.password_file, unquote(parts.username or ""))
+    if url.startswith("rediss:"):
+        files = {"ssl_ca_certs": r.ca_file, "ssl_certfile": r.cert_file, "ssl_keyfile": r.key_file}
+        options |= {name: file for name, file in files.items() if file is not None}
     return redis.Redis.from_url(
-        r.url,
+        url,
         socket_connect_timeout=connect_timeout,
         socket_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
@@ -102,6 +127,8 @@ def encode(record: Record, now: datetime, reason: str) -> bytes:
             "type": TYPES[EVENTS] if isinstance(record, AuditEvent) else TYPES[NOTIFICATIONS],
             "payload": _members(record),
             "recorded_by": record.recorded_by,
+            # Not in the payload: the digest is that of the client's members.
+            **({"trace_id": record.context_trace_id} if isinstance(record, AuditEvent) else {}),
             "timestamp": rfc3339(now),
             "retry_count": 0,
             "last_error": reason,

@@ -67,6 +67,8 @@ class QueueWatch:
         self._looked = True
         self.state = state
         metrics.REDIS_UP.set(1 if state.connected else 0)
+        if state.connected:  # else the last known stays: a Redis that is away did not become less durable
+            metrics.REDIS_DURABLE.set(0 if state.fault is not None else 1)
         for name, stream in state.streams.items():
             self._measure(name, stream)
         return state

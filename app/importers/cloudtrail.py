@@ -1,4 +1,4 @@
-"""One CloudTrail record → one audit event (contract 1, section 2). The table is in docs/import-cloudtrail.md.
+"""One CloudTrail record → one audit event. The table is in docs/import-cloudtrail.md.
 
 A record maps to the same event however often and wherever it is imported, so that the service recognises what it
 has: nothing here depends on the time, the order of the record's members or the rest of the file.

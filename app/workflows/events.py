@@ -9,14 +9,16 @@ from typing import Any
 import uuid_utils.compat
 
 from app import jsonvalue
-from app.audit.event import AuditEvent, event_digest
+from app.audit.event import AuditEvent, make_event
 from app.config import AuditSettings
 from app.workflows.search import LABELS, Found, Search
 
-# Every member of an event that is the same in all of these, with the defaults of contract 1, section 2.
+CATEGORY = "workflow"
+
+# Every member of an event that is the same in all of these, with the defaults of `AuditEventSchema`.
 _DEFAULTS: dict[str, Any] = {
     "version": "1.0",
-    "event_category": "workflow",
+    "event_category": CATEGORY,
     "event_outcome": "success",
     "actor_type": "service",
     "actor_id": "datastorage",
@@ -40,30 +42,48 @@ class EventFactory:
         self._now = now
         self._max_filters = int(settings.max_event_data * _MAX_FILTERS_SHARE)
 
-    def _event(self, event_data: dict[str, Any], **members: Any) -> AuditEvent:
+    def _event(
+        self, *, event_data: dict[str, Any], trace_id: str | None, recorded_by: str | None, **members: Any
+    ) -> AuditEvent:
         moment = self._now()
         members = {**_DEFAULTS, **members, "event_id": uuid_utils.compat.uuid7(), "event_timestamp": moment}
-        return AuditEvent(
-            **members,
-            event_date=moment.date(),
-            event_data=jsonvalue.compact(event_data),
-            digest=event_digest(members, jsonvalue.canonical(event_data)),
+        data = jsonvalue.compact(event_data)
+        return make_event(
+            {**members, "event_data": event_data}, data, recorded_by=recorded_by, context_trace_id=trace_id
         )
 
-    def created(self, row: Mapping[str, Any]) -> AuditEvent:
-        """A workflow was created."""
+    def created(
+        self, row: Mapping[str, Any], trace_id: str | None = None, recorded_by: str | None = None
+    ) -> AuditEvent:
+        """A workflow was created; ``recorded_by`` was authenticated."""
         members = ("workflow_name", "version", "status", "is_latest_version", "content_hash", "execution_engine")
-        return self._changed("created", "create", row, {m: row[m] for m in members})
+        return self._changed("created", "create", row, {m: row[m] for m in members}, trace_id, recorded_by)
 
-    def updated(self, row: Mapping[str, Any], changes: Mapping[str, Any]) -> AuditEvent:
+    def updated(
+        self,
+        row: Mapping[str, Any],
+        changes: Mapping[str, Any],
+        trace_id: str | None = None,
+        recorded_by: str | None = None,
+    ) -> AuditEvent:
         """A workflow was patched, disabled or enabled; ``changes`` are the members that were set."""
         data = {m: row[m] for m in ("workflow_name", "version", "status")}
         texts = {m: v[:1000] if isinstance(v, str) else v for m, v in changes.items()}
-        return self._changed("updated", "update", row, {**data, "changes": texts})
+        return self._changed("updated", "update", row, {**data, "changes": texts}, trace_id, recorded_by)
 
-    def _changed(self, verb: str, action: str, row: Mapping[str, Any], data: dict[str, Any]) -> AuditEvent:
+    def _changed(
+        self,
+        verb: str,
+        action: str,
+        row: Mapping[str, Any],
+        data: dict[str, Any],
+        trace_id: str | None,
+        recorded_by: str | None,
+    ) -> AuditEvent:
         ident = str(row["workflow_id"])
         return self._event(
+            trace_id=trace_id,
+            recorded_by=recorded_by,
             event_type=f"datastorage.workflow.{verb}",
             event_action=action,
             correlation_id=ident,
@@ -72,12 +92,21 @@ class EventFactory:
             event_data={"workflow_id": ident, **data},
         )
 
-    def searched(self, search: Search, found: Sequence[Found], duration_ms: int) -> AuditEvent:
+    def searched(
+        self,
+        search: Search,
+        found: Sequence[Found],
+        duration_ms: int,
+        trace_id: str | None = None,
+        recorded_by: str | None = None,
+    ) -> AuditEvent:
         """A search was answered."""
         filters = dict(search.asked)
         if len(jsonvalue.compact(filters)) > self._max_filters:
             filters = {name: search.labels[name] for name in LABELS}
         return self._event(
+            trace_id=trace_id,
+            recorded_by=recorded_by,
             event_type="workflow.catalog.search_completed",
             event_action="search_completed",
             correlation_id=search.remediation_id or search.fingerprint,

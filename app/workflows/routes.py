@@ -1,4 +1,4 @@
-"""HTTP of the workflow catalogue (contract 2): reads requests, hands them to the store, words the answers."""
+"""HTTP of the workflow catalogue: reads requests, hands them to the store, words the answers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from app.audit.event import AuditEvent
 from app.audit.outcome import WriteRequest
 from app.audit.queries import _Arguments
 from app.audit.schemas import Refusal, parse_uuid
+from app.auth import recorded_by
 from app.database import Fault, classify
-from app.http import count_validation_failures, json_body, json_response, register_field_labels
+from app.http import count_validation_failures, json_body, json_document, json_response, register_field_labels, trace_id
 from app.problems import Problem
 from app.workflows import schemas, search, store
-from app.workflows.events import EventFactory
+from app.workflows.events import CATEGORY, EventFactory
 from app.workflows.search import ANY, LABELS, STATUSES, Sql, label_condition
 
 if TYPE_CHECKING:
@@ -54,7 +55,11 @@ def create_blueprint(services: Services) -> flask.Blueprint:
 
     @blueprint.post("/search")
     def search_workflows() -> flask.Response:
-        return catalogue.search(_object(), explain=flask.request.args.get("explain") == "true")
+        explain = flask.request.args.get("explain", "false")
+        if explain not in ("true", "false"):
+            message = "must be true or false"
+            raise Problem("validation-error", f"explain: {message}", field_errors={"explain": message})
+        return catalogue.search(*_document(), explain=explain == "true")
 
     @blueprint.get("")
     def list_workflows() -> flask.Response:
@@ -112,11 +117,14 @@ def create_blueprint(services: Services) -> flask.Blueprint:
         request = flask.request
         if optional and not request.content_length and "Transfer-Encoding" not in request.headers:
             return {}
-        body = json_body(services.bodies)
+        return _document()[0]
+
+    def _document() -> tuple[dict[str, Any], bool]:
+        body, plain = json_document(services.bodies)
         if not isinstance(body, dict):
             count_validation_failures([("body", "invalid")])
             raise Problem("invalid_request", "request body must be a JSON object")
-        return body
+        return body, plain
 
     return blueprint
 
@@ -217,10 +225,12 @@ class _Catalogue:
 
         def action(conn: psycopg.Connection) -> list[store.Row]:
             rows = store.create(conn, ids, workflows)
-            audit_store.append(conn, [self._events.created(row) for row in rows])
+            audit_store.append(conn, [self._events.created(row, trace_id(), recorded_by()) for row in rows])
             return rows
 
-        return self._write(action)
+        rows = self._write(action)
+        metrics.child(metrics.TRACES, CATEGORY, "success").inc(len(rows))
+        return rows
 
     def change(self, ident: UUID, changes: dict[str, Any]) -> flask.Response:
         if not changes:
@@ -229,10 +239,13 @@ class _Catalogue:
         def action(conn: psycopg.Connection) -> store.Row | None:
             row = store.update(conn, ident, changes)
             if row is not None:
-                audit_store.append(conn, [self._events.updated(row, changes)])
+                audit_store.append(conn, [self._events.updated(row, changes, trace_id(), recorded_by())])
             return row
 
-        return _one(self._write(action))
+        row = self._write(action)
+        if row is not None:
+            metrics.child(metrics.TRACES, CATEGORY, "success").inc()
+        return _one(row)
 
     def _write(self, action: Callable[[psycopg.Connection], T]) -> T:
         """Run the action and commit it together with its events; once more if the events' month had no partition."""
@@ -274,7 +287,7 @@ class _Catalogue:
         try:
             return self._services.read(query)
         finally:
-            metrics.QUERY_SECONDS.labels(operation).observe(time.perf_counter() - started)
+            metrics.child(metrics.QUERY_SECONDS, operation).observe(time.perf_counter() - started)
 
     def list(self, arguments: Mapping[str, str]) -> bytes:
         query = _list_query(_Arguments(arguments, self._services.clock.now()))
@@ -282,14 +295,15 @@ class _Catalogue:
         workflows = [store.to_json(r) for r in rows]
         return orjson.dumps({"workflows": workflows, "limit": query.limit, "offset": query.offset, "total": total})
 
-    def search(self, body: dict[str, Any], *, explain: bool) -> flask.Response:
+    def search(self, body: dict[str, Any], plain: bool, *, explain: bool) -> flask.Response:
         started = time.perf_counter()
-        wanted = _checked(schemas.search(body))
+        wanted = _checked(schemas.search(body, plain=plain))
         found = self.read("search_workflows", lambda conn: search.search(conn, wanted, explain=explain))
         answer = {"workflows": [f.answer for f in found], "total_results": len(found), "filters": dict(wanted.asked)}
         response = json_response(jsonvalue.compact(answer))
         duration_ms = round((time.perf_counter() - started) * 1000)
-        response.call_on_close(lambda: self._post(lambda: self._events.searched(wanted, found, duration_ms)))
+        asked = trace_id(), recorded_by()  # not known any more when the answer is closed
+        response.call_on_close(lambda: self._post(lambda: self._events.searched(wanted, found, duration_ms, *asked)))
         return response
 
     def _post(self, make: Callable[[], AuditEvent]) -> None:
@@ -310,7 +324,7 @@ def _list_query(read: _Arguments) -> store.ListQuery:
         if value is not None and allowed is not None and value not in (*allowed, ANY):
             read.refuse(name, "must be one of: " + ", ".join((*allowed, ANY)))
         elif value is not None:
-            conditions.append(label_condition(name, value, expand_any=False))
+            conditions.append(label_condition(name, value))
     match read.text("latest"):
         case None:
             pass

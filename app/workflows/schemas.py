@@ -8,22 +8,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from app import jsonvalue
-from app.audit.schemas import Choice, Fault, FieldFault, Flag, Moment, Refusal, Text, Whole
+from app.audit.schemas import Choice, Fault, FieldFault, Flag, Moment, Refusal, Text, Whole, decoder
 from app.workflows.search import ANY, CHOICE_WEIGHTS, FLAG_WEIGHTS, LABELS, STATUSES, Search
 
 SEVERITIES = ("critical", "high", "medium", "low")
 PRIORITIES = ("P0", "P1", "P2", "P3")
 # The labels whose values are a closed set.
 LABEL_VALUES: Mapping[str, Sequence[str]] = {"severity": SEVERITIES, "priority": PRIORITIES}
-_TOOLS = {"gitOpsTool": ("argocd", "flux", ANY), "serviceMesh": ("istio", "linkerd", ANY)}
+LABEL_TOOLS: Mapping[str, Sequence[str]] = {
+    "gitOpsTool": ("argocd", "flux", ANY),
+    "serviceMesh": ("istio", "linkerd", ANY),
+}
 _UNBOUNDED = 2**31  # the body's size is the limit
 _MAX_COUNT = 2**53 - 1  # beyond it many clients' JSON loses digits
 _MAX_RATE_DECIMALS = 20
 
 MAX_BATCH = 1000
+# The index has a key for each combination of a workflow's components and environments.
+MAX_LABEL_VALUES = 64
 METRICS = (
     "expected_success_rate",
     "expected_duration_seconds",
@@ -60,6 +66,8 @@ class Label(fields.Field[Any]):
             return _each(self.member, [value])[0]
         if not value:
             raise ValidationError(Fault("must not be empty", "required"))
+        if len(value) > MAX_LABEL_VALUES:
+            raise ValidationError(Fault(f"must hold at most {MAX_LABEL_VALUES} values", "exceeds_max_length"))
         return _each(self.member, value)
 
 
@@ -69,6 +77,11 @@ class TextLists(fields.Field[dict[str, list[str]]]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs, error_messages=_MESSAGES)
         self.key, self.member = Text(1, 255), Text(0, 255)
+
+    @property
+    def wire(self) -> Any:
+        """What msgspec may take for it; see `app.audit.schemas.decoder`."""
+        return dict[self.key.wire, list[self.member.wire]]  # type: ignore[name-defined]
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, list[str]]:
         if not isinstance(value, dict) or not all(isinstance(v, list) for v in value.values()):
@@ -82,6 +95,11 @@ class Choices(fields.Field[list[str]]):
     def __init__(self, allowed: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs, error_messages=_MESSAGES)
         self.member = Choice(allowed)
+
+    @property
+    def wire(self) -> Any:
+        """What msgspec may take for it."""
+        return self.member.wire | list[self.member.wire]  # type: ignore[name-defined]
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[str]:
         return _each(self.member, value if isinstance(value, list) else [value])
@@ -139,15 +157,24 @@ _Labels = _Schema.from_dict({n: Label(LABEL_VALUES.get(n), required=True) for n 
 _Detected = _Schema.from_dict(
     {
         **{n: Flag(allow_none=True) for n in FLAG_WEIGHTS},
-        **{n: Choice(_TOOLS[n], allow_none=True) for n in CHOICE_WEIGHTS},
+        **{n: Choice(LABEL_TOOLS[n], allow_none=True) for n in CHOICE_WEIGHTS},
         "failed_detections": Choices((*FLAG_WEIGHTS, *CHOICE_WEIGHTS), allow_none=True),
     },
     name="DetectedLabels",
 )
 
 
-def _nested(schema: type[Schema], **kwargs: Any) -> fields.Nested:
-    return fields.Nested(schema, unknown=EXCLUDE, error_messages=_MESSAGES, **kwargs)
+class Object(fields.Nested):
+    """An object with members of its own."""
+
+    @property
+    def wire(self) -> Any:
+        """What msgspec may take for it."""
+        return decoder(self.schema)
+
+
+def _nested(schema: type[Schema], **kwargs: Any) -> Object:
+    return Object(schema, unknown=EXCLUDE, error_messages=_MESSAGES, **kwargs)
 
 
 def _optional(high: int) -> Text:
@@ -288,15 +315,53 @@ def reason(body: dict[str, Any]) -> dict[str, Any] | Refusal:
     return {"reason": loaded.get("reason"), "updated_by": loaded.get("updated_by")}
 
 
-def search(body: dict[str, Any]) -> Search | Refusal:
-    """The search that a request asks for."""
+# Of min_score its own field has to say whether it is right.
+_QUICK_SEARCH = decoder(SearchSchema(exclude=("min_score",)))
+_MIN_SCORE = _SEARCH.fields["min_score"]
+
+
+def _quick_search(body: dict[str, Any], *, plain: bool) -> dict[str, Any] | None:
+    """The members of a search that is right; None where the schema has to look."""
+    try:
+        loaded = msgspec.structs.asdict(msgspec.convert(body, _QUICK_SEARCH))
+        loaded["min_score"] = _MIN_SCORE.deserialize(body.get("min_score"))
+    except (msgspec.ValidationError, UnicodeEncodeError, ValidationError):
+        return None
+    if not plain and jsonvalue.has_unstorable_text([body["filters"], body.get("remediation_id")]):
+        return None
+    filters = _given(loaded["filters"])
+    _as_list(filters, "status")
+    if isinstance(filters.get("detected_labels"), msgspec.Struct):
+        filters["detected_labels"] = _given(filters["detected_labels"])
+        _as_list(filters["detected_labels"], "failed_detections")
+    return {**{k: v for k, v in loaded.items() if v is not msgspec.UNSET}, "filters": filters}
+
+
+def _as_list(members: dict[str, Any], name: str) -> None:
+    if isinstance(members.get(name), str):
+        members[name] = [members[name]]
+
+
+def _given(value: msgspec.Struct) -> dict[str, Any]:
+    return {k: v for k, v in msgspec.structs.asdict(value).items() if v is not msgspec.UNSET}
+
+
+def search(body: dict[str, Any], *, plain: bool = False) -> Search | Refusal:
+    """The search that a request asks for. ``plain``: the body comes from a plain `jsonvalue.Document`."""
+    quick = _quick_search(body, plain=plain)
+    if quick is not None and not jsonvalue.depth_exceeds(body["filters"], 32):
+        return _search(quick, body)
     loaded, faults = _load(_SEARCH, body)
     asked = body.get("filters")
     if not faults and (jsonvalue.has_unstorable_text(asked) or jsonvalue.depth_exceeds(asked, 32)):
         faults = [FieldFault("filters", Fault("holds something that cannot be stored", "invalid"))]
     if faults:
         return Refusal(tuple(faults), {})
-    filters = loaded["filters"]
+    return _search(loaded, body)
+
+
+def _search(loaded: dict[str, Any], body: dict[str, Any]) -> Search:
+    filters, asked = loaded["filters"], body.get("filters")
     statuses: Sequence[str] | None = filters.get("status") or ("active",)
     if loaded.get("include_disabled"):
         statuses = None

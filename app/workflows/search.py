@@ -1,4 +1,4 @@
-"""Which workflows fit a signal, best first: one matcher and one scorer, both in SQL (contract 2, section 3).
+"""Which workflows fit a signal, best first: one matcher and one scorer, both in SQL (docs/workflows.md).
 
 The scorer's terms are objects. Each renders itself into SQL, which gives its points, and into the explanation,
 which shows them. Points are whole thousandths, so sums are exact whatever their order.
@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID
 
@@ -32,6 +33,7 @@ FLAG_WEIGHTS = {
     "hpaEnabled": 20,
 }
 CHOICE_WEIGHTS = {"gitOpsTool": 100, "serviceMesh": 50}
+_DETECTED = (*FLAG_WEIGHTS, *CHOICE_WEIGHTS)
 _PENALTIES = {"gitOpsManaged": 100, "gitOpsTool": 100}
 _CUSTOM, _CUSTOM_ANY = 50, 25
 
@@ -73,42 +75,60 @@ class Term:
     sql: Sql
 
 
-def label_condition(name: str, value: str, *, expand_any: bool) -> Sql:
-    """The matcher of one label: a stored value or list member equal to it or, with ``expand_any``, a stored ``*``."""
-    keys = [f"{name}={value}"]
-    if expand_any and value != ANY:
-        keys.append(f"{name}={ANY}")
+def label_condition(name: str, value: str) -> Sql:
+    """A stored value, or member of a stored list, that is equal to this one; a stored ``*`` is equal to ``*`` alone."""
+    return Sql("label_keys && ARRAY[%s::text]", (f"{name}={value}",))
+
+
+def matcher(labels: Mapping[str, str]) -> Sql:
+    """The matcher of all five labels: each is equal to a stored value or list member, or ``*`` is stored.
+
+    By the keys that workflow_match_keys (sql/0003) makes of a stored workflow's labels.
+    """
+    signals, severities, components, environments, priorities = (
+        (labels[name],) if labels[name] == ANY else (labels[name], ANY) for name in LABELS
+    )
+    keys = (
+        [f"a:{s}|{p}|{g}" for s in severities for p in priorities for g in signals],
+        [f"b:{len(c)}:{c}{e}" for c in components for e in environments],
+    )
     # Plain parameters: psycopg takes several times as long over a list.
-    return Sql(f"label_keys && ARRAY[{', '.join(['%s::text'] * len(keys))}]", tuple(keys))
+    text = " AND ".join(f"match_keys && ARRAY[{', '.join(['%s::text'] * len(some))}]" for some in keys)
+    return Sql(text, tuple(key for some in keys for key in some))
 
 
 def detected_terms(search: Search) -> list[Term]:
     """The terms of the detected labels that the query sets; those whose detection failed are ignored."""
     asked = search.detected_labels
-    failed = set(asked.get("failed_detections", ()))
-    terms = []
-    for name in (*FLAG_WEIGHTS, *CHOICE_WEIGHTS):
+    failed = asked.get("failed_detections", ())
+    terms: list[Term] = []
+    for name in _DETECTED:
         value = asked.get(name)
-        if name in failed or value is None or value is False:
-            continue
-        label = f"detected_labels.{name}"
-        if name in FLAG_WEIGHTS:
-            stored_true = f"detected_labels -> '{name}' = 'true'"
-            boost = Sql(f"CASE WHEN {stored_true} THEN {FLAG_WEIGHTS[name]} ELSE 0 END")
-            loss = Sql(f"CASE WHEN {stored_true} THEN 0 ELSE {_PENALTIES.get(name)} END")
-        else:
-            weight = CHOICE_WEIGHTS[name]
-            # Half when exactly one side is '*': the other is then a set value.
-            either = "IS NOT NULL" if value == ANY else f"= '{ANY}'"
-            stored = f"detected_labels ->> '{name}'"
-            boost = Sql(
-                f"CASE WHEN {stored} = %s THEN {weight} WHEN {stored} {either} THEN {weight // 2} ELSE 0 END", (value,)
-            )
-            loss = Sql(f"CASE WHEN {stored} IN (%s, '{ANY}') THEN 0 ELSE {_PENALTIES.get(name)} END", (value,))
-        terms.append(Term(label, value, False, boost))
-        if name in _PENALTIES and value != ANY:
-            terms.append(Term(label, value, True, loss))
+        if value is not None and value is not False and name not in failed:
+            terms += _terms_of(name, value)
     return terms
+
+
+@lru_cache(1024)
+def _terms_of(name: str, value: bool | str) -> tuple[Term, ...]:
+    label = f"detected_labels.{name}"
+    if name in FLAG_WEIGHTS:
+        stored_true = f"detected_labels -> '{name}' = 'true'"
+        boost = Sql(f"CASE WHEN {stored_true} THEN {FLAG_WEIGHTS[name]} ELSE 0 END")
+        loss = Sql(f"CASE WHEN {stored_true} THEN 0 ELSE {_PENALTIES.get(name)} END")
+    else:
+        weight = CHOICE_WEIGHTS[name]
+        # Half when exactly one side is '*': the other is then a set value.
+        either = "IS NOT NULL" if value == ANY else f"= '{ANY}'"
+        stored = f"detected_labels ->> '{name}'"
+        boost = Sql(
+            f"CASE WHEN {stored} = %s THEN {weight} WHEN {stored} {either} THEN {weight // 2} ELSE 0 END", (value,)
+        )
+        loss = Sql(f"CASE WHEN {stored} IN (%s, '{ANY}') THEN 0 ELSE {_PENALTIES.get(name)} END", (value,))
+    terms = [Term(label, value, False, boost)]
+    if name in _PENALTIES and value != ANY:
+        terms.append(Term(label, value, True, loss))
+    return tuple(terms)
 
 
 def custom_pairs(search: Search) -> list[tuple[str, str]]:
@@ -131,20 +151,44 @@ def _custom(pairs: Sequence[tuple[str, str]], aggregate: str) -> Sql:
 
 
 def _sum(parts: Sequence[Sql]) -> Sql:
-    return Sql(" + ".join(["0", *(p.text for p in parts)]), tuple(v for p in parts for v in p.parameters))
+    return Sql(" + ".join(["0", *[p.text for p in parts]]), tuple([v for p in parts for v in p.parameters]))
 
 
-def search_sql(search: Search, *, explain: bool) -> Sql:
-    """The statement that ranks; with ``explain`` it gives each term's points as well, as two arrays."""
-    terms = detected_terms(search)
-    pairs = custom_pairs(search)
+_EXACT = " + ".join(["(%s = ANY(label_keys))::int"] * len(LABELS))
+
+
+@lru_cache(1024)
+def _statement(boost: str, penalty: str, condition: str, shown: tuple[str, ...]) -> str:
+    # OFFSET 0 keeps each row's points from being worked out again wherever they are named; what only the results
+    # show is worked out for those alone.
+    return f"""
+        SELECT workflow_id, name, description, (labels -> 'signal_type')::text, container_image, container_digest,
+               boost, penalty, final, custom_labels::text, detected_labels::text{"".join([f", {s}" for s in shown])}
+        FROM (
+            SELECT *, least({_MAXIMUM}, {_BASE} + boost - penalty) AS final
+            FROM (SELECT workflow_id, created_at, name, description, labels, container_image, container_digest,
+                         custom_labels, detected_labels, {boost} AS boost, {penalty} AS penalty, {_EXACT} AS exact
+                  FROM remediation_workflow_catalog
+                  WHERE is_latest_version AND {condition} OFFSET 0) AS scored
+            WHERE least({_MAXIMUM}, {_BASE} + boost - penalty) >= %s
+            ORDER BY final DESC, exact DESC, created_at DESC, workflow_id
+            LIMIT %s
+        ) AS ranked
+        ORDER BY final DESC, exact DESC, created_at DESC, workflow_id"""  # noqa: S608 - put together from this module's constants
+
+
+def search_sql(search: Search, terms: Sequence[Term], pairs: Sequence[tuple[str, str]], *, explain: bool) -> Sql:
+    """The statement that ranks; with ``explain`` it gives each term's points as well, as two arrays.
+
+    ``terms`` and ``pairs``: what `detected_terms` and `custom_pairs` make of the search.
+    """
     boosts = [t.sql for t in terms if not t.penalty]
     if pairs:
         boosts.append(_custom(pairs, f"coalesce(sum({_CUSTOM_POINTS}), 0)::int"))
     boost = _sum(boosts)
     penalty = _sum([t.sql for t in terms if t.penalty])
-    exact = _sum([Sql("(%s = ANY(label_keys))::int", (f"{n}={search.labels[n]}",)) for n in LABELS])
-    matches = [label_condition(name, search.labels[name], expand_any=True) for name in LABELS]
+    exact = [f"{n}={search.labels[n]}" for n in LABELS]
+    matches = [matcher(search.labels)]
     if search.statuses is not None:
         matches.append(Sql(f"status IN ({', '.join(['%s'] * len(search.statuses))})", tuple(search.statuses)))
     shown: list[Sql] = []
@@ -153,26 +197,12 @@ def search_sql(search: Search, *, explain: bool) -> Sql:
         shown.append(Sql(f"ARRAY[{points}]::int[]", tuple(v for t in terms for v in t.sql.parameters)))
         shown.append(_custom(pairs, f"array_agg({_CUSTOM_POINTS} ORDER BY q.n)"))
     least = int(search.min_score.quantize(Decimal("0.0001"), rounding=ROUND_CEILING).scaleb(4))
-    # OFFSET 0 keeps each row's points from being worked out again wherever they are named; what only the results
-    # show is worked out for those alone.
-    text = f"""
-        SELECT workflow_id, name, description, (labels -> 'signal_type')::text, container_image, container_digest,
-               boost, penalty, final, custom_labels::text, detected_labels::text{"".join(", " + s.text for s in shown)}
-        FROM (
-            SELECT *, least({_MAXIMUM}, {_BASE} + boost - penalty) AS final
-            FROM (SELECT workflow_id, created_at, name, description, labels, container_image, container_digest,
-                         custom_labels, detected_labels,
-                         {boost.text} AS boost, {penalty.text} AS penalty, {exact.text} AS exact
-                  FROM remediation_workflow_catalog
-                  WHERE is_latest_version AND {" AND ".join(m.text for m in matches)} OFFSET 0) AS scored
-            WHERE least({_MAXIMUM}, {_BASE} + boost - penalty) >= %s
-            ORDER BY final DESC, exact DESC, created_at DESC, workflow_id
-            LIMIT %s
-        ) AS ranked
-        ORDER BY final DESC, exact DESC, created_at DESC, workflow_id"""  # noqa: S608 - put together from this module's constants
-    parts = [boost, penalty, exact, *matches]
-    parameters = [v for p in parts for v in p.parameters]
-    return Sql(text, (*(v for s in shown for v in s.parameters), *parameters, least, search.top_k))
+    text = _statement(boost.text, penalty.text, " AND ".join([m.text for m in matches]), tuple(s.text for s in shown))
+    parameters: list[object] = [v for s in shown for v in s.parameters]
+    parameters += [*boost.parameters, *penalty.parameters, *exact]
+    for match in matches:
+        parameters += match.parameters
+    return Sql(text, (*parameters, least, search.top_k))
 
 
 def _points(thousandths: int) -> float:
@@ -192,6 +222,11 @@ def _breakdown(terms: Sequence[Term], pairs: Sequence[tuple[str, str]], row: Seq
     return entries
 
 
+@lru_cache(4096)
+def _decimal(score: float) -> Decimal:
+    return Decimal(str(score))
+
+
 @dataclass(frozen=True)
 class Found:
     """One result: what the client reads, and the part of it that goes into the audit event."""
@@ -200,19 +235,19 @@ class Found:
 
     @property
     def audit(self) -> dict[str, Any]:
-        """The result as contract 2 wants it in event_data."""
+        """The result as it stands in the search's event_data."""
         a = self.answer
         # Decimals, as a parsed event has them: its digest must be the same after a way through the queue.
-        scoring = {k: Decimal(str(a[k])) for k in ("confidence", "label_boost", "label_penalty")}
+        scoring = {k: _decimal(a[k]) for k in ("confidence", "label_boost", "label_penalty")}
         return {"workflow_id": str(a["workflow_id"]), "title": a["title"], "rank": a["rank"], "scoring": scoring}
 
 
 def search(conn: psycopg.Connection, query: Search, *, explain: bool = False) -> list[Found]:
     """The best ``top_k`` workflows, best first; the same order for the same catalogue, every time."""
-    sql = search_sql(query, explain=explain)
+    terms, pairs = detected_terms(query), custom_pairs(query)
+    sql = search_sql(query, terms, pairs, explain=explain)
     # The statement is put together from constants of this module; values are parameters only.
     rows = conn.execute(cast("Any", sql.text), sql.parameters).fetchall()
-    terms, pairs = detected_terms(query), custom_pairs(query)
     found = []
     for rank, row in enumerate(rows, start=1):
         ident, title, description, signal_type, image, digest, boost, penalty, final, custom, detected = row[:11]
@@ -222,17 +257,19 @@ def search(conn: psycopg.Connection, query: Search, *, explain: bool = False) ->
             "title": title,
             "description": description,
             "signal_type": orjson.Fragment(signal_type),
-            "container_image": image,
-            "container_digest": digest,
-            "confidence": score,
-            "label_boost": _points(boost),
-            "label_penalty": _points(penalty),
-            "final_score": score,
-            "rank": rank,
-            "custom_labels": None if custom is None else orjson.Fragment(custom),
-            "detected_labels": orjson.Fragment(detected),
         }
-        answer = {k: v for k, v in answer.items() if v is not None}
+        if image is not None:
+            answer["container_image"] = image
+        if digest is not None:
+            answer["container_digest"] = digest
+        answer["confidence"] = score
+        answer["label_boost"] = _points(boost)
+        answer["label_penalty"] = _points(penalty)
+        answer["final_score"] = score
+        answer["rank"] = rank
+        if custom is not None:
+            answer["custom_labels"] = orjson.Fragment(custom)
+        answer["detected_labels"] = orjson.Fragment(detected)
         if explain:
             answer["score_breakdown"] = _breakdown(terms, pairs, row[11:])
         found.append(Found(answer))
