@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import faulthandler
+import gc
 import logging
 import os
 import shutil
 import sys
 import tempfile
 
-# prometheus_client reads this when it is imported, and files of dead processes must not be there.
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    _directory = tempfile.mkdtemp(prefix="datastorage-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _directory
-    _owner = os.getpid()
-    atexit.register(lambda: os.getpid() == _owner and shutil.rmtree(_directory, ignore_errors=True))
+# prometheus_client reads this when it is imported, and files of dead processes must not be there. gunicorn reads
+# this file again on SIGHUP; the directory is in use then, and the mark says so.
+if os.environ.get("_METRICS_DIR_OF") != str(os.getpid()):
+    if given := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        # The same after a restart of the container, and then full of what the last run left.
+        os.makedirs(given, mode=0o700, exist_ok=True)
+        for _name in os.listdir(given):
+            if _name.endswith(".db") or _name.startswith("unfinished-"):
+                os.unlink(os.path.join(given, _name))
+    else:
+        _directory = tempfile.mkdtemp(prefix="datastorage-metrics-")
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _directory
+        _owner = os.getpid()
+        atexit.register(lambda: os.getpid() == _owner and shutil.rmtree(_directory, ignore_errors=True))
+    os.environ["_METRICS_DIR_OF"] = str(os.getpid())
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from app.config import ConfigError, cpu_quota, load_settings
+from app.connections import Shares
 
 try:
     _settings = load_settings()
@@ -46,7 +59,7 @@ threads = _server.threads
 worker_connections = max(_server.threads * 4, 128)
 backlog = 2048
 keepalive = _server.keepalive
-# The master's limit; the worker's own starts later, after the propagation delay (contract 3, section 5).
+# The master's limit; the worker's own starts later, after the propagation delay (docs/decisions/graceful-shutdown.md).
 graceful_timeout = int(_settings.shutdown.timeout)
 timeout = 60
 max_requests = 0
@@ -57,6 +70,11 @@ http_parser = "auto"
 accesslog = None
 errorlog = "-"
 loglevel = _settings.logging.level
+# Whoever the peer is, no header of a request may change its scheme or path; the client's address is our own affair.
+forwarded_allow_ips = ""
+secure_scheme_headers = {}
+forwarder_headers = ""
+sendfile = False  # needs a socket that blocks
 proc_name = "datastorage"
 
 
@@ -70,13 +88,22 @@ def _pinned() -> bool:
 _pin = _pinned() and hasattr(os, "sched_setaffinity")
 
 
+# New workers may run beside old ones for a while, and a crashed one's successor beside what is left of it.
+_shares = Shares(4 * workers) if workers > 1 else None
+
+
 def on_starting(server):  # type: ignore[no-untyped-def]
     """Say what starts."""
     server.log.info("datastorage: %d workers × %d threads%s", workers, threads, ", pinned" if _pin else "")
 
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
-    """Choose the worker's core, in the master: what a worker says of itself after the fork the master never sees."""
+    """Choose the worker's core and slot, in the master: what a worker says of itself later the master never sees."""
+    if _shares is not None:
+        taken = {w.slot for w in server.WORKERS.values() if w.shares is _shares}
+        slot = next((slot for slot in range(len(_shares)) if slot not in taken), None)
+        if slot is not None:
+            worker.shares, worker.slot = _shares, slot
     if _pin:
         taken = {w.core for w in server.WORKERS.values() if hasattr(w, "core")}
         cores = sorted(os.sched_getaffinity(0))
@@ -84,18 +111,29 @@ def pre_fork(server, worker):  # type: ignore[no-untyped-def]
 
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
-    """One core a worker: threads of one interpreter lose half their speed when they run on several."""
+    """Let a crash say where it was, and give each worker its core."""
+    # To standard error, for each thread: a crash in a library's C code leaves no other trace.
+    faulthandler.enable()
     if _pin:
+        # Threads of one interpreter lose half their speed when they run on several cores.
         os.sched_setaffinity(0, {worker.core})
+        # A flush wakes many waiting threads at once. Each would interrupt the flusher on their common core, only to
+        # find the interpreter taken and go back to sleep; batch threads wait until the flusher sleeps.
+        # Needs no privilege, but a sandbox may refuse the call: then the worker is slower, and starts all the same.
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
     """Start the threads, pools and clients of this worker: after the fork, never before."""
-    from app import logs
-
     sys.setswitchinterval(_server.switch_interval)
-    logs.configure(_settings.logging)
+    worker.open_log(_settings)
     worker.begin(_settings)
+    # What is there now stays: the collector need not look at it again and again. A batch is parsed into thousands of
+    # objects that no cycle holds, so it looks less often than every 700 of them.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]
@@ -105,6 +143,8 @@ def child_exit(server, worker):  # type: ignore[no-untyped-def]
     from app.worker import unfinished_mark
 
     multiprocess.mark_process_dead(worker.pid)
+    if worker.shares is not None:
+        worker.shares.set(worker.slot, -1)
     if server.LISTENERS:  # not shutting down: it crashed, and is replaced
         unfinished_mark(worker.pid).unlink(missing_ok=True)
 
@@ -123,6 +163,7 @@ def on_exit(server):  # type: ignore[no-untyped-def]
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]
     """Last look at what the worker leaves behind; the flush itself came earlier."""
     worker.end()
+    worker.close_log()
 
 
 logging.captureWarnings(True)

@@ -12,8 +12,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "dev": ("app.commands.dev", "dev", "Run everything on this machine: PostgreSQL, Valkey and the service."),
     "dlq": ("app.commands.dlq", "dlq", "See and mend the dead letter queue."),
     "events": ("app.commands.events", "events", "Query audit events and print them."),
+    "health": ("app.commands.health", "health", "Ask a running service how it is."),
     "import": ("app.commands.import_", "import_", "Send records from files to the service."),
     "migrate": ("app.commands.migrate", "migrate", "Bring the database's schema up to date."),
+    "token": ("app.commands.token", "token", "Make tokens for callers of the service."),
     "serve": ("app.commands.serve", "serve", "Run the service under gunicorn."),
     "workflows": ("app.commands.workflows", "workflows", "Search the catalogue of workflows."),
 }

@@ -22,6 +22,19 @@ from typing import Any, ClassVar
 import yaml
 from psycopg import conninfo
 
+from app.credentials import ALGORITHMS, CredentialFileError, make_verifier
+from app.values import boolean as _boolean
+from app.values import choice as _choice
+from app.values import durations as _durations
+from app.values import integer as _integer
+from app.values import networks as _networks
+from app.values import optional_text as _optional_text
+from app.values import parse_duration as parse_duration
+from app.values import parse_size as parse_size
+from app.values import subset as _subset
+from app.values import text as _text
+from app.values import texts as _texts
+
 ENV_PREFIX = "DATASTORAGE_"
 DEFAULT_EVENT_CATEGORIES = (
     "gateway",
@@ -40,97 +53,6 @@ class ConfigError(Exception):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("configuration: " + "; ".join(faults))
         self.faults = faults
-
-
-_DURATION = re.compile(r"(?:(?P<n>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d))")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-# Longer ones are mistakes, and the operating system's own timers refuse them.
-_MAX_DURATION_SECONDS = 10 * 366 * 86400.0
-_SIZE = re.compile(r"(?P<n>\d+)\s*(?P<unit>|B|KiB|MiB|GiB)")
-_BYTES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-
-
-def parse_duration(value: object) -> float:
-    """Seconds of ``5``, ``0.5``, ``"250ms"``, ``"10s"``, ``"5m"``, ``"1h30m"``, ``"7d"``; ValueError otherwise."""
-    seconds = None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = value
-    elif isinstance(value, str):
-        text = value.strip()
-        parts = list(_DURATION.finditer(text))
-        if re.fullmatch(r"\d+(\.\d+)?", text):
-            seconds = float(text)
-        elif parts and "".join(m.group(0) for m in parts) == text:
-            seconds = sum(float(m["n"]) * _SECONDS[m["unit"]] for m in parts)
-    if seconds is not None and 0 <= seconds <= _MAX_DURATION_SECONDS:
-        return float(seconds)
-    raise ValueError("a duration such as 250ms, 10s, 5m or 7d")
-
-
-def parse_size(value: object) -> int:
-    """Bytes of ``1024``, ``"256KiB"``, ``"5MiB"``; ValueError otherwise."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    if isinstance(value, str) and (m := _SIZE.fullmatch(value.strip())):
-        return int(m["n"]) * _BYTES[m["unit"]]
-    raise ValueError("a size such as 4096, 256KiB or 5MiB")
-
-
-def _integer(low: int, high: int) -> Callable[[object], int]:
-    def parse(value: object) -> int:
-        if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value.strip()):
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
-            return value
-        raise ValueError(f"a whole number from {low} to {high}")
-
-    return parse
-
-
-def _boolean(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.strip().lower() in ("true", "false", "1", "0", "yes", "no"):
-        return value.strip().lower() in ("true", "1", "yes")
-    raise ValueError("true or false")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise ValueError("a text")
-
-
-def _optional_text(value: object) -> str | None:
-    return None if value is None or value == "" else _text(value)
-
-
-def _choice(*allowed: str) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        if isinstance(value, str) and value in allowed:
-            return value
-        raise ValueError("one of " + ", ".join(allowed))
-
-    return parse
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    """A YAML list, or in the environment a comma-separated text."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
-        return tuple(value)
-    raise ValueError("a list of texts")
-
-
-def _durations(value: object) -> tuple[float, ...]:
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    if isinstance(value, list | tuple) and value:
-        return tuple(parse_duration(v) for v in value)
-    raise ValueError("a list of durations such as 1m,5m,15m")
 
 
 def available_cores() -> int:
@@ -182,6 +104,23 @@ class ServerSettings:
     cors_allowed_origins: tuple[str, ...] = setting(
         (), _texts, "Origins whose pages may call the API from a browser; none by default."
     )
+    header_timeout: float = setting(
+        5.0,
+        parse_duration,
+        "How long a request's line and headers may take to arrive, all of them.",
+    )
+    body_timeout: float = setting(30.0, parse_duration, "How long a request's body may take to arrive, all of it.")
+    answer_timeout: float = setting(30.0, parse_duration, "How long a client may take to read an answer.")
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        _networks,
+        "Networks of the proxies in front: a client's address is taken from a header only when it comes from there.",
+    )
+    proxy_header: str = setting(
+        "x-forwarded-for",
+        _choice("x-forwarded-for", "forwarded"),
+        "The header that the trusted proxies write the client's address into; the other one is the client's own.",
+    )
     keepalive: int = setting(75, _integer(0, 3600), "Seconds an idle keep-alive connection stays open.")
 
     def effective_workers(self) -> int:
@@ -195,6 +134,9 @@ class LoggingSettings:
     format: str = setting(
         "auto", _choice("auto", "json", "console"), "Form of a log line; auto is console on a terminal, else json."
     )
+    requests: bool = setting(
+        True, _boolean, "Log a line for each request; those of probes and scrapes only where they fail."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,16 +144,27 @@ class DatabaseSettings:
     url: str | None = setting(
         None, _optional_text, "PostgreSQL address, instead of host, port, name and user.", secret=True
     )
-    host: str = setting("127.0.0.1", _text, "PostgreSQL host.")
+    host: str = setting(
+        "127.0.0.1", _text, "PostgreSQL host, or several separated by commas: the one that takes writes is used."
+    )
     port: int = setting(5432, _integer(1, 65535), "PostgreSQL port.")
     name: str = setting("datastorage", _text, "Database.")
     user: str = setting("datastorage", _text, "Role of the service; it needs no more than SELECT and INSERT.")
     password_file: str | None = setting(None, _optional_text, "File that holds the role's password.")
+    read_url: str | None = setting(
+        None,
+        _optional_text,
+        "PostgreSQL address of a replica that queries go to while it answers; with the role and password of url.",
+        secret=True,
+    )
     direct_url: str | None = setting(
         None,
         _optional_text,
         "PostgreSQL address for migrations: the role that owns the tables, past any pooler. Default: as url.",
         secret=True,
+    )
+    direct_password_file: str | None = setting(
+        None, _optional_text, "File that holds the password of the role of direct_url."
     )
     prepared_statements: bool = setting(
         True, _boolean, "Use prepared statements; false behind a pooler in transaction mode."
@@ -226,30 +179,46 @@ class DatabaseSettings:
         _choice("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
         "TLS to PostgreSQL, as libpq names it; used with host, not with url.",
     )
+    sslrootcert: str | None = setting(
+        None, _optional_text, "File of the authorities that may vouch for PostgreSQL, or system; for every address."
+    )
+    sslcert: str | None = setting(None, _optional_text, "File of the certificate that PostgreSQL is shown.")
+    sslkey: str | None = setting(None, _optional_text, "File of the key of sslcert.")
 
     def conninfo(self) -> str:
         """libpq connection string of the service's role; the password file is read at each call."""
-        if self.url is not None:
-            return self._with_password(self.url)
-        return self._with_password(
-            conninfo.make_conninfo(
+        dsn = self.url
+        if dsn is None:
+            dsn = conninfo.make_conninfo(
                 host=self.host, port=self.port, dbname=self.name, user=self.user, sslmode=self.sslmode
             )
-        )
+        return self._complete(dsn, self.password_file)
+
+    def read_conninfo(self) -> str:
+        """libpq connection string of the replica that queries go to; needs read_url."""
+        return self._complete(str(self.read_url), self.password_file, writable=False)
 
     def migration_conninfo(self) -> str:
         """libpq connection string of the role that owns the tables."""
-        return self.direct_url if self.direct_url is not None else self.conninfo()
+        if self.direct_url is not None:
+            return self._complete(self.direct_url, self.direct_password_file)
+        return self.conninfo()
+
+    def _complete(self, dsn: str, password_file: str | None, *, writable: bool = True) -> str:
+        """The address with what it does not say itself: TLS files, which of several hosts, and the password."""
+        known = conninfo.conninfo_to_dict(dsn)
+        files = {"sslrootcert": self.sslrootcert, "sslcert": self.sslcert, "sslkey": self.sslkey}
+        added = {key: file for key, file in files.items() if file is not None and key not in known}
+        if writable and "," in str(known.get("host", "")) and "target_session_attrs" not in known:
+            added["target_session_attrs"] = "read-write"
+        if password_file is not None:
+            added["password"] = Path(password_file).read_text().rstrip("\r\n")
+        return conninfo.make_conninfo(dsn, **added) if added else dsn
 
     def service_role(self) -> str | None:
         """Name of the role that the service connects as, or None where the address does not name one."""
         user = conninfo.conninfo_to_dict(self.conninfo()).get("user")
         return str(user) if user is not None else None
-
-    def _with_password(self, dsn: str) -> str:
-        if self.password_file is None:
-            return dsn
-        return conninfo.make_conninfo(dsn, password=Path(self.password_file).read_text().rstrip("\r\n"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,6 +227,11 @@ class RedisSettings:
         None, _optional_text, "Redis or Valkey address; without one there is no dead letter queue.", secret=True
     )
     password_file: str | None = setting(None, _optional_text, "File that holds the Redis password.")
+    ca_file: str | None = setting(
+        None, _optional_text, "File of the authorities that may vouch for Redis, with a rediss: address."
+    )
+    cert_file: str | None = setting(None, _optional_text, "File of the certificate that Redis is shown.")
+    key_file: str | None = setting(None, _optional_text, "File of the key of cert_file.")
     spill_timeout: float = setting(0.5, parse_duration, "Longest wait for a write to the dead letter queue.")
     min_replicas: int = setting(0, _integer(0, 10), "Replicas that must have a spilled event before it is answered.")
 
@@ -310,10 +284,21 @@ class WorkflowSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class AuthSettings:
-    mode: str = setting("none", _choice("none"), "How callers are known; none is for loopback only.")
+    mode: str = setting(
+        "none", _choice("none", "token", "jwt"), "How callers are known: not at all (loopback only), token or jwt."
+    )
     allow_anonymous: bool = setting(
         False, _boolean, "Take requests from anyone also where the service is reachable from outside."
     )
+    protect_metrics: bool = setting(False, _boolean, "Let only tokens with the scope metrics read /metrics.")
+    tokens_file: str | None = setting(None, _optional_text, "File of token hashes, for mode token.")
+    jwt_keys_file: str | None = setting(None, _optional_text, "File with the issuer's JSON Web Key Set, for mode jwt.")
+    jwt_issuer: str | None = setting(None, _optional_text, "What the claim iss has to be, for mode jwt.")
+    jwt_audience: str | None = setting(None, _optional_text, "What the claim aud has to hold, for mode jwt.")
+    jwt_algorithms: tuple[str, ...] = setting(
+        ALGORITHMS, _subset(ALGORITHMS), "Signatures that are accepted; a subset of the default."
+    )
+    jwt_leeway: float = setting(30.0, parse_duration, "How far the issuer's clock may be off, for exp, nbf and iat.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -464,18 +449,57 @@ def _inconsistent(s: Settings) -> list[str]:
             f"server.host {s.server.host} is reachable from outside and auth.mode is none: "
             "choose an auth.mode, or set auth.allow_anonymous: true"
         )
-    for section, name in (("database", "password_file"), ("redis", "password_file")):
-        file = getattr(getattr(s, section), name)
-        if file is not None and not os.access(file, os.R_OK):
-            faults.append(f"{section}.{name}: cannot read {file}")
-    for key in ("url", "direct_url"):
+    faults.extend(_auth_faults(s.auth))
+    faults.extend(_file_faults(s))
+    for key in ("url", "read_url", "direct_url"):
         value = getattr(s.database, key)
         if value is not None:
             try:
                 conninfo.conninfo_to_dict(value)
             except Exception:  # noqa: BLE001 - psycopg raises ProgrammingError with the text, which holds the secret
                 faults.append(f"database.{key} is not a PostgreSQL address")
+    url = s.redis.url
+    if url is not None and not url.startswith(("redis://", "rediss://", "unix://")):
+        faults.append("redis.url is not a Redis address, which starts with redis:// or rediss://")
     return faults
+
+
+# Settings that name a file which the service itself, libpq or redis-py has to read.
+_FILES = (
+    *(("database", key) for key in ("password_file", "direct_password_file", "sslrootcert", "sslcert", "sslkey")),
+    *(("redis", key) for key in ("password_file", "ca_file", "cert_file", "key_file")),
+)
+
+
+def _file_faults(s: Settings) -> list[str]:
+    given = {f"{section}.{key}": getattr(getattr(s, section), key) for section, key in _FILES}
+    faults = [
+        f"{name}: cannot read {file}"
+        for name, file in given.items()
+        # libpq has a word for the authorities that the machine knows.
+        if file is not None and (name, file) != ("database.sslrootcert", "system") and not os.access(file, os.R_OK)
+    ]
+    for certificate, key in (("database.sslcert", "database.sslkey"), ("redis.cert_file", "redis.key_file")):
+        if (given[certificate] is None) != (given[key] is None):
+            faults.append(f"{certificate} and {key} need each other")
+    if not (s.redis.url or "").startswith("rediss://"):
+        faults += [
+            f"redis.{k} needs a redis.url that starts with rediss://"
+            for k in ("ca_file", "cert_file")
+            if given[f"redis.{k}"] is not None
+        ]
+    return faults
+
+
+def _auth_faults(a: AuthSettings) -> list[str]:
+    needed = {"token": ("tokens_file",), "jwt": ("jwt_keys_file", "jwt_issuer", "jwt_audience")}.get(a.mode, ())
+    if missing := [f"auth.mode {a.mode} needs auth.{key}" for key in needed if not getattr(a, key)]:
+        return missing
+    try:
+        make_verifier(a)
+    except CredentialFileError as e:
+        return [f"auth.{needed[0]}: {e}"]
+    return []
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,23 +5,29 @@ from __future__ import annotations
 import logging
 import re
 import threading
-import uuid
+import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import flask
 import orjson
 import psycopg
+import uuid_utils
 from flask.json.provider import JSONProvider
+from flask.sessions import NullSession, SessionInterface
 from psycopg_pool import PoolTimeout, TooManyRequests
 from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.routing import BaseConverter, MapAdapter, PathConverter, Rule
 
 from app import jsonvalue, metrics
+from app.client_address import ClientAddresses
 from app.config import Settings
+from app.connections import ClientSocket
 from app.database import Fault, classify
-from app.logs import current_request
+from app.logs import RequestLog, RequestNote, current_note, current_principal, current_request
 from app.problems import CONTENT_TYPE, Problem, unavailable
+from app.trace import current_trace, parse_traceparent
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -32,6 +38,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CHUNK_BYTES = 64 * 1024
 JSON_TYPE = "application/json"
+# Of a problem after which nothing on the connection can be relied upon.
+_CLOSE = {"Connection": "close"}
 
 
 class ORJSONProvider(JSONProvider):
@@ -53,6 +61,66 @@ class Request(flask.Request):
         super().__init__(environ, populate_request, shallow)
 
 
+class _NoSessions(SessionInterface):
+    """There are none; making an empty one for each request costs as much as a look into it would."""
+
+    _none = NullSession()
+
+    def open_session(self, app: flask.Flask, request: flask.Request) -> NullSession:
+        """The same nothing for every request."""
+        return self._none
+
+
+class App(flask.Flask):
+    """Flask without what this service does not use and each request would pay for.
+
+    No function is a coroutine, there are no sessions, and a path without variables is looked up instead of matched.
+    """
+
+    session_interface = _NoSessions()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._fixed: dict[tuple[str, str], Rule] = {}
+        super().__init__(*args, **kwargs)
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function itself."""
+        return func
+
+    def add_url_rule(self, rule: str, endpoint: str | None = None, *args: Any, **options: Any) -> None:
+        """As Flask's. Of two rules for one path the first is served, as by the router."""
+        super().add_url_rule(rule, endpoint, *args, **options)
+        for made in self.url_map.iter_rules():
+            if not made.arguments and made.redirect_to is None and not made.websocket:
+                # The answer to OPTIONS is the router's.
+                for method in (made.methods or set()) - {"OPTIONS"}:
+                    self._fixed.setdefault((method, made.rule), made)
+
+    def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
+        """The router of a request; None for one that has its rule already."""
+        # With an upgrade to websockets the router finds nothing.
+        if request is not None and "HTTP_UPGRADE" not in request.environ:
+            rule = self._fixed.get((request.method, request.path))
+            if rule is not None:
+                request.url_rule, request.view_args = rule, {}
+                return None
+        return super().create_url_adapter(request)
+
+
+class _Segment(BaseConverter):
+    """A segment of a path that is an id. The last words of other paths are none: with a wrong method they are 405."""
+
+    part_isolating = True
+    regex = r"(?!(?:batch|search)\Z)[^/]+"
+
+
+class _Name(PathConverter):
+    """Whatever stands there, with slashes at its front and line breaks too."""
+
+    part_isolating = False
+    regex = "(?s:.+?)"
+
+
 class Bodies:
     """Reads request bodies, each below a size and all together below another."""
 
@@ -64,10 +132,11 @@ class Bodies:
 
     def read(self, request: flask.Request) -> bytes:
         """The decompressed body. Raises Problem 413, 415, 400 for one that is not gzip after all, or 503."""
-        encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+        environ = request.environ
+        encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
         if encoding not in ("identity", "gzip", ""):
             raise Problem("unsupported-encoding", "only gzip is accepted as Content-Encoding")
-        declared = request.content_length
+        declared = _declared_length(environ)
         if declared is not None and declared > self.max_size:
             raise self._too_large()
         # A body of unknown or compressed size may come to the limit.
@@ -75,9 +144,14 @@ class Bodies:
         self._reserve(reserved)
         try:
             try:
-                return self._gunzip(request) if encoding == "gzip" else self._plain(request)
+                if encoding == "gzip":
+                    return self._gunzip(request, declared)
+                return self._plain(request) if declared is None else self._declared(environ, declared)
+            except TimeoutError:
+                raise Problem("request-timeout", "the request took too long to arrive", headers=_CLOSE) from None
             except (ClientDisconnected, OSError):
-                raise Problem("invalid_request", "the request body ended too early") from None
+                # Also a body in chunks that are none: where the next request would begin is anybody's guess.
+                raise _incomplete() from None
         finally:
             self._reserve(-reserved)
 
@@ -88,6 +162,24 @@ class Bodies:
                 raise Problem("buffer-full", "too many request bodies are being read - please retry")
             self._in_flight += size
 
+    @staticmethod
+    def _declared(environ: WSGIEnvironment, length: int) -> bytes:
+        # The server's own stream ends where the body does; werkzeug's, around it, would count once more.
+        read = environ["wsgi.input"].read
+        part: bytes = read(length)
+        if len(part) == length:
+            return part
+        # Who hands out what has come so far is asked again.
+        parts = [part]
+        missing = length - len(part)
+        while part and missing:
+            part = read(missing)
+            parts.append(part)
+            missing -= len(part)
+        if missing:
+            raise _incomplete()
+        return b"".join(parts)
+
     def _plain(self, request: flask.Request) -> bytes:
         parts = []
         total = 0
@@ -97,10 +189,9 @@ class Bodies:
             if total > self.max_size:
                 raise self._too_large()
             parts.append(chunk)
-        self._check_complete(request, total)
         return b"".join(parts)
 
-    def _gunzip(self, request: flask.Request) -> bytes:
+    def _gunzip(self, request: flask.Request, declared: int | None) -> bytes:
         parts = []
         total = received = 0
         engine = zlib.decompressobj(wbits=31)
@@ -124,27 +215,39 @@ class Bodies:
                             engine = zlib.decompressobj(wbits=31)
         except zlib.error:
             raise Problem("invalid_request", "the request body is not gzip") from None
-        self._check_complete(request, received)
+        if declared is not None and received < declared:
+            raise _incomplete()
         if not engine.eof:
             raise Problem("invalid_request", "the request body is not gzip")
         return b"".join(parts)
 
-    @staticmethod
-    def _check_complete(request: flask.Request, received: int) -> None:
-        if request.content_length is not None and received < request.content_length:
-            raise Problem("invalid_request", "the request body ended too early")
-
     def _too_large(self) -> Problem:
         count_validation_failures([("body", "body_too_large")])
-        return Problem(
-            "request-too-large", f"the request body exceeds {self.max_size} bytes", headers={"Connection": "close"}
-        )
+        return Problem("request-too-large", f"the request body exceeds {self.max_size} bytes", headers=_CLOSE)
+
+
+def _declared_length(environ: WSGIEnvironment) -> int | None:
+    """The length of the body, None for one in chunks; werkzeug's own look-up goes through two sets of headers."""
+    if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+        return None
+    text: str = environ.get("CONTENT_LENGTH") or ""
+    # More digits than these are too many bytes in any case, but for zeros in front.
+    return int(text.lstrip("0")[:18] or "0") if text.isascii() and text.isdecimal() else None
+
+
+def _incomplete() -> Problem:
+    return Problem("invalid_request", "the request body ended too early", headers=_CLOSE)
 
 
 def json_body(bodies: Bodies) -> Any:
     """The parsed JSON body of the current request, exact to the last digit. Raises Problem."""
-    request = flask.request
-    if request.mimetype != JSON_TYPE:
+    return json_document(bodies).value
+
+
+def json_document(bodies: Bodies) -> jsonvalue.Document:
+    """As `json_body`, with what is known of the value as a whole."""
+    request: flask.Request = flask.request._get_current_object()  # type: ignore[attr-defined] # each use of the proxy costs
+    if request.environ.get("CONTENT_TYPE") != JSON_TYPE and request.mimetype != JSON_TYPE:
         count_validation_failures([("body", "invalid")])
         raise Problem(
             "validation-error",
@@ -153,7 +256,7 @@ def json_body(bodies: Bodies) -> Any:
         )
     raw = bodies.read(request)
     try:
-        return jsonvalue.parse(raw)
+        return jsonvalue.document(raw)
     except jsonvalue.JSONError as e:
         count_validation_failures([("body", "invalid_json")])
         raise Problem("invalid_request", f"request body is not valid JSON: {e}") from None
@@ -179,23 +282,57 @@ def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None
     return flask.Response(body, status=status, headers=headers, content_type=JSON_TYPE)
 
 
+def client_address() -> str:
+    """The address of the current request's client, past trusted proxies only; found when first asked for."""
+    addresses: ClientAddresses = flask.current_app.extensions["client_addresses"]
+    return addresses.of(flask.request.environ)
+
+
 def request_id() -> str:
     """The id of the current request, or - outside of one."""
     return current_request.get()
 
 
-def install(app: flask.Flask, settings: Settings) -> None:
-    """Give the app request ids, problems for every error, and CORS where origins are configured."""
+def trace_id() -> str | None:
+    """The trace that the current request belongs to by its headers, or None."""
+    context = current_trace.get()
+    return None if context is None else context.trace_id
+
+
+def install(
+    app: flask.Flask,
+    settings: Settings,
+    request_log: RequestLog,
+    counted: metrics.HTTPMetrics,
+    *,
+    began: Callable[[], None] = lambda: None,
+    ended: Callable[[], None] = lambda: None,
+) -> None:
+    """Give the app request ids, lines in the log, problems for every error, and CORS where origins are configured.
+
+    ``began`` and ``ended`` are called around each request, once each.
+    """
     base_url = settings.server.problem_base_url
     origins = frozenset(settings.server.cors_allowed_origins)
     app.json = ORJSONProvider(app)
+    addresses = ClientAddresses(settings.server.trusted_proxies, settings.server.proxy_header)
+    app.extensions["client_addresses"] = addresses
     app.request_class = Request
+    # A workflow's name may hold several slashes in a row; the router would answer with a redirect to another name.
+    app.url_map.merge_slashes = False
+    app.url_map.converters |= {"default": _Segment, "path": _Name}
 
     @app.before_request
     def _begin() -> flask.Response | None:
-        sent = flask.request.headers.get("X-Request-ID", "")
-        current_request.set(sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4()))
-        if origins and flask.request.method == "OPTIONS" and "Access-Control-Request-Method" in flask.request.headers:
+        began()
+        current_note.set(RequestNote())
+        environ = flask.request.environ
+        environ["datastorage.began"] = True
+        sent = environ.get("HTTP_X_REQUEST_ID", "")
+        current_request.set(sent if sent and _REQUEST_ID.fullmatch(sent) else str(uuid_utils.uuid4()))
+        if (parent := environ.get("HTTP_TRACEPARENT")) is not None:
+            current_trace.set(parse_traceparent(parent))
+        if origins and environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
             return flask.Response(status=204)
         return None
 
@@ -204,13 +341,33 @@ def install(app: flask.Flask, settings: Settings) -> None:
         response.headers["X-Request-ID"] = request_id()
         if origins:
             _allow_origin(response, origins)
+        request: flask.Request = flask.request._get_current_object()  # type: ignore[attr-defined] # each use of the proxy costs
+        # Never the raw path: whoever asks for a thousand unknown ones must not make a thousand time series.
+        route = request.url_rule.rule if request.url_rule is not None else "unmatched"
+        method, status, body = request.method, response.status_code, response.response
+        if (kept := current_note.get()) is not None:
+            counted.observe(method, route, status, time.perf_counter() - kept.started)
+        written = sum(map(len, body)) if isinstance(body, list) else 0
+        client = addresses.of(request.environ)
+        request_log.add(method, route, status, request.environ.get("CONTENT_LENGTH"), written, client)
         return response
 
     @app.teardown_request
     def _over(error: BaseException | None) -> None:
         current_request.set("-")
+        if flask.request.environ.pop("datastorage.began", False):
+            current_trace.set(None)
+            current_principal.set("-")
+            ended()
 
     def render(problem: Problem) -> flask.Response:
+        if (kept := current_note.get()) is not None and kept.outcome == "ok":
+            kept.outcome = problem.kind.slug
+        if "Connection" in problem.headers:
+            # gunicorn drops this header of an application; it has to be told.
+            sock = flask.request.environ.get("gunicorn.socket")
+            if isinstance(sock, ClientSocket):
+                sock.close_after_answer()
         return flask.Response(
             problem.body(base_url, flask.request.path),
             status=problem.kind.status,

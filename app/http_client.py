@@ -6,6 +6,7 @@ into one family of exceptions whose text is fit for a terminal.
 
 from __future__ import annotations
 
+import ipaddress
 import random as _random
 import re
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
@@ -36,6 +38,9 @@ _LONGEST_WAIT_S = 10.0
 _BUSY = frozenset({429, 502, 503, 504})
 # Of these a request that must not be repeated may follow: nothing was kept.
 _NOTHING_KEPT = frozenset({429, 503})
+# RFC 6750, section 2.1: b64token.
+_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_MAX_TOKEN_CHARS = 8192
 _SHOWN_FIELD_ERRORS = 20
 _SHOWN_TEXT = 500
 
@@ -78,6 +83,8 @@ class ProblemError(ServiceError):
         lines = [f"{self.title}: {self.detail}", *(f"  {field}: {message}" for field, message in shown)]
         if len(shown) < len(self.field_errors):
             lines.append(f"  … and {len(self.field_errors) - len(shown)} more")
+        if self.status == 401:
+            lines.append("  Put a token into DATASTORAGE_TOKEN, or name its file with --token-file.")
         return "\n".join(printable(line[:_SHOWN_TEXT]) for line in lines)
 
     @property
@@ -112,6 +119,7 @@ class HTTPClient:
         self,
         url: str,
         *,
+        token: str | None = None,
         retry_limit_s: float = RETRY_LIMIT_S,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
@@ -123,6 +131,7 @@ class HTTPClient:
         self.url = url.rstrip("/")
         self.on_wait = on_wait  # called with the seconds and the reason before each wait
         self._retry_limit_s = retry_limit_s
+        self._headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         self._timeouts = (connect_timeout_s, read_timeout_s)
         self._pool = urllib3.PoolManager(
             retries=False, timeout=urllib3.Timeout(connect=connect_timeout_s, read=read_timeout_s)
@@ -174,7 +183,7 @@ class HTTPClient:
             backoff = min(2 * backoff, _LONGEST_WAIT_S)
 
     def _once(self, method: str, target: str, body: bytes | None) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": "application/json"}
+        headers = self._headers.copy()
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
@@ -185,18 +194,23 @@ class HTTPClient:
         return answer
 
     def _unreachable(self, error: HTTPError) -> UnreachableError:
-        connect_s, read_s = self._timeouts
-        cause = error.__cause__ if isinstance(error.__cause__, OSError) else None
-        if isinstance(error, NewConnectionError):  # which is a ConnectTimeoutError as well
-            reason = cause.strerror if cause is not None and cause.strerror else "cannot connect"
-            return UnreachableError(self.url, reason.lower(), connected=False)
-        if isinstance(error, ConnectTimeoutError):
-            return UnreachableError(self.url, f"no connection within {connect_s:g} s", connected=False)
-        if isinstance(error, SSLError):
-            return UnreachableError(self.url, f"TLS: {error}"[:_SHOWN_TEXT], connected=False)
-        if isinstance(error, ReadTimeoutError):
-            return UnreachableError(self.url, f"nothing came within {read_s:g} s", connected=True)
-        return UnreachableError(self.url, "the connection broke off", connected=True)
+        reason, connected = why_unreachable(error, *self._timeouts)
+        return UnreachableError(self.url, reason, connected=connected)
+
+
+def why_unreachable(error: HTTPError, connect_s: float, read_s: float) -> tuple[str, bool]:
+    """Why there was no answer, in words, and whether the request may have arrived; the limits were so many seconds."""
+    cause = error.__cause__ if isinstance(error.__cause__, OSError) else None
+    if isinstance(error, NewConnectionError):  # which is a ConnectTimeoutError as well
+        reason = cause.strerror if cause is not None and cause.strerror else "cannot connect"
+        return reason.lower(), False
+    if isinstance(error, ConnectTimeoutError):
+        return f"no connection within {connect_s:g} s", False
+    if isinstance(error, SSLError):
+        return f"TLS: {error}"[:_SHOWN_TEXT], False
+    if isinstance(error, ReadTimeoutError):
+        return f"nothing came within {read_s:g} s", True
+    return "the connection broke off", True
 
 
 def check_url(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -210,16 +224,79 @@ def check_url(ctx: click.Context, parameter: click.Parameter, value: str) -> str
     return value.rstrip("/")
 
 
-# `--url`, the same for every command that needs a service.
-url_option = click.option(
-    "--url",
-    envvar="DATASTORAGE_URL",
-    default=DEFAULT_URL,
-    show_default=True,
-    show_envvar=True,
-    callback=check_url,
-    help="Where the service is.",
+_OPTIONS = (
+    click.option(
+        "--url",
+        envvar="DATASTORAGE_URL",
+        default=DEFAULT_URL,
+        show_default=True,
+        show_envvar=True,
+        callback=check_url,
+        help="Where the service is.",
+    ),
+    click.option(
+        "--token",
+        envvar="DATASTORAGE_TOKEN",
+        show_envvar=True,
+        metavar="TOKEN",
+        help="Token to show to the service. Others on this machine can read a command line: prefer the variable.",
+    ),
+    click.option(
+        "--token-file",
+        envvar="DATASTORAGE_TOKEN_FILE",
+        show_envvar=True,
+        type=click.Path(dir_okay=False, allow_dash=True),
+        metavar="FILE",
+        help="File that holds the token; - for standard input.",
+    ),
 )
+
+
+def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--url`, `--token` and `--token-file`, the same for every command that needs a service.
+
+    The command is called with ``url`` and with ``token``, which is None where none was given.
+    """
+
+    @wraps(command)
+    def run(*args: Any, token: str | None, token_file: str | None, url: str, **kwargs: Any) -> Any:
+        source = click.get_current_context().get_parameter_source
+        typed = click.core.ParameterSource.COMMANDLINE
+        if token_file is not None and (token is None or source("token_file") is typed):
+            if source("token") is typed:
+                raise click.UsageError("--token and --token-file exclude each other")
+            token = _read_token(token_file)
+        if token is not None and not _TOKEN.fullmatch(token):
+            raise click.UsageError("the token holds characters that no token has")
+        if token is not None and url.startswith("http://") and not _is_loopback(url):
+            click.echo(f"datastorage: {url} is not https: whoever is on the way can read the token", err=True)
+        return command(*args, url=url, token=token, **kwargs)
+
+    for option in reversed(_OPTIONS):
+        run = option(run)
+    return run
+
+
+def _read_token(path: str) -> str:
+    try:
+        with click.open_file(path, encoding="utf-8", errors="replace") as stream:
+            text: str = stream.read(_MAX_TOKEN_CHARS + 1)
+            return text.strip()
+    except OSError as e:
+        raise click.UsageError(f"--token-file: {path}: {e.strerror}") from None
+
+
+def _is_loopback(url: str) -> bool:
+    host = (urllib3.util.parse_url(url).host or "").strip("[]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def counted(number: int, what: str) -> str:
+    """``1 record``, ``2,274 records``."""
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def printable(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -28,8 +29,10 @@ from app.dlq.replay import Replayer
 from app.dlq.stream import DeadLetterQueue
 from app.dlq.watch import QueueWatch
 from app.http import Bodies
+from app.logs import RequestLog
 from app.monitor import Monitor
 from app.problems import unavailable
+from app.replica import Replica, ReplicaAwayError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -66,11 +69,11 @@ class Services:
         self.validator = Validator(settings.audit, self.clock.now)
         self.bodies = Bodies(settings.server.max_body_size, settings.server.max_body_bytes_in_flight)
         # pool_size is an instance's; its workers share it out, and each has at least one.
-        self.database = Database(
-            settings.database,
-            pool_size=max(1, settings.database.pool_size // max(1, instance_workers)),
-            clock=self.clock,
-        )
+        pool_size = max(1, settings.database.pool_size // max(1, instance_workers))
+        self.database = Database(settings.database, pool_size=pool_size, clock=self.clock)
+        self.replica: Replica | None = None
+        if settings.database.read_url is not None:
+            self.replica = Replica(settings.database, pool_size=pool_size, clock=self.clock)
         self.breaker = Breaker()
         self.queue: DeadLetterQueue | None = None
         self.operator: Operator | None = None
@@ -89,6 +92,7 @@ class Services:
         )
         self.ingest = Ingest(settings.buffer, self.buffer, self.clock)
         self.monitor = Monitor(settings, self.breaker, self.database.watchdog, self.clock)
+        self.request_log = RequestLog(settings.logging)
         self.draining = False
         self._busy = 0
         self._busy_lock = threading.Lock()
@@ -98,11 +102,16 @@ class Services:
     def start(self) -> None:
         """Start the threads. Called in the worker process, after the fork; PostgreSQL may be away."""
         metrics.announce_build()
+        metrics.announce_services([*self.settings.audit.event_categories, "notification"])
         self.database.start()
+        if self.replica is not None:
+            self.replica.database.start()
         self.flusher.start()
         self.monitor.start()
         if self.queue_watch is not None:
             self.queue_watch.start()
+        else:
+            metrics.no_redis()
         if self.replayer is not None:
             self.replayer.start()
         self._sampler = threading.Thread(target=self._sample_forever, name="sampler", daemon=True)
@@ -126,6 +135,7 @@ class Services:
         for name, step in (
             ("monitor", self.monitor.stop),
             ("database", self.database.stop),
+            ("replica", self.replica.database.stop if self.replica else None),
             ("dlq-watch", self.queue_watch.stop if self.queue_watch else None),
             ("dlq-operator", self.operator.close if self.operator else None),
             ("dlq", self.queue.close if self.queue else None),
@@ -143,8 +153,12 @@ class Services:
     def read(self, query: Callable[[psycopg.Connection], T]) -> T:
         """Run a query on a pooled connection, once more if the connection had died unnoticed.
 
+        On the replica where there is one and it answers; what was written a moment ago may not be there yet.
         Raises Problem 503 at once while PostgreSQL is known to be away; errors of psycopg pass through.
         """
+        if self.replica is not None:
+            with contextlib.suppress(ReplicaAwayError):
+                return self.replica.read(query)
         if self.breaker.unreachable:
             raise unavailable()
         for attempt in (1, 2):
@@ -207,7 +221,13 @@ class Services:
         metrics.BUFFER_RATIO.set(self.buffer.depth / self.buffer.size)
         metrics.BREAKER_OPEN.set(1 if self.breaker.troubled else 0)
         metrics.DB_UP.set(1 if self.monitor.state.connected else 0)
-        metrics.BUSY_THREADS.set(self._busy)
+        in_flight, threads = self._busy, self.settings.server.threads
+        metrics.IN_FLIGHT.set(in_flight)
+        metrics.REQUEST_THREADS.set(threads)
+        metrics.BUSY_THREADS.set(min(in_flight, threads))
+        metrics.FLUSHER_AGE.set(self.clock.monotonic() - self.flusher.heartbeat)
+        metrics.DB_DURABLE.set(1 if self.monitor.state.durable else 0)
+        metrics.LOG_DROPPED.inc(self.request_log.writer.take_dropped())
         stats = self.database.pool_stats()
         metrics.POOL_SIZE.set(stats.get("pool_size", 0))
         metrics.POOL_AVAILABLE.set(stats.get("pool_available", 0))

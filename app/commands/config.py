@@ -4,32 +4,91 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Callable
 
 import click
 import orjson
 import yaml
 
-from app.config import ConfigError, Settings, load_settings, parse_size
+from app.config import ConfigError, Settings, load_settings, parse_duration, parse_size
+
+_config_option = click.option(
+    "--config", "config_path", metavar="FILE", help="YAML file with settings. Default: CONFIG_PATH."
+)
+_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON instead of YAML: durations in seconds, sizes in bytes."
+)
 
 
-@click.group(invoke_without_command=True, epilog="Example: datastorage config --config settings.yaml --json")
-@click.option("--config", "config_path", metavar="FILE", help="YAML file with settings. Default: CONFIG_PATH.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
+@click.group(
+    invoke_without_command=True,
+    epilog="""\b
+Examples:
+  datastorage config show --config settings.yaml --json
+  datastorage config check --config settings.yaml
+  datastorage config keys""",
+)
+@_config_option
+@_json_option
 @click.pass_context
 def config(ctx: click.Context, config_path: str | None, as_json: bool) -> None:
-    """Print the effective configuration, secrets masked; `config keys` explains every key."""
-    if ctx.invoked_subcommand is not None:
-        return
+    """Print the effective configuration, secrets masked (as `config show`); `config keys` explains every key."""
+    ctx.obj = config_path
+    if ctx.invoked_subcommand is None:
+        _show(config_path, as_json)
+
+
+@config.command(epilog="Example: datastorage config show --config settings.yaml --json")
+@_config_option
+@_json_option
+@click.pass_obj
+def show(given: str | None, config_path: str | None, as_json: bool) -> None:
+    """Print the effective configuration, secrets masked: defaults, file and environment together."""
+    _show(config_path or given, as_json)
+
+
+@config.command(epilog="Example: datastorage config check --config settings.yaml && datastorage serve")
+@_config_option
+@click.pass_obj
+def check(given: str | None, config_path: str | None) -> None:
+    """Say whether the service would start with this configuration; every fault at once, exit code 2.
+
+    The files that it names (passwords, tokens, keys, certificates) are looked at too; no server is.
+    """
+    _load(config_path or given)
+    click.echo("the configuration is good")
+
+
+def _load(config_path: str | None) -> Settings:
     try:
-        masked = load_settings(config_path).masked()
+        return load_settings(config_path)
     except ConfigError as e:
         for fault in e.faults:
             click.echo(f"datastorage: {fault}", err=True)
         sys.exit(2)
+
+
+def _show(config_path: str | None, as_json: bool) -> None:
+    settings = _load(config_path)
+    masked = settings.masked()
     if as_json:
         click.echo(orjson.dumps(masked, option=orjson.OPT_INDENT_2).decode())
-    else:
-        click.echo(yaml.safe_dump(masked, sort_keys=False), nl=False)
+        return
+    for section, cls in Settings.SECTIONS.items():
+        for f in dataclasses.fields(cls):
+            masked[section][f.name] = _in_units(masked[section][f.name], f.metadata["parse"])
+    click.echo(yaml.safe_dump(masked, sort_keys=False), nl=False)
+
+
+def _in_units(value: object, parse: Callable[[object], object]) -> object:
+    """A duration or a size as one would write it, where that says exactly the same; anything else as it is."""
+    if isinstance(value, list):
+        return [_in_units(v, parse) for v in value] if all(isinstance(v, float) for v in value) else value
+    if isinstance(value, float) and value and parse_duration(text := _shown(value, parse)) == value:
+        return text
+    if isinstance(value, int) and not isinstance(value, bool) and value and parse is parse_size:
+        return _shown(value, parse)
+    return value
 
 
 @config.command(epilog="Example: datastorage config keys > keys.md")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -258,6 +259,7 @@ def banner(settings: Settings, backends: Backends, data_dir: Path) -> str:
     url = base_url(settings)
     lines = [
         ("Service", f"{url}/api/v1/audit/events"),
+        ("API page", f"{url}/docs"),
         ("Health", f"{url}/health"),
         ("Metrics", f"{url}/metrics"),
         ("Database", without_password(backends.direct_url)),
@@ -268,19 +270,29 @@ def banner(settings: Settings, backends: Backends, data_dir: Path) -> str:
     if any(isinstance(server, EmbeddedPostgres) for server in backends.embedded):
         lines.append(("Password", f"of {OWNER_ROLE}: in {data_dir / 'postgresql' / 'passwords.json'}"))
     table = "\n".join(f"  {name:<9} {value}" for name, value in lines)
+    command = Path(sys.executable).parent / "datastorage"
+    token, header, given = "", "", ""
+    if settings.auth.mode != "none":
+        create = (
+            f"$({command} token create --name me --scope audit:write --scope audit:read \\\n"
+            f"    --append {shlex.quote(settings.auth.tokens_file or 'tokens.yaml')} --quiet)"
+        )
+        token = f"  export DATASTORAGE_TOKEN={create if settings.auth.mode == 'token' else 'TOKEN-OF-YOUR-ISSUER'}\n"
+        header = ' -H "Authorization: Bearer $DATASTORAGE_TOKEN"'
+        given = "; the service asks for a token"
     return f"""
 The Data Storage Service is ready.
 
 {table}
 
-Store a first event and read it back:
+Store a first event and read it back{given}:
 
-  curl -s {url}/api/v1/audit/events -H 'Content-Type: application/json' -d '{{"version": "1.0",
+{token}  curl -s {url}/api/v1/audit/events{header} -H 'Content-Type: application/json' -d '{{"version": "1.0",
     "event_type": "gateway.signal.received", "event_timestamp": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'",
     "event_category": "gateway", "event_action": "received", "event_outcome": "success",
     "correlation_id": "my-first-event", "event_data": {{"hello": "world"}}}}'
-  curl -s '{url}/api/v1/audit/events?correlation_id=my-first-event'
-  {Path(sys.executable).parent / "datastorage"} events --url {url}
+  curl -s{header} '{url}/api/v1/audit/events?correlation_id=my-first-event'
+  {command} events --url {url}
 
 Ctrl-C stops everything; the data stays.
 """

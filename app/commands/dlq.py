@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
+from itertools import islice
 from typing import Any
 
 import click
@@ -13,9 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from app import jsonvalue
-from app.http_client import HTTPClient, ServiceError, printable, url_option
+from app.http_client import HTTPClient, ServiceError, printable, service_options
 
 _PAGE = 500
+# Dead letters that people are shown unless they ask for more.
+_SHOWN = 50
 _RETRY_LIMIT_S = 10.0
 _STREAMS = click.Choice(["events", "notifications"])
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -35,8 +38,8 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _client(url: str) -> HTTPClient:
-    return HTTPClient(url, retry_limit_s=_RETRY_LIMIT_S)
+def _client(url: str, token: str | None) -> HTTPClient:
+    return HTTPClient(url, token=token, retry_limit_s=_RETRY_LIMIT_S)
 
 
 @click.group(
@@ -53,12 +56,12 @@ def dlq() -> None:
 
 
 @dlq.command()
-@url_option
+@service_options
 @json_option
 @_guarded
-def status(url: str, as_json: bool) -> None:
+def status(url: str, token: str | None, as_json: bool) -> None:
     """Show how full the streams are and how many dead letters there are."""
-    answer = _client(url).get("/api/v1/dlq").object()
+    answer = _client(url, token).get("/api/v1/dlq").object()
     if as_json:
         _print_json(answer)
         return
@@ -80,47 +83,61 @@ def status(url: str, as_json: bool) -> None:
 
 
 @dlq.command("list")
-@url_option
+@service_options
 @click.option("--stream", type=_STREAMS, default="events", show_default=True, help="Which stream's dead letters.")
+@click.option(
+    "--limit", type=click.IntRange(1), help=f"Show so many at the most. Default: {_SHOWN}; with --json all of them."
+)
 @json_option
 @_guarded
-def list_(url: str, stream: str, as_json: bool) -> None:
+def list_(url: str, token: str | None, stream: str, limit: int | None, as_json: bool) -> None:
     """List the dead letters of a stream, oldest first (as JSON: one a line)."""
-    table = Table("id", "moved at", "tries", "reason")
-    for letter in _letters(_client(url), stream):
-        if as_json:
+    client = _client(url, token)
+    if as_json:
+        for letter in islice(_letters(client, stream), limit):
             _print_json(letter)
-        else:
-            table.add_row(
-                letter["id"],
-                letter.get("moved_at", "-"),
-                str(letter["final_retry_count"]),
-                Text(printable(letter.get("reason", "-"))),
-            )
-    if not as_json:
-        Console(width=None if sys.stdout.isatty() else 160).print(table)
+        return
+    limit = limit or _SHOWN
+    table = Table("id", "moved at", "tries", "reason")
+    # One more than is shown tells whether there are more.
+    found = list(islice(_letters(client, stream), limit + 1))
+    for letter in found[:limit]:
+        table.add_row(
+            letter["id"],
+            letter.get("moved_at", "-"),
+            str(letter["final_retry_count"]),
+            Text(printable(letter.get("reason", "-"))),
+        )
+    if not found:
+        click.echo(f"the stream {stream} has no dead letters")
+        return
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    if len(found) > limit:
+        there = client.get("/api/v1/dlq").object()["streams"][stream]["dead_letters"]
+        click.echo(f"and {max(1, there - limit):,} more: give a higher --limit, or --json for all")
 
 
 @dlq.command()
-@url_option
+@service_options
 @click.argument("letter_id", metavar="ID")
 @_guarded
-def show(url: str, letter_id: str) -> None:
-    """Print a dead letter with everything in it, as JSON."""
-    _print_json(_client(url).get(f"/api/v1/dlq/dead-letters/{letter_id}").object())
+def show(url: str, token: str | None, letter_id: str) -> None:
+    """Print a dead letter with everything in it, as indented JSON."""
+    letter = _client(url, token).get(f"/api/v1/dlq/dead-letters/{letter_id}").object()
+    click.echo(jsonvalue.readable(letter).decode())
 
 
 @dlq.command()
-@url_option
+@service_options
 @click.argument("letter_ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every dead letter of the stream.")
 @click.option("--stream", type=_STREAMS, default="events", show_default=True, help="The stream that --all means.")
 @_guarded
-def replay(url: str, letter_ids: tuple[str, ...], everything: bool, stream: str) -> None:
+def replay(url: str, token: str | None, letter_ids: tuple[str, ...], everything: bool, stream: str) -> None:
     """Put dead letters back into the queue; one that fails again comes back with the new reason."""
     if everything == bool(letter_ids):
         raise click.UsageError("name dead letters, or give --all")
-    client = _client(url)
+    client = _client(url, token)
     ids = [letter["id"] for letter in _letters(client, stream)] if everything else list(letter_ids)
     for letter_id in ids:
         client.post(f"/api/v1/dlq/dead-letters/{letter_id}/replay", b"{}", repeatable=False)
@@ -130,17 +147,17 @@ def replay(url: str, letter_ids: tuple[str, ...], everything: bool, stream: str)
 
 
 @dlq.command()
-@url_option
+@service_options
 @click.argument("letter_ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every dead letter of the stream.")
 @click.option("--stream", type=_STREAMS, default="events", show_default=True, help="The stream that --all means.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_guarded
-def purge(url: str, letter_ids: tuple[str, ...], everything: bool, stream: str, yes: bool) -> None:
+def purge(url: str, token: str | None, letter_ids: tuple[str, ...], everything: bool, stream: str, yes: bool) -> None:
     """Delete dead letters for good."""
     if everything == bool(letter_ids):
         raise click.UsageError("name dead letters, or give --all")
-    client = _client(url)
+    client = _client(url, token)
     ids = [letter["id"] for letter in _letters(client, stream)] if everything else list(letter_ids)
     if not yes:
         if not sys.stdin.isatty():

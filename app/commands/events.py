@@ -18,7 +18,7 @@ from rich.text import Text
 from app import jsonvalue
 from app.audit.event import rfc3339
 from app.audit.times import parse_time
-from app.http_client import HTTPClient, ServiceError, printable, url_option
+from app.http_client import HTTPClient, ServiceError, printable, service_options
 
 MAX_PAGE = 1000  # the service's limit on `limit`
 DEFAULT_ROWS = 50
@@ -46,7 +46,7 @@ Exit codes:
   1  the service cannot be reached or refuses the query
   2  wrong options"""
 )
-@url_option
+@service_options
 @click.option("--event-type", metavar="TYPE", help="Exactly this type, such as aws.s3.GetBucketPolicy.")
 @click.option("--category", "event_category", metavar="CATEGORY", help="Exactly this category.")
 @click.option("--outcome", "event_outcome", type=click.Choice(["success", "failure", "pending"]), help="This outcome.")
@@ -64,7 +64,9 @@ Exit codes:
 @click.option("--limit", type=click.IntRange(1), help=f"Events at the most. Default: {DEFAULT_ROWS}.")
 @click.option("--all", "everything", is_flag=True, help="All events that match, page after page.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines: an event a line, exact and uncut.")
-def events(url: str, limit: int | None, everything: bool, as_json: bool, **filters: str | None) -> None:
+def events(
+    url: str, token: str | None, limit: int | None, everything: bool, as_json: bool, **filters: str | None
+) -> None:
     """Query audit events, newest first, and print them as a table.
 
     All filters must match. The table leaves members out and shortens ARNs; --json has everything.
@@ -77,7 +79,7 @@ def events(url: str, limit: int | None, everything: bool, as_json: bool, **filte
         if name in query:
             query[name] = _pinned(query[name], now)
     wanted = None if everything else limit or DEFAULT_ROWS
-    rows = fetch(HTTPClient(url, retry_limit_s=RETRY_LIMIT_S), query, wanted)
+    rows = fetch(HTTPClient(url, token=token, retry_limit_s=RETRY_LIMIT_S), query, wanted)
     try:
         if as_json:
             for row in islice(rows, wanted):

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from app import jsonvalue
 from app.commands.workflows import WorkflowCatalogue, report_workflows
 from app.config import parse_duration
-from app.http_client import HTTPClient, ServiceError, printable, url_option
+from app.http_client import HTTPClient, ServiceError, counted, printable, service_options
 from app.importers import workflows as workflow_files
 from app.importers.files import FileError, FileRecord, read_records
 from app.importers.send import Refusal, Sender, Tally
@@ -66,7 +66,7 @@ Exit codes:
   2  wrong options, or a file that cannot be read (nothing was sent)""",
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, dir_okay=False))
-@url_option
+@service_options
 @click.option("--batch", "batch_size", type=click.IntRange(1), default=500, show_default=True, help="Events a request.")
 @click.option(
     "--shift-to-now",
@@ -81,6 +81,7 @@ Exit codes:
 def cloudtrail(
     files: tuple[str, ...],
     url: str,
+    token: str | None,
     batch_size: int,
     shift_to_now: bool,
     shift_by: timedelta | None,
@@ -100,7 +101,7 @@ def cloudtrail(
         found = survey(_records(files))
     except FileError as e:
         _fail(str(e), 2)
-    client = HTTPClient(url)
+    client = HTTPClient(url, token=token)
     try:
         plan = _plan(found, client, shift_to_now, shift_by)
     except ServiceError as e:
@@ -122,11 +123,13 @@ Exit codes:
   2  wrong options, or a file that cannot be read (nothing was sent)""",
 )
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(exists=True))
-@url_option
+@service_options
 @click.option("--signal-type", metavar="TYPE", help="The signal of the files that name none.")
 @click.option("--dry-run", is_flag=True, help="Say what would become of each file, and send nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines: one for each file.")
-def workflows(paths: tuple[str, ...], url: str, signal_type: str | None, dry_run: bool, as_json: bool) -> None:
+def workflows(
+    paths: tuple[str, ...], url: str, token: str | None, signal_type: str | None, dry_run: bool, as_json: bool
+) -> None:
     """Put workflow files into the catalogue.
 
     PATH is a YAML file or a folder of them. What the catalogue has already is left out, and so are files whose name
@@ -137,7 +140,7 @@ def workflows(paths: tuple[str, ...], url: str, signal_type: str | None, dry_run
     except OSError as e:
         _fail(f"{e.filename}: {e.strerror}", 2)
     with Meter(len(files), unit="files") as meter:
-        client = HTTPClient(url)
+        client = HTTPClient(url, token=token)
         client.on_wait = lambda seconds, why: meter.note(f"{str(why).splitlines()[0]}: trying again in {seconds:.1f} s")
         steps = itertools.count(1)
         try:
@@ -292,9 +295,9 @@ class Report:
         if self._as_json:
             click.echo(jsonvalue.compact({**_summary(files, found, plan, tally), "reasons": dict(self._reasons)}))
         else:
-            of = "1 file" if files == 1 else f"{files} files"
             click.echo(
-                f"{found.count:,} records of {of}: {tally.stored:,} stored, {tally.existing:,} already there, "
+                f"{counted(found.count, 'record')} of {counted(files, 'file')}: "
+                f"{tally.stored:,} stored, {tally.existing:,} already there, "
                 f"{tally.accepted:,} accepted for later, {tally.refused:,} refused"
             )
             for reason, times in self._reasons.most_common():
@@ -303,7 +306,9 @@ class Report:
                 again = ", as by an earlier import" if plan.how == "reused" else ""
                 click.echo(f"times moved by {readable(plan.shift)} (--shift-by {written(plan.shift)}){again}")
             if tally.derived_ids:
-                click.echo(f"{tally.derived_ids:,} records have no UUID as eventID; their event_id is derived from it")
+                have = "has" if tally.derived_ids == 1 else "have"
+                who = counted(tally.derived_ids, "record")
+                click.echo(f"{who} {have} no UUID as eventID; the event_id is derived from it")
         for hint in self._hint_texts(found, plan, tally):
             click.echo(f"hint: {hint}", err=True)
 

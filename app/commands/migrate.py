@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -20,7 +21,8 @@ def migrate(config_path: str | None) -> None:
     again, and from several places at once.
     """
     try:
-        settings = load_settings(config_path)
+        # It listens to nobody: what an open address demands of the service is not asked of it.
+        settings = load_settings(config_path, {**os.environ, "DATASTORAGE_SERVER__HOST": "127.0.0.1"})
         applied = run(settings.database.migration_conninfo(), service_role=settings.database.service_role())
     except (ConfigError, MigrationError) as e:
         click.echo(f"datastorage: {e}", err=True)

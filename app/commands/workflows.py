@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app import jsonvalue
-from app.http_client import HTTPClient, ProblemError, ServiceError, printable, url_option
+from app.http_client import HTTPClient, ProblemError, ServiceError, counted, printable, service_options
 from app.importers.workflows import CHANGED, COLLIDES, CREATED, EXISTS, INVALID, File
 from app.workflows.schemas import PRIORITIES, SEVERITIES
 from app.workflows.search import CHOICE_WEIGHTS, FLAG_WEIGHTS, STATUSES
@@ -81,7 +81,7 @@ Exit codes:
   1  the service cannot be reached or refuses the search
   2  wrong options""",
 )
-@url_option
+@service_options
 @click.option("--signal-type", required=True, metavar="TYPE", help="The signal, such as OOMKilled.")
 @click.option("--severity", required=True, type=click.Choice(SEVERITIES), help="How bad it is.")
 @click.option("--component", required=True, metavar="KIND", help="What it is about, such as pod.")
@@ -96,6 +96,7 @@ Exit codes:
 @click.option("--json", "as_json", is_flag=True, help="Print the service's answer as JSON.")
 def search(
     url: str,
+    token: str | None,
     detected: dict[str, Any],
     custom: dict[str, list[str]],
     status: tuple[str, ...],
@@ -114,7 +115,7 @@ def search(
         "min_score": min_score,
     }
     try:
-        client = HTTPClient(url, retry_limit_s=_RETRY_LIMIT_S)
+        client = HTTPClient(url, token=token, retry_limit_s=_RETRY_LIMIT_S)
         path = f"{_PATH}/search?explain=true"
         answer = client.post(path, jsonvalue.compact(body), repeatable=True).object()
     except ServiceError as e:
@@ -196,11 +197,13 @@ def report_workflows(files: Sequence[File], *, dry_run: bool, as_json: bool) -> 
             }
             click.echo(jsonvalue.compact({k: v for k, v in members.items() if v is not None}))
         return
-    words = {CREATED: "would be created" if dry_run else CREATED, CHANGED: "changed, refused", COLLIDES: "collides"}
+    words = {CREATED: "would be created" if dry_run else CREATED, CHANGED: "changed (refused)"}
     for file in files:
         where = file.path if file.line is None else f"{file.path}:{file.line}"
         what = file.reason or " ".join(file.key)
         click.echo(printable(f"{words.get(file.outcome, file.outcome)}  {where}  {what}"))
     counts = Counter(f.outcome for f in files)
     kinds = (CREATED, EXISTS, CHANGED, COLLIDES, INVALID)
-    click.echo(f"{len(files)} files: " + ", ".join(f"{counts[kind]} {words.get(kind, kind)}" for kind in kinds))
+    words[COLLIDES] = "colliding"
+    told = ", ".join(f"{counts[kind]} {words.get(kind, kind)}" for kind in kinds)
+    click.echo(f"{counted(len(files), 'file')}: {told}")

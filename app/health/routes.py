@@ -1,4 +1,4 @@
-"""Health for people, readiness and liveness for orchestrators (contract 3, section 4).
+"""Health for people, readiness and liveness for orchestrators.
 
 Answers come from what the monitor last saw: no pool connection, no waiting, whatever hangs behind.
 """

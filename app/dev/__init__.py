@@ -1,0 +1,44 @@
+"""Embedded PostgreSQL and Valkey for the local run and the tests: real servers, in a folder of ours.
+
+Each server is a child process that ends when we do, even if we are killed: a guard process beside it watches us
+(see `Child`). A server listens on loopback only, asks for a password that was drawn at random, and keeps its
+durability on. Nothing outside its data directory is written or re-permissioned.
+"""
+
+from app.dev.accounts import Account
+from app.dev.errors import DevError, StartCancelledError
+from app.dev.ports import PORTS, free_port, port_is_free
+from app.dev.postgres import (
+    DATABASE,
+    OWNER_ROLE,
+    SERVICE_ROLE,
+    SUPERUSER_ROLE,
+    EmbeddedPostgres,
+    check_version,
+    postgres_binaries,
+    postgres_url,
+)
+from app.dev.processes import Child
+from app.dev.server import Server
+from app.dev.valkey import EmbeddedValkey, valkey_binary
+
+__all__ = [
+    "DATABASE",
+    "OWNER_ROLE",
+    "PORTS",
+    "SERVICE_ROLE",
+    "SUPERUSER_ROLE",
+    "Account",
+    "Child",
+    "DevError",
+    "EmbeddedPostgres",
+    "EmbeddedValkey",
+    "Server",
+    "StartCancelledError",
+    "check_version",
+    "free_port",
+    "port_is_free",
+    "postgres_binaries",
+    "postgres_url",
+    "valkey_binary",
+]

@@ -1,0 +1,150 @@
+"""Child processes that do not outlive us."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import psutil  # type: ignore[import-untyped]
+
+from app.dev import guard
+from app.dev.accounts import Account, identity
+from app.dev.errors import DevError
+from app.dev.guard import children, still_there
+
+# SIGKILL takes effect at once, unless the process hangs in the kernel on a broken disk.
+KILL_TIMEOUT = 30.0
+
+
+class Child:
+    """A child process in a session of its own that does not outlive us.
+
+    A session of its own keeps Ctrl-C in a terminal away from it: we decide who stops when. A guard process ends the
+    child when we are gone, whichever way we went. (Linux' parent-death signal would do for most of that, but it
+    fires when the *thread* that started the child ends, is lost at a change of user, and leaves a frozen child.)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        args: Sequence[str | Path],
+        *,
+        orphan_signal: signal.Signals,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        output: IO[bytes] | None = None,
+        stdin: bytes = b"",
+        account: Account | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        """Start ``args``; ``orphan_signal`` is what the guard sends when we are gone. DevError if it fails."""
+        self.name = name
+        self._guard = subprocess.Popen(
+            [sys.executable, "-P", guard.__file__, str(os.getpid()), str(int(orphan_signal))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            self._process = subprocess.Popen(
+                [os.fspath(a) for a in args],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT if output is not None else None,
+                cwd=cwd,
+                env=env,
+                start_new_session=True,
+                pass_fds=pass_fds,
+                **identity(account),
+            )
+            assert self._guard.stdin is not None  # noqa: S101 - Popen was told so
+            self._guard.stdin.write(b"%d\n" % self._process.pid)
+            self._guard.stdin.flush()
+        except (OSError, subprocess.SubprocessError) as e:
+            self._release_guard()
+            who = f" as user {account.name}" if account is not None else ""
+            raise DevError(f"{name} cannot be started{who}: {e}") from e
+        assert self._process.stdin is not None  # noqa: S101 - Popen was told so
+        # Where it ended already, its exit code says more than the pipe.
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
+            pipe.write(stdin)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """None while it runs; negative is the signal that ended it."""
+        return self._process.poll()
+
+    def wait(self) -> int:
+        """Wait until it ends by itself; its exit code."""
+        code = self._process.wait()
+        self._release_guard()
+        return code
+
+    def stop(self, how: signal.Signals, timeout: float) -> None:
+        """Ask it to end and wait up to ``timeout`` seconds; then it is killed, and DevError raised."""
+        if self.exit_code() is None:
+            self.thaw()
+            self._process.send_signal(how)
+            try:
+                self._process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise DevError(f"{self.name} did not stop within {timeout:g} s and was killed") from None
+        self._release_guard()
+
+    def kill(self) -> None:
+        """SIGKILL it and everything below it; returns when all are gone."""
+        if self.exit_code() is None:
+            # Stopped first, so that it cannot start another child between our look and our shot.
+            self._process.send_signal(signal.SIGSTOP)
+            below = children(self.pid)
+            self._process.kill()
+            self._process.wait()
+            for process in below:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            left = still_there(below, KILL_TIMEOUT)
+            if left:
+                raise DevError(f"{self.name}: process {left[0].pid} does not end, even by SIGKILL")
+        self._release_guard()
+
+    def freeze(self) -> None:
+        """SIGSTOP it and everything below it: it keeps its sockets and answers nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+        for process in children(self.pid):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def thaw(self) -> None:
+        """SIGCONT it and everything below it; harmless if it was not frozen."""
+        for process in children(self.pid):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+        self._process.send_signal(signal.SIGCONT)
+
+    def _release_guard(self) -> None:
+        # The guard ends at the end of its input; with the child gone it has nothing to do.
+        if self._guard.stdin is not None and not self._guard.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):
+                self._guard.stdin.close()
+            self._guard.wait()
+
+
+def processes_in(folder: Path, names: tuple[str, ...]) -> list[int]:
+    """Processes with one of these names whose working directory is ``folder``, as far as we may look."""
+    where = folder.resolve()
+    found: list[int] = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):  # gone meanwhile, or somebody else's
+            if process.name() in names and Path(process.cwd()) == where:
+                found.append(process.pid)
+    return found
