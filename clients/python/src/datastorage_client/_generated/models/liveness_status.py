@@ -1,0 +1,9 @@
+from enum import StrEnum
+
+
+class LivenessStatus(StrEnum):
+    ALIVE = "alive"
+    DEAD = "dead"
+
+    def __str__(self) -> str:
+        return str(self.value)

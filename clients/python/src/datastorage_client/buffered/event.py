@@ -1,0 +1,81 @@
+"""An event as it waits: captured as JSON, so that what happens to the caller's object later does not matter."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Protocol, runtime_checkable
+from uuid import UUID
+
+from datastorage_client.ids import uuid7_text
+
+
+@runtime_checkable
+class SupportsToDict(Protocol):
+    """What the generated models are: something that knows its members."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+class Item:
+    """One captured event. ``settled``: it was refused, and only waits for its neighbours to leave with them."""
+
+    __slots__ = ("captured_ms", "raw", "settled")
+
+    def __init__(self, raw: bytes, captured_ms: int) -> None:
+        self.raw = raw
+        self.captured_ms = captured_ms
+        self.settled = False
+
+    def event(self) -> dict[str, Any]:
+        """The event's members."""
+        members: dict[str, Any] = json.loads(self.raw)
+        return members
+
+
+def capture(event: Mapping[str, Any] | SupportsToDict) -> tuple[str, Item]:
+    """The event's id and the event as it is now.
+
+    An event without event_id gets one (UUIDv7), one without event_timestamp the present time. Raises TypeError or
+    ValueError for what JSON cannot say: NaN, sets, times without zone, objects of one's own.
+    """
+    if isinstance(event, Mapping):
+        members = dict(event)
+    elif isinstance(event, SupportsToDict):
+        members = event.to_dict()
+    else:
+        raise TypeError(f"an event is a mapping or has to_dict(), not {type(event).__name__}")
+    event_id = members.get("event_id")
+    if event_id is None:
+        event_id = members["event_id"] = uuid7_text()
+    now_ns = time.time_ns()
+    if "event_timestamp" not in members:
+        members["event_timestamp"] = datetime.fromtimestamp(now_ns / 1e9, UTC)
+    text = _encode(members)
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError:
+        # A lone surrogate, as in file names that are not UTF-8: the service says no to it, not the caller's code path.
+        raw = _encode_ascii(members).encode()
+    return str(event_id), Item(raw, now_ns // 1_000_000)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"a time needs a zone: {value.isoformat()}")
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"JSON has nothing for {type(value).__name__}")
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode
+_encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain).encode

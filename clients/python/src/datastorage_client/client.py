@@ -1,0 +1,261 @@
+"""The client for threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+from uuid import UUID
+
+import httpx
+
+from datastorage_client._generated.api.audit import (
+    create_audit_event,
+    create_audit_events_batch,
+    create_notification,
+    get_audit_event,
+    list_audit_events,
+    list_notifications,
+)
+from datastorage_client._generated.api.workflows import (
+    create_workflow,
+    create_workflows_batch,
+    disable_workflow,
+    enable_workflow,
+    get_latest_workflow,
+    get_workflow,
+    list_workflow_versions,
+    list_workflows,
+    search_workflows,
+    update_workflow,
+)
+from datastorage_client._generated.client import AuthenticatedClient
+from datastorage_client._generated.models import (
+    AuditBatchAccepted,
+    AuditBatchCreated,
+    AuditEvent,
+    AuditEventAccepted,
+    AuditEventCreated,
+    AuditEventPage,
+    ListAuditEventsCount,
+    ListNotificationsCount,
+    Notification,
+    NotificationAccepted,
+    NotificationPage,
+    StatusChange,
+    Workflow,
+    WorkflowBatchCreated,
+    WorkflowPage,
+    WorkflowPatch,
+    WorkflowRequest,
+    WorkflowSearchRequest,
+    WorkflowSearchResponse,
+    WorkflowVersions,
+)
+from datastorage_client._generated.types import UNSET
+from datastorage_client.arguments import (
+    Event,
+    EventFilters,
+    NotificationFilters,
+    as_uuid,
+    check_acknowledged,
+    event_bodies,
+    event_body,
+    event_filters,
+    expect,
+    notification_body,
+    notification_filters,
+    understanding,
+)
+from datastorage_client.problems import ConflictError
+from datastorage_client.retry import Backoff
+from datastorage_client.transport import ONCE, SyncTransport, Token
+
+DEFAULT_TIMEOUT_S = 30.0  # more than the service's own 10 s, so that its answer wins
+DEFAULT_RETRY_FOR_S = 30.0
+
+
+T = TypeVar("T")
+
+
+class DataStorageClient:
+    """Speaks to one service; any number of threads may share it, and it lives through a fork.
+
+    base_url: such as ``http://127.0.0.1:8080``. token: a bearer token, or what gives one; it is called for each
+    attempt, and once more after a 401, so that tokens can rotate. timeout: seconds for connecting and for each wait
+    for data. retry_for: no attempt starts later than so many seconds after the first; 0 makes one attempt.
+    Back-off is exponential with full jitter, and Retry-After is honoured.
+
+    Repeated are reads, searches, and what the service stores only once however often it comes: events (they get an
+    event_id before their first attempt) and notifications. Other writes are repeated only if nothing can have been
+    sent.
+
+    Every method raises the subclass of ProblemError that says what the service refused, ConnectionFailedError when
+    there was no answer. ``api`` is the generated client, for calls that have no method here; they go the same way:
+    ``get_dlq_status.sync(client=client.api)``.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: Token | None = None,
+        timeout: float = DEFAULT_TIMEOUT_S,
+        retry_for: float = DEFAULT_RETRY_FOR_S,
+        verify: bool | str = True,
+    ) -> None:
+        context = httpx.create_ssl_context(verify=verify) if base_url.startswith("https:") else False
+        self._transport = SyncTransport(
+            lambda: httpx.HTTPTransport(verify=context, limits=httpx.Limits(max_connections=100)),
+            token,
+            retry_for,
+            Backoff(),
+        )
+        self._http = httpx.Client(
+            base_url=base_url, timeout=timeout, transport=self._transport, headers={"Accept": "application/json"}
+        )
+        self.api = AuthenticatedClient(base_url=base_url, token="").set_httpx_client(self._http)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ask(self, kind: type[T], call: Callable[..., object], *arguments: Any, **named: Any) -> T:
+        """Make a generated call. Raises UnexpectedAnswerError for an answer that is not what the document promises."""
+        with understanding():
+            return expect(call(*arguments, client=self.api, **named), kind)
+
+    # Audit events
+
+    def create_event(self, event: Event) -> AuditEventCreated | AuditEventAccepted:
+        """Store one event. An event_id and event_timestamp are made where absent."""
+        answer = self._ask(object, create_audit_event.sync, body=event_body(event))
+        return answer if isinstance(answer, AuditEventAccepted) else expect(answer, AuditEventCreated)
+
+    def create_events(self, events: Iterable[Event]) -> AuditBatchCreated | AuditBatchAccepted:
+        """Store a batch, all or none of it."""
+        answer = self._ask(object, create_audit_events_batch.sync, body=event_bodies(events))
+        return answer if isinstance(answer, AuditBatchAccepted) else expect(answer, AuditBatchCreated)
+
+    def send_events(self, body: bytes, count: int) -> int:
+        """Send a JSON array of so many events in one attempt, as `BufferedAuditStore` does; the status."""
+        response = self._http.post(
+            "/api/v1/audit/events/batch",
+            content=body,
+            headers={"Content-Type": "application/json"},
+            extensions=ONCE,
+        )
+        check_acknowledged(response.content, count)
+        return response.status_code
+
+    def get_event(self, event_id: UUID | str) -> AuditEvent:
+        """One event. Raises NotFoundError."""
+        return self._ask(AuditEvent, get_audit_event.sync, as_uuid(event_id))
+
+    def list_events(
+        self, *, limit: int = 50, offset: int = 0, exact_total: bool = True, **filters: Unpack[EventFilters]
+    ) -> AuditEventPage:
+        """A page of events, newest first. Without ``exact_total`` the service does not count them all."""
+        count = ListAuditEventsCount.EXACT if exact_total else ListAuditEventsCount.NONE
+        return self._ask(
+            AuditEventPage, list_audit_events.sync, limit=limit, offset=offset, count=count, **event_filters(filters)
+        )
+
+    def iter_events(self, *, page_size: int = 500, **filters: Unpack[EventFilters]) -> Iterator[AuditEvent]:
+        """All events, newest first, page by page with a cursor: each that was there at the start comes once."""
+        cursor: Any = UNSET
+        while cursor is not None:
+            page = self._ask(
+                AuditEventPage,
+                list_audit_events.sync,
+                limit=page_size,
+                offset=UNSET,
+                cursor=cursor,
+                count=ListAuditEventsCount.NONE,
+                **event_filters(filters),
+            )
+            yield from page.data
+            cursor = page.pagination.next_cursor
+
+    # Notifications
+
+    def create_notification(self, record: Event) -> Notification | NotificationAccepted | None:
+        """Store a notification record; None if this very record is stored already, as after a retry.
+
+        Raises ConflictError if another one has its notification_id.
+        """
+        try:
+            answer = self._ask(object, create_notification.sync, body=notification_body(record))
+        except ConflictError as e:
+            if e.identical:
+                return None
+            raise
+        return answer if isinstance(answer, NotificationAccepted) else expect(answer, Notification)
+
+    def iter_notifications(
+        self, *, page_size: int = 500, **filters: Unpack[NotificationFilters]
+    ) -> Iterator[Notification]:
+        """All notification records, newest first, page by page with a cursor."""
+        cursor: Any = UNSET
+        while cursor is not None:
+            page = self._ask(
+                NotificationPage,
+                list_notifications.sync,
+                limit=page_size,
+                offset=UNSET,
+                cursor=cursor,
+                count=ListNotificationsCount.NONE,
+                **notification_filters(filters),
+            )
+            yield from page.data
+            cursor = page.pagination.next_cursor
+
+    # Workflows
+
+    def create_workflow(self, workflow: WorkflowRequest) -> Workflow:
+        """Store a version of a workflow. Raises ConflictError if it is there."""
+        return self._ask(Workflow, create_workflow.sync, body=workflow)
+
+    def create_workflows(self, workflows: list[WorkflowRequest]) -> WorkflowBatchCreated:
+        """Store versions of workflows, all or none."""
+        return self._ask(WorkflowBatchCreated, create_workflows_batch.sync, body=workflows)
+
+    def get_workflow(self, workflow_id: UUID | str) -> Workflow:
+        """One version of a workflow. Raises NotFoundError."""
+        return self._ask(Workflow, get_workflow.sync, as_uuid(workflow_id))
+
+    def get_latest_workflow(self, name: str) -> Workflow:
+        """The latest version. Raises NotFoundError."""
+        return self._ask(Workflow, get_latest_workflow.sync, name)
+
+    def list_workflow_versions(self, name: str) -> WorkflowVersions:
+        """All versions, newest first; none for an unknown name."""
+        return self._ask(WorkflowVersions, list_workflow_versions.sync, name)
+
+    def list_workflows(self, **arguments: Any) -> WorkflowPage:
+        """A page of workflows; the arguments are those of the generated `list_workflows`."""
+        return self._ask(WorkflowPage, list_workflows.sync, **arguments)
+
+    def search_workflows(self, search: WorkflowSearchRequest, *, explain: bool = False) -> WorkflowSearchResponse:
+        """The workflows that fit a signal, best first."""
+        return self._ask(WorkflowSearchResponse, search_workflows.sync, body=search, explain=explain)
+
+    def update_workflow(self, workflow_id: UUID | str, patch: WorkflowPatch) -> Workflow:
+        """Change what of a workflow may change. Raises ImmutableFieldError."""
+        return self._ask(Workflow, update_workflow.sync, as_uuid(workflow_id), body=patch)
+
+    def disable_workflow(self, workflow_id: UUID | str, change: StatusChange | None = None) -> Workflow:
+        """Let searches not find it any more."""
+        return self._ask(Workflow, disable_workflow.sync, as_uuid(workflow_id), body=change or UNSET)
+
+    def enable_workflow(self, workflow_id: UUID | str, change: StatusChange | None = None) -> Workflow:
+        """Let searches find it again."""
+        return self._ask(Workflow, enable_workflow.sync, as_uuid(workflow_id), body=change or UNSET)

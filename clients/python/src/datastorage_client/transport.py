@@ -1,0 +1,206 @@
+"""What each request of the client goes through: the token, the attempts, the exceptions.
+
+It is httpx's transport, so everything that is sent with the client has it, the generated calls too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+
+from datastorage_client.problems import ConnectionFailedError, DataStorageError, ProblemError, problem
+from datastorage_client.retry import Backoff
+
+Token = str | Callable[[], str]
+AsyncToken = str | Callable[[], str] | Callable[[], Awaitable[str]]
+
+# Nothing can have been sent when these are raised.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+# The service's own "not now", and what a proxy says while the service is away.
+_BUSY = frozenset({429, 502, 503, 504})
+# An extension of a request: its sender tries again by itself.
+ONCE: dict[str, Any] = {"datastorage_once": True}
+
+
+class UnexpectedAnswerError(ConnectionFailedError):
+    """Something answered that is not the Data Storage Service."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, sent=True)
+
+
+class Attempts:
+    """Judges the attempts of one request.
+
+    GET, HEAD and searches are repeated after any failure to answer, 429, 502, 503 and 504; so are events that carry
+    their own event_id, and notifications, since the service stores those once. Everything else is repeated only when
+    it cannot have been sent. No attempt starts later than ``retry_for`` seconds after the first.
+    """
+
+    def __init__(self, request: httpx.Request, retry_for: float, backoff: Backoff) -> None:
+        self._request = request
+        self._once = "datastorage_once" in request.extensions
+        self._deadline = time.monotonic() + retry_for
+        self._backoff = backoff
+        self._number = 0
+
+    def wait_after(self, error: DataStorageError) -> float:
+        """Seconds to wait before the next attempt. Raises the error if there shall be none."""
+        self._number += 1
+        after = error.retry_after if isinstance(error, ProblemError) else None
+        wait = self._backoff.wait(self._number, after)
+        if self._once or not self._again(error) or time.monotonic() + wait > self._deadline:
+            raise error
+        return wait
+
+    def _again(self, error: DataStorageError) -> bool:
+        if isinstance(error, ConnectionFailedError) and not error.sent:
+            return True
+        if isinstance(error, ProblemError) and error.status not in _BUSY:
+            return False
+        return repeatable(self._request)
+
+
+def repeatable(request: httpx.Request) -> bool:
+    """Whether carrying the request out twice is the same as once."""
+    path = request.url.path
+    if request.method in ("GET", "HEAD"):
+        return True
+    if request.method != "POST":
+        return False
+    if path.endswith(("/audit/notifications", "/workflows/search")):
+        return True
+    if not path.endswith(("/audit/events", "/audit/events/batch")):
+        return False
+    try:
+        body = json.loads(request.content)
+    except ValueError:
+        return False
+    events = body if isinstance(body, list) else [body]
+    return all(isinstance(e, dict) and e.get("event_id") is not None for e in events)
+
+
+def _judge(request: httpx.Request, response: httpx.Response) -> DataStorageError | None:
+    """What is wrong with an answer whose body was read."""
+    if "/api/v1/" not in request.url.path:
+        # Health, metrics and pages have forms of their own, and a 503 of theirs is an answer.
+        return None
+    if response.status_code >= 300:
+        return problem(response.status_code, response.headers, response.content)
+    if not response.headers.get("Content-Type", "").startswith("application/json"):
+        return UnexpectedAnswerError(f"the answer ({response.status_code}) of {request.url} is not JSON")
+    return None
+
+
+def _no_answer(error: httpx.TransportError) -> ConnectionFailedError:
+    return ConnectionFailedError(str(error) or type(error).__name__, sent=not isinstance(error, _NOT_SENT))
+
+
+class SyncTransport(httpx.BaseTransport):
+    """See the module. Lives through a fork: the child makes connections of its own."""
+
+    def __init__(
+        self, make: Callable[[], httpx.BaseTransport], token: Token | None, retry_for: float, backoff: Backoff
+    ) -> None:
+        self._make = make
+        self._token = token
+        self._retry_for = retry_for
+        self._backoff = backoff
+        self._inner = make()
+        self._pid = os.getpid()
+        self._parents: list[httpx.BaseTransport] = []  # kept, or closing them would end the parent's TLS sessions
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        attempts = Attempts(request, self._retry_for, self._backoff)
+        renewed = False
+        while True:
+            token = self._token() if callable(self._token) else self._token
+            if token is not None:
+                request.headers["Authorization"] = f"Bearer {token}"
+            try:
+                return self._attempt(request)
+            except DataStorageError as e:
+                if isinstance(e, ProblemError) and e.status == 401 and not renewed and callable(self._token):
+                    renewed = True
+                    if self._token() != token:
+                        continue
+                wait = attempts.wait_after(e)
+            time.sleep(wait)
+
+    def _attempt(self, request: httpx.Request) -> httpx.Response:
+        if self._pid != os.getpid():
+            self._parents.append(self._inner)
+            self._inner, self._pid = self._make(), os.getpid()
+        try:
+            response = self._inner.handle_request(request)
+            try:
+                response.read()
+            finally:
+                response.close()
+        except httpx.TransportError as e:
+            raise _no_answer(e) from e
+        if (error := _judge(request, response)) is not None:
+            raise error
+        return response
+
+    def close(self) -> None:
+        if self._pid == os.getpid():
+            self._inner.close()
+
+
+class AsyncTransport(httpx.AsyncBaseTransport):
+    """As `SyncTransport`, for asyncio. The token's callable may be a coroutine function."""
+
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport, token: AsyncToken | None, retry_for: float, backoff: Backoff
+    ) -> None:
+        self._inner = inner
+        self._token = token
+        self._retry_for = retry_for
+        self._backoff = backoff
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        attempts = Attempts(request, self._retry_for, self._backoff)
+        renewed = False
+        while True:
+            token = await self._get_token()
+            if token is not None:
+                request.headers["Authorization"] = f"Bearer {token}"
+            try:
+                return await self._attempt(request)
+            except DataStorageError as e:
+                if isinstance(e, ProblemError) and e.status == 401 and not renewed and callable(self._token):
+                    renewed = True
+                    if await self._get_token() != token:
+                        continue
+                wait = attempts.wait_after(e)
+            await asyncio.sleep(wait)
+
+    async def _get_token(self) -> str | None:
+        token = self._token() if callable(self._token) else self._token
+        return await token if inspect.isawaitable(token) else token
+
+    async def _attempt(self, request: httpx.Request) -> httpx.Response:
+        try:
+            response = await self._inner.handle_async_request(request)
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+        except httpx.TransportError as e:
+            raise _no_answer(e) from e
+        if (error := _judge(request, response)) is not None:
+            raise error
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
