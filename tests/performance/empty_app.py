@@ -8,13 +8,17 @@ from __future__ import annotations
 import flask
 
 from app import create_app
-from app.config import load_settings
+from app.config import Settings, load_settings
+from app.logs import RequestLog
 
 
 class _Nothing:
     """Stands where the service's parts would be: the worker starts, drains and stops it."""
 
     draining = False
+
+    def __init__(self, settings: Settings) -> None:
+        self.request_log = RequestLog(settings.logging)
 
     def start(self) -> None:
         """Nothing to start."""
@@ -40,7 +44,7 @@ def _inside() -> flask.Flask:
 
 def _bare() -> flask.Flask:
     app = flask.Flask("bare", static_folder=None)
-    app.extensions["datastorage"] = _Nothing()
+    app.extensions["datastorage"] = _Nothing(load_settings())
     app.add_url_rule("/empty", "empty", _empty, methods=["POST"])
     return app
 
