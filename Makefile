@@ -2,15 +2,17 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-# `make test BACKEND=containers` takes PostgreSQL from a Docker engine.
+# `make test BACKEND=containers` takes PostgreSQL and Valkey from a Docker engine.
 BACKEND ?= embedded
 export BACKEND
 PYTEST := $(BIN)/python -m pytest
+# Two at a time, a file's tests together: each process has servers of its own.
+PARALLEL := -n 2 --dist loadfile
 # One file of measurements a layer: each is judged by what it covers itself.
 COVERED = COVERAGE_FILE=.coverage.$@ $(PYTEST) --cov=app --cov-report=term
 
 .DEFAULT_GOAL := help
-.PHONY: help run venv test test-unit test-integration test-e2e chaos bench-datastorage lint types format lock clean
+.PHONY: help run venv test test-unit test-integration test-pgbouncer test-e2e test-system test-contract test-e2e-datastorage image test-image test-kind manifests chaos bench-datastorage bench-large check-performance-baseline update-performance-baseline test-performance loadtest lint types client openapi format lock clean
 # A stamp must not outlive a recipe that was interrupted.
 .DELETE_ON_ERROR:
 
@@ -29,19 +31,68 @@ test: ## Run all tests, against real servers.
 	@$(MAKE) --no-print-directory test-e2e
 
 test-unit: $(VENV)/.test ## Run the unit tests (at least 70 % of app/ covered).
-	$(COVERED) --cov-fail-under=70 tests/unit
+	$(COVERED) $(PARALLEL) --cov-fail-under=70 tests/unit
 
 test-integration: $(VENV)/.test ## Run the tests against PostgreSQL and Valkey (at least 50 % covered).
-	$(COVERED) --cov-fail-under=50 tests/integration
+	$(COVERED) $(PARALLEL) --cov-fail-under=50 tests/integration
+
+test-pgbouncer: $(VENV)/.test ## Run them with PgBouncer in transaction mode in front of PostgreSQL.
+	POOLER=pgbouncer $(PYTEST) tests/integration
 
 test-e2e: $(VENV)/.test ## Run the tests against the service under gunicorn.
 	$(COVERED) tests/e2e
 
+test-e2e-datastorage: $(VENV)/.test ## Run the end-to-end tests that break nothing against a deployment (BASE_URL=https://… TOKEN=…).
+	$(PYTEST) tests/e2e/deployment
+
+image: ## Build the container image (IMAGE=datastorage:dev; ENGINE=docker or podman).
+	scripts/build-image
+
+test-image: $(VENV)/.test ## Build the image without cache and run the end-to-end tests that break nothing against it.
+	scripts/build-image --no-cache
+	scripts/test-image
+
+test-system: $(VENV)/.test ## Run the tests that need packages of Debian's; each says what it lacks.
+	$(PYTEST) tests/system
+
+test-kind: $(VENV)/.test ## Install the chart into a Kind cluster and run those tests there; says so where it cannot.
+	scripts/test-kind
+
+manifests: $(VENV)/.test ## Render the chart into deploy/kubernetes (HELM=helm).
+	$(BIN)/python scripts/render-chart
+
+.PHONY: test-client-outage bench-client
+test-client-outage: $(VENV)/.test ## Try the client's buffered store with 100,000 events through outages, in memory and with the spool.
+	CLIENT_OUTAGE_EVENTS=100000 $(PYTEST) tests/e2e/test_buffered_store.py -k outage
+
+bench-client: $(VENV)/.test ## Measure how long the buffered store's store() takes.
+	$(BIN)/python clients/python/benchmarks/store.py
+
 chaos: $(VENV)/.test ## Run the fault campaign (SECONDS=60 SEED=1).
 	$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
-bench-datastorage: $(VENV)/.test ## Measure the service against what this machine can do.
-	$(BIN)/python -m tests.performance.bench
+test-contract: $(VENV)/.test ## Test the service against its document with thousands of made-up requests (EXAMPLES=150 SEED=1).
+	$(BIN)/python -m tests.contract --examples $(or $(EXAMPLES),150) --seed $(or $(SEED),1)
+
+bench-datastorage: $(VENV)/.test ## Measure the service against what this machine can do (RUNS=3, JSON=bench.json).
+	$(BIN)/python -m tests.performance.bench --runs $(or $(RUNS),1) --json $(or $(JSON),bench.json)
+
+bench-large: $(VENV)/.test ## Measure many stored events against one million (ROWS=10000000 DATA=folder to keep).
+	$(BIN)/python -m tests.performance.large --rows $(or $(ROWS),10000000) $(if $(DATA),--data $(DATA))
+
+loadtest: $(VENV)/.test ## Run a load scenario (SCENARIO=write_storm BASE_URL= PROCESSES=2 SECONDS= ROWS= WEB=1).
+	@$(BIN)/python -m loadtests $(or $(SCENARIO),write_storm) $(if $(BASE_URL),--base-url $(BASE_URL)) \
+	  $(if $(PROCESSES),--processes $(PROCESSES)) $(if $(SECONDS),--seconds $(SECONDS)) \
+	  $(if $(ROWS),--rows $(ROWS)) $(if $(WEB),--web)
+
+check-performance-baseline: $(VENV)/.test ## Hold the service against .perf-baseline.json (SHORT=1: ratios alone).
+	$(BIN)/python -m tests.performance.check $(if $(SHORT),--short)
+
+update-performance-baseline: $(VENV)/.test ## Accept what is measured now as the baseline, and note it in the history.
+	$(BIN)/python -m tests.performance.check --update
+
+test-performance: $(VENV)/.test ## Test that the performance check notices a slower service.
+	$(PYTEST) tests/performance
 
 lint: $(VENV)/.test ## Check style, formatting and the directions of imports.
 	$(BIN)/ruff check .
@@ -50,6 +101,12 @@ lint: $(VENV)/.test ## Check style, formatting and the directions of imports.
 
 types: $(VENV)/.test ## Check the types.
 	$(BIN)/mypy
+
+openapi: $(VENV)/.test ## Write the API document anew from its source and the schemas of the code.
+	$(BIN)/python -m scripts.openapi
+
+client: $(VENV)/.test ## Write the generated part of the Python client anew from the API document.
+	$(BIN)/python -m scripts.client
 
 format: $(VENV)/.test ## Bring the code into its form.
 	$(BIN)/ruff check --fix .
@@ -81,8 +138,9 @@ $(VENV)/.made:
 $(VENV)/.run: requirements/dev.txt pyproject.toml $(VENV)/.made
 	@$(call install,requirements/dev.txt)
 
-$(VENV)/.test: requirements/test.txt pyproject.toml $(VENV)/.made
+$(VENV)/.test: requirements/test.txt pyproject.toml clients/python/pyproject.toml $(VENV)/.made
 	@$(call install,requirements/test.txt)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python
 	@touch $(VENV)/.run
 
 # --no-build-isolation: setuptools is among the requirements, so that nothing comes from outside the lock.

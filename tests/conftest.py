@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
@@ -23,6 +24,9 @@ from tests.support import (
     wait_until,
 )
 
+# Set where tests run in several processes; tables that commands print would be cut to it.
+os.environ.pop("COLUMNS", None)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that kill or freeze servers need servers of their own."""
@@ -33,9 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(skip)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """The PostgreSQL that tests share; nobody kills it."""
+@contextlib.contextmanager
+def _server() -> Iterator[PostgresServer]:
     if url := os.environ.get("DATABASE_URL"):
         yield prepare_roles(url)
     elif BACKEND == "containers":
@@ -43,6 +46,19 @@ def postgres() -> Iterator[PostgresServer]:
             yield server
     else:
         with postgres_server(max_connections="300") as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The PostgreSQL that tests share; nobody kills it. POOLER=pgbouncer puts that in front of it."""
+    with _server() as server:
+        if os.environ.get("POOLER") == "pgbouncer":
+            from tests.pooler import pgbouncer
+
+            with pgbouncer(server) as pooled:
+                yield pooled
+        else:
             yield server
 
 
@@ -62,9 +78,9 @@ def database(postgres: PostgresServer, template: str) -> Iterator[Database]:
     made.drop()
 
 
-def settings_for(database: Database, **sections: dict[str, Any]) -> Settings:
+def settings_for(database: Database, /, **sections: dict[str, Any]) -> Settings:
     """Settings that point at a database; sections are given as dictionaries of keys."""
-    base = Settings(database=DatabaseSettings(url=database.service_url))
+    base = Settings(database=DatabaseSettings(url=database.service_url, prepared_statements=not database.server.pooled))
     changed = {name: dataclasses.replace(getattr(base, name), **keys) for name, keys in sections.items()}
     return dataclasses.replace(base, **changed)
 

@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import psycopg
+import redis
 from psycopg import conninfo, sql
 
 from app.dev import EmbeddedPostgres, EmbeddedValkey
@@ -55,6 +56,7 @@ class PostgresServer:
     owner_url: str
     service_url: str
     embedded: EmbeddedPostgres | None = None
+    pooled: bool = False  # the service's role goes through a pooler in transaction mode
 
     def make_database(self, template: str | None = None) -> Database:
         """A database of its own for a test, owned by the migration role and migrated (or copied from one)."""
@@ -89,6 +91,12 @@ class Database:
     owner_url: str
     service_url: str
     server: PostgresServer
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What tells a service process of the database."""
+        pooler = {"DATASTORAGE_DATABASE__PREPARED_STATEMENTS": "false"} if self.server.pooled else {}
+        return {"DATASTORAGE_DATABASE__URL": self.service_url, **pooler}
 
     def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run a statement as superuser and fetch what it gives."""
@@ -134,12 +142,61 @@ def valkey_server(**settings: str) -> Iterator[EmbeddedValkey]:
             server.stop()
 
 
+class Valkey(Protocol):
+    """A Valkey or Redis that nobody kills."""
+
+    def url(self, database: int = 0) -> str: ...
+
+
+@contextlib.contextmanager
+def shared_valkey() -> Iterator[Valkey]:
+    """A Valkey for several tests: embedded, or with BACKEND=containers in a container."""
+    with container_valkey() if BACKEND == "containers" else valkey_server() as server:
+        yield server
+
+
+@dataclass
+class ContainerValkey:
+    """A Valkey behind a port that an engine has published."""
+
+    host: str
+    port: int
+
+    def url(self, database: int = 0) -> str:
+        return f"redis://{self.host}:{self.port}/{database}"
+
+
+@contextlib.contextmanager
+def container_valkey() -> Iterator[Valkey]:
+    """Valkey in a container (BACKEND=containers), as durable as the embedded one."""
+    from testcontainers.core.container import DockerContainer
+
+    container = (
+        DockerContainer("valkey/valkey:9")
+        .with_command("--appendonly yes --appendfsync always --maxmemory-policy noeviction")
+        .with_exposed_ports(6379)
+    )
+    with container:
+        server = ContainerValkey(container.get_container_host_ip(), int(container.get_exposed_port(6379)))
+        with redis.Redis.from_url(server.url(), socket_timeout=2, retry=None) as client:
+            wait_until(lambda: _answers(client), 30, "Valkey in its container")
+        yield server
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
 @contextlib.contextmanager
 def container_postgres() -> Iterator[PostgresServer]:
     """PostgreSQL in a container (BACKEND=containers)."""
     from testcontainers.postgres import PostgresContainer
 
-    with PostgresContainer("postgres:18", username="postgres", password="postgres", dbname="postgres") as container:
+    made = PostgresContainer("postgres:18", username="postgres", password="postgres", dbname="postgres")
+    with made.with_command("postgres -c max_connections=300") as container:
         superuser = container.get_connection_url(driver=None)
         yield prepare_roles(superuser)
 
@@ -193,8 +250,10 @@ class GunicornService:
         *,
         port: int | None = None,
         module: str = "app.wsgi:application",
+        root: Path = ROOT,
     ) -> None:
         self.module = module
+        self.root = root
         self.port = port or free_port()
         self.health_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -213,8 +272,8 @@ class GunicornService:
         """Start gunicorn and wait until it is ready (or, with ready=False, alive)."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), self.module],
-                cwd=ROOT,
+                [sys.executable, "-m", "gunicorn", "-c", str(self.root / "gunicorn.conf.py"), self.module],
+                cwd=self.root,
                 env=self._environ,
                 stdout=log,
                 stderr=log,

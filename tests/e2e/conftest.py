@@ -7,20 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from app.dev import EmbeddedValkey
-from tests.support import Database, GunicornService, PostgresServer, valkey_server
+from tests.support import Database, GunicornService, PostgresServer, Valkey, shared_valkey
 
 
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[EmbeddedValkey]:
+def valkey() -> Iterator[Valkey]:
     """The Valkey that tests share; nobody kills it."""
-    with valkey_server() as server:
+    with shared_valkey() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def service(
-    postgres: PostgresServer, valkey: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory
+    postgres: PostgresServer, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GunicornService]:
     """One running service that tests share; they must not stop it, and find only what they wrote."""
     database = postgres.make_database()

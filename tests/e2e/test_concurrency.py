@@ -16,6 +16,8 @@ import orjson
 import psutil
 import psycopg
 import pytest
+from datastorage_client import DataStorageClient
+from datastorage_client.models import AuditBatchCreated, AuditEventCreated
 
 from tests.e2e.load import EVENTS, Writers, check_kept
 from tests.support import Answer, Database, GunicornService, event, wait_until
@@ -44,24 +46,28 @@ def at_once(count: int, send: Callable[[int], Any]) -> list[Any]:
 def test_64_clients_at_once_lose_nothing(run_service: Run, database: Database) -> None:
     service = run_service(server__workers="2")
 
-    def send(number: int) -> list[tuple[int, str]]:
+    def send(number: int) -> list[str]:
         sent = []
-        for n in range(10):
-            if n % 5 == 4:
-                batch = [event(event_id=str(uuid.uuid4())) for _ in range(20)]
-                answer = service.request("POST", BATCH, batch)
-                assert answer.json["event_ids"] == [e["event_id"] for e in batch]
-                sent += [(answer.status, e["event_id"]) for e in batch]
-            else:
-                answer = service.request("POST", EVENTS, event())
-                sent.append((answer.status, answer.json["event_id"]))
+        # One attempt: what is answered otherwise than 201 is an exception here.
+        with DataStorageClient(service.url, retry_for=0) as client:
+            for n in range(10):
+                if n % 5 == 4:
+                    batch = [event(event_id=str(uuid.uuid4())) for _ in range(20)]
+                    many = client.create_events(batch)
+                    assert isinstance(many, AuditBatchCreated)
+                    assert [str(i) for i in many.event_ids] == [e["event_id"] for e in batch]
+                    sent += [str(i) for i in many.event_ids]
+                else:
+                    one = client.create_event(event())
+                    assert isinstance(one, AuditEventCreated)
+                    assert one.message == "Audit event created successfully"
+                    sent.append(str(one.event_id))
         return sent
 
-    answers = [one for sent in at_once(64, send) for one in sent]
-    assert {status for status, _ in answers} == {201}
-    assert len(answers) == 64 * (8 + 40)
+    answered = [one for sent in at_once(64, send) for one in sent]
+    assert len(answered) == 64 * (8 + 40)
     stored = [str(row[0]) for row in database.query("SELECT event_id FROM audit_events")]
-    assert sorted(stored) == sorted(ident for _, ident in answers)
+    assert sorted(stored) == sorted(answered)
 
 
 def test_a_full_queue_says_so_and_memory_stays_flat(run_service: Run, database: Database) -> None:
@@ -225,6 +231,17 @@ def test_a_killed_worker_is_replaced_and_its_gauges_go(run_service: Run, databas
     # Only connections of the dead worker broke; the next attempt was served.
     assert {w.status for w in writers.sent} <= {201, 0}
     check_kept(writers.sent, database)
+
+
+def test_a_worker_that_crashes_says_where_and_is_replaced(run_service: Run) -> None:
+    service = run_service(server__workers="2")
+    victim = workers_of(service)[0]
+    os.kill(victim.pid, signal.SIGSEGV)
+    wait_until(lambda: "Fatal Python error: Segmentation fault" in service.log.read_text(), what="the log's word")
+    wait_until(lambda: victim.pid not in [p.pid for p in workers_of(service)], what="the end of the worker")
+    assert "most recent call first" in service.log.read_text()
+    wait_until(lambda: len(workers_of(service)) == 2, what="a new worker")
+    assert service.request("POST", EVENTS, event()).status == 201
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -52,6 +55,64 @@ def test_a_long_request_is_finished(run_service: Run, database: Database) -> Non
     assert service.process.wait(30) == 0
     assert [a.status for a in answers] == [201]
     assert database.count() == 1
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_whoever_got_a_connection_gets_an_answer(workers: str, run_service: Run, database: Database) -> None:
+    """A proxy repeats a write whose connection was refused, not one that it has sent."""
+    service = run_service(server__workers=workers)
+    body = json.dumps(event()).encode()
+    request = (
+        f"POST /api/v1/audit/events HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+    sent: list[socket.socket] = []
+    with contextlib.ExitStack() as stack:
+        blocker = stack.enter_context(psycopg.connect(database.superuser_url))
+        # Something is in flight while it stops, so new ones have time to come.
+        blocker.execute("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE")
+        release = threading.Timer(1, blocker.rollback)
+        release.start()
+        stack.callback(release.join)
+        assert service.process is not None
+        # A bound on what is tried: 100 a second for 10 s at the most.
+        for n in range(1000):
+            if n == 20:
+                service.process.send_signal(signal.SIGTERM)
+            try:
+                conn = socket.create_connection(("127.0.0.1", service.port), timeout=20)
+            except ConnectionRefusedError:
+                break
+            stack.callback(conn.close)
+            conn.sendall(request)
+            sent.append(conn)
+            time.sleep(0.01)
+        else:
+            raise AssertionError("it never stopped")
+        answers = [conn.recv(4096).split(b"\r\n", 1)[0] for conn in sent]
+    assert service.process.wait(40) == 0
+    assert len(answers) >= 20
+    assert set(answers) == {b"HTTP/1.1 201 CREATED"}
+    assert database.count() == len(answers)
+
+
+def test_new_workers_take_over_the_listener(run_service: Run, database: Database) -> None:
+    service = run_service(server__workers="1")
+    assert service.process is not None
+    master = psutil.Process(service.process.pid)
+    old = {child.pid for child in master.children()}
+    service.process.send_signal(signal.SIGHUP)
+    statuses = []
+
+    def replaced() -> bool:
+        statuses.append(service.request("POST", "/api/v1/audit/events", event()).status)
+        now = {child.pid for child in master.children()}
+        return bool(now) and not now & old
+
+    wait_until(replaced, 20, "the old worker is gone")
+    statuses += [service.request("POST", "/api/v1/audit/events", event()).status for _ in range(20)]
+    assert set(statuses) == {201}
+    assert database.count() == len(statuses)
 
 
 def test_a_full_queue_is_flushed(run_service: Run, database: Database) -> None:

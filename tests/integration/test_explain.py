@@ -1,4 +1,4 @@
-"""Each query form of contract 1, section 4, finds its rows by an index among a million."""
+"""Each form of query that the API has finds its rows by an index among a million."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GET /api/v1/audit/events: contract 1, section 4."""
+"""GET /api/v1/audit/events: filters, times, order, pages."""
 
 from __future__ import annotations
 

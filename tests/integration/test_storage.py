@@ -1,4 +1,4 @@
-"""Tables, partitions, rights and migrations: contract 1, section 6."""
+"""Tables, partitions, rights and migrations."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ CORPUS = ROOT / "loadtests" / "corpus" / "workflows"
 
 @pytest.fixture
 def gunicorn(database: Database, tmp_path: Path) -> Iterator[GunicornService]:
-    service = GunicornService({"DATASTORAGE_DATABASE__URL": database.service_url}, tmp_path / "log")
+    service = GunicornService(database.environ, tmp_path / "log")
     service.start()
     yield service
     service.stop()
@@ -131,5 +131,5 @@ def test_a_changed_file_needs_a_new_version(gunicorn: GunicornService, tmp_path:
     file.write_text(file.read_text() + "# changed\n")
     result = command(gunicorn, "import", "workflows", str(file))
     assert result.exit_code == 1
-    assert "changed, refused" in result.stdout
+    assert "changed (refused)" in result.stdout
     assert "new version" in result.stdout

@@ -37,8 +37,10 @@ class FakeIngest:
     def __init__(self, outcome: Outcome | Callable[[WriteRequest], Outcome]) -> None:
         self.outcome = outcome
         self.requests: list[WriteRequest] = []
+        self.tables: list[str] = []
 
-    def submit(self, request: WriteRequest) -> Outcome:
+    def submit(self, request: WriteRequest, table: str) -> Outcome:
+        self.tables.append(table)
         self.requests.append(request)
         return self.outcome(request) if callable(self.outcome) else self.outcome
 

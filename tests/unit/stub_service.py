@@ -1,4 +1,4 @@
-"""A stand-in for the service on loopback: audit batches and queries of contract 1, kept in a dictionary.
+"""A stand-in for the service on loopback: audit batches and queries, kept in a dictionary.
 
 It validates with the service's own schemas and words refusals as the service does, so that the commands meet
 the real rules without a database. Answers can be put in its way: see `StubService.script`.
@@ -19,6 +19,7 @@ from uuid import UUID
 
 from app import jsonvalue
 from app.audit.event import AuditEvent, rfc3339
+from app.audit.queries import EVENT_MEMBERS
 from app.audit.schemas import Refusal, Validator, parse_uuid
 from app.audit.times import parse_time
 from app.config import AuditSettings
@@ -193,6 +194,15 @@ def contains(whole: Any, part: Any) -> bool:
 
 def _row(event: AuditEvent, item: dict[str, Any]) -> dict[str, Any]:
     return {
+        **dict.fromkeys(EVENT_MEMBERS),
+        "recorded_at": rfc3339(datetime.now(UTC)),
+        "digest": event.digest.hex(),
+        "is_sensitive": event.is_sensitive,
+        "retention_days": event.retention_days,
+        "actor_type": event.actor_type,
+        "actor_id": event.actor_id,
+        "resource_type": event.resource_type,
+        "resource_id": event.resource_id,
         **item,
         "event_id": str(event.event_id),
         "event_date": event.event_date.isoformat(),
@@ -230,6 +240,7 @@ def _handler(stub: StubService) -> type[BaseHTTPRequestHandler]:
 
         do_GET = _handle  # noqa: N815 - http.server's names
         do_POST = _handle  # noqa: N815
+        do_DELETE = _handle  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
             """Quiet: tests read `requests` instead."""

@@ -34,6 +34,7 @@ from tests.unit.fakes import (
 
 UNKNOWN = "the outcome is not known - please retry with the same ids"
 FULL = "the service is at its capacity - please retry"
+DLQ_FULL = "the database is away and the dead letter queue is full - please retry"
 BOTH_GONE = "database and DLQ both unavailable - please retry"
 EVENTS, BATCH, NOTIFICATIONS = (f"/api/v1/audit/{p}" for p in ("events", "events/batch", "notifications"))
 
@@ -68,7 +69,7 @@ IDS = {"event_id": UUID_1, "event_timestamp": "2026-01-05T10:00:00Z"}
 DIFFERENT = "is stored with different content"
 FAILURES = [
     (Refused("service-unavailable"), "service-unavailable", BOTH_GONE, "5"),
-    (Refused("dlq-full"), "dlq-full", FULL, "5"),
+    (Refused("dlq-full"), "dlq-full", DLQ_FULL, "5"),
     (Refused("buffer-full"), "buffer-full", FULL, "1"),
 ]
 
@@ -364,32 +365,19 @@ def test_reads_while_postgresql_is_away(path: str) -> None:
 # --- metrics ------------------------------------------------------------------------------------------------
 
 
-def traces(service: str) -> dict[str, float]:
-    statuses = ("success", "dlq_fallback", "duplicate", "failure")
-    return {status: metrics.TRACES.labels(service, status)._value.get() for status in statuses}
-
-
 @pytest.mark.parametrize(
-    ("outcome", "status"),
+    ("path", "body", "table"),
     [
-        (Stored(), "success"),
-        (Stored((0,)), "duplicate"),
-        (Spilled(), "dlq_fallback"),
-        (Refused("dlq-full"), "failure"),
-        (InDoubt(), "failure"),
-        (Conflict((0,)), "failure"),
+        (EVENTS, event(), "audit_events"),
+        (BATCH, [event()], "audit_events_batch"),
+        (NOTIFICATIONS, notification(), "notification_audit"),
     ],
 )
-def test_every_write_is_counted(outcome: Outcome, status: str) -> None:
-    before = traces("workflow")
-    answered(EVENTS, event(event_category="workflow"), outcome)
-    assert traces("workflow") == before | {status: before[status] + 1}
-
-
-def test_copies_in_a_batch_are_counted_apart() -> None:
-    before = traces("analysis")
-    answered(BATCH, [event(event_category="analysis")] * 3, Stored((1,)))
-    assert traces("analysis") == before | {"success": before["success"] + 2, "duplicate": before["duplicate"] + 1}
+def test_each_kind_of_write_is_timed_apart(path: str, body: object, table: str) -> None:
+    services = make_services()
+    services.ingest = ingest = FakeIngest(Spilled())  # type: ignore[assignment]
+    assert make_client(services).post(path, json=body).status_code == 202
+    assert ingest.tables == [table]
 
 
 def test_faults_are_counted_by_field_and_reason() -> None:

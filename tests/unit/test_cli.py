@@ -84,7 +84,11 @@ def test_config_shows_what_is_in_effect(tmp_path: Path) -> None:
     as_yaml = run("config", "--config", str(path), **environ)
     as_json = run("config", "--json", CONFIG_PATH=str(path), **environ)
     shown = yaml.safe_load(as_yaml.output)
-    assert shown == json.loads(as_json.output)
+    plain = json.loads(as_json.output)
+    assert (shown["server"]["switch_interval"], plain["server"]["switch_interval"]) == ("5ms", 0.005)
+    assert (shown["server"]["max_body_size"], plain["server"]["max_body_size"]) == ("5MiB", 5 * 1024**2)
+    assert shown["dlq"]["backoff"] == ["1m", "5m", "15m", "1h", "4h", "1d"]
+    assert {s: list(keys) for s, keys in shown.items()} == {s: list(keys) for s, keys in plain.items()}
     assert (shown["server"]["port"], shown["server"]["threads"]) == (9000, 7)
     assert shown["database"]["url"] == "postgresql://u:****@db/d"
     assert SECRET not in as_yaml.output + as_json.output
@@ -94,6 +98,15 @@ def test_what_config_prints_is_a_settings_file(tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
     path.write_text(run("config").output)
     assert run("config", "--config", str(path)).output == run("config").output
+    assert run("config", "--config", str(path), "--json").output == run("config", "--json").output
+
+
+@pytest.mark.parametrize("given", ["0", "0.0005", "1.5", "90", "1h30m", "0.1"])
+def test_units_change_no_duration(tmp_path: Path, given: str) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(run("config", DATASTORAGE_SERVER__SWITCH_INTERVAL=given).output)
+    plain = json.loads(run("config", "--json", "--config", str(path)).output)
+    assert plain == json.loads(run("config", "--json", DATASTORAGE_SERVER__SWITCH_INTERVAL=given).output)
 
 
 @pytest.mark.parametrize("command", ["config", "serve"])
@@ -200,3 +213,9 @@ def test_a_gap_in_the_migrations_is_a_mistake(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr("app.migrate.SQL_DIR", tmp_path)
     with pytest.raises(MigrationError, match="without gaps"):
         migrations()
+
+
+def test_migrating_does_not_ask_for_what_an_open_listener_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the image server.host is 0.0.0.0; the migration listens to nobody and knows no tokens."""
+    monkeypatch.setattr(migrate_command, "run", lambda *_, **__: [])
+    assert run("migrate", DATASTORAGE_SERVER__HOST="0.0.0.0").exit_code == 0

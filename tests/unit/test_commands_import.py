@@ -83,7 +83,7 @@ def write(path: Path, values: list[dict[str, Any]]) -> Path:
 def count(result: Result) -> dict[str, int]:
     """The numbers of the summary."""
     found = re.search(
-        r"([\d,]+) records of .*: ([\d,]+) stored, ([\d,]+) already there, ([\d,]+) accepted for later, ([\d,]+) ref",
+        r"([\d,]+) records? of .*: ([\d,]+) stored, ([\d,]+) already there, ([\d,]+) accepted for later, ([\d,]+) ref",
         result.stdout,
     )
     assert found, result.output
@@ -228,7 +228,7 @@ def test_derived_ids_are_reported(run: Run, tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", [{**r, "eventID": f"event-{i}"} for i, r in enumerate(fresh(3))])
     result = run(path)
     assert result.exit_code == 0
-    assert "3 records have no UUID as eventID; their event_id is derived from it" in result.stdout
+    assert "3 records have no UUID as eventID; the event_id is derived from it" in result.stdout
     assert count(run(path))["existing"] == 3
 
 
@@ -318,7 +318,7 @@ def test_busy_service_is_waited_for(run: Run, stub: StubService, tmp_path: Path)
 def test_giving_up_says_how_far_it_came(
     run: Run, stub: StubService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "HTTPClient", lambda url: HTTPClient(url, retry_limit_s=0.01))
+    monkeypatch.setattr(command, "HTTPClient", lambda url, token: HTTPClient(url, retry_limit_s=0.01))
     stub.script.extend([None, *[busy()] * 1000])
     result = run(write(tmp_path / "x.jsonl", fresh(5)), "--batch", 2)
     assert result.exit_code == 1
@@ -443,6 +443,13 @@ def test_progress_on_a_pipe_is_a_line_now_and_then(run: Run, tmp_path: Path, mon
     assert run(path, "--batch", 2).stderr.splitlines()[:2] == ["2 of 4 records", "4 of 4 records"]
 
 
+def test_one_is_told_as_one(run: Run, tmp_path: Path) -> None:
+    [one] = fresh(1)
+    result = run(write(tmp_path / "x.jsonl", [{**one, "eventID": "no-uuid"}]))
+    assert result.stdout.startswith("1 record of 1 file: 1 stored, ")
+    assert "1 record has no UUID as eventID" in result.stdout
+
+
 def test_progress_on_a_terminal_is_a_bar(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
@@ -490,7 +497,7 @@ def test_a_run_that_was_killed_is_continued(
 ) -> None:
     """However far the first run came, the second gives the rest the same offset."""
     path = write(tmp_path / "x.jsonl", records(500))
-    monkeypatch.setattr(command, "HTTPClient", lambda url: HTTPClient(url, retry_limit_s=0.0))
+    monkeypatch.setattr(command, "HTTPClient", lambda url, token: HTTPClient(url, retry_limit_s=0.0))
     # The probes find nothing; then some batches are taken, the last of them without an answer, and all is over.
     probes = len(survey(read_records(str(path))).probes) - 1  # the last record is the newest too
     stub.script.extend([None] * (probes + batches - 1))

@@ -23,6 +23,8 @@ from app.config import (
 KEYS = [(section, f.name) for section, cls in Settings.SECTIONS.items() for f in dataclasses.fields(cls)]
 # A value other than the default for each key whose kind does not give one.
 OTHER = {
+    "server.trusted_proxies": "10.0.0.0/8,fd00::/8",
+    "server.proxy_header": "forwarded",
     "server.host": "::1",
     "server.pin_workers": "never",
     "server.problem_base_url": "https://example.com/p",
@@ -35,16 +37,38 @@ OTHER = {
     "database.name": "other",
     "database.user": "other",
     "database.password_file": __file__,
+    "database.direct_password_file": __file__,
     "database.sslmode": "require",
+    "database.read_url": "postgresql://u@replica/d",
+    "database.sslrootcert": "system",
+    "database.sslcert": __file__,
+    "database.sslkey": __file__,
     "redis.url": "redis://h",
+    "redis.ca_file": __file__,
+    "redis.cert_file": __file__,
+    "redis.key_file": __file__,
     "redis.password_file": __file__,
     "buffer.commit_timeout": "30s",
     "buffer.flush_timeout": "2500ms",
     "buffer.flush_statement_timeout": "1500ms",
     "redis.spill_timeout": "250ms",
     "dlq.backoff": "1s, 2s",
+    "auth.mode": "token",
+    "auth.tokens_file": "tokens.yaml",
+    "auth.jwt_keys_file": "keys.json",
+    "auth.jwt_issuer": "https://issuer.example",
+    "auth.jwt_audience": "datastorage",
+    "auth.jwt_algorithms": "ES256",
     "audit.event_categories": "a,b",
-    "auth.mode": "none",
+}
+# What else a key's other value needs.
+BESIDE = {
+    "auth.mode": {"auth.tokens_file": "/dev/null"},
+    "database.sslcert": {"database.sslkey": __file__},
+    "database.sslkey": {"database.sslcert": __file__},
+    "redis.ca_file": {"redis.url": "rediss://h"},
+    "redis.cert_file": {"redis.url": "rediss://h", "redis.key_file": __file__},
+    "redis.key_file": {"redis.url": "rediss://h", "redis.cert_file": __file__},
 }
 
 
@@ -79,10 +103,11 @@ def other_value(section: str, key: str) -> str:
 
 @pytest.mark.parametrize(("section", "key"), KEYS)
 def test_every_key_can_be_set_and_is_explained(section: str, key: str) -> None:
-    settings = load_settings(None, env(**{f"{section}__{key}".upper(): other_value(section, key)}))
+    given = {f"{section}.{key}": other_value(section, key), **BESIDE.get(f"{section}.{key}", {})}
+    settings = load_settings(None, env(**{name.replace(".", "__").upper(): value for name, value in given.items()}))
     changed = getattr(getattr(settings, section), key)
     default = getattr(Settings.SECTIONS[section](), key)
-    assert (changed != default) is (f"{section}.{key}" != "auth.mode"), "auth.mode has one value so far"
+    assert changed != default
     assert default is None or type(changed) is type(default)
     # One sentence, fit for a cell of a table.
     [field] = [f for f in dataclasses.fields(Settings.SECTIONS[section]) if f.name == key]
@@ -287,7 +312,7 @@ def test_a_secret_file_must_be_there(section: str, tmp_path: Path) -> None:
     assert fault == f"{section.lower()}.password_file: cannot read {tmp_path / 'none'}"
 
 
-@pytest.mark.parametrize("key", ["URL", "DIRECT_URL"])
+@pytest.mark.parametrize("key", ["URL", "READ_URL", "DIRECT_URL"])
 def test_a_wrong_address_is_not_shown(key: str) -> None:
     assert faults(env(**{f"DATABASE__{key}": "postgresql://u:s3cret@h:port:1/d?nope=1"})) == [
         f"database.{key.lower()} is not a PostgreSQL address"
@@ -324,6 +349,24 @@ def test_migrations_may_have_an_address_of_their_own() -> None:
     assert settings.migration_conninfo() == "postgresql://owner@db/d"
     assert DatabaseSettings(url="postgresql://service@db/d").migration_conninfo() == "postgresql://service@db/d"
     assert settings.service_role() == "service"
+
+
+def test_migrations_may_have_a_password_file_of_their_own(tmp_path: Path) -> None:
+    service, owner = tmp_path / "service", tmp_path / "owner"
+    service.write_text("s3rvice\n")
+    owner.write_text("0wner\n")
+    settings = DatabaseSettings(
+        host="db",
+        user="service",
+        password_file=str(service),
+        direct_url="postgresql://owner@db/d",
+        direct_password_file=str(owner),
+    )
+    assert conninfo.conninfo_to_dict(settings.migration_conninfo())["password"] == "0wner"
+    assert conninfo.conninfo_to_dict(settings.conninfo())["password"] == "s3rvice"
+
+
+def test_the_service_role_may_be_unnamed() -> None:
     assert DatabaseSettings(url="postgresql://db/d").service_role() is None
 
 

@@ -64,6 +64,10 @@ def test_a_check_constraint_with_a_name_is_the_rows_fault() -> None:
     ("error", "fault"),
     [
         (psycopg.OperationalError("connection refused"), Fault.OUTAGE),
+        (psycopg.OperationalError("FATAL:  the database system is starting up"), Fault.OUTAGE),
+        (psycopg.OperationalError('x failed: FATAL:  password authentication failed for user "u"'), Fault.DEPLOYMENT),
+        (psycopg.OperationalError('x failed: FATAL:  database "d" does not exist'), Fault.DEPLOYMENT),
+        (psycopg.OperationalError('x failed: FATAL:  no pg_hba.conf entry for host "h"'), Fault.DEPLOYMENT),
         (psycopg.errors.ConnectionTimeout("timeout"), Fault.OUTAGE),
         (PoolTimeout(), Fault.OUTAGE),
         (TooManyRequests(), Fault.OUTAGE),

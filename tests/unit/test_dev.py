@@ -18,8 +18,9 @@ from psycopg.conninfo import conninfo_to_dict
 from app import dev
 from app.cli import main
 from app.commands import dev as command
-from app.config import ServerSettings, Settings
-from app.dev import Account, Child, DevError, EmbeddedPostgres, EmbeddedValkey
+from app.config import AuthSettings, ServerSettings, Settings
+from app.dev import Account, Child, DevError, EmbeddedPostgres, EmbeddedValkey, accounts, locks
+from app.dev import server as server_module
 from tests.support import wait_until
 
 
@@ -105,6 +106,7 @@ def test_the_banner_names_everything_and_no_secret(tmp_path: Path) -> None:
     text = command.banner(Settings(), backends, tmp_path)
     for expected in (
         "http://127.0.0.1:8080/metrics",
+        "http://127.0.0.1:8080/docs",
         "http://127.0.0.1:8080/health",
         ":5433/",
         ":6380/",
@@ -114,6 +116,27 @@ def test_the_banner_names_everything_and_no_secret(tmp_path: Path) -> None:
     for url in (postgres.url("service"), postgres.url("owner")):
         assert str(conninfo_to_dict(url)["password"]) not in text
     assert valkey.url().split(":")[2].split("@")[0] not in text
+
+
+@pytest.mark.parametrize(
+    ("auth", "said"),
+    [
+        (AuthSettings(mode="token", tokens_file="/etc/my tokens"), "--append '/etc/my tokens' --quiet)"),
+        (AuthSettings(mode="jwt"), "export DATASTORAGE_TOKEN=TOKEN-OF-YOUR-ISSUER"),
+    ],
+)
+def test_the_banner_shows_a_token_where_one_is_asked_for(tmp_path: Path, auth: AuthSettings, said: str) -> None:
+    backends = command.Backends(
+        database_url="", direct_url="postgresql://db/d", service_role=None, redis_url="redis://cache", embedded=()
+    )
+    header = '-H "Authorization: Bearer $DATASTORAGE_TOKEN"'
+    text = command.banner(Settings(auth=auth), backends, tmp_path)
+    assert text.count(header) == 2, "with what writes and with what reads"
+    assert said in text
+    assert ("datastorage token create --name" in text) == (auth.mode == "token")
+    open_to_all = command.banner(Settings(), backends, tmp_path)
+    assert "Authorization" not in open_to_all
+    assert "DATASTORAGE_TOKEN" not in open_to_all
 
 
 # --- folders, locks, ports ---
@@ -126,11 +149,11 @@ def test_data_of_another_version_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_a_data_directory_is_for_one_run_at_a_time(tmp_path: Path) -> None:
-    held = dev._lock(tmp_path / "lock", "Valkey")
+    held = locks.hold(tmp_path / "lock", "Valkey")
     with pytest.raises(DevError, match="in use by another run: stop that one, or choose another folder"):
-        dev._lock(tmp_path / "lock", "Valkey")
+        locks.hold(tmp_path / "lock", "Valkey")
     os.close(held)
-    os.close(dev._lock(tmp_path / "lock", "Valkey"))
+    os.close(locks.hold(tmp_path / "lock", "Valkey"))
 
 
 def test_a_data_directory_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
@@ -174,23 +197,23 @@ def test_a_server_that_does_not_run_says_so(tmp_path: Path) -> None:
 
 def test_a_missing_package_is_one_clear_line() -> None:
     with pytest.raises(DevError, match=r"nothing-here is not installed: install 'datastorage\[dev\]'"):
-        dev._package("nothing_here_at_all", "nothing-here")
+        server_module.package("nothing_here_at_all", "nothing-here")
 
 
 def test_postgres_runs_as_root_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    account = dev._unprivileged()
+    account = accounts.unprivileged()
     assert account is not None
     assert account.uid != 0
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert dev._unprivileged() is None
+    assert accounts.unprivileged() is None
 
 
 def test_what_somebody_else_owns_stays_theirs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    owner = dev._owner(tmp_path)
+    owner = accounts.owner_of(tmp_path)
     assert owner == (Account(uid=os.getuid(), gid=os.getgid(), name=str(os.getuid())) if os.getuid() else None)
-    assert dev._owner(tmp_path / "nothing") is None
+    assert accounts.owner_of(tmp_path / "nothing") is None
 
 
 def test_the_reason_of_a_failure_is_the_line_that_says_most(tmp_path: Path) -> None:
@@ -202,7 +225,7 @@ def test_the_reason_of_a_failure_is_the_line_that_says_most(tmp_path: Path) -> N
 
 
 def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dev, "MAX_LOG_BYTES", 10)
+    monkeypatch.setattr(server_module, "MAX_LOG_BYTES", 10)
     server = EmbeddedPostgres(tmp_path)
     server.log_file.write_text("0123456789 and more")
     with server._log() as log:
@@ -212,11 +235,11 @@ def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_waiting_ends_at_its_limit_or_when_asked() -> None:
-    assert len(list(dev._waiting(0.05, None))) < 10
+    assert len(list(server_module.waiting(0.05, None))) < 10
     asked = threading.Event()
     asked.set()
     with pytest.raises(dev.StartCancelledError):
-        list(dev._waiting(60, asked))
+        list(server_module.waiting(60, asked))
 
 
 # --- children ---

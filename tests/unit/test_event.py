@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -43,8 +42,7 @@ def test_digests_are_pinned() -> None:
 
 
 def test_digests_tell_the_kinds_apart() -> None:
-    members = {"event_timestamp": NOW, "sent_at": NOW, "event_data": None}
-    assert event_digest(members, b"null") != notification_digest(members)
+    assert event_digest(b'{"sent_at":"2026-01-05T10:00:00Z"}') != notification_digest({"sent_at": NOW})
 
 
 def test_the_estimate_of_memory_grows_with_the_texts() -> None:
@@ -63,5 +61,5 @@ def test_the_estimate_of_memory_grows_with_the_texts() -> None:
 def test_records_cannot_be_changed() -> None:
     made = VALIDATOR.event(event())
     assert isinstance(made, AuditEvent)
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         made.version = "2"  # type: ignore[misc]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
 
-from app.audit import writer
+from app import metrics
+from app.audit import tally, writer
 from app.audit.buffer import Buffer, Ticket
 from app.audit.flusher import Flusher
 from app.audit.outcome import (
@@ -65,7 +67,7 @@ class FakeSink:
 
 
 def request(name: str) -> WriteRequest:
-    records: Any = (SimpleNamespace(nbytes=10, name=name),)
+    records: Any = (SimpleNamespace(nbytes=10, name=name, sent_at=datetime.now(UTC)),)
     return WriteRequest(records)
 
 
@@ -292,6 +294,27 @@ def test_what_gathers_during_a_flush_goes_with_the_next(stage: Stage, running: F
     gate.set()
     assert [t.wait(5) for t in (first, *rest)] == [Stored()] * 6
     assert stage.calls == [["0"], ["1", "2", "3", "4", "5"]]
+
+
+def stored() -> float:
+    return metrics.TRACES.labels("notification", "success")._value.get()
+
+
+def test_an_answered_write_is_counted_already(stage: Stage, running: Flusher) -> None:
+    before = stored()
+    assert put(stage, "a").wait(5) == Stored()
+    assert stored() == before + 1
+
+
+def test_who_cannot_be_counted_is_answered_all_the_same(
+    stage: Stage, running: Flusher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("no space for the files of the metrics")
+
+    monkeypatch.setattr(tally, "count", broken)
+    assert put(stage, "a").wait(5) == Stored()
+    assert "a flush was not counted" in caplog.messages
 
 
 def test_a_withdrawn_request_is_not_written(stage: Stage) -> None:

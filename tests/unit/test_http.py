@@ -8,6 +8,7 @@ import json
 import logging
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import flask
@@ -18,9 +19,12 @@ from werkzeug.exceptions import BadRequest, Gone, InternalServerError, RequestEn
 
 from app import create_app, metrics
 from app.config import ServerSettings, Settings
-from app.http import Bodies, count_validation_failures, request_id
+from app.http import App, Bodies, _declared_length, count_validation_failures, request_id
 from app.problems import Problem
 from tests.unit.fakes import make_client, make_services
+
+# The same bytes every time: they stand in the names of tests.
+compress = partial(gzip.compress, mtime=0)
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -60,13 +64,13 @@ def bodies() -> Bodies:
 def test_bodies_up_to_the_limit(bodies: Bodies, size: int, declared: bool) -> None:
     body = b"x" * size
     assert reading(bodies, body, content_length=size if declared else None) == body
-    assert reading(bodies, gzip.compress(body), encoding="gzip") == body
+    assert reading(bodies, compress(body), encoding="gzip") == body
 
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_bodies_over_the_limit(bodies: Bodies, declared: bool) -> None:
     body = b"x" * (100 * KIB + 1)
-    for sent, encoding in ((body, "identity"), (gzip.compress(body), "gzip")):
+    for sent, encoding in ((body, "identity"), (compress(body), "gzip")):
         problem = refusal(bodies, sent, encoding=encoding, content_length=len(sent) if declared else None)
         assert problem.kind.slug == "request-too-large"
         assert problem.headers["Connection"] == "close", "the rest of the body is not read"
@@ -101,18 +105,18 @@ def test_a_bomb_is_not_unpacked(bodies: Bodies, monkeypatch: pytest.MonkeyPatch)
             return getattr(self._engine, name)
 
     monkeypatch.setattr("app.http.zlib.decompressobj", Engine)
-    bomb = gzip.compress(bytes(50 * MIB))
+    bomb = compress(bytes(50 * MIB))
     assert len(bomb) < 100 * KIB
     assert refusal(bodies, bomb, encoding="gzip").kind.slug == "request-too-large"
     assert unpacked <= 100 * KIB + 1
 
 
 def test_many_members_count_together(bodies: Bodies) -> None:
-    member = gzip.compress(b"y" * 10 * KIB)
+    member = compress(b"y" * 10 * KIB)
     assert reading(bodies, member * 10, encoding="GZip ") == b"y" * 100 * KIB
-    assert refusal(bodies, member * 10 + gzip.compress(b"y"), encoding="gzip").kind.status == 413
-    assert reading(bodies, gzip.compress(b"") * 1000, encoding="gzip") == b""
-    assert refusal(bodies, gzip.compress(b"") * 6000, encoding="gzip").kind.status == 413, "compressed size counts too"
+    assert refusal(bodies, member * 10 + compress(b"y"), encoding="gzip").kind.status == 413
+    assert reading(bodies, compress(b"") * 1000, encoding="gzip") == b""
+    assert refusal(bodies, compress(b"") * 6000, encoding="gzip").kind.status == 413, "compressed size counts too"
 
 
 @pytest.mark.parametrize(
@@ -120,11 +124,11 @@ def test_many_members_count_together(bodies: Bodies) -> None:
     [
         b"",
         b"{}",
-        gzip.compress(b"{}")[:-1],
-        gzip.compress(b"{}")[:5],
-        gzip.compress(b"{}") + b"rest",
-        gzip.compress(b"{}") + b"\x1f\x8b",
-        gzip.compress(b"{}")[:-8] + b"\0" * 8,
+        compress(b"{}")[:-1],
+        compress(b"{}")[:5],
+        compress(b"{}") + b"rest",
+        compress(b"{}") + b"\x1f\x8b",
+        compress(b"{}")[:-8] + b"\0" * 8,
     ],
 )
 def test_not_gzip_after_all(bodies: Bodies, body: bytes) -> None:
@@ -139,7 +143,7 @@ def test_other_encodings(bodies: Bodies, encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 def test_a_body_that_ends_too_early(bodies: Bodies, encoding: str) -> None:
-    body = gzip.compress(b"{}") if encoding == "gzip" else b"{}"
+    body = compress(b"{}") if encoding == "gzip" else b"{}"
     problem = refusal(bodies, body, content_length=len(body) + 5, encoding=encoding)
     assert (problem.kind.slug, problem.detail) == ("invalid_request", "the request body ended too early")
 
@@ -180,6 +184,15 @@ def test_bodies_in_flight_are_bounded(first: int | None, second: int, good: bool
         assert (seen[0].kind.slug, seen[0].headers["Retry-After"]) == ("buffer-full", "1")
     assert bodies._in_flight == 0
     assert len(reading(bodies, b"x" * 100, content_length=100)) == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("844", 844), ("0", 0), ("0" * 30 + "844", 844), ("9" * 5000, 10**18 - 1), ("", None), ("-1", None)],
+)
+def test_the_length_that_a_request_declares(text: str, length: int | None) -> None:
+    assert _declared_length({"CONTENT_LENGTH": text}) == length
+    assert _declared_length({"CONTENT_LENGTH": text, "HTTP_TRANSFER_ENCODING": "chunked"}) is None
 
 
 def test_one_body_alone_is_always_let_in() -> None:
@@ -379,3 +392,68 @@ def test_cors_for_anybody(cors_client: Any) -> None:
     response = cors_client("*").get("/nope", headers={"Origin": "https://x.example"})
     assert response.status_code == 404
     assert response.headers["Access-Control-Allow-Origin"] == "https://x.example"
+
+
+# --- routes that are looked up ------------------------------------------------------------------------------
+
+
+def routed(app: flask.Flask, method: str, path: str, *, looked_up: bool, **environ: str) -> tuple[object, object]:
+    """Rule and fault of a request, with the look-up or by the router alone."""
+    assert isinstance(app, App)
+    known = app._fixed
+    app._fixed = known if looked_up else {}
+    try:
+        with app.test_request_context(path, method=method, environ_overrides=environ) as context:
+            rule = context.request.url_rule
+            return (
+                rule and (rule.rule, rule.endpoint, context.request.view_args),
+                str(context.request.routing_exception),
+            )
+    finally:
+        app._fixed = known
+
+
+PATHS = ("/api/v1/audit/events", "/api/v1/audit/events/batch", "/api/v1/workflows/search", "/health/live", "/metrics",
+         "/api/v1/audit/events/", "//api/v1/audit/events", "/API/v1/audit/events", "/api/v1/audit/events/x", "/nothing",
+         "/api/v1/audit%2Fevents", "/docs", "/docs/", "/openapi.json")  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PATCH", "TRACE"])
+@pytest.mark.parametrize("path", PATHS)
+def test_what_is_looked_up_is_what_the_router_finds(path: str, method: str) -> None:
+    app = create_app(Settings(), make_services())
+    assert routed(app, method, path, looked_up=True) == routed(app, method, path, looked_up=False)
+
+
+def test_every_path_without_variables_is_looked_up() -> None:
+    app = create_app(Settings(), make_services())
+    assert isinstance(app, App)
+    for rule in app.url_map.iter_rules():
+        for method in rule.methods or ():
+            assert ((method, rule.rule) in app._fixed) is (not rule.arguments and method != "OPTIONS")
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"HTTP_HOST": "bad host"},
+        {"HTTP_HOST": "a\\b"},
+        {"HTTP_HOST": "exa_mple.org"},
+        {"HTTP_HOST": "[::1]:8080"},
+        {"HTTP_HOST": ""},
+        {"HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "upgrade"},
+        {"HTTP_UPGRADE": "h2c", "HTTP_CONNECTION": "upgrade"},
+    ],
+)
+def test_a_host_or_an_upgrade_is_judged_as_by_the_router(environ: dict[str, str]) -> None:
+    app = create_app(Settings(), make_services())
+    path = "/api/v1/audit/events"
+    assert routed(app, "POST", path, looked_up=True, **environ) == routed(app, "POST", path, looked_up=False, **environ)
+
+
+def test_there_are_no_sessions() -> None:
+    app = create_app(Settings(), make_services())
+    with app.test_request_context("/"):
+        assert not flask.session
+        with pytest.raises(RuntimeError):
+            flask.session["a"] = 1

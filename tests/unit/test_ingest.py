@@ -17,12 +17,13 @@ from app.audit.ingest import Ingest
 from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
 from app.clock import Clock
 from app.config import BufferSettings
+from tests.unit.fakes import NOW
 
 SETTINGS = dataclasses.replace(BufferSettings(), enqueue_timeout=0.02, commit_timeout=0.1)
 
 
 def request(size: int = 1) -> WriteRequest:
-    records: Any = tuple(SimpleNamespace(nbytes=10) for _ in range(size))
+    records: Any = tuple(SimpleNamespace(nbytes=10, sent_at=NOW) for _ in range(size))
     return WriteRequest(records)
 
 
@@ -48,7 +49,7 @@ def test_the_flushers_outcome_is_passed_on(outcome: Outcome) -> None:
     buffer = Buffer(10, 1000)
     thread = take(buffer, outcome)
     slow = dataclasses.replace(SETTINGS, commit_timeout=5.0)
-    assert Ingest(slow, buffer, Clock()).submit(request()) == outcome
+    assert Ingest(slow, buffer, Clock()).submit(request(), "audit_events") == outcome
     thread.join(5)
 
 
@@ -57,7 +58,7 @@ def test_no_room_in_time() -> None:
     buffer.offer(Ticket(request()), 0)
     before = rejected("full")
     began = time.monotonic()
-    assert Ingest(SETTINGS, buffer, Clock()).submit(request()) == Refused("buffer-full")
+    assert Ingest(SETTINGS, buffer, Clock()).submit(request(), "audit_events") == Refused("buffer-full")
     assert time.monotonic() - began >= 0.015, "it waits for room first"
     assert rejected("full") == before + 1
     assert buffer.depth == 1
@@ -66,13 +67,13 @@ def test_no_room_in_time() -> None:
 def test_a_closed_queue_is_no_full_queue() -> None:
     buffer = Buffer(1, 1000)
     buffer.close()
-    assert Ingest(SETTINGS, buffer, Clock()).submit(request()) == Refused("service-unavailable")
+    assert Ingest(SETTINGS, buffer, Clock()).submit(request(), "audit_events") == Refused("service-unavailable")
 
 
 def test_what_the_flusher_never_took_is_withdrawn() -> None:
     buffer = Buffer(10, 1000)
     before = rejected("timeout")
-    assert Ingest(SETTINGS, buffer, Clock()).submit(request()) == Refused("service-unavailable")
+    assert Ingest(SETTINGS, buffer, Clock()).submit(request(), "audit_events") == Refused("service-unavailable")
     assert rejected("timeout") == before + 1
     assert buffer.depth == 0
     assert buffer.drain(10, 0) == [], "nothing may be kept of which the client was told that nothing was"
@@ -81,7 +82,7 @@ def test_what_the_flusher_never_took_is_withdrawn() -> None:
 def test_what_the_flusher_took_and_never_answered_is_in_doubt() -> None:
     buffer = Buffer(10, 1000)
     thread = take(buffer, None)
-    assert Ingest(SETTINGS, buffer, Clock()).submit(request()) == InDoubt()
+    assert Ingest(SETTINGS, buffer, Clock()).submit(request(), "audit_events") == InDoubt()
     thread.join(5)
 
 
@@ -93,7 +94,7 @@ def test_an_outcome_that_comes_at_the_last_moment_counts(monkeypatch: pytest.Mon
         return False
 
     monkeypatch.setattr(buffer, "withdraw", withdraw)
-    assert Ingest(SETTINGS, buffer, Clock()).submit(request()) == Stored()
+    assert Ingest(SETTINGS, buffer, Clock()).submit(request(), "audit_events") == Stored()
 
 
 def test_waiting_for_room_counts_against_the_limit() -> None:
@@ -103,7 +104,7 @@ def test_waiting_for_room_counts_against_the_limit() -> None:
     threading.Timer(0.2, buffer.drain, (10, 0)).start()
     settings = dataclasses.replace(SETTINGS, enqueue_timeout=5.0, commit_timeout=0.4)
     began = time.monotonic()
-    assert Ingest(settings, buffer, Clock()).submit(request()) == Refused("service-unavailable")
+    assert Ingest(settings, buffer, Clock()).submit(request(), "audit_events") == Refused("service-unavailable")
     assert 0.35 < time.monotonic() - began < 0.4 + 0.19
 
 
@@ -119,3 +120,29 @@ def test_post_does_not_wait(caplog: pytest.LogCaptureFixture) -> None:
         "no room in the queue for an event of the service's own",
         "an event of the service's own was not kept: Refused",
     ]
+
+
+def failures() -> float:
+    return metrics.TRACES.labels("notification", "failure")._value.get()
+
+
+def test_what_never_reached_the_flusher_is_counted_here() -> None:
+    before = failures()
+    full = Buffer(1, 1000)
+    full.offer(Ticket(request()), 0)
+    for buffer in (full, Buffer(10, 1000)):
+        ingest = Ingest(SETTINGS, buffer, Clock())
+        assert isinstance(ingest.submit(request(), "audit_events"), Refused)
+    assert failures() == before + 2
+    assert not Ingest(SETTINGS, full, Clock()).post(request())
+    assert failures() == before + 3
+
+
+@pytest.mark.parametrize("outcome", [Stored(), None])
+def test_what_the_flusher_took_is_counted_by_it_alone(outcome: Outcome | None) -> None:
+    before = failures()
+    buffer = Buffer(10, 1000)
+    thread = take(buffer, outcome)
+    assert Ingest(SETTINGS, buffer, Clock()).submit(request(), "audit_events") == (outcome or InDoubt())
+    thread.join(5)
+    assert failures() == before

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import jsonvalue
@@ -145,7 +145,7 @@ def test_numbers_are_int_or_decimal(text: str, value: object) -> None:
 
 @pytest.mark.parametrize("text", ['"a\\u0000"', '{"\\ud800": 1}', '[{"a": ["\\udfff"]}]'])
 def test_finds_text_that_cannot_be_stored(text: str) -> None:
-    assert jsonvalue.may_hold_unstorable_text(text.encode())
+    assert not jsonvalue.document(text.encode()).plain
     assert jsonvalue.has_unstorable_text(parse(text.encode()))
 
 
@@ -185,3 +185,80 @@ def test_number_out_of_range(text: str, out: bool) -> None:
 def test_only_json_values_can_be_written(write: Any) -> None:
     with pytest.raises(TypeError):
         write({"a": object()})
+
+
+@given(VALUES, st.booleans())
+def test_a_document_is_what_the_strict_parser_makes_of_it(value: Any, spaced: bool) -> None:
+    body = compact(value) if not spaced else b" " + compact(value)
+    assert same(jsonvalue.document(body).value, jsonvalue._parse_exactly(body))
+
+
+@pytest.mark.parametrize(
+    ("body", "plain"),
+    [
+        (b'{"a":[1,true,null,"x"]}', True),
+        (b'{"a":9007199254740991}', True),
+        (b'{"a":9007199254740992}', False),
+        (b'{"a":18446744073709551616}', False),
+        (b'{"a":1' + b"0" * 5000 + b"}", False),
+        (b'{"a":1.0}', False),
+        (b'{"a":1e2}', False),
+        (b'{"a":-0}', True),
+        (b'{"a":"\\u0061"}', False),
+        (b'{"a": 1}', True),
+        (b'\n{ "a\\/:" : [\t":" ] }\r\n', True),
+        (b'{"a":' + b"[" * 300 + b"]" * 300 + b"}", False),
+        (b"1", False),
+    ],
+)
+def test_what_is_plain(body: bytes, plain: bool) -> None:
+    assert jsonvalue.document(body).plain is plain
+    assert same(jsonvalue.document(body).value, jsonvalue._parse_exactly(body))
+
+
+def test_few_brackets_cannot_nest_deeply() -> None:
+    assert not jsonvalue.may_exceed_depth(b'[{"a":[1]}]', 3)
+    assert jsonvalue.may_exceed_depth(b'[{"a":[1]}]', 2)
+    assert jsonvalue.may_exceed_depth(b"[[],[],[]]", 3), "it may be wrong that way"
+
+
+SEEDS = (
+    b'{"a": 1, "b": [true, false, null, "x:y", {"c": ":"}]}',
+    '{"\u00e4":"\U0001f600","k":{"z":-0}}'.encode(),
+    b'[1,2,{"a":"\\n\\t\\"\\\\\\/"}]',
+    b' { "a" : [ ] , "b" : { } }\n',
+    b'{"":"","x":1234567890123456789}',
+    b'{"a":{"b":1},"a":{"b":1}}',
+)
+PIECES = st.sampled_from(
+    [bytes([n]) for n in range(256)]
+    + [b"\\u0041", b"\\ud800", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\xc2\xa0", b"\xe2\x80\xa8", b'"a":1,', b"//c\n"]
+    + [b"true", b"null", b"NaN", b"Infinity", b"1e2", b"0.5", b"01", b"9007199254740993", b"/**/"]
+)
+
+
+@st.composite
+def nearly_json(draw: st.DrawFn) -> bytes:
+    """A text of JSON in which up to four places were changed."""
+    text = bytearray(draw(st.sampled_from(SEEDS)))
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(text)))
+        text[at : at + draw(st.integers(0, 3))] = draw(st.just(b"") | PIECES)
+    return bytes(text)
+
+
+@settings(max_examples=2000)
+@given(nearly_json())
+def test_both_parsers_take_the_same_and_make_the_same_of_it(body: bytes) -> None:
+    try:
+        exact = jsonvalue._parse_exactly(body)
+    except jsonvalue.JSONError:
+        with pytest.raises(jsonvalue.JSONError):
+            jsonvalue.document(body)
+    else:
+        assert same(jsonvalue.document(body).value, exact)
+
+
+def test_a_member_that_comes_twice_is_seen() -> None:
+    with pytest.raises(jsonvalue.JSONError, match='duplicate key "a"'):
+        jsonvalue.document(b'{"x":":","a":1,"a":":"}')

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import re
+import struct
+import threading
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import metrics
-from app.audit.outcome import Spilled
 from tests.unit.fakes import event, make_client, make_services
 
 METRICS = [m for m in vars(metrics).values() if isinstance(m, MetricWrapperBase)]
@@ -24,9 +25,10 @@ def test_names_and_texts(metric: MetricWrapperBase) -> None:
 
 
 def test_a_scrape_has_the_services_own_metrics_and_those_of_http() -> None:
-    services = make_services(outcome=Spilled())
+    services = make_services()
     client = make_client(services)
-    client.post("/api/v1/audit/events", json=event())
+    services.buffer.close()
+    assert client.post("/api/v1/audit/events", json=event()).status_code == 503
     services.sample()
     metrics.announce_build()
     response = client.get("/metrics")
@@ -51,6 +53,19 @@ def test_metrics_are_right_under_several_workers(monkeypatch: pytest.MonkeyPatch
     assert metrics.render(registry) == b""
 
 
+def test_a_scrape_while_a_worker_makes_its_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    made = tmp_path / "counter_99999.db"
+    made.touch()
+    grown = threading.Timer(0.1, lambda: made.write_bytes(bytes(1024)))
+    grown.start()
+    assert metrics.render(CollectorRegistry()) == b""
+    grown.join()
+    made.write_bytes(b"")
+    with pytest.raises(struct.error):  # a file that stays broken is no empty scrape
+        metrics.render(CollectorRegistry())
+
+
 def test_series_that_alerts_need_are_there_before_anything_happens() -> None:
     text = metrics.render(CollectorRegistry()).decode()
     assert 'datastorage_buffer_rejected_total{reason="full"}' in text
@@ -72,3 +87,17 @@ def test_gauges_follow_what_is() -> None:
     assert metrics.BREAKER_OPEN._value.get() == 0
     assert metrics.BUSY_THREADS._value.get() == 0
     assert metrics.BUFFER_DEPTH._value.get() == 0
+
+
+def test_a_batch_of_values_is_observed_as_they_would_be_one_by_one() -> None:
+    registry = CollectorRegistry()
+    edges = (0.1, 0.5, 1.0)
+    one = Histogram("one", "one", buckets=edges, registry=registry)
+    other = Histogram("other", "other", buckets=edges, registry=registry)
+    values = [0.0, 0.1, 0.1000001, 0.5, 0.75, 1.0, 1.5, 1e9]
+    for value in values:
+        one.observe(value)
+    metrics.observe_all(other, values)
+    assert [(s.labels, s.value) for s in one.collect()[0].samples if "created" not in s.name] == [
+        (s.labels, s.value) for s in other.collect()[0].samples if "created" not in s.name
+    ]

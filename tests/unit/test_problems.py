@@ -6,7 +6,7 @@ import pytest
 
 from app.problems import KINDS, Problem, unavailable
 
-# Contract 1, section 1.
+# What clients know; and what is answered where HTTP itself says so (RFC 9110, RFC 6585).
 TABLE = {
     "validation-error": (400, "Validation Error", None),
     "invalid_request": (400, "Invalid Request", None),
@@ -17,11 +17,15 @@ TABLE = {
     "forbidden": (403, "Forbidden", None),
     "not-found": (404, "Not Found", None),
     "method-not-allowed": (405, "Method Not Allowed", None),
+    "request-timeout": (408, "Request Timeout", None),
     "conflict": (409, "Resource Conflict", None),
     "request-too-large": (413, "Request Too Large", None),
     "unsupported-encoding": (415, "Unsupported Encoding", None),
+    "expectation-failed": (417, "Expectation Failed", None),
     "rate-limit-exceeded": (429, "Too Many Requests", "1"),
+    "request-headers-too-large": (431, "Request Header Fields Too Large", None),
     "internal-error": (500, "Internal Server Error", None),
+    "unsupported-transfer-coding": (501, "Not Implemented", None),
     "buffer-full": (503, "Service Unavailable", "1"),
     "dlq-full": (503, "Service Unavailable", "5"),
     "service-unavailable": (503, "Service Unavailable", "5"),

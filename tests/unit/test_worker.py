@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import logging
 import os
 import signal
 import threading
@@ -10,6 +12,7 @@ import pytest
 from gunicorn.workers.gthread import ThreadWorker
 
 from app.config import HealthSettings, Settings, ShutdownSettings
+from app.logs import LineWriter
 from app.worker import Worker, unfinished_mark
 
 
@@ -157,3 +160,25 @@ def test_a_worker_without_a_master_ends_by_itself(world: World, monkeypatch: pyt
     assert not world.worker.is_parent_alive()
     assert services.draining
     assert world.worker.alive is False
+
+
+def test_all_that_a_worker_logs_goes_through_one_queue(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    writer = LineWriter(write=written.append)
+    services = SimpleNamespace(request_log=SimpleNamespace(writer=writer))
+    world.worker.wsgi = SimpleNamespace(extensions={"datastorage": services})
+    gunicorns = logging.Logger("gunicorn.error")
+    world.worker.log = SimpleNamespace(error_log=gunicorns)
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    world.worker.open_log(Settings())
+    assert writer.running
+    gunicorns.info("of gunicorn")
+    logging.getLogger("app.x").warning("of ours")
+    world.worker.close_log()
+    world.worker.close_log()
+    assert not writer.running
+    gunicorns.info("after the end")
+    lines = [json.loads(line)["message"] for line in b"".join(written).splitlines()]
+    assert lines == ["of gunicorn", "of ours", "after the end"]

@@ -51,9 +51,13 @@ FACTORY = EventFactory(AuditSettings(), lambda: NOW)
 @pytest.mark.parametrize(
     "event",
     [
-        FACTORY.created(ROW),
-        FACTORY.updated(ROW, {"status": "active", "actual_success_rate": Decimal("0.50"), "disabled_by": None}),
-        FACTORY.searched(SEARCH, [FOUND], 7),
+        FACTORY.created(ROW, recorded_by="importer"),
+        FACTORY.updated(
+            ROW,
+            {"status": "active", "actual_success_rate": Decimal("0.50"), "disabled_by": None},
+            recorded_by="importer",
+        ),
+        FACTORY.searched(SEARCH, [FOUND], 7, recorded_by="importer"),
     ],
     ids=["created", "updated", "searched"],
 )
@@ -64,7 +68,7 @@ def test_an_event_survives_the_queue_unchanged(event: AuditEvent) -> None:
         "event_timestamp": rfc3339(event.event_timestamp),
         "event_data": jsonvalue.parse(event.event_data),
     }
-    assert Validator(AuditSettings(), lambda: NOW).event(body) == event
+    assert Validator(AuditSettings(), lambda: NOW).event(body, recorded_by="importer") == event
 
 
 def test_the_fingerprint_of_the_contract() -> None:

@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 
-from app.importers.workflows import File, InvalidFileError, find, read, run, to_workflow, version_key
+from app.commands.workflows import report_workflows
+from app.importers.workflows import (
+    CHANGED,
+    COLLIDES,
+    CREATED,
+    File,
+    InvalidFileError,
+    find,
+    read,
+    run,
+    to_workflow,
+    version_key,
+)
 
 TEXT = """\
 metadata:
@@ -180,3 +192,21 @@ def test_a_dry_run_sends_nothing(files: list[File]) -> None:
 def test_one_that_somebody_else_creates_meanwhile_is_left_out(files: list[File]) -> None:
     catalogue = FakeCatalogue(rivals=[files[1]])
     assert settle(files, catalogue)[:3] == ["created", "already there", "created"]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        ([CREATED], "1 file: 1 created, 0 already there, 0 changed (refused), 0 colliding, 0 invalid"),
+        (
+            [CHANGED, COLLIDES, COLLIDES],
+            "3 files: 0 created, 0 already there, 1 changed (refused), 2 colliding, 0 invalid",
+        ),
+    ],
+)
+def test_the_summary_reads_as_a_sentence(outcomes: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [File(f"{n}.yaml", {"workflow_name": "a", "version": "1"}, outcome) for n, outcome in enumerate(outcomes)]
+    report_workflows(files, dry_run=False, as_json=False)
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert last == said
+    assert [line.split("  ")[0] for line in lines] == [{CHANGED: "changed (refused)"}.get(o, o) for o in outcomes]

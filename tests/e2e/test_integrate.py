@@ -1,0 +1,32 @@
+"""The code of docs/integrate.md and the client's README runs, against the real service."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support import GunicornService
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = (ROOT / "docs" / "integrate.md", ROOT / "clients" / "python" / "README.md")
+
+
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
+def test_the_code_on_the_page_runs(page: Path, service: GunicornService, capsys: pytest.CaptureFixture[str]) -> None:
+    found = blocks(page)
+    assert found
+    for block in found:
+        assert "http://127.0.0.1:8080" in block
+        code = compile(block.replace("http://127.0.0.1:8080", service.url), str(page), "exec")
+        exec(code, {"__name__": "__main__"})
+    if page.name == "integrate.md":
+        shown = capsys.readouterr().out
+        assert "gateway.signal.received {'signal': 'OOMKilled'}" in shown
+        assert "'event_type': 'is required'" in shown
+        assert "not on disk yet" not in shown

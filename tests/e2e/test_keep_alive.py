@@ -1,0 +1,100 @@
+"""Connections that stay: no request on them may be left unanswered because of the one before it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from tests.support import GunicornService, wait_until
+
+GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+UNREAD = (
+    b"PUT /api/v1/audit/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    b'{"a": 42}'
+)
+
+
+@pytest.mark.parametrize("sent", [[GET, GET, GET], [UNREAD, GET], [UNREAD, UNREAD, GET, UNREAD]])
+def test_requests_that_come_in_one_piece_are_all_answered(service: GunicornService, sent: list[bytes]) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as sock:
+        sock.sendall(b"".join(sent))
+        received = b""
+        wanted = [b"HTTP/1.1 200" if request is GET else b"HTTP/1.1 405" for request in sent]
+        while received.count(b"HTTP/1.1 ") < len(wanted):
+            received += sock.recv(65536)
+    at = -1
+    for status in wanted:
+        at = received.index(status, at + 1)
+
+
+def test_bodies_that_nobody_reads_do_not_hold_up_the_next_request(service: GunicornService) -> None:
+    conn = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
+    try:
+        for _ in range(300):
+            # http.client sends the head and the body apart.
+            conn.request("PUT", "/api/v1/audit/events", b'{"a": 42}', {"Content-Type": "application/json"})
+            answer = conn.getresponse()
+            answer.read()
+            assert answer.status == 405
+    finally:
+        conn.close()
+
+
+# --- several workers ----------------------------------------------------------------------------------------
+
+Run = Callable[..., GunicornService]
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[GunicornService, int], list[socket.socket]]]:
+    """Opens so many connections, each with a request on it that is answered, and keeps them."""
+    with contextlib.ExitStack() as stack:
+
+        def make(service: GunicornService, count: int) -> list[socket.socket]:
+            made = []
+            for _ in range(count):
+                sock = stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=20))
+                sock.sendall(GET)
+                assert sock.recv(4096).startswith(b"HTTP/1.1 200")
+                made.append(sock)
+            return made
+
+        yield make
+
+
+def two_workers(run_service: Run) -> tuple[GunicornService, psutil.Process, psutil.Process]:
+    """A service whose two workers both take connections."""
+    service = run_service(server__workers="2", buffer__size="100")
+    assert service.process is not None
+    wait_until(lambda: service.metrics()["datastorage_buffer_capacity"] == 200, what="both workers are up")
+    one, other = psutil.Process(service.process.pid).children()
+    return service, one, other
+
+
+def connections(worker: psutil.Process, service: GunicornService) -> int:
+    """How many clients' connections the worker has."""
+    return sum(
+        c.status == psutil.CONN_ESTABLISHED and c.laddr.port == service.port for c in worker.net_connections("tcp")
+    )
+
+
+def test_a_worker_that_fell_behind_gets_the_next_connections(
+    run_service: Run, connect: Callable[[GunicornService, int], list[socket.socket]]
+) -> None:
+    service, one, other = two_workers(run_service)
+    one.suspend()
+    try:
+        connect(service, 30)
+        assert connections(other, service) == 30, "a worker that hangs keeps nobody waiting"
+    finally:
+        one.resume()
+    time.sleep(0.5)
+    connect(service, 24)
+    # Without a look at who has how many it is a toss for each.
+    assert connections(one, service) >= 20

@@ -1,0 +1,238 @@
+"""The chart, rendered by helm with several sets of values: valid, as promised, and refused where it cannot work."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.helm import CHART, KUBERNETES, RENDERED, Manifest, helm, manifests, pod_spec, template
+from tests.support import ROOT
+
+pytestmark = pytest.mark.skipif(helm() is None, reason="needs helm (go install helm.sh/helm/v3/cmd/helm@v3.19.0)")
+
+SETS = sorted((CHART / "ci").glob("*.yaml"))
+MINIMAL: dict[str, Any] = yaml.safe_load((CHART / "ci" / "minimal.yaml").read_text())
+# The operator's own kinds have no schema among Kubernetes'.
+FOREIGN = {"ServiceMonitor", "PrometheusRule"}
+
+
+def changed(**values: Any) -> dict[str, Any]:
+    """The minimal values with some replaced: database__host="x"."""
+    made = copy.deepcopy(MINIMAL)
+    for path, value in values.items():
+        place = made
+        *parents, last = path.split("__")
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    return made
+
+
+@pytest.fixture
+def render(tmp_path: Path) -> Any:
+    """Renders values (a dictionary or a file); the objects by kind and name."""
+
+    def run(values: dict[str, Any] | Path, *options: str) -> dict[tuple[str, str], Manifest]:
+        done = template(written(tmp_path, values), *options)
+        assert done.returncode == 0, done.stderr
+        return {(m["kind"], m["metadata"]["name"]): m for m in manifests(done.stdout)}
+
+    return run
+
+
+def written(folder: Path, values: dict[str, Any] | Path) -> Path:
+    if isinstance(values, Path):
+        return values
+    path = folder / "values.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.mark.parametrize("values", SETS, ids=lambda p: p.stem)
+def test_every_set_of_values_is_valid(render: Any, values: Path) -> None:
+    objects = render(values)
+    for (kind, _), manifest in objects.items():
+        if kind not in FOREIGN:
+            kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+    assert ("Deployment", "datastorage") in objects
+
+
+def test_what_is_committed_is_what_helm_renders(render: Any) -> None:
+    objects = render(CHART / "ci" / "kubernetes.yaml")
+    committed = {
+        (m["kind"], m["metadata"]["name"]): m for f in sorted(RENDERED.iterdir()) for m in manifests(f.read_text())
+    }
+    assert committed.keys() == objects.keys()
+    for key, manifest in committed.items():
+        for part in ("spec", "data"):
+            kept = copy.deepcopy(objects[key].get(part))
+            if key[0] == "Deployment" and kept:
+                labels = kept["template"]["metadata"]["labels"]
+                del labels["helm.sh/chart"], labels["app.kubernetes.io/managed-by"]
+            assert manifest.get(part) == kept, key
+
+
+def test_a_change_of_the_configuration_rolls_the_pods_and_nothing_else_does(render: Any) -> None:
+    def pods(values: dict[str, Any]) -> Any:
+        return render(values)["Deployment", "datastorage"]["spec"]["template"]
+
+    before = pods(changed())
+    assert pods(changed()) == before
+    assert pods(changed(networkPolicy__fromNamespaces=["others"])) == before
+    for values in (changed(config={"logging": {"level": "debug"}}), changed(dlq__maxLen=5000)):
+        assert pods(values)["metadata"]["annotations"] != before["metadata"]["annotations"]
+
+
+def test_config_reaches_the_service_and_wins(render: Any) -> None:
+    values = changed(config={"audit": {"max_event_age": "3d"}, "dlq": {"max_len": 7}})
+    settings = yaml.safe_load(render(values)["ConfigMap", "datastorage"]["data"]["settings.yaml"])
+    assert settings["audit"] == {"max_event_age": "3d"}
+    assert settings["dlq"] == {"max_len": 7}
+    assert settings["server"] == {"host": "0.0.0.0", "port": 8080, "workers": 1}
+
+
+def test_the_migration_goes_past_the_pooler_to_every_host(render: Any) -> None:
+    objects = render(CHART / "ci" / "jwt.yaml")
+    settings = yaml.safe_load(objects["ConfigMap", "datastorage-migrate"]["data"]["settings.yaml"])["database"]
+    assert settings["direct_url"] == (
+        "postgresql://datastorage_owner@pg-a:5433,pg-b:5433/datastorage?sslmode=verify-full"
+    )
+    assert settings["sslrootcert"] == "/etc/datastorage/secrets/database-ca/ca.crt"
+    for name in ("Deployment", "datastorage"), ("Job", "datastorage-migrate"):
+        mounts = {m["name"] for m in pod_spec(objects[name])["containers"][0]["volumeMounts"]}
+        assert "database-ca" in mounts
+        assert mounts == {v["name"] for v in pod_spec(objects[name])["volumes"]}
+
+
+def test_the_autoscaler_has_the_say_over_replicas(render: Any) -> None:
+    off = render(changed(replicas=2))
+    assert off["Deployment", "datastorage"]["spec"]["replicas"] == 2
+    assert ("HorizontalPodAutoscaler", "datastorage") not in off
+    on = render(changed(autoscaling__enabled=True, autoscaling__maxReplicas=2))
+    assert "replicas" not in on["Deployment", "datastorage"]["spec"]
+    assert on["HorizontalPodAutoscaler", "datastorage"]["spec"]["maxReplicas"] == 2
+
+
+@pytest.mark.parametrize("options", [(), ("--is-upgrade",)], ids=["install", "upgrade"])
+def test_the_migration_comes_first_with_all_it_needs(render: Any, options: tuple[str, ...]) -> None:
+    objects = render(changed(), *options)
+    hooks = {k: m for k, m in objects.items() if "helm.sh/hook" in m["metadata"].get("annotations", {})}
+    assert hooks.keys() == {("ConfigMap", "datastorage-migrate"), ("Job", "datastorage-migrate")}
+    for manifest in hooks.values():
+        assert manifest["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    weights = {k: int(m["metadata"]["annotations"]["helm.sh/hook-weight"]) for k, m in hooks.items()}
+    assert weights["ConfigMap", "datastorage-migrate"] < weights["Job", "datastorage-migrate"]
+    # It names nothing of the release, which is not there yet.
+    pod = pod_spec(hooks["Job", "datastorage-migrate"])
+    assert "serviceAccountName" not in pod
+    named = {v["configMap"]["name"] for v in pod["volumes"] if "configMap" in v}
+    assert named == {"datastorage-migrate"}
+
+
+def test_rules_and_scraping_come_where_the_operator_is(render: Any) -> None:
+    objects = render(CHART / "ci" / "monitoring.yaml")
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "datastorage.rules.yaml").read_text())
+    brought = objects["PrometheusRule", "datastorage"]["spec"]
+    assert [[r["alert"] for r in g["rules"]] for g in brought["groups"]] == [
+        [r["alert"] for r in g["rules"]] for g in rules["groups"]
+    ]
+    links = {r["annotations"]["runbook_url"].partition("#")[0] for g in brought["groups"] for r in g["rules"]}
+    assert links == {"https://wiki.example.org/datastorage"}
+    monitor = objects["ServiceMonitor", "datastorage"]["spec"]
+    assert monitor["selector"]["matchLabels"].items() <= objects["Service", "datastorage"]["metadata"]["labels"].items()
+    assert monitor["endpoints"][0]["port"] in {p["name"] for p in objects["Service", "datastorage"]["spec"]["ports"]}
+    assert not {k for k, _ in render(changed())} & FOREIGN
+
+
+@pytest.mark.parametrize(
+    ("pods", "surge", "pool", "limit", "fits"),
+    [
+        (2, 1, 25, 100, True),  # 28 × 3 + 1 = 85
+        (2, 1, 25, 86, True),
+        (2, 1, 25, 85, False),  # as many as there are leaves none for anybody else
+        (3, 1, 25, 100, False),
+        (3, 1, 21, 100, True),  # 24 × 4 + 1 = 97
+        (2, 2, 25, 100, False),
+    ],
+)
+def test_connections_must_fit(tmp_path: Path, pods: int, surge: int, pool: int, limit: int, fits: bool) -> None:
+    common = {"database__poolSize": pool, "database__maxConnections": limit, "rollout__maxSurge": surge}
+    fixed = changed(**common, replicas=pods)
+    scaled = changed(**common, autoscaling={"enabled": True, "minReplicas": 1, "maxReplicas": pods}, replicas=50)
+    for values in (fixed, scaled):
+        done = template(written(tmp_path, values))
+        assert (done.returncode == 0) is fits
+        if not fits:
+            assert f"({limit})" in done.stderr
+            assert "lower database.poolSize or the pods" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"auth": {}}, "auth.mode is needed"),
+        ({"auth": {"mode": "none"}}, "auth.anonymous: true"),
+        ({"auth": {"mode": "token"}}, "auth.tokensSecret"),
+        ({"auth": {"mode": "jwt", "jwksSecret": "keys"}}, "auth.issuer and auth.audience"),
+        ({"database__host": ""}, "database.host is needed"),
+        ({"database__passwordSecret": ""}, "database.passwordSecret is needed"),
+        ({"redis__url": ""}, "redis.url is needed"),
+        ({"migration__passwordSecret": ""}, "migration.passwordSecret is needed"),
+        ({"networkPolicy__fromNamespaces": []}, "networkPolicy.fromNamespaces is needed"),
+        ({"ingress": {"enabled": True, "host": "a.example"}}, "ingress.tlsSecret"),
+        ({"autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 2}}, "autoscaling.minReplicas"),
+        ({"config": {"server": {"workers": 0}}}, "config.server.workers"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_words(tmp_path: Path, values: dict[str, Any], said: str) -> None:
+    done = template(written(tmp_path, changed(**values)))
+    assert done.returncode != 0
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"replica": 3},
+        {"auth__mode": "password"},
+        {"database__port": "5432"},
+        {"database__host": "user:secret@db"},
+        {"redis__url": "redis://:secret@valkey:6379/0"},
+        {"redis__url": "valkey:6379"},
+        {"replicas": 0},
+        {"config": {"databse": {}}},
+        {"dlq__maxLen": -1},
+        {"autoscaling__targetCPUUtilizationPercentage": 200},
+        {"rollout__maxSurge": 0},
+        {"image__digest": "sha256:short"},
+        {"networkPolicy__databaseCIDRs": ["everywhere"]},
+        {"service__type": "Loadbalancer"},
+        {"monitoring__serviceMonitor__interval": "often"},
+    ],
+    ids=str,
+)
+def test_the_schema_refuses_wrong_values(tmp_path: Path, values: dict[str, Any]) -> None:
+    done = template(written(tmp_path, changed(**values)))
+    assert done.returncode != 0
+    assert "values don't meet the specifications of the schema" in done.stderr
+
+
+def test_the_values_of_the_documentation_install(render: Any) -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    objects = render(yaml.safe_load(example))
+    assert {"Ingress", "NetworkPolicy", "ServiceMonitor", "PrometheusRule"} <= {kind for kind, _ in objects}
+
+
+def test_the_kind_cluster_gets_what_it_can_run(render: Any) -> None:
+    for manifest in manifests((ROOT / "deploy" / "kind" / "servers.yaml").read_text()):
+        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+    objects = render(ROOT / "deploy" / "kind" / "values.yaml")
+    pod = pod_spec(objects["Deployment", "datastorage"])
+    assert pod["containers"][0]["image"] == "datastorage:dev"

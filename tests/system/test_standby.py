@@ -1,0 +1,182 @@
+"""PostgreSQL as a primary with a synchronous standby: the primary dies, or the standby does, under load."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from app.dev import EmbeddedPostgres, EmbeddedValkey, postgres_binaries
+from app.dev.accounts import unprivileged
+from tests.e2e.load import EVENTS, Writers
+from tests.support import (
+    BACKEND,
+    Database,
+    GunicornService,
+    PostgresServer,
+    event,
+    scratch_dir,
+    valkey_server,
+    wait_until,
+    with_dbname,
+)
+
+pytestmark = pytest.mark.skipif(BACKEND != "embedded", reason="kills servers: runs with the embedded ones only")
+STANDBY = "standby"
+
+
+@dataclass
+class Pair:
+    """A primary that answers a commit only when its standby has it too."""
+
+    primary: EmbeddedPostgres
+    standby: EmbeddedPostgres
+    database: Database
+
+    @property
+    def url(self) -> str:
+        """Both servers: whichever takes writes is connected to."""
+        parts = urlsplit(self.database.service_url)
+        who = parts.netloc.rpartition("@")[0]
+        hosts = f"127.0.0.1:{self.primary.port},127.0.0.1:{self.standby.port}"
+        return f"postgresql://{who}@{hosts}{parts.path}?target_session_attrs=read-write"
+
+    def standby_database(self) -> Database:
+        server = self.standby
+        urls = (server.url("superuser"), server.url("owner"), server.url("service"))
+        held = self.database
+        return Database(held.name, *(with_dbname(url, held.name) for url in urls), server=held.server)
+
+
+def superuser(server: EmbeddedPostgres, statement: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(server.url("superuser", "postgres"), autocommit=True) as conn:
+        cursor = conn.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def copy(primary: EmbeddedPostgres, folder: Path) -> EmbeddedPostgres:
+    """A standby that streams from the primary."""
+    account = unprivileged()
+    folder.mkdir()
+    shutil.copy(primary.data_dir / "passwords.json", folder)
+    home = folder / "pgdata"
+    home.mkdir(mode=0o700)
+    if account is not None:
+        os.chown(home, account.uid, account.gid)
+    source = f"{primary.url('superuser', 'postgres')}?application_name={STANDBY}"
+    subprocess.run(
+        [postgres_binaries(account) / "pg_basebackup", "-D", home, "-d", source, "-R", "-X", "stream", "-c", "fast"],
+        check=True,
+        capture_output=True,
+        cwd="/",
+        **({} if account is None else {"user": account.uid, "group": account.gid}),  # type: ignore[arg-type]
+    )
+    return EmbeddedPostgres(folder)
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch_dir())
+        primary = EmbeddedPostgres(folder / "primary")
+        primary.start()
+        stack.callback(primary.stop, "immediate")
+        server = PostgresServer(primary.url("superuser"), primary.url("owner"), primary.url("service"), primary)
+        database = server.make_database()
+        standby = copy(primary, folder / "standby")
+        standby.start()
+        stack.callback(standby.stop, "immediate")
+        superuser(primary, f"ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 ({STANDBY})'")
+        superuser(primary, "SELECT pg_reload_conf()")
+        state = "SELECT sync_state FROM pg_stat_replication"
+        wait_until(lambda: superuser(primary, state) == [("quorum",)], what="the standby is a synchronous one")
+        yield Pair(primary, standby, database)
+
+
+@pytest.fixture
+def valkey() -> Iterator[EmbeddedValkey]:
+    with valkey_server(databases="1") as server:
+        yield server
+
+
+@pytest.fixture
+def service(pair: Pair, valkey: EmbeddedValkey, tmp_path: Path) -> Iterator[GunicornService]:
+    running = GunicornService(
+        {
+            "DATASTORAGE_DATABASE__URL": pair.url,
+            "DATASTORAGE_REDIS__URL": valkey.url(),
+            "DATASTORAGE_DLQ__MAX_LEN": "100000",
+            "DATASTORAGE_SERVER__WORKERS": "1",
+        },
+        tmp_path / "gunicorn.log",
+    )
+    running.start()
+    yield running
+    running.stop()
+
+
+def drained(service: GunicornService) -> bool:
+    queue = service.request("GET", "/api/v1/dlq").json
+    return bool(json.dumps(queue)) and all(stream["depth"] == 0 for stream in queue["streams"].values())
+
+
+def check(writers: Writers, database: Database) -> None:
+    """Whatever was answered with 201 or 202 is there once, and nothing is there that was refused."""
+    rows = {str(i): n for i, n in database.query("SELECT event_id, count(*) FROM audit_events GROUP BY 1")}
+    assert set(rows.values()) == {1}, "an event is there twice"
+    kept = {w.event_id for w in writers.sent if w.status in (200, 201, 202)}
+    assert kept <= rows.keys(), f"{len(kept - rows.keys())} acknowledged are missing"
+    refused = {w.event_id for w in writers.sent if w.status not in (200, 201, 202) and not w.unknown}
+    assert not refused & rows.keys()
+
+
+@pytest.mark.timeout(180)
+def test_the_primary_dies_and_the_standby_takes_over(pair: Pair, service: GunicornService) -> None:
+    with Writers(service, 4, pause=0.002) as writers:
+        wait_until(lambda: len(writers.sent) > 100, what="load")
+        pair.primary.kill()
+        wait_until(lambda: any(w.status == 202 for w in writers.sent), what="writes go to the queue")
+        assert superuser(pair.standby, "SELECT pg_promote()") == [(True,)]
+        count = len(writers.sent)
+        wait_until(lambda: any(w.status == 201 for w in writers.sent[count:]), what="the service has moved over")
+        count = len(writers.sent)
+        wait_until(lambda: len(writers.sent) > count + 100, what="load after it")
+    wait_until(lambda: drained(service), what="the queue is empty")
+    assert {w.status for w in writers.sent} <= {201, 202}
+    check(writers, pair.standby_database())
+
+
+@pytest.mark.timeout(180)
+def test_a_commit_that_no_standby_has_is_in_doubt_and_not_a_201(pair: Pair, service: GunicornService) -> None:
+    assert service.request("POST", EVENTS, event()).status == 201
+    pair.standby.kill()
+    # The primary has it on disk and waits for the standby for ever; the service does not.
+    alone = [service.request("POST", EVENTS, event(correlation_id=f"alone-{n}")) for n in range(2)]
+    assert [answer.status for answer in alone] == [202, 202]
+    # Somebody cancels such a wait: PostgreSQL says it is committed, with a warning. That is no 201 either.
+    with Writers(service, 1) as writers:
+        cancelled = wait_until(
+            lambda: superuser(
+                pair.primary,
+                "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' "
+                "AND backend_type = 'client backend'",
+            ),
+            what="a commit that waits",
+        )
+        assert cancelled
+        wait_until(lambda: writers.sent, what="an answer")
+    assert 201 not in {w.status for w in writers.sent}
+    pair.standby.start()
+    wait_until(lambda: drained(service), timeout=60, what="the queue is empty")
+    assert service.request("POST", EVENTS, event()).status == 201
+    check(writers, pair.database)
+    assert pair.database.query("SELECT count(*) FROM audit_events WHERE correlation_id LIKE 'alone-%%'") == [(2,)]

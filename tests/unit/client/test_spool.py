@@ -1,0 +1,317 @@
+"""The spool: what is on disk stays, whatever happens to the process, the disk or a neighbour."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datastorage_client import Backoff, BufferedAuditStore, DataStorageError, ExpiredError, spool
+from datastorage_client.buffered import segments
+from datastorage_client.buffered.event import Item
+from datastorage_client.buffered.segments import MAGIC, Folder, Writer
+from datastorage_client.buffered.spool import DiskSpool
+
+from tests.support import wait_until
+from tests.unit.client.fakes import Service, refusal
+
+SOON = Backoff(first=0.01, longest=0.02)
+
+
+def nothing(*_: object) -> None:
+    """Nothing happens."""
+
+
+def item(n: int, size: int = 10) -> Item:
+    return Item(json.dumps({"event_id": f"id-{n}", "n": n, "x": "x" * size}).encode(), time.time_ns() // 1_000_000)
+
+
+def items(first: int, last: int, size: int = 10) -> list[Item]:
+    return [item(n, size) for n in range(first, last)]
+
+
+def seen(found: list[Item]) -> list[int]:
+    return [i.event()["n"] for i in found]
+
+
+def abandoned(path: Path, written: list[list[Item]], *, segment_bytes: int = 1 << 20) -> Path:
+    """A folder as a process leaves it that is killed."""
+    path.mkdir(exist_ok=True)
+    folder = Folder.create(path, nothing)
+    writer = Writer(folder, segment_bytes)
+    for batch in written:
+        writer.append(batch)
+    writer.close()
+    folder.release()
+    return folder.path
+
+
+def adopt(path: Path, on_damage: Callable[[str], None] = nothing) -> Folder:
+    folder = Folder.adopt(path, on_damage)
+    assert folder is not None
+    return folder
+
+
+def test_what_was_written_is_read_in_order_over_segments(tmp_path: Path) -> None:
+    path = abandoned(tmp_path, [items(0, 3), items(3, 6), items(6, 10)], segment_bytes=100)
+    assert len(list(path.glob("*.seg"))) == 3
+    folder = adopt(path)
+    assert seen(folder.peek(4, 10**6)) == [0, 1, 2, 3]
+    folder.ack(4)
+    assert len(list(path.glob("*.seg"))) == 2, "a segment that is dealt with goes"
+    assert seen(folder.peek(100, 10**6)) == [4, 5, 6, 7, 8, 9]
+    folder.release()
+    assert seen(adopt(path).peek(100, 10**6)) == [4, 5, 6, 7, 8, 9], "the cursor is kept"
+
+
+def test_bytes_bound_what_is_read(tmp_path: Path) -> None:
+    folder = adopt(abandoned(tmp_path, [items(0, 10, size=1000)]))
+    assert seen(folder.peek(10, 2500)) == [0, 1]
+    assert seen(folder.peek(10, 10)) == [0], "one always"
+
+
+@pytest.mark.parametrize("cut", [1, 5, 9, 20])
+def test_a_torn_end_is_set_aside(tmp_path: Path, cut: int) -> None:
+    path = abandoned(tmp_path, [items(0, 5)])
+    [segment] = path.glob("*.seg")
+    os.truncate(segment, segment.stat().st_size - cut)
+    said: list[str] = []
+    folder = adopt(path, said.append)
+    assert seen(folder.peek(10, 10**6)) == [0, 1, 2, 3]
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("where", ["length", "crc", "payload"])
+def test_damage_costs_the_rest_of_its_segment_only_and_that_is_kept(tmp_path: Path, where: str) -> None:
+    path = abandoned(tmp_path, [items(0, 3), items(3, 6)], segment_bytes=100)
+    first = min(path.glob("*.seg"))
+    data = bytearray(first.read_bytes())
+    second_frame = len(MAGIC) + 8 + int.from_bytes(data[8:12], "big")
+    data[second_frame + {"length": 0, "crc": 5, "payload": 20}[where]] ^= 0xFF
+    first.write_bytes(data)
+    said: list[str] = []
+    folder = adopt(path, said.append)
+    assert seen(folder.peek(10, 10**6)) == [0, 3, 4, 5]
+    [kept] = tmp_path.glob("damaged-*")
+    assert kept.read_bytes() == bytes(data[second_frame:])
+    assert str(kept) in said[0]
+    folder.ack(4)
+
+
+def test_a_broken_cursor_sends_again_rather_than_too_little(tmp_path: Path) -> None:
+    path = abandoned(tmp_path, [items(0, 5)])
+    folder = adopt(path)
+    folder.peek(3, 10**6)
+    folder.ack(3)
+    folder.release()
+    (path / "cursor").write_bytes(b"\xff" * 20)
+    assert seen(adopt(path).peek(10, 10**6)) == [0, 1, 2, 3, 4]
+
+
+def test_nobody_gets_a_folder_that_somebody_has(tmp_path: Path) -> None:
+    path = abandoned(tmp_path, [items(0, 5)])
+    first = adopt(path)
+    assert Folder.adopt(path, nothing) is None
+    first.release()
+    second = adopt(path)
+    second.remove()
+    assert Folder.adopt(path, nothing) is None
+
+
+def test_a_second_process_leaves_a_living_one_alone_and_takes_a_dead_one_over(tmp_path: Path) -> None:
+    down = Service()
+    down.down.set()
+    living = BufferedAuditStore(down, on_full=spool(tmp_path), backoff=SOON)
+    living.store({"n": 1})
+    assert living.sync(5)
+    orphan = abandoned(tmp_path, [items(10, 20)])
+    service = Service()
+    with BufferedAuditStore(service, on_full=spool(tmp_path)) as store:
+        assert store.flush(10)
+        assert sorted(e["n"] for e in service.stored.values()) == list(range(10, 20))
+    assert not orphan.exists()
+    assert not living.close(0)
+    with BufferedAuditStore(service, on_full=spool(tmp_path)) as store:
+        assert store.flush(10)
+    assert 1 in {e["n"] for e in service.stored.values()}, "the next start sends what a closed store left"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_is_bounded_and_then_memory(tmp_path: Path) -> None:
+    service = Service()
+    service.down.set()
+    store = BufferedAuditStore(
+        service,
+        on_full=spool(tmp_path, max_bytes=1 << 20, sync_interval=0.01),
+        max_event_bytes=1 << 18,
+        max_events=100,
+        backoff=SOON,
+    )
+    blob = "x" * 10_000
+    deadline = time.monotonic() + 10
+    taken: list[str] = []
+    while "full" not in store.stats().dropped:
+        assert time.monotonic() < deadline
+        if ident := store.store({"blob": blob}):
+            taken.append(ident)
+        else:
+            break
+        time.sleep(0.001)
+    used = sum(p.stat().st_size for p in tmp_path.rglob("*.seg"))
+    assert 0.5 * (1 << 20) < used <= 1 << 20
+    service.down.clear()
+    assert store.flush(20), "room comes back as events leave"
+    assert set(service.stored) == set(taken)
+    assert store.store({"n": "again"})
+    assert store.close()
+
+
+def test_who_gives_a_timeout_waits_for_a_disk_that_does_not_keep_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def slow(fd: int) -> None:
+        time.sleep(0.05)
+        real(fd)
+
+    monkeypatch.setattr(segments.os, "fsync", slow)
+    service = Service()
+    with BufferedAuditStore(service, on_full=spool(tmp_path, timeout=20), max_events=10) as store:
+        assert all(store.store({"n": n}) for n in range(100))
+        assert store.flush(20)
+    assert len(service.stored) == 100
+
+
+def test_a_disk_that_takes_nothing_does_not_stop_the_sending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    service = Service()
+    store = BufferedAuditStore(service, on_full=spool(tmp_path, sync_interval=0.01), flush_interval=0.05)
+    store.store({"n": 0})
+    assert store.sync(5)
+    with monkeypatch.context() as patch:
+        patch.setattr(segments.os, "fsync", full)
+        for n in range(1, 20):
+            store.store({"n": n})
+        assert store.flush(10)
+        assert store.sync(5), "written is durable enough"
+    assert sorted(e["n"] for e in service.stored.values()) == list(range(20))
+    store.store({"n": 20})
+    assert store.sync(10)
+    assert store.close()
+    assert len(service.stored) == 21
+
+
+def test_a_disk_that_fails_in_an_outage_loses_nothing_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service()
+    service.down.set()
+    store = BufferedAuditStore(
+        service, on_full=spool(tmp_path, sync_interval=0.01), flush_interval=0.02, backoff=SOON, batch_size=7
+    )
+    for n in range(10):
+        store.store({"n": n})
+    assert store.sync(5)
+    with monkeypatch.context() as patch:
+        patch.setattr(segments.os, "fsync", lambda fd: (_ for _ in ()).throw(OSError(errno.EIO, "EIO")))
+        for n in range(10, 20):
+            store.store({"n": n})
+        assert not store.sync(0.2), "nothing is called durable that is not"
+    assert store.sync(10)
+    service.down.clear()
+    assert store.close()
+    assert sorted(e["n"] for e in service.stored.values()) == list(range(20))
+
+
+def test_no_fsync_on_the_callers_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    threads: set[str] = set()
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        threads.add(threading.current_thread().name)
+        real(fd)
+
+    monkeypatch.setattr(segments.os, "fsync", fsync)
+    with BufferedAuditStore(Service(), on_full=spool(tmp_path)) as store:
+        for n in range(1000):
+            store.store({"n": n})
+        store.sync(5)
+    assert threads == {"audit-spooler"}
+
+
+def test_refused_events_are_in_the_rejects_file(tmp_path: Path) -> None:
+    refused: list[dict[str, Any]] = []
+    too_old = refusal("validation-error", field_errors={"[0].event_timestamp": "timestamp is too old"})
+    with BufferedAuditStore(
+        Service(too_old), on_full=spool(tmp_path), on_refused=lambda event, problem: refused.append(event)
+    ) as store:
+        store.store({"n": 1})
+        store.store({"n": 2})
+        assert store.flush(10)
+    [line] = (tmp_path / "rejects.jsonl").read_text().splitlines()
+    rejected = json.loads(line)
+    assert rejected["event"] == refused[0]
+    assert rejected["event"]["n"] == 1
+    assert rejected["problem"]["field_errors"] == {"[0].event_timestamp": "timestamp is too old"}
+
+
+def test_events_that_expired_are_not_sent(tmp_path: Path) -> None:
+    old = Item(b'{"n": 1}', int((time.time() - 8 * 86400) * 1000))
+    abandoned(tmp_path, [[old, *items(2, 4)]])
+    told: list[tuple[dict[str, Any], DataStorageError]] = []
+    service = Service()
+    with BufferedAuditStore(
+        service, on_full=spool(tmp_path), on_refused=lambda event, problem: told.append((event, problem))
+    ) as store:
+        assert store.flush(10)
+        assert store.stats().dropped == {"expired": 1}
+    assert sorted(e["n"] for e in service.stored.values()) == [2, 3]
+    [(event, problem)] = told
+    assert event == {"n": 1}
+    assert isinstance(problem, ExpiredError)
+    assert json.loads((tmp_path / "rejects.jsonl").read_text())["event"] == {"n": 1}
+
+
+def test_the_rejects_file_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from datastorage_client.buffered import spool as module
+
+    monkeypatch.setattr(module, "_REJECTS_BYTES", 1000)
+    disk = DiskSpool(tmp_path, 1 << 20, 1 << 18, nothing)
+    for n in range(30):
+        disk.reject(item(n), {"title": "no"})
+    disk.close()
+    kept = sorted(p.name for p in tmp_path.glob("rejects*.jsonl"))
+    assert kept == ["rejects.1.jsonl", "rejects.jsonl"]
+    assert all(p.stat().st_size <= 1000 for p in tmp_path.glob("rejects*.jsonl"))
+
+
+def test_a_folder_that_cannot_be_is_the_operators_to_hear_of(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError):
+        BufferedAuditStore(Service(), on_full=spool(tmp_path / "file" / "spool"))
+    with pytest.raises(ValueError, match="four times"):
+        BufferedAuditStore(Service(), on_full=spool(tmp_path / "s", max_bytes=1 << 20))
+    with BufferedAuditStore(Service()) as store, pytest.raises(ValueError, match="spool"):
+        store.sync(1)
+
+
+def test_a_spool_whose_folder_vanishes_still_sends(tmp_path: Path) -> None:
+    service = Service()
+    path = tmp_path / "spool"
+    with BufferedAuditStore(service, on_full=spool(path, sync_interval=0.01), flush_interval=0.05) as store:
+        store.store({"n": 1})
+        assert store.flush(5)
+        shutil.rmtree(path)
+        store.store({"n": 2})
+        wait_until(lambda: len(service.stored) == 2, what="the second event is written")

@@ -1,0 +1,166 @@
+"""What settings do that no other test sets: each is changed, and what it is for is looked at."""
+
+from __future__ import annotations
+
+import dataclasses
+import runpy
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from psycopg import conninfo
+
+from app import create_app
+from app.audit.outcome import WriteRequest
+from app.clock import Clock
+from app.config import (
+    BufferSettings,
+    ConfigError,
+    DatabaseSettings,
+    DLQSettings,
+    RedisSettings,
+    ServerSettings,
+    Settings,
+    load_settings,
+)
+from app.database import connection_string
+from app.dlq.replay import Entry, Replayer
+from app.dlq.stream import DeadLetterQueue
+from app.http import client_address
+from tests.unit.fakes import FixedClock, event, make_services
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+REDIS = RedisSettings(url="redis://127.0.0.1:1/0")
+
+
+def test_server_keepalive_and_switch_interval_reach_gunicorn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATASTORAGE_SERVER__KEEPALIVE", "7")
+    monkeypatch.setenv("DATASTORAGE_SERVER__SWITCH_INTERVAL", "9ms")
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    gunicorn = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    assert gunicorn["keepalive"] == 7
+    before = sys.getswitchinterval()
+    try:
+        gunicorn["post_worker_init"](SimpleNamespace(begin=lambda settings: None, open_log=lambda settings: None))
+        assert sys.getswitchinterval() == pytest.approx(0.009)
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_server_trusted_proxies_and_proxy_header() -> None:
+    settings = Settings(server=ServerSettings(trusted_proxies=("10.0.0.0/8",), proxy_header="forwarded"))
+    app = create_app(settings, make_services(settings))
+    environ = {"REMOTE_ADDR": "10.1.2.3"}
+    with app.test_request_context("/", headers={"Forwarded": "for=203.0.113.7"}, environ_base=environ):
+        assert client_address() == "203.0.113.7"
+    with app.test_request_context("/", headers={"X-Forwarded-For": "203.0.113.7"}, environ_base=environ):
+        assert client_address() == "10.1.2.3"
+
+
+def test_auth_allow_anonymous() -> None:
+    everywhere = {"DATASTORAGE_SERVER__HOST": "0.0.0.0"}
+    with pytest.raises(ConfigError, match="is reachable from outside"):
+        load_settings(None, everywhere)
+    assert load_settings(None, {**everywhere, "DATASTORAGE_AUTH__ALLOW_ANONYMOUS": "true"})
+
+
+def test_server_max_body_bytes_in_flight() -> None:
+    settings = Settings(server=ServerSettings(max_body_bytes_in_flight=1234))
+    bodies = make_services(settings).bodies
+    bodies._reserve(1234)
+    with pytest.raises(Exception, match="too many request bodies"):
+        bodies._reserve(1)
+
+
+def test_database_user_sslmode_and_lock_timeout() -> None:
+    settings = DatabaseSettings(user="somebody", sslmode="verify-ca", lock_timeout=7.0)
+    found = conninfo.conninfo_to_dict(
+        connection_string(settings, "query", statement_timeout=1.0, lock_timeout=settings.lock_timeout)
+    )
+    assert (found["user"], found["sslmode"]) == ("somebody", "verify-ca")
+    assert "-c lock_timeout=7000" in str(found["options"])
+
+
+def test_database_direct_password_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("of the owner\n")
+    settings = DatabaseSettings(direct_url="postgresql://owner@db/d", direct_password_file=str(tmp_path / "password"))
+    assert conninfo.conninfo_to_dict(settings.migration_conninfo())["password"] == "of the owner"
+
+
+def test_database_several_hosts_mean_the_one_that_takes_writes() -> None:
+    settings = DatabaseSettings(host="db-1,db-2", connect_timeout=6.0)
+    found = conninfo.conninfo_to_dict(connection_string(settings, "query", statement_timeout=1.0, lock_timeout=1.0))
+    assert (found["host"], found["target_session_attrs"]) == ("db-1,db-2", "read-write")
+    assert found["connect_timeout"] == "3", "each host has its share"
+    for url, expected in (
+        ("postgresql://a,b/d", "read-write"),
+        ("postgresql://a,b/d?target_session_attrs=any", "any"),
+        ("postgresql://a/d", None),
+    ):
+        assert conninfo.conninfo_to_dict(DatabaseSettings(url=url).conninfo()).get("target_session_attrs") == expected
+    replicas = DatabaseSettings(read_url="postgresql://a,b/d").read_conninfo()
+    assert "target_session_attrs" not in conninfo.conninfo_to_dict(replicas), "a replica takes none"
+
+
+def test_buffer_max_bytes() -> None:
+    assert make_services(Settings(buffer=BufferSettings(max_bytes=4321))).buffer.max_bytes == 4321
+
+
+def queue(settings: Settings) -> DeadLetterQueue:
+    return DeadLetterQueue(settings, FixedClock())
+
+
+def test_redis_spill_timeout_bounds_connecting_and_waiting() -> None:
+    made = queue(Settings(redis=dataclasses.replace(REDIS, spill_timeout=0.2)))
+    options = made._client.connection_pool.connection_kwargs
+    assert options["socket_connect_timeout"] + options["socket_timeout"] == pytest.approx(0.2)
+
+
+def test_redis_min_replicas_and_dlq_max_bytes() -> None:
+    settings = Settings(redis=dataclasses.replace(REDIS, min_replicas=2), dlq=DLQSettings(max_bytes=999))
+    made = queue(settings)
+    record = make_services().validator.event(event())
+    arguments = made._arguments([WriteRequest((record,))], "why")  # type: ignore[arg-type]
+    assert arguments[:2] == [1000, 999]
+    sent: list[tuple[Any, ...]] = []
+    answers = [[1, 1, 0], 1]
+    connection = SimpleNamespace(send_command=lambda *words: sent.append(words), read_response=lambda: answers.pop(0))
+    with pytest.raises(Exception, match="too few replicas"):
+        made._call(connection, arguments)
+    assert sent[-1][:2] == ("WAIT", 2)
+
+
+class Recorder:
+    """Stands for Redis: keeps what it is told, and knows of no attempts."""
+
+    def __init__(self) -> None:
+        self.evaluated: list[tuple[Any, ...]] = []
+        self.kept: list[str] = []
+
+    def eval(self, *arguments: Any) -> int:
+        self.evaluated.append(arguments)
+        return 1
+
+    def hmget(self, key: str, idents: list[bytes]) -> list[bytes | None]:
+        return [self.kept[-1].encode() if self.kept else None for _ in idents]
+
+    def hset(self, key: str, ident: bytes, text: str) -> None:
+        self.kept.append(text)
+
+
+def test_dlq_backoff_and_dead_letter_max() -> None:
+    settings = Settings(redis=REDIS, dlq=DLQSettings(backoff=(10.0, 20.0, 30.0), dead_letter_max=77))
+    parts = make_services()
+    clock: Clock = FixedClock()
+    replayer = Replayer(settings, None, parts.validator, parts.breaker, clock)  # type: ignore[arg-type]
+    redis = Recorder()
+    replayer._client = redis  # type: ignore[assignment]
+    entry = Entry(b"1-0", b"{}")
+    for _ in range(3):
+        assert replayer._count_attempt("events", entry)
+    waits = [float(text.split("|")[1]) - clock.now().timestamp() for text in redis.kept]
+    assert waits == pytest.approx([10.0, 20.0])
+    [buried] = redis.evaluated
+    assert "77" in buried
