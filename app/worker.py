@@ -51,7 +51,7 @@ _CROWDED_SECONDS = 0.5
 # it does not, this one takes twice as many before it waits again, up to a limit and for a while: the other is busy.
 _YIELD_SECONDS = 0.005
 _MOST_IN_A_ROW = 64
-_ROW_SECONDS = 0.1
+ROW_SECONDS = 0.1
 # In a shutdown: how long a connection that has not sent anything may still begin to.
 _LAST_CALL_SECONDS = 1.0
 # In a shutdown: how long a connection that a client has begun may take to be made, a round trip of the network.
@@ -176,7 +176,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             waiting = select.poll()
             waiting.register(listener.fileno(), select.POLLIN)
             self._in_a_row = min(2 * self._in_a_row or 1, _MOST_IN_A_ROW) if waiting.poll(0) else 0
-            self._left_of_row, self._row_ends = self._in_a_row, now + _ROW_SECONDS
+            self._left_of_row, self._row_ends = self._in_a_row, now + ROW_SECONDS
 
     def _is_probes(self, listener: socket.socket) -> bool:
         return bool(self._health_port) and listener.getsockname()[1] == self._health_port

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
+from app.worker import ROW_SECONDS
 from tests.support import GunicornService, wait_until
 
 GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -90,11 +91,19 @@ def test_a_worker_that_fell_behind_gets_the_next_connections(
     service, one, other = two_workers(run_service)
     one.suspend()
     try:
-        connect(service, 30)
-        assert connections(other, service) == 30, "a worker that hangs keeps nobody waiting"
+        connect(service, 60)
+        assert connections(other, service) == 60, "a worker that hangs keeps nobody waiting"
     finally:
         one.resume()
-    time.sleep(0.5)
-    connect(service, 24)
-    # Without a look at who has how many it is a toss for each.
-    assert connections(one, service) >= 20
+    # A worker that the machine keeps from its processor is not waited for, nor for a while after: on a busy machine
+    # a row of connections can go to the other by right. Each of these comes after that while, and there are three
+    # rounds. Without a look at who has how many it is a toss for each connection, and twenty of a round are one in
+    # a thousand.
+    shares = []
+    while len(shares) < 3 and max(shares, default=0) < 20:
+        before = connections(one, service)
+        for _ in range(24):
+            time.sleep(1.5 * ROW_SECONDS)
+            connect(service, 1)
+        shares.append(connections(one, service) - before)
+    assert max(shares) >= 20, shares
