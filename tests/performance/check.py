@@ -37,7 +37,7 @@ ATTEMPTS = 3
 LONGEST_SECONDS = 170.0
 # What the history shows of a run: the figures that people ask for first.
 SHOWN = (
-    "audit_write.cpu_to_empty", "audit_write.latency_to_parts", "audit_batch.cpu_an_event_to_empty",
+    "audit_write.cpu_to_asking", "audit_write.latency_to_parts", "audit_batch.cpu_an_event_to_asking",
     "audit_write.rate", "audit_write.p95_ms", "audit_batch.rows_per_s", "audit_query.simple_p95_ms",
     "workflow_search.concurrent_p95_ms", "replay.rate",
 )  # fmt: skip

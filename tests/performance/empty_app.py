@@ -1,11 +1,15 @@
-"""What the bench compares single events against: an empty route inside this app, and a bare Flask route.
+"""What the bench compares with: an empty route inside this app, a bare Flask route, and one that asks PostgreSQL.
 
 Served by gunicorn with the service's own gunicorn.conf.py, so that workers, threads and pinning are the same.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import flask
+from psycopg.rows import tuple_row
+from psycopg_pool import ConnectionPool
 
 from app import create_app
 from app.config import Settings, load_settings
@@ -36,6 +40,34 @@ def _empty() -> flask.Response:
     return flask.Response(b'{"status":"created"}', status=201, content_type="application/json")
 
 
+# Ten rows that PostgreSQL makes by itself in about the time of a search: no table of ours, and nothing to plan anew.
+_ROWS = """
+    SELECT n, md5(n::text), jsonb_build_object('n', n, 'text', repeat('x', 40))
+      FROM generate_series(1, 500) AS n ORDER BY md5(n::text) LIMIT 10
+"""
+
+
+class _Asking:
+    """A bare route that decodes its body, asks PostgreSQL for ten rows and sends them as JSON, as any service does."""
+
+    def __init__(self, url: str) -> None:
+        # Opened by the first request, in the worker that it is for.
+        self._pool: ConnectionPool[Any] = ConnectionPool(
+            url, min_size=1, max_size=10, open=False, kwargs={"autocommit": True, "row_factory": tuple_row}
+        )
+
+    def __call__(self) -> flask.Response:
+        """Answer one request."""
+        asked = flask.request.get_json()
+        if self._pool.closed:
+            self._pool.open(wait=True, timeout=10)
+        with self._pool.connection(timeout=30) as conn:
+            rows = conn.execute(_ROWS, prepare=True).fetchall()
+        answer = flask.jsonify([{"n": n, "name": name, "more": more} for n, name, more in rows], len(asked))
+        answer.status_code = 201
+        return answer
+
+
 def _inside() -> flask.Flask:
     app = create_app(load_settings())
     app.add_url_rule("/empty", "empty", _empty, methods=["POST"])
@@ -43,9 +75,11 @@ def _inside() -> flask.Flask:
 
 
 def _bare() -> flask.Flask:
+    settings = load_settings()
     app = flask.Flask("bare", static_folder=None)
-    app.extensions["datastorage"] = _Nothing(load_settings())
+    app.extensions["datastorage"] = _Nothing(settings)
     app.add_url_rule("/empty", "empty", _empty, methods=["POST"])
+    app.add_url_rule("/asking", "asking", _Asking(settings.database.url), methods=["POST"])
     return app
 
 
