@@ -7,6 +7,7 @@ import shlex
 
 import click
 import pytest
+import yaml
 
 from app.cli import main
 from app.config import Settings
@@ -80,3 +81,21 @@ def test_reasons_and_messages_are_those_that_the_service_gives() -> None:
     ):
         assert text in code, text
         assert text in " ".join(PAGE.split()), text
+
+
+def test_kubectl_shows_all_that_was_asked_for() -> None:
+    """With a selector and without --tail, `kubectl logs` shows ten lines of a pod, whatever --since says."""
+    lines = re.findall(r"^kubectl logs -l .*$", PAGE, re.MULTILINE)
+    assert len(lines) > 5
+    assert [line for line in lines if "--tail=-1" not in line] == []
+
+
+def test_the_forwarded_port_is_the_services() -> None:
+    values = yaml.safe_load((ROOT / "deploy" / "helm" / "datastorage" / "values.yaml").read_text(encoding="utf-8"))
+    assert re.findall(r"port-forward service/datastorage 8080:(\d+)", PAGE) == [str(values["service"]["port"])]
+
+
+def test_variables_are_set_on_this_page() -> None:
+    """In a pod of the chart addresses and passwords are in files: no command can take them from the environment."""
+    code = "".join(re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+    assert set(re.findall(r"\$\{?(DATASTORAGE_\w+)", code)) <= set(re.findall(r"export (\w+)=", code))
