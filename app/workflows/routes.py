@@ -19,7 +19,7 @@ from app.audit import store as audit_store
 from app.audit.event import AuditEvent
 from app.audit.outcome import WriteRequest
 from app.audit.queries import _Arguments
-from app.audit.schemas import Refusal, parse_uuid
+from app.audit.schemas import FieldFault, Refusal, parse_uuid
 from app.auth import recorded_by
 from app.database import Fault, classify
 from app.http import count_validation_failures, json_body, json_document, json_response, register_field_labels, trace_id
@@ -42,7 +42,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
     """The workflow blueprint of one app."""
     blueprint = flask.Blueprint("workflows", __name__, url_prefix="/api/v1/workflows")
     labels = [f"{group}.{name}" for group in ("labels", "filters") for name in LABELS]
-    register_field_labels([*schemas.FIELDS, *labels])
+    register_field_labels([*schemas.FIELDS, *labels, "explain"])
     catalogue = _Catalogue(services)
 
     @blueprint.post("")
@@ -56,10 +56,8 @@ def create_blueprint(services: Services) -> flask.Blueprint:
     @blueprint.post("/search")
     def search_workflows() -> flask.Response:
         explain = flask.request.args.get("explain", "false")
-        if explain not in ("true", "false"):
-            message = "must be true or false"
-            raise Problem("validation-error", f"explain: {message}", field_errors={"explain": message})
-        return catalogue.search(*_document(), explain=explain == "true")
+        wrong = () if explain in ("true", "false") else (schemas.WRONG_EXPLAIN,)
+        return catalogue.search(*_document(), explain=explain == "true", wrong=wrong)
 
     @blueprint.get("")
     def list_workflows() -> flask.Response:
@@ -146,8 +144,13 @@ def _one(row: store.Row | None) -> flask.Response:
     return json_response(orjson.dumps(store.to_json(row)))
 
 
-def _checked(value: T | Refusal) -> T:
-    if not isinstance(value, Refusal):
+def _checked(value: T | Refusal, wrong: tuple[FieldFault, ...] = ()) -> T:
+    """The value; ``wrong`` is what was found before, outside the body. Raises Problem 400 that names all of it."""
+    if isinstance(value, Refusal):
+        value = Refusal(wrong + value.faults, value.members)
+    elif wrong:
+        value = Refusal(wrong, {})
+    else:
         return value
     count_validation_failures((f.name, f.fault.reason) for f in value.faults)
     raise Problem(value.slug, value.detail, field_errors={f.name: str(f.fault) for f in value.faults})
@@ -295,9 +298,11 @@ class _Catalogue:
         workflows = [store.to_json(r) for r in rows]
         return orjson.dumps({"workflows": workflows, "limit": query.limit, "offset": query.offset, "total": total})
 
-    def search(self, body: dict[str, Any], plain: bool, *, explain: bool) -> flask.Response:
+    def search(
+        self, body: dict[str, Any], plain: bool, *, explain: bool, wrong: tuple[FieldFault, ...]
+    ) -> flask.Response:
         started = time.perf_counter()
-        wanted = _checked(schemas.search(body, plain=plain))
+        wanted = _checked(schemas.search(body, plain=plain), wrong)
         found = self.read("search_workflows", lambda conn: search.search(conn, wanted, explain=explain))
         answer = {"workflows": [f.answer for f in found], "total_results": len(found), "filters": dict(wanted.asked)}
         response = json_response(jsonvalue.compact(answer))

@@ -346,6 +346,10 @@ def _given(value: msgspec.Struct) -> dict[str, Any]:
     return {k: v for k, v in msgspec.structs.asdict(value).items() if v is not msgspec.UNSET}
 
 
+# A parameter of the path, said together with what is wrong in the body.
+WRONG_EXPLAIN = FieldFault("explain", Fault("must be true or false", "invalid"))
+
+
 def search(body: dict[str, Any], *, plain: bool = False) -> Search | Refusal:
     """The search that a request asks for. ``plain``: the body comes from a plain `jsonvalue.Document`."""
     quick = _quick_search(body, plain=plain)

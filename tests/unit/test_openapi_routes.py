@@ -147,6 +147,13 @@ def test_the_name_of_another_path_is_no_id(client: Any, path: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "1", "True", "yes"])
 def test_explain_is_true_or_false(client: Any, value: str) -> None:
-    answer = client.post("/api/v1/workflows/search", json={}, query_string={"explain": value})
+    labels = {"signal_type": "OOMKilled", "severity": "high", "component": "pod", "environment": "e", "priority": "P0"}
+    answer = client.post("/api/v1/workflows/search", json={"filters": labels}, query_string={"explain": value})
     assert answer.status_code == 400
     assert answer.json["field_errors"] == {"explain": "must be true or false"}
+
+
+def test_what_is_wrong_outside_the_body_and_in_it_is_said_at_once(client: Any) -> None:
+    answer = client.post("/api/v1/workflows/search", json={"top_k": 0}, query_string={"explain": "maybe"})
+    assert answer.status_code == 400
+    assert answer.json["field_errors"].keys() == {"explain", "filters", "top_k"}
