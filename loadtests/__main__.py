@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from app.config import DLQSettings
 from app.dev import DevError, free_port
 from loadtests import events, workflows
 from loadtests.report import remarks, table
@@ -38,6 +39,8 @@ from tests.performance import fill
 from tests.support import ROOT, Database, GunicornService, postgres_server, valkey_server
 
 CATALOGUE = 400
+# More than an event of the corpus takes in the dead letter queue.
+ENTRY_BYTES = 8192
 # Locust's own start, the beginning, and the last answers.
 SPARE_SECONDS = 90.0
 DRAIN_SECONDS = 60.0
@@ -56,6 +59,20 @@ class Target:
     log: Path | None = None
 
 
+def queue_settings(scenario: Scenario) -> dict[str, str]:
+    """Room in the dead letter queue for all events of a scenario that stops PostgreSQL, however long it is to run.
+
+    All, since PostgreSQL takes its time to come back, and replay its own behind it.
+    """
+    if not scenario.own_servers:
+        return {}
+    default = DLQSettings()
+    return {
+        "DATASTORAGE_DLQ__MAX_LEN": str(max(default.max_len, scenario.due)),
+        "DATASTORAGE_DLQ__MAX_BYTES": str(max(default.max_bytes, scenario.due * ENTRY_BYTES)),
+    }
+
+
 @contextlib.contextmanager
 def own_servers(folder: Path, scenario: Scenario, rows: int, console: Console) -> Iterator[Target]:
     """PostgreSQL, Valkey and gunicorn for the run, stopped at its end."""
@@ -70,6 +87,7 @@ def own_servers(folder: Path, scenario: Scenario, rows: int, console: Console) -
                 "DATASTORAGE_DATABASE__URL": database.service_url,
                 "DATASTORAGE_REDIS__URL": valkey.url(),
                 "DATASTORAGE_LOGGING__LEVEL": "warning",
+                **queue_settings(scenario),
             },
             folder / "gunicorn.log",
         )
@@ -297,7 +315,7 @@ def main() -> int:
             return run(args, console, Target(args.base_url.rstrip("/")), name)
         with (
             tempfile.TemporaryDirectory(prefix="datastorage-load-") as folder,
-            own_servers(Path(folder), SCENARIOS[args.scenario], args.rows, console) as target,
+            own_servers(Path(folder), SCENARIOS[args.scenario].scaled(args.seconds), args.rows, console) as target,
         ):
             return run(args, console, target, name)
     except (LoadTestError, TargetError, fill.NoRoomError, DevError, AssertionError) as e:

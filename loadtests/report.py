@@ -12,6 +12,10 @@ from loadtests.scenarios import Scenario
 # A client process that uses this much of a core may be what limits the figures.
 CLIENT_LIMIT = 0.9
 _UNCOUNTED = "GET /health/live"
+_QUEUE_FULL = (
+    "events were refused with 503 dlq-full: the service's database was away for longer than its dead letter queue had "
+    "room for; give the service a larger dlq.max_len (or dlq.max_bytes), or send less"
+)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -52,6 +56,8 @@ def build(
     total = sum(row["requests"] for row in counted)
     problems = [f"{row['failures']} of {row['requests']} failed: {row['name']}" for row in rows if row["failures"]]
     problems += [error.error if isinstance(error.error, str) else str(error.error) for error in stats.errors.values()]
+    if any("/dlq-full" in problem for problem in problems):
+        problems.append(_QUEUE_FULL)
     problems += [f"a user failed: {message}" for message in exceptions]
     if not begun:
         problems.append("the run ended before all users were there")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 DEFAULT_SECONDS = 20.0
 
@@ -42,6 +43,11 @@ class Scenario:
     def seconds(self) -> float:
         """From the first request to the last one sent."""
         return max([sum(stage.seconds for stage in self.stages), *(moment for moment, _ in self.bursts), 0.0])
+
+    @property
+    def due(self) -> int:
+        """Requests of the stages that have a rate."""
+        return ceil(sum(stage.seconds * stage.rate for stage in self.stages if stage.rate is not None))
 
     def scaled(self, seconds: float | None) -> Scenario:
         """The same in another time: the stages keep their shares of it. Bursts stay as they are."""

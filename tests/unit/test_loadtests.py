@@ -8,16 +8,17 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from app.audit.event import AuditEvent
 from app.audit.schemas import Validator
-from app.config import AuditSettings
+from app.config import AuditSettings, load_settings
 from app.workflows import schemas
 from loadtests import events, workflows
-from loadtests.__main__ import how_far
+from loadtests.__main__ import how_far, queue_settings
 from loadtests.report import build
 from loadtests.scenarios import SCENARIOS
 from loadtests.target import TargetError, check_answers, check_target
@@ -135,6 +136,30 @@ def test_what_makes_a_run_fail() -> None:
     assert problems("mixed", begun=False) == ["the run ended before all users were there"]
     assert problems("write_storm", Entry("a", 449), Entry("GET /health/live", 150)) == ["449 requests instead of 450"]
     assert problems("mixed", Entry("a", 5), exceptions=["boom"]) == ["a user failed: boom"]
+
+
+def test_the_queue_has_room_for_an_outage_however_long_it_is() -> None:
+    outage = SCENARIOS["outage"]
+    for seconds in (3, 45, 3600):
+        room = load_settings(environ=queue_settings(outage.scaled(seconds))).dlq
+        assert room.max_len >= max(1000, 50 * seconds)
+        assert room.max_bytes >= 50 * seconds * len(next(events.bodies("unit")))
+    assert queue_settings(SCENARIOS["sustained_writes"]) == {}
+
+
+def test_a_full_queue_is_named_as_the_reason() -> None:
+    def told(slug: str) -> list[str]:
+        answer = f'expected 201, got 503: {{"type":"https://kubernaut.ai/problems/{slug}","title":"Service Unavailable"'
+        errors = {"a": SimpleNamespace(error=f"CatchResponseError('{answer}')")}
+        return list(
+            build(
+                SCENARIOS["mixed"], Stats({"a": Entry("a", 5, 1)}, errors), acknowledged={}, late=0, busiest=0.1,
+                processes=2, host="", begun=True, exceptions=[],
+            )["problems"]
+        )  # fmt: skip
+
+    assert "give the service a larger dlq.max_len" in told("dlq-full")[-1]
+    assert "dlq.max_len" not in " ".join(told("buffer-full"))
 
 
 def test_it_says_when_the_client_is_the_limit() -> None:
