@@ -9,13 +9,15 @@ from __future__ import annotations
 import ipaddress
 import random as _random
 import re
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import wraps
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import click
@@ -25,6 +27,8 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from app import jsonvalue
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+# A clone has it, an image has not.
+_MAKEFILE = Path(__file__).resolve().parent.parent / "Makefile"
 
 CONNECT_TIMEOUT_S = 5.0
 # More than the service's own commit_timeout (10 s), so that its answer wins over ours.
@@ -53,9 +57,10 @@ class UnreachableError(ServiceError):
     """There was no answer: no connection, or one that broke off or said nothing in time."""
 
     def __init__(self, url: str, reason: str, *, connected: bool) -> None:
+        # Of use only where the command looks for the service where `make run` has it.
+        start = "Start one with `make run`, or say" if url == DEFAULT_URL and _MAKEFILE.exists() else "Say"
         super().__init__(
-            f"no service answers at {url} ({reason}). Start one with `make run`, "
-            "or say where it is with --url or DATASTORAGE_URL"
+            f"no service answers at {url} ({reason}). {start} where it is with --url or DATASTORAGE_URL"
             if not connected
             else f"{url} did not answer ({reason}); the request may have been carried out"
         )
@@ -65,9 +70,10 @@ class UnreachableError(ServiceError):
 class ProblemError(ServiceError):
     """An answer other than 2xx. Prints as ``title: detail`` with a line for each field that is wrong."""
 
-    def __init__(self, status: int, body: object, reason: str = "") -> None:
+    def __init__(self, status: int, body: object, reason: str = "", *, url: str = DEFAULT_URL) -> None:
         members = body if isinstance(body, dict) else {}
         self.status = status
+        self.url = url  # where the service was looked for
         self.members: Mapping[str, Any] = members  # extension members: indexes, outcome, event_ids, ...
         self.slug = _string(members.get("type")).rpartition("/")[2]  # empty: this was no problem document
         self.title = _string(members.get("title")) or f"HTTP {status} {reason}".rstrip()
@@ -79,13 +85,31 @@ class ProblemError(ServiceError):
         super().__init__(self.title, self.detail)
 
     def __str__(self) -> str:
-        shown = list(self.field_errors.items())[:_SHOWN_FIELD_ERRORS]
+        # The service's detail may say all of it already.
+        told = self.detail in [
+            "; ".join(f"{k}{colon} {v}" for k, v in self.field_errors.items()) for colon in (":", "")
+        ]
+        errors = {} if told and len(self.detail) < _SHOWN_TEXT else self.field_errors
+        shown = list(errors.items())[:_SHOWN_FIELD_ERRORS]
         lines = [f"{self.title}: {self.detail}", *(f"  {field}: {message}" for field, message in shown)]
-        if len(shown) < len(self.field_errors):
-            lines.append(f"  … and {len(self.field_errors) - len(shown)} more")
-        if self.status == 401:
-            lines.append("  Put a token into DATASTORAGE_TOKEN, or name its file with --token-file.")
+        if len(shown) < len(errors):
+            lines.append(f"  … and {len(errors) - len(shown)} more")
+        lines += [f"  {hint}" for hint in self._hints()]
         return "\n".join(printable(line[:_SHOWN_TEXT]) for line in lines)
+
+    def _hints(self) -> Iterator[str]:
+        """What to do next."""
+        if self.status == 401:
+            yield "Put a token into DATASTORAGE_TOKEN, or name its file with --token-file."
+        if self.status == 404 and (path := urllib3.util.parse_url(self.url).path):
+            yield f"Is the path {path} of --url or DATASTORAGE_URL right? An address mostly has none, as {DEFAULT_URL}."
+        if self.slug in ("service-unavailable", "dlq-full"):
+            yield f"`datastorage health --report --url {self.url}` says what is away."
+
+    @property
+    def blames_options(self) -> bool:
+        """Whether the request was wrong, and so the options of a command that makes it of nothing else."""
+        return self.status == 400 and bool(self.field_errors)
 
     @property
     def in_doubt(self) -> bool:
@@ -168,7 +192,7 @@ class HTTPClient:
             else:
                 if 200 <= answer.status < 300:
                     return _success(answer)
-                problem = _problem(answer)
+                problem = _problem(answer, self.url)
                 failure = problem
                 again = problem.status in _BUSY and (
                     repeatable or (problem.status in _NOTHING_KEPT and not problem.in_doubt)
@@ -266,6 +290,8 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
             if source("token") is typed:
                 raise click.UsageError("--token and --token-file exclude each other")
             token = _read_token(token_file)
+        if token == "":
+            raise click.UsageError("the token is empty")
         if token is not None and not _TOKEN.fullmatch(token):
             raise click.UsageError("the token holds characters that no token has")
         if token is not None and url.startswith("http://") and not _is_loopback(url):
@@ -280,10 +306,12 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _read_token(path: str) -> str:
     try:
         with click.open_file(path, encoding="utf-8", errors="replace") as stream:
-            text: str = stream.read(_MAX_TOKEN_CHARS + 1)
-            return text.strip()
+            text: str = stream.read(_MAX_TOKEN_CHARS + 1).strip()
     except OSError as e:
         raise click.UsageError(f"--token-file: {path}: {e.strerror}") from None
+    if not text:
+        raise click.UsageError(f"--token-file: {path}: is empty")
+    return text
 
 
 def _is_loopback(url: str) -> bool:
@@ -292,6 +320,12 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def fail(error: ServiceError) -> NoReturn:
+    """End a command that asks for nothing but what its options say: exit code 2 if they are wrong, else 1."""
+    click.echo(f"datastorage: {error}", err=True)
+    sys.exit(2 if isinstance(error, ProblemError) and error.blames_options else 1)
 
 
 def counted(number: int, what: str) -> str:
@@ -317,14 +351,14 @@ def _success(answer: urllib3.BaseHTTPResponse) -> Answer:
         ) from None
 
 
-def _problem(answer: urllib3.BaseHTTPResponse) -> ProblemError:
+def _problem(answer: urllib3.BaseHTTPResponse, url: str) -> ProblemError:
     body: object = None
     if re.match(r"application/(problem\+)?json\b", answer.headers.get("Content-Type", "")):
         try:
             body = jsonvalue.parse(answer.data)
         except jsonvalue.JSONError:
             body = None  # a broken problem is told by its status alone
-    return ProblemError(answer.status, body, answer.reason or "")
+    return ProblemError(answer.status, body, answer.reason or "", url=url)
 
 
 def _retry_after(header: str | None) -> float:

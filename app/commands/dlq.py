@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app import jsonvalue
-from app.http_client import HTTPClient, ServiceError, printable, service_options
+from app.http_client import HTTPClient, ServiceError, fail, printable, service_options
 
 _PAGE = 500
 # Dead letters that people are shown unless they ask for more.
@@ -25,15 +25,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """What the service refuses, or that it cannot be reached, is one line and exit code 1."""
+    """What the service refuses, or that it cannot be reached, is one line and an exit code."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
         except ServiceError as e:
-            click.echo(f"datastorage: {e}", err=True)
-            sys.exit(1)
+            fail(e)
 
     return run
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,8 +16,10 @@ from rich.text import Text
 
 from app import jsonvalue
 from app.audit.event import rfc3339
+from app.audit.queries import event_query
 from app.audit.times import parse_time
-from app.http_client import HTTPClient, ServiceError, printable, service_options
+from app.http_client import HTTPClient, ServiceError, fail, printable, service_options
+from app.problems import Problem
 
 MAX_PAGE = 1000  # the service's limit on `limit`
 DEFAULT_ROWS = 50
@@ -43,7 +44,7 @@ Examples:
 \b
 Exit codes:
   0  the query was answered, also if nothing matches
-  1  the service cannot be reached or refuses the query
+  1  the service cannot be reached or does not answer the query
   2  wrong options"""
 )
 @service_options
@@ -75,6 +76,7 @@ def events(
         raise click.UsageError("--all and --limit exclude each other")
     now = datetime.now(UTC)
     query = {name: value for name, value in filters.items() if value is not None}
+    _check(query, now)
     for name in ("since", "until"):
         if name in query:
             query[name] = _pinned(query[name], now)
@@ -87,8 +89,7 @@ def events(
         else:
             _print_table(list(islice(rows, wanted)), more=next(rows, None) is not None)
     except ServiceError as e:
-        click.echo(f"datastorage: {e}", err=True)
-        sys.exit(1)
+        fail(e)
 
 
 def fetch(client: HTTPClient, query: Mapping[str, str], wanted: int | None) -> Iterator[dict[str, Any]]:
@@ -116,6 +117,16 @@ def fetch(client: HTTPClient, query: Mapping[str, str], wanted: int | None) -> I
             raise ServiceError("the service gave a cursor that leads nowhere")
         cursor = following
         left = None if left is None else left - len(rows)
+
+
+def _check(query: Mapping[str, str], now: datetime) -> None:
+    """A usage error for what the service would refuse, by its own reader of queries."""
+    try:
+        event_query(query, now)
+    except Problem as e:
+        options = {p.name: p.opts[0] for p in click.get_current_context().command.params}
+        wrong = [f"{options[name]}: {message}" for name, message in e.members["field_errors"].items()]
+        raise click.UsageError("; ".join(wrong)) from None
 
 
 def _are_objects(rows: object) -> TypeGuard[list[dict[str, Any]]]:

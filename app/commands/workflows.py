@@ -16,8 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from app import jsonvalue
-from app.http_client import HTTPClient, ProblemError, ServiceError, counted, printable, service_options
+from app.audit.schemas import Refusal
+from app.http_client import HTTPClient, ProblemError, ServiceError, counted, fail, printable, service_options
 from app.importers.workflows import CHANGED, COLLIDES, CREATED, EXISTS, INVALID, File
+from app.workflows import schemas
 from app.workflows.schemas import PRIORITIES, SEVERITIES
 from app.workflows.search import CHOICE_WEIGHTS, FLAG_WEIGHTS, STATUSES
 
@@ -78,7 +80,7 @@ Examples:
 \b
 Exit codes:
   0  the search was answered, also if nothing matches
-  1  the service cannot be reached or refuses the search
+  1  the service cannot be reached or does not answer the search
   2  wrong options""",
 )
 @service_options
@@ -114,19 +116,27 @@ def search(
         "include_disabled": include_disabled,
         "min_score": min_score,
     }
+    # By the service's own reader of searches.
+    if isinstance(checked := schemas.search(body), Refusal):
+        raise click.UsageError("; ".join(f"{_option(fault.name)}: {fault.fault}" for fault in checked.faults))
     try:
         client = HTTPClient(url, token=token, retry_limit_s=_RETRY_LIMIT_S)
         path = f"{_PATH}/search?explain=true"
         answer = client.post(path, jsonvalue.compact(body), repeatable=True).object()
     except ServiceError as e:
-        click.echo(f"datastorage: {e}", err=True)
-        sys.exit(1)
+        fail(e)
     if as_json:
         click.echo(jsonvalue.compact(answer))
     elif answer["workflows"]:
         _table(answer["workflows"])
     else:
         click.echo("no workflow fits", err=True)
+
+
+def _option(member: str) -> str:
+    """The option that a member of the request comes from, and which part of it: ``--custom team``."""
+    name, _, part = member.removeprefix("filters.").partition(".")
+    return f"--{name.removesuffix('_labels').replace('_', '-')} {part}".rstrip()
 
 
 def _table(results: Iterable[Mapping[str, Any]]) -> None:

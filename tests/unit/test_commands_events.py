@@ -15,6 +15,7 @@ from app import jsonvalue
 from app.audit.event import rfc3339
 from app.cli import main
 from app.http_client import HTTPClient
+from app.problems import Problem
 from tests.unit.stub_service import Canned, StubService, busy
 
 Run = Callable[..., Result]
@@ -137,12 +138,33 @@ def test_times_back_from_now_mean_the_same_on_every_page(run: Run, stub: StubSer
     assert stub.requests[0].query["since"].endswith("Z")
 
 
-def test_a_wrong_time_is_the_services_to_refuse(run: Run, stub: StubService) -> None:
-    store(stub, 1)
-    result = run("--since", "yesterday")
-    assert result.exit_code == 1
-    assert result.stderr == "datastorage: Validation Error: since: invalid time format\n  since: invalid\n"
-    assert run("--since", "9" * 400 + "d").exit_code == 1
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--since", "yesterday"), "--since: invalid time format: use 24h, 7d, an RFC 3339 time or YYYY-MM-DD"),
+        (("--since", "9" * 400 + "d"), "--since: invalid time format: use 24h, 7d, an RFC 3339 time or YYYY-MM-DD"),
+        (("--data", "{"), "--data: must be a JSON object"),
+        (("--data", "{", "--category", "a\ud800"), "--category: holds a character that cannot be stored; --data: must"),
+    ],
+)
+def test_what_the_service_would_refuse_is_refused_without_it(
+    run: Run, stub: StubService, arguments: tuple[str, ...], told: str
+) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert f"Error: {told}" in result.stderr
+    assert result.stderr.count("--since:") + result.stderr.count("--data:") == 1
+    assert stub.requests == []
+
+
+def test_what_only_the_service_refuses_is_a_wrong_option_too(run: Run, stub: StubService) -> None:
+    problem = Problem("validation-error", "data: is too deep", field_errors={"data": "is too deep"})
+    headers = (("Content-Type", "application/problem+json"),)
+    stub.script.append(Canned(400, problem.body("https://kubernaut.ai/problems", "/"), headers))
+    result = run("--data", "{}")
+    assert (result.exit_code, result.stderr) == (2, "datastorage: Validation Error: data: is too deep\n")
+    stub.script.append(Canned(400, b"<html>"))
+    assert run().exit_code == 1, "somebody else's 400 says nothing about the options"
 
 
 @pytest.mark.parametrize("columns", [80, 100])
@@ -224,7 +246,7 @@ def test_no_service(run: Run) -> None:
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
     assert "datastorage: no service answers at http://127.0.0.1:1" in result.stderr
-    assert "make run" in result.stderr
+    assert "say where it is with --url" in result.stderr.lower()
 
 
 def test_a_busy_service(run: Run, stub: StubService) -> None:

@@ -324,8 +324,9 @@ def test_giving_up_says_how_far_it_came(
     assert result.exit_code == 1
     assert count(result) == {"records": 5, "stored": 2, "existing": 0, "accepted": 0, "refused": 0}
     assert (
-        "datastorage: Service Unavailable: please retry\n3 of 5 records are not known to be stored; run it again\n"
-        in result.stderr
+        "datastorage: Service Unavailable: please retry\n"
+        f"  `datastorage health --report --url {stub.url}` says what is away.\n"
+        "3 of 5 records are not known to be stored; run it again\n" in result.stderr
     )
 
 
@@ -351,7 +352,7 @@ def test_no_service(run: Run, tmp_path: Path, option: str) -> None:
     result = run(write(tmp_path / "x.jsonl", fresh(2)), "--url", "http://127.0.0.1:1", option)
     assert result.exit_code == 1
     assert "datastorage: no service answers at http://127.0.0.1:1 (connection refused)" in result.stderr
-    assert "make run" in result.stderr
+    assert "where it is with --url" in result.stderr
 
 
 def test_interrupted(run: Run, stub: StubService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
+from pathlib import Path
 
 import click
 import pytest
 
-from app.http_client import HTTPClient, ProblemError, ServiceError, UnreachableError, check_url, printable
+from app import http_client
+from app.http_client import DEFAULT_URL, HTTPClient, ProblemError, ServiceError, UnreachableError, check_url, printable
 from tests.unit.stub_service import Canned, StubService, busy
 
 JSON = (("Content-Type", "application/json"),)
@@ -120,7 +122,7 @@ def test_waits_are_announced(stub: StubService, client: HTTPClient) -> None:
     client.on_wait = lambda seconds, why: heard.append((seconds, str(why)))
     stub.script.extend([busy(), Canned(200, b"{}", JSON)])
     client.get("/x")
-    assert heard == [(0.25, "Service Unavailable: please retry")]
+    assert [(wait, why.splitlines()[0]) for wait, why in heard] == [(0.25, "Service Unavailable: please retry")]
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -172,9 +174,18 @@ def test_a_service_that_never_answered_is_not_waited_for(time: Time) -> None:
         client.get("/x")
     assert time.waits == []
     assert str(e.value) == (
-        f"no service answers at {url} (connection refused). Start one with `make run`, "
-        "or say where it is with --url or DATASTORAGE_URL"
+        f"no service answers at {url} (connection refused). Say where it is with --url or DATASTORAGE_URL"
     )
+
+
+def test_make_run_is_advised_only_where_it_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def advice(url: str) -> str:
+        return str(UnreachableError(url, "connection refused", connected=False)).partition(". ")[2]
+
+    assert advice(DEFAULT_URL).startswith("Start one with `make run`, or say where it is with --url")
+    assert advice("http://datastorage:8080").startswith("Say where it is with --url")
+    monkeypatch.setattr(http_client, "_MAKEFILE", tmp_path / "Makefile")  # an image
+    assert advice(DEFAULT_URL).startswith("Say where it is with --url")
 
 
 def test_a_service_that_went_away_is_waited_for(time: Time) -> None:
@@ -215,6 +226,33 @@ def test_a_problem_prints_title_detail_and_fields(stub: StubService, client: HTT
     assert str(e.value) == "Validation Error: event at index 0: bad\n  [0].version: is required\n  x: \\x1b[2J"
     assert (e.value.slug, e.value.status) == ("validation-error", 400)
     assert e.value.field_errors["[0].version"] == "is required"
+
+
+@pytest.mark.parametrize("colon", [":", ""])
+def test_what_the_detail_says_already_is_not_said_again(colon: str) -> None:
+    detail = f"since{colon} is no time"
+    problem = ProblemError(400, {"title": "T", "detail": detail, "field_errors": {"since": "is no time"}})
+    assert str(problem) == f"T: {detail}"
+    errors = {f"f{i:02}": "x" * 100 for i in range(9)}
+    detail = "; ".join(f"{name}: {message}" for name, message in errors.items())
+    problem = ProblemError(400, {"title": "T", "detail": detail, "field_errors": errors})
+    assert str(problem).count("\n") == 9, "the line that says all of it is cut short"
+
+
+def test_a_404_asks_whether_the_address_should_have_a_path(stub: StubService) -> None:
+    for path, asked in (("/docs", True), ("", False)):
+        with pytest.raises(ProblemError) as e:
+            HTTPClient(stub.url + path).get("/api/v1/audit/nothing")
+        assert ("Is the path /docs of --url or DATASTORAGE_URL right?" in str(e.value)) == asked
+
+
+def test_what_is_away_has_somebody_to_ask(stub: StubService) -> None:
+    for slug, asked in (("service-unavailable", True), ("dlq-full", True), ("buffer-full", False)):
+        stub.script.append(busy(slug))
+        with pytest.raises(ProblemError) as e:
+            HTTPClient(stub.url, retry_limit_s=0).get("/x")
+        hint = f"`datastorage health --report --url {stub.url}` says what is away."
+        assert str(e.value).splitlines()[1:] == ([f"  {hint}"] if asked else [])
 
 
 def test_many_field_errors_are_cut_short() -> None:
