@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -32,11 +33,25 @@ from app.dev import (
 )
 from app.migrate import MigrationError, migrate
 
+PORT_VARIABLES = ("PORT", "DATASTORAGE_SERVER__PORT")
 GUNICORN_CONF = Path(__file__).resolve().parent.parent.parent / "gunicorn.conf.py"
 # From the start of gunicorn to a service that says it is ready; workers import for a second or two.
 SERVICE_READY_TIMEOUT = 60.0
 # Beyond the service's own shutdown.timeout, before it is killed.
 STOP_MARGIN = 10.0
+
+
+class PortType(click.IntRange):
+    """A port; a wrong one is told with the name of the variable that it came from, as `make run` knows no options."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            source = ctx.get_parameter_source(str(param.name)) if ctx is not None and param is not None else None
+            names = PORT_VARIABLES if source is click.core.ParameterSource.ENVIRONMENT else ()
+            hint = next((name for name in names if os.environ.get(name) == value), None)
+            raise click.BadParameter(f"{value!r} is not a number from 1 to 65535", ctx, param, hint) from None
 
 
 @click.command(
@@ -50,8 +65,8 @@ Examples:
 )
 @click.option(
     "--port",
-    type=click.IntRange(1, 65535),
-    envvar=["PORT", "DATASTORAGE_SERVER__PORT"],
+    type=PortType(1, 65535),
+    envvar=PORT_VARIABLES,
     default=8080,
     show_default=True,
     help="Port of the service (or PORT).",
