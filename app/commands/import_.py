@@ -94,6 +94,8 @@ def cloudtrail(
     event_data of an event, unchanged; docs/import-cloudtrail.md says where the other members come from. Records
     keep their eventID, so sending a file again stores nothing twice. The service takes events of the last 7 days
     only: move older ones with --shift-to-now.
+
+    A token needs the scope audit:write; with --shift-to-now, which looks for an earlier import, audit:read too.
     """
     if shift_to_now and shift_by is not None:
         raise click.UsageError("--shift-to-now and --shift-by exclude each other")
@@ -120,7 +122,7 @@ Examples:
 Exit codes:
   0  every file is in the catalogue, or would be
   1  files are left out, or the service cannot be reached
-  2  wrong options, or a file that cannot be read (nothing was sent)""",
+  2  wrong options, a file that cannot be read, or a folder without one (nothing was sent)""",
 )
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(exists=True))
 @service_options
@@ -134,9 +136,13 @@ def workflows(
 
     PATH is a YAML file or a folder of them. What the catalogue has already is left out, and so are files whose name
     and version an earlier one has; the rest is created as one. docs/workflows.md says which member comes from where.
+
+    A token needs the scopes workflows:read, by which the command sees what is there, and workflows:write.
     """
     try:
         files = [workflow_files.read(path, signal_type) for path in workflow_files.find(paths)]
+    except workflow_files.EmptyFolderError as e:
+        _fail(str(e), 2)
     except OSError as e:
         _fail(f"{e.filename}: {e.strerror}", 2)
     with Meter(len(files), unit="files") as meter:

@@ -57,6 +57,10 @@ class InvalidFileError(Exception):
         self.line = line
 
 
+class EmptyFolderError(Exception):
+    """A folder holds no workflow file: more likely mistyped than meant."""
+
+
 @dataclass
 class File:
     """One file, the workflow in it, and what became of it."""
@@ -88,11 +92,14 @@ class Catalogue(Protocol):
 
 
 def find(paths: Sequence[str]) -> list[str]:
-    """The files: those named, and the YAML files of folders, each once, ordered by path."""
+    """The files: those named, and the YAML files of folders, each once, ordered by path. Raises EmptyFolderError."""
     found: set[str] = set()
     for path in map(Path, paths):
         if path.is_dir():
-            found.update(str(p) for p in path.rglob("*") if p.suffix in _SUFFIXES and p.is_file())
+            inside = [str(p) for p in path.rglob("*") if p.suffix in _SUFFIXES and p.is_file()]
+            if not inside:
+                raise EmptyFolderError(f"{path}: no *.yaml or *.yml file is there")
+            found.update(inside)
         else:
             found.add(str(path))
     return sorted(found)
@@ -316,4 +323,16 @@ def _lines(node: yaml.MappingNode, prefix: str) -> Iterator[tuple[str, int]]:
             yield from _lines(value, name + ".")
 
 
-__all__ = ["CHANGED", "COLLIDES", "CREATED", "EXISTS", "INVALID", "Catalogue", "File", "find", "read", "run"]
+__all__ = [
+    "CHANGED",
+    "COLLIDES",
+    "CREATED",
+    "EXISTS",
+    "INVALID",
+    "Catalogue",
+    "EmptyFolderError",
+    "File",
+    "find",
+    "read",
+    "run",
+]

@@ -1,7 +1,8 @@
-"""The commands of README.md and docs/integrate.md, run as they stand there against the real service."""
+"""The commands of README.md, docs/integrate.md and docs/workflows.md, run as they stand against the real service."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ from tests.support import ROOT, Database, GunicornService
 
 README = ROOT / "README.md"
 INTEGRATE = ROOT / "docs" / "integrate.md"
+WORKFLOWS = ROOT / "docs" / "workflows.md"
 # What these do has tests of its own: `make run` in test_local_run.py, and this is a part of `make test`.
 ELSEWHERE = ("make ", "pip install ")
 _TELL = "set -E; trap 'echo \"FAILED $BASH_COMMAND\" >&2' ERR\n"
@@ -66,6 +68,18 @@ def test_a_service_integrates_with_curl(service: GunicornService, tmp_path: Path
     assert '"event_action":"is required"' in shown
     traced = service.request("GET", "/api/v1/audit/events?correlation_id=rr-2026-010").json["data"]
     assert {row["trace_id"] for row in traced} == {None, "4bf92f3577b34da6a3ce929d0e0e4736"}
+
+
+def test_the_catalogue_with_curl(service: GunicornService) -> None:
+    shown, failed = run(WORKFLOWS, ROOT, service)
+    assert [command.split()[:3] for command in failed] == [["datastorage", "import", "workflows"]]
+    promised = re.findall(r"# (\d{3})\b", "".join(blocks(WORKFLOWS, "sh")))
+    assert len(promised) >= 8
+    assert re.findall(r"^(\d{3})$", shown, re.MULTILINE) == promised
+    [found] = re.findall(r'^{"workflows":.*}$', shown, re.MULTILINE)
+    [explained] = blocks(WORKFLOWS, "json")
+    [result] = json.loads(found)["workflows"]
+    assert (result["final_score"], result["score_breakdown"]) == (0.505, json.loads(explained)["score_breakdown"])
 
 
 def test_queries_for_dashboards(database: Database) -> None:

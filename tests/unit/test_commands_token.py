@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from app.auth import SCOPE_OF
 from app.cli import main
 from app.commands.token import append, entry_text
 from app.credentials import Principal, TokenError, TokenVerifier, parse_tokens
 from app.problems import Problem
+from tests.support import ROOT
 from tests.unit.stub_service import Canned, StubService
 
 
@@ -161,6 +164,38 @@ def test_every_command_shows_its_token(stub: StubService, command: tuple[str, ..
     assert shown(stub) == {"Bearer dst_secret"}
 
 
+@pytest.mark.parametrize(
+    ("command", "page", "scopes"),
+    [
+        (COMMANDS[6], "import-cloudtrail.md", {"audit:read", "audit:write"}),
+        (
+            ("import", "workflows", "loadtests/corpus/workflows/hello-world.yaml"),
+            "workflows.md",
+            {"workflows:read", "workflows:write"},
+        ),
+    ],
+    ids=["cloudtrail", "workflows"],
+)
+def test_the_scopes_that_an_import_needs_are_said(
+    stub: StubService, command: tuple[str, ...], page: str, scopes: set[str]
+) -> None:
+    if "workflows" in command:
+        stub.script.append(Canned(200, b'{"versions": []}', (("Content-Type", "application/json"),)))
+    run(*command)
+    rules = {(method, re.sub("<[^>]+>", ".+", rule)): scope for (method, rule), scope in SCOPE_OF.items()}
+    used = {
+        scope
+        for request in stub.requests
+        for (method, rule), scope in rules.items()
+        if request.method == method and re.fullmatch(rule, request.path)
+    }
+    assert used == scopes
+    named = re.compile(r"\b(?:audit|workflows):(?:read|write)\b")
+    assert set(named.findall(run(*command[:2], "--help").output)) == scopes
+    text = (ROOT / "docs" / page).read_text()
+    assert scopes <= set(named.findall(text.partition("## Importing workflow files")[2] or text))
+
+
 def test_where_a_token_may_come_from(stub: StubService, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("from-file\n")
@@ -193,6 +228,14 @@ def test_tokens_that_cannot_be_sent(stub: StubService, tmp_path: Path) -> None:
         assert result.exit_code == 2
         assert "X-Other" not in result.output
     assert stub.requests == []
+
+
+def test_an_empty_token_is_called_empty(stub: StubService, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("\n")
+    assert "the token is empty" in run("events", "--token", "").stderr
+    assert f"{tmp_path / 'token'}: is empty" in run("events", "--token-file", tmp_path / "token").stderr
+    assert stub.requests == []
+    assert run("events", env={"DATASTORAGE_TOKEN": ""}).exit_code == 0, "a variable that is empty is not set"
 
 
 def test_who_is_not_let_in_hears_what_to_do(stub: StubService) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from app.cli import main
 from app.commands.workflows import report_workflows
 from app.importers.workflows import (
     CHANGED,
@@ -168,6 +170,19 @@ def files(tmp_path: Path) -> list[File]:
 def settle(files: Sequence[File], catalogue: FakeCatalogue, *, dry_run: bool = False) -> list[str]:
     run(files, catalogue, dry_run=dry_run, step=lambda: None)
     return [f.outcome for f in files]
+
+
+@pytest.mark.parametrize("beside", [(), ("full",)])
+def test_a_folder_without_files_ends_the_command_before_any_request(tmp_path: Path, beside: tuple[str, ...]) -> None:
+    for name in ("full", "empty"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full" / "a.yaml").write_text(TEXT)
+    (tmp_path / "empty" / "a.json").write_text("{}")
+    paths = [str(tmp_path / name) for name in (*beside, "empty")]
+    # Nothing listens there.
+    result = CliRunner().invoke(main, ["import", "workflows", "--url", "http://127.0.0.1:1", *paths])
+    assert result.exit_code == 2
+    assert result.output == f"datastorage: {tmp_path / 'empty'}: no *.yaml or *.yml file is there\n"
 
 
 def test_new_files_go_as_one_batch_in_the_order_of_versions(files: list[File]) -> None:

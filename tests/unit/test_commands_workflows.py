@@ -1,0 +1,50 @@
+"""`datastorage workflows search`: what is wrong with its options, and who says so."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli import main
+from app.problems import Problem
+from tests.unit.stub_service import Canned, StubService
+
+OPTIONS = {
+    "--signal-type": "OOMKilled",
+    "--severity": "low",
+    "--component": "pod",
+    "--environment": "production",
+    "--priority": "P1",
+}
+
+
+def search(url: str, **changed: str) -> Result:
+    options = {**OPTIONS, **{f"--{name.replace('_', '-')}": value for name, value in changed.items()}}
+    words = [word for pair in options.items() for word in pair]
+    return CliRunner().invoke(main, ["workflows", "search", "--url", url, *words])
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"signal_type": ""}, "--signal-type: is required"),
+        ({"component": "a\ud800"}, "--component: holds a character that cannot be stored"),
+        ({"detected": "gitOpsTool=svn"}, "--detected gitOpsTool: must be one of: argocd, flux, *"),
+        ({"custom": f"team={'x' * 300}"}, "--custom: exceeds maximum length"),
+        ({"custom": "team"}, "Invalid value for '--custom': 'team' is not NAME=VALUE"),
+    ],
+)
+def test_what_the_service_would_refuse_is_refused_without_it(changed: dict[str, str], told: str) -> None:
+    result = search("http://127.0.0.1:1", **changed)
+    assert result.exit_code == 2
+    assert f"Error: {told}" in result.stderr
+
+
+def test_what_only_the_service_refuses_is_a_wrong_option_too() -> None:
+    error = {"filters.component": "is unknown"}
+    problem = Problem("validation-error", "filters.component is unknown", field_errors=error)
+    with StubService() as stub:
+        body = problem.body("https://kubernaut.ai/problems", "/")
+        stub.script.append(Canned(400, body, (("Content-Type", "application/problem+json"),)))
+        result = search(stub.url)
+    assert (result.exit_code, result.stderr) == (2, "datastorage: Validation Error: filters.component is unknown\n")
