@@ -55,18 +55,21 @@ class DetectedLabels:
 
         git_ops_tool: str | Unset = UNSET
         if not isinstance(self.git_ops_tool, Unset):
-            git_ops_tool = self.git_ops_tool.value
+            git_ops_tool = getattr(self.git_ops_tool, "value", self.git_ops_tool)
 
         service_mesh: str | Unset = UNSET
         if not isinstance(self.service_mesh, Unset):
-            service_mesh = self.service_mesh.value
+            service_mesh = getattr(self.service_mesh, "value", self.service_mesh)
 
         failed_detections: list[str] | Unset = UNSET
         if not isinstance(self.failed_detections, Unset):
-            failed_detections = []
-            for failed_detections_item_data in self.failed_detections:
-                failed_detections_item = failed_detections_item_data.value
-                failed_detections.append(failed_detections_item)
+            if isinstance(self.failed_detections, list):
+                failed_detections = []
+                for failed_detections_item_data in self.failed_detections:
+                    failed_detections_item = getattr(failed_detections_item_data, "value", failed_detections_item_data)
+                    failed_detections.append(failed_detections_item)
+            else:
+                failed_detections = self.failed_detections
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

@@ -26,9 +26,13 @@ class DlqStatusStreams:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        events = self.events.to_dict()
+        from ..models.dlq_stream import DlqStream  # noqa: PLC0415
 
-        notifications = self.notifications.to_dict()
+        events = self.events.to_dict() if isinstance(self.events, DlqStream) else self.events
+
+        notifications = (
+            self.notifications.to_dict() if isinstance(self.notifications, DlqStream) else self.notifications
+        )
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

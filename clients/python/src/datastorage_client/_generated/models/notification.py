@@ -57,19 +57,19 @@ class Notification:
 
         recipient = self.recipient
 
-        channel = self.channel.value
+        channel = getattr(self.channel, "value", self.channel)
 
         message_summary = self.message_summary
 
-        status = self.status.value
+        status = getattr(self.status, "value", self.status)
 
-        sent_at = self.sent_at.isoformat()
+        sent_at = self.sent_at.isoformat() if isinstance(self.sent_at, datetime.datetime) else self.sent_at
 
         escalation_level = self.escalation_level
 
-        created_at = self.created_at.isoformat()
+        created_at = self.created_at.isoformat() if isinstance(self.created_at, datetime.datetime) else self.created_at
 
-        updated_at = self.updated_at.isoformat()
+        updated_at = self.updated_at.isoformat() if isinstance(self.updated_at, datetime.datetime) else self.updated_at
 
         delivery_status = self.delivery_status
 

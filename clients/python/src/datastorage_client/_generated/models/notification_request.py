@@ -49,13 +49,13 @@ class NotificationRequest:
 
         recipient = self.recipient
 
-        channel = self.channel.value
+        channel = getattr(self.channel, "value", self.channel)
 
         message_summary = self.message_summary
 
-        status = self.status.value
+        status = getattr(self.status, "value", self.status)
 
-        sent_at = self.sent_at.isoformat()
+        sent_at = self.sent_at.isoformat() if isinstance(self.sent_at, datetime.datetime) else self.sent_at
 
         delivery_status: None | str | Unset
         if isinstance(self.delivery_status, Unset):

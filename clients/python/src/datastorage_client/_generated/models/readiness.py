@@ -28,13 +28,13 @@ class Readiness:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        status = self.status.value
+        status = getattr(self.status, "value", self.status)
 
         mode = self.mode
 
         reason: str | Unset = UNSET
         if not isinstance(self.reason, Unset):
-            reason = self.reason.value
+            reason = getattr(self.reason, "value", self.reason)
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

@@ -23,10 +23,13 @@ class WorkflowBatchCreated:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        workflow_ids = []
-        for workflow_ids_item_data in self.workflow_ids:
-            workflow_ids_item = str(workflow_ids_item_data)
-            workflow_ids.append(workflow_ids_item)
+        if isinstance(self.workflow_ids, list):
+            workflow_ids = []
+            for workflow_ids_item_data in self.workflow_ids:
+                workflow_ids_item = str(workflow_ids_item_data)
+                workflow_ids.append(workflow_ids_item)
+        else:
+            workflow_ids = self.workflow_ids
 
         message = self.message
 

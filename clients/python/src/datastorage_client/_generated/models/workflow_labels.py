@@ -40,12 +40,15 @@ class WorkflowLabels:
 
         severity: list[str] | str
         if isinstance(self.severity, StoredSeverity):
-            severity = self.severity.value
+            severity = getattr(self.severity, "value", self.severity)
         else:
-            severity = []
-            for severity_type_1_item_data in self.severity:
-                severity_type_1_item = severity_type_1_item_data.value
-                severity.append(severity_type_1_item)
+            if isinstance(self.severity, list):
+                severity = []
+                for severity_type_1_item_data in self.severity:
+                    severity_type_1_item = getattr(severity_type_1_item_data, "value", severity_type_1_item_data)
+                    severity.append(severity_type_1_item)
+            else:
+                severity = self.severity
 
         component: list[str] | str
         if isinstance(self.component, list):
@@ -63,12 +66,15 @@ class WorkflowLabels:
 
         priority: list[str] | str
         if isinstance(self.priority, StoredPriority):
-            priority = self.priority.value
+            priority = getattr(self.priority, "value", self.priority)
         else:
-            priority = []
-            for priority_type_1_item_data in self.priority:
-                priority_type_1_item = priority_type_1_item_data.value
-                priority.append(priority_type_1_item)
+            if isinstance(self.priority, list):
+                priority = []
+                for priority_type_1_item_data in self.priority:
+                    priority_type_1_item = getattr(priority_type_1_item_data, "value", priority_type_1_item_data)
+                    priority.append(priority_type_1_item)
+            else:
+                priority = self.priority
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

@@ -41,7 +41,7 @@ class WorkflowPatch:
     def to_dict(self) -> dict[str, Any]:
         status: str | Unset = UNSET
         if not isinstance(self.status, Unset):
-            status = self.status.value
+            status = getattr(self.status, "value", self.status)
 
         disabled_by: None | str | Unset
         if isinstance(self.disabled_by, Unset):

@@ -49,19 +49,23 @@ class WorkflowSearchFilters:
 
         signal_type = self.signal_type
 
-        severity = self.severity.value
+        severity = getattr(self.severity, "value", self.severity)
 
         component = self.component
 
         environment = self.environment
 
-        priority = self.priority.value
+        priority = getattr(self.priority, "value", self.priority)
 
         custom_labels: dict[str, Any] | None | Unset
         if isinstance(self.custom_labels, Unset):
             custom_labels = UNSET
         elif isinstance(self.custom_labels, WorkflowSearchFiltersCustomLabelsType0):
-            custom_labels = self.custom_labels.to_dict()
+            custom_labels = (
+                self.custom_labels.to_dict()
+                if isinstance(self.custom_labels, WorkflowSearchFiltersCustomLabelsType0)
+                else self.custom_labels
+            )
         else:
             custom_labels = self.custom_labels
 
@@ -69,7 +73,11 @@ class WorkflowSearchFilters:
         if isinstance(self.detected_labels, Unset):
             detected_labels = UNSET
         elif isinstance(self.detected_labels, DetectedLabelsRequest):
-            detected_labels = self.detected_labels.to_dict()
+            detected_labels = (
+                self.detected_labels.to_dict()
+                if isinstance(self.detected_labels, DetectedLabelsRequest)
+                else self.detected_labels
+            )
         else:
             detected_labels = self.detected_labels
 
@@ -77,12 +85,15 @@ class WorkflowSearchFilters:
         if isinstance(self.status, Unset):
             status = UNSET
         elif isinstance(self.status, WorkflowStatus):
-            status = self.status.value
+            status = getattr(self.status, "value", self.status)
         elif isinstance(self.status, list):
-            status = []
-            for status_type_1_item_data in self.status:
-                status_type_1_item = status_type_1_item_data.value
-                status.append(status_type_1_item)
+            if isinstance(self.status, list):
+                status = []
+                for status_type_1_item_data in self.status:
+                    status_type_1_item = getattr(status_type_1_item_data, "value", status_type_1_item_data)
+                    status.append(status_type_1_item)
+            else:
+                status = self.status
 
         else:
             status = self.status

@@ -23,10 +23,17 @@ def _get_kwargs(
         "url": "/api/v1/audit/events/batch",
     }
 
-    _kwargs["json"] = []
-    for componentsschemas_audit_event_batch_item_data in body:
-        componentsschemas_audit_event_batch_item = componentsschemas_audit_event_batch_item_data.to_dict()
-        _kwargs["json"].append(componentsschemas_audit_event_batch_item)
+    if isinstance(body, list):
+        _kwargs["json"] = []
+        for componentsschemas_audit_event_batch_item_data in body:
+            componentsschemas_audit_event_batch_item = (
+                componentsschemas_audit_event_batch_item_data.to_dict()
+                if isinstance(componentsschemas_audit_event_batch_item_data, AuditEventRequest)
+                else componentsschemas_audit_event_batch_item_data
+            )
+            _kwargs["json"].append(componentsschemas_audit_event_batch_item)
+    else:
+        _kwargs["json"] = body
 
     headers["Content-Type"] = "application/json"
 

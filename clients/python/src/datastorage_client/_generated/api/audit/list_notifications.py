@@ -32,13 +32,13 @@ def _get_kwargs(
 
     json_channel: str | Unset = UNSET
     if not isinstance(channel, Unset):
-        json_channel = channel.value
+        json_channel = getattr(channel, "value", channel)
 
     params["channel"] = json_channel
 
     json_status: str | Unset = UNSET
     if not isinstance(status, Unset):
-        json_status = status.value
+        json_status = getattr(status, "value", status)
 
     params["status"] = json_status
 
@@ -54,7 +54,7 @@ def _get_kwargs(
 
     json_count: str | Unset = UNSET
     if not isinstance(count, Unset):
-        json_count = count.value
+        json_count = getattr(count, "value", count)
 
     params["count"] = json_count
 

@@ -22,10 +22,17 @@ def _get_kwargs(
         "url": "/api/v1/workflows/batch",
     }
 
-    _kwargs["json"] = []
-    for componentsschemas_workflow_batch_item_data in body:
-        componentsschemas_workflow_batch_item = componentsschemas_workflow_batch_item_data.to_dict()
-        _kwargs["json"].append(componentsschemas_workflow_batch_item)
+    if isinstance(body, list):
+        _kwargs["json"] = []
+        for componentsschemas_workflow_batch_item_data in body:
+            componentsschemas_workflow_batch_item = (
+                componentsschemas_workflow_batch_item_data.to_dict()
+                if isinstance(componentsschemas_workflow_batch_item_data, WorkflowRequest)
+                else componentsschemas_workflow_batch_item_data
+            )
+            _kwargs["json"].append(componentsschemas_workflow_batch_item)
+    else:
+        _kwargs["json"] = body
 
     headers["Content-Type"] = "application/json"
 

@@ -31,7 +31,7 @@ def _get_kwargs(
 
     json_status: str | Unset = UNSET
     if not isinstance(status, Unset):
-        json_status = status.value
+        json_status = getattr(status, "value", status)
 
     params["status"] = json_status
 
@@ -41,7 +41,7 @@ def _get_kwargs(
 
     json_severity: str | Unset = UNSET
     if not isinstance(severity, Unset):
-        json_severity = severity.value
+        json_severity = getattr(severity, "value", severity)
 
     params["severity"] = json_severity
 
@@ -51,7 +51,7 @@ def _get_kwargs(
 
     json_priority: str | Unset = UNSET
     if not isinstance(priority, Unset):
-        json_priority = priority.value
+        json_priority = getattr(priority, "value", priority)
 
     params["priority"] = json_priority
 
