@@ -95,12 +95,29 @@ def _judge(request: httpx.Request, response: httpx.Response) -> DataStorageError
     if response.status_code >= 300:
         return problem(response.status_code, response.headers, response.content)
     if not response.headers.get("Content-Type", "").startswith("application/json"):
-        return UnexpectedAnswerError(f"the answer ({response.status_code}) of {request.url} is not JSON")
+        reason = f"the answer ({response.status_code}) of {request.url.path} is not JSON"
+        return UnexpectedAnswerError(f"{address(request.url)}: {reason}")
     return None
 
 
-def _no_answer(error: httpx.TransportError) -> ConnectionFailedError:
-    return ConnectionFailedError(str(error) or type(error).__name__, sent=not isinstance(error, _NOT_SENT))
+def address(url: httpx.URL) -> str:
+    """Host and port, and nothing else of the URL: messages end up in logs, and a password may be in it."""
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}"
+
+
+def _bearer(token: str) -> str:
+    """The header of a token, without the newline that a file ends with. Raises ValueError, without the token."""
+    token = token.strip()
+    # Else the error would come from below as if nobody answered, with the token in its text.
+    if not (token and token.isascii() and token.isprintable()):
+        raise ValueError("the token is empty or has characters that no header may have")
+    return f"Bearer {token}"
+
+
+def _no_answer(request: httpx.Request, error: httpx.TransportError) -> ConnectionFailedError:
+    reason = f"{address(request.url)}: {str(error) or type(error).__name__}"
+    return ConnectionFailedError(reason, sent=not isinstance(error, _NOT_SENT))
 
 
 class SyncTransport(httpx.BaseTransport):
@@ -124,7 +141,7 @@ class SyncTransport(httpx.BaseTransport):
         while True:
             token = self._token() if callable(self._token) else self._token
             if token is not None:
-                request.headers["Authorization"] = f"Bearer {token}"
+                request.headers["Authorization"] = _bearer(token)
             try:
                 return self._attempt(request)
             except DataStorageError as e:
@@ -146,7 +163,7 @@ class SyncTransport(httpx.BaseTransport):
             finally:
                 response.close()
         except httpx.TransportError as e:
-            raise _no_answer(e) from e
+            raise _no_answer(request, e) from e
         if (error := _judge(request, response)) is not None:
             raise error
         return response
@@ -174,7 +191,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         while True:
             token = await self._get_token()
             if token is not None:
-                request.headers["Authorization"] = f"Bearer {token}"
+                request.headers["Authorization"] = _bearer(token)
             try:
                 return await self._attempt(request)
             except DataStorageError as e:
@@ -197,7 +214,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             finally:
                 await response.aclose()
         except httpx.TransportError as e:
-            raise _no_answer(e) from e
+            raise _no_answer(request, e) from e
         if (error := _judge(request, response)) is not None:
             raise error
         return response
