@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import json
+import ssl
 import time
 import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -14,6 +19,7 @@ from datastorage_client import (
     AsyncDataStorageClient,
     Backoff,
     BatchSizeExceededError,
+    BufferedAuditStore,
     BufferFullError,
     ConflictError,
     ConnectionFailedError,
@@ -24,9 +30,27 @@ from datastorage_client import (
     UnexpectedAnswerError,
     ValidationError,
 )
-from datastorage_client.models import AuditEventAccepted, AuditEventCreated, WorkflowRequest
+from datastorage_client._generated.api.dlq import list_dead_letters
+from datastorage_client.arguments import verification
+from datastorage_client.models import (
+    AuditEventAccepted,
+    AuditEventCreated,
+    AuditEventRequest,
+    DetectedLabelsRequest,
+    NotificationChannel,
+    NotificationRequest,
+    StatusChange,
+    StoredSeverity,
+    WorkflowPatch,
+    WorkflowPriority,
+    WorkflowRequest,
+    WorkflowSearchFilters,
+    WorkflowSearchRequest,
+    WorkflowSeverity,
+    WorkflowStatus,
+)
 from datastorage_client.problems import problem, retry_after
-from datastorage_client.transport import repeatable
+from datastorage_client.transport import address, repeatable
 
 from app.problems import Problem
 from tests.support import event, free_port, notification
@@ -280,3 +304,268 @@ def test_a_problem_of_nobody() -> None:
 )
 def test_retry_after(header: str | None, seconds: float | None) -> None:
     assert retry_after(header) == seconds
+
+
+FILTERS = {"signal_type": "a", "severity": "high", "component": "c", "environment": "e", "priority": "P1"}
+SEARCH = {"filters": {**FILTERS, "detected_labels": {"gitOpsTool": "argocd"}, "status": ["active"]}, "top_k": 3}
+IDENT = "0197a3f0-0000-7000-8000-000000000001"
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
+    """Those that would have been sent; each is refused."""
+    kept: list[httpx.Request] = []
+
+    def handle(self: Any, request: httpx.Request) -> httpx.Response:
+        kept.append(request)
+        return httpx.Response(400)
+
+    async def handle_async(self: Any, request: httpx.Request) -> httpx.Response:
+        return handle(self, request)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle_async)
+    return kept
+
+
+def search_filters(**members: Any) -> WorkflowSearchFilters:
+    """Those of SEARCH, with texts in place of enumerations and a dict in place of a model."""
+    return WorkflowSearchFilters(
+        **{**FILTERS, "detected_labels": {"gitOpsTool": "argocd"}, "status": ["active"], **members}
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "sent"),
+    [
+        ("search_workflows", [SEARCH], SEARCH),
+        ("search_workflows", [WorkflowSearchRequest.from_dict(SEARCH)], SEARCH),
+        ("search_workflows", [WorkflowSearchRequest(search_filters(), top_k=3)], SEARCH),
+        ("search_workflows", [{"filters": search_filters(), "top_k": 3}], SEARCH),
+        ("search_workflows", [WorkflowSearchRequest(SEARCH["filters"], top_k=3)], SEARCH),  # type: ignore[arg-type]
+        (
+            "search_workflows",
+            [
+                WorkflowSearchRequest(
+                    search_filters(
+                        severity=WorkflowSeverity.HIGH,
+                        priority=WorkflowPriority.P1,
+                        detected_labels=DetectedLabelsRequest(git_ops_tool="argocd"),  # type: ignore[arg-type]
+                        status=[WorkflowStatus.ACTIVE],
+                    ),
+                    top_k=3,
+                )
+            ],
+            SEARCH,
+        ),
+        ("search_workflows", [{"filters": {"severity": "no such"}}], {"filters": {"severity": "no such"}}),
+        ("create_workflow", [WORKFLOW], WORKFLOW),
+        ("create_workflow", [WorkflowRequest(**WORKFLOW)], WORKFLOW),  # type: ignore[arg-type]
+        ("create_workflow", [{}], {}),
+        ("create_workflows", [[WORKFLOW, WorkflowRequest.from_dict(WORKFLOW)]], [WORKFLOW, WORKFLOW]),
+        ("create_workflows", [(WorkflowRequest(**WORKFLOW),)], [WORKFLOW]),  # type: ignore[arg-type]
+        ("update_workflow", [IDENT, {"status": "disabled"}], {"status": "disabled"}),
+        ("update_workflow", [IDENT, WorkflowPatch(status="disabled")], {"status": "disabled"}),  # type: ignore[arg-type]
+        ("update_workflow", [IDENT, WorkflowPatch(WorkflowStatus.DISABLED)], {"status": "disabled"}),
+        ("disable_workflow", [IDENT, {"reason": "r"}], {"reason": "r"}),
+        ("disable_workflow", [IDENT, {}], {}),
+        ("disable_workflow", [IDENT], None),
+        ("enable_workflow", [IDENT, StatusChange(reason="r")], {"reason": "r"}),
+        ("enable_workflow", [IDENT, {"reason": "r"}], {"reason": "r"}),
+    ],
+)
+def test_dicts_and_texts_are_taken_where_models_and_their_members_are(
+    both: Both, requests: list[httpx.Request], name: str, arguments: list[Any], sent: Any
+) -> None:
+    with pytest.raises(ProblemError):
+        both.call("http://service", name, *arguments)
+    assert [json.loads(r.content or b"null") for r in requests] == [sent]
+
+
+def test_events_and_records_as_models_with_texts_and_dicts(both: Both, requests: list[httpx.Request]) -> None:
+    moment = datetime(2026, 1, 5, 10, tzinfo=UTC)
+    defaults = {"severity": "info", "is_sensitive": False, "retention_days": 2555}
+    members = event(event_id=IDENT, event_timestamp=moment.isoformat(), **defaults)
+    record = notification(sent_at=moment.isoformat(), escalation_level=0)
+    for name, given, sent in (
+        ("create_event", AuditEventRequest(**members), members),
+        ("create_event", {**members, "event_timestamp": moment}, members),
+        ("create_events", [AuditEventRequest(**members)], [members]),
+        ("create_notification", NotificationRequest(**record), record),
+        ("create_notification", {**record, "sent_at": moment, "channel": NotificationChannel.EMAIL}, record),
+    ):
+        with pytest.raises(ProblemError):
+            both.call("http://service", name, given)
+        assert json.loads(requests.pop().content) == sent
+
+
+def test_a_label_is_a_value_or_a_list_of_them() -> None:
+    for label in ("high", StoredSeverity.HIGH):
+        made = WorkflowRequest.from_dict(WORKFLOW)
+        made.labels.severity = label  # type: ignore[assignment]
+        assert made.to_dict()["labels"]["severity"] == "high"
+        made.labels.severity = [label]  # type: ignore[list-item]
+        assert made.to_dict()["labels"]["severity"] == ["high"]
+
+
+def test_filters_take_texts_and_members(both: Both, requests: list[httpx.Request]) -> None:
+    for status in ("active", WorkflowStatus.ACTIVE):
+        with pytest.raises(ProblemError):
+            both.call("http://service", "list_workflows", status=status, severity="*", latest=True, limit=2)
+    for channel in ("email", NotificationChannel.EMAIL):
+        with pytest.raises(ProblemError):
+            both.call("http://service", "iter_notifications", channel=channel, since=datetime(2026, 1, 5, tzinfo=UTC))
+    listed = {"status": "active", "severity": "*", "latest": "true", "limit": "2", "offset": "0"}
+    iterated = {"channel": "email", "since": "2026-01-05T00:00:00+00:00", "limit": "500", "count": "none"}
+    assert [dict(r.url.params) for r in requests] == [listed, listed, iterated, iterated]
+
+
+def test_generated_calls_take_texts(requests: list[httpx.Request]) -> None:
+    with DataStorageClient("http://service") as client, pytest.raises(ProblemError):
+        list_dead_letters.sync(client=client.api, stream="events")  # type: ignore[arg-type]
+    assert requests[0].url.params["stream"] == "events"
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "there"),
+    [
+        ("iter_events", "corelation_id", ["page_size", "correlation_id", "data"]),
+        ("iter_events", "limit", ["page_size"]),
+        ("iter_events", "cursor", ["page_size"]),
+        ("iter_notifications", "kinds", ["page_size", "remediation_id"]),
+        ("iter_notifications", "limit", ["page_size"]),
+        ("list_events", "page_size", ["limit", "offset", "exact_total", "correlation_id"]),
+        ("list_workflows", "bogus", ["limit", "offset", "status", "latest"]),
+    ],
+)
+def test_a_wrong_argument_is_named_at_the_call_with_those_that_exist(
+    both: Both, name: str, wrong: str, there: list[str]
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    client = DataStorageClient(url) if both.kind == "sync" else AsyncDataStorageClient(url)
+    # Iterators are made and nothing is taken from them: the error comes before.
+    call: Callable[..., Any] = getattr(client, name)
+    if not name.startswith("iter_"):
+        call = functools.partial(both.call, url, name)
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{wrong}': there are ") as e:
+        call(**{wrong: 1})
+    assert set(there) <= set(str(e.value).partition("there are ")[2].split(", "))
+    assert "_ask" not in str(e.value)
+
+
+def test_both_clients_take_the_same_arguments() -> None:
+    def arguments(kind: type) -> dict[str, list[str]]:
+        return {
+            name: [str(p) for p in inspect.signature(method).parameters.values()]
+            for name, method in inspect.getmembers(kind, inspect.isfunction)
+            if not name.startswith("_")
+        }
+
+    wanted = arguments(DataStorageClient)
+    del wanted["send_events"]  # the buffered store's
+    assert arguments(AsyncDataStorageClient) == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "more", "error"),
+    [
+        ("create_workflow", ["text"], {}, TypeError),
+        ("create_workflow", [{**WORKFLOW, "parameters": {1, 2}}], {}, TypeError),
+        ("create_workflow", [{**WORKFLOW, "expected_success_rate": float("nan")}], {}, ValueError),
+        ("create_workflow", [{**WORKFLOW, "approved_at": datetime(2026, 1, 5)}], {}, ValueError),
+        ("create_workflow", [{**WORKFLOW, "name": "\udcff"}], {}, ValueError),
+        ("create_workflows", [WORKFLOW], {}, TypeError),
+        ("create_workflows", [WorkflowRequest.from_dict(WORKFLOW)], {}, TypeError),
+        ("create_events", [event()], {}, TypeError),
+        ("create_event", [{"event_data": {"n": float("inf")}}], {}, ValueError),
+        ("update_workflow", ["not a uuid", {}], {}, ValueError),
+        ("search_workflows", [None], {}, TypeError),
+        ("iter_events", [], {"data": {"x": object()}}, TypeError),
+        ("list_events", [], {"correlation_id": "\udcff"}, ValueError),
+    ],
+)
+def test_what_makes_no_request_is_the_callers_error(
+    both: Both, name: str, arguments: list[Any], more: dict[str, Any], error: type[Exception]
+) -> None:
+    with StubService() as stub:
+        with pytest.raises(error):
+            both.call(stub.url, name, *arguments, **more)
+        assert not stub.requests
+
+
+def test_an_error_of_the_tokens_source_is_no_answer_of_the_service(both: Both) -> None:
+    def token() -> str:
+        raise KeyError("no such file")
+
+    with StubService() as stub:
+        with pytest.raises(KeyError, match="no such file"):
+            both.call(stub.url, "list_events", client={"token": token})
+        assert not stub.requests
+
+
+@pytest.mark.parametrize("wrong", ["s3cret\0", "s3cret\nx", "s3cr€t", " "])
+def test_a_token_that_cannot_be_sent_is_not_told(both: Both, wrong: str) -> None:
+    with StubService() as stub:
+        with pytest.raises(ValueError, match="the token is empty or has") as e:
+            both.call(stub.url, "list_events", client={"token": wrong})
+        assert "s3cr" not in str(e.value)
+        both.call(stub.url, "list_events", client={"token": "of-a-file\n"})
+        assert [authorization(r) for r in stub.requests] == ["Bearer of-a-file"]
+
+
+@pytest.mark.parametrize("kind", [DataStorageClient, AsyncDataStorageClient])
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "localhost:8080", "ftp://x", "http://", ""])
+def test_what_is_no_url_of_a_service_is_refused_at_once(kind: Any, url: str) -> None:
+    with pytest.raises(ValueError, match="base_url"):
+        kind(url)
+
+
+def test_a_certificate_is_verified_however_the_scheme_is_written() -> None:
+    context = verification("HTTPS://example.org", True)
+    assert isinstance(context, ssl.SSLContext)
+    assert context.verify_mode == ssl.CERT_REQUIRED
+
+
+def test_no_answer_names_the_address_and_no_secret(both: Both) -> None:
+    port = free_port()
+    url = f"http://user:s3cret@127.0.0.1:{port}/prefix"
+    with pytest.raises(ConnectionFailedError) as e:
+        both.call(url, "list_events", correlation_id="c", client={"retry_for": 0, "token": "s3cret"})
+    reason = "[Errno 111] Connection refused" if both.kind == "sync" else "All connection attempts failed"
+    assert str(e.value) == f"127.0.0.1:{port}: {reason}"
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [Canned(200, b"<html>", (("Content-Type", "text/html"),)), answer(200, {"hello": "world"}), answer(299, {})],
+)
+def test_an_unexpected_answer_names_the_address_and_no_secret(both: Both, strange: Canned) -> None:
+    with StubService() as stub:
+        stub.script.append(strange)
+        host = stub.url.removeprefix("http://")
+        with pytest.raises(UnexpectedAnswerError) as e:
+            both.call(f"http://user:s3cret@{host}", "list_events", client={"retry_for": 0, "token": "s3cret"})
+    assert str(e.value).startswith(f"{host}: the answer ")
+    assert "s3cret" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://u:p@example.org/a?b=c", "example.org:80"),
+        ("https://example.org", "example.org:443"),
+        ("https://[::1]:8443/", "[::1]:8443"),
+    ],
+)
+def test_addresses(url: str, shown: str) -> None:
+    assert address(httpx.URL(url)) == shown
+
+
+def test_the_stores_log_names_the_address_and_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    port = free_port()
+    with DataStorageClient(f"http://user:s3cret@127.0.0.1:{port}", token="s3cret") as client:
+        store = BufferedAuditStore(client, flush_interval=0.01)
+        store.store(event())
+        store.close(timeout=0.2)
+    assert f"cannot be written now and wait (1 of them, attempt 1): 127.0.0.1:{port}: [Errno 111]" in caplog.text
+    assert "s3cret" not in caplog.text

@@ -6,7 +6,7 @@ types of the API.
 """
 
 from datastorage_client.aio import AsyncDataStorageClient
-from datastorage_client.arguments import EventFilters, NotificationFilters
+from datastorage_client.arguments import EventFilters, NotificationFilters, WorkflowFilters
 from datastorage_client.buffered import BufferedAuditStore, Stats, StoreClosedError, block, drop_new, spool
 from datastorage_client.client import DataStorageClient
 from datastorage_client.ids import uuid7
@@ -77,6 +77,7 @@ __all__ = [
     "UnsupportedEncodingError",
     "UnsupportedTransferCodingError",
     "ValidationError",
+    "WorkflowFilters",
     "block",
     "drop_new",
     "spool",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from types import TracebackType
+from collections.abc import AsyncIterator, Iterable, Mapping
+from types import ModuleType, TracebackType
 from typing import Any, Self, TypeVar, Unpack
 from uuid import UUID
 
@@ -54,18 +54,23 @@ from datastorage_client._generated.models import (
 )
 from datastorage_client._generated.types import UNSET
 from datastorage_client.arguments import (
+    BATCH_ANSWERS,
+    EVENT_ANSWERS,
+    NOTIFICATION_ANSWERS,
     Event,
     EventFilters,
     NotificationFilters,
+    WorkflowFilters,
     as_uuid,
-    event_bodies,
+    bodies,
     event_body,
     event_filters,
-    expect,
-    notification_body,
     notification_filters,
-    understanding,
+    understood,
+    verification,
+    workflow_filters,
 )
+from datastorage_client.buffered.event import plain
 from datastorage_client.client import DEFAULT_RETRY_FOR_S, DEFAULT_TIMEOUT_S
 from datastorage_client.problems import ConflictError
 from datastorage_client.retry import Backoff
@@ -91,7 +96,7 @@ class AsyncDataStorageClient:
         retry_for: float = DEFAULT_RETRY_FOR_S,
         verify: bool | str = True,
     ) -> None:
-        context = httpx.create_ssl_context(verify=verify) if base_url.startswith("https:") else False
+        context = verification(base_url, verify)
         inner = httpx.AsyncHTTPTransport(verify=context, limits=httpx.Limits(max_connections=100))
         self._http = httpx.AsyncClient(
             base_url=base_url,
@@ -113,26 +118,34 @@ class AsyncDataStorageClient:
     ) -> None:
         await self.close()
 
-    async def _ask(self, kind: type[T], call: Callable[..., Awaitable[object]], *arguments: Any, **named: Any) -> T:
+    async def _ask(
+        self, kinds: type[T] | tuple[type[T], ...], operation: ModuleType, /, *arguments: Any, **named: Any
+    ) -> T:
         """Make a generated call. Raises UnexpectedAnswerError for an answer that is not what the document promises."""
-        with understanding():
-            return expect(await call(*arguments, client=self.api, **named), kind)
+        response = await self._http.request(**operation._get_kwargs(*arguments, **named))
+        return understood(operation, self.api, response, kinds)
+
+    async def _pages(self, kind: type[Any], operation: ModuleType, /, **named: Any) -> AsyncIterator[Any]:
+        cursor: Any = UNSET
+        while cursor is not None:
+            page = await self._ask(kind, operation, offset=UNSET, cursor=cursor, **named)
+            for row in page.data:
+                yield row
+            cursor = page.pagination.next_cursor
 
     # Audit events
 
     async def create_event(self, event: Event) -> AuditEventCreated | AuditEventAccepted:
         """Store one event. An event_id and event_timestamp are made where absent."""
-        answer = await self._ask(object, create_audit_event.asyncio, body=event_body(event))
-        return answer if isinstance(answer, AuditEventAccepted) else expect(answer, AuditEventCreated)
+        return await self._ask(EVENT_ANSWERS, create_audit_event, body=event_body(event))
 
     async def create_events(self, events: Iterable[Event]) -> AuditBatchCreated | AuditBatchAccepted:
         """Store a batch, all or none of it."""
-        answer = await self._ask(object, create_audit_events_batch.asyncio, body=event_bodies(events))
-        return answer if isinstance(answer, AuditBatchAccepted) else expect(answer, AuditBatchCreated)
+        return await self._ask(BATCH_ANSWERS, create_audit_events_batch, body=bodies(events, event_body))
 
     async def get_event(self, event_id: UUID | str) -> AuditEvent:
         """One event. Raises NotFoundError."""
-        return await self._ask(AuditEvent, get_audit_event.asyncio, as_uuid(event_id))
+        return await self._ask(AuditEvent, get_audit_event, as_uuid(event_id))
 
     async def list_events(
         self, *, limit: int = 50, offset: int = 0, exact_total: bool = True, **filters: Unpack[EventFilters]
@@ -140,25 +153,20 @@ class AsyncDataStorageClient:
         """A page of events, newest first. Without ``exact_total`` the service does not count them all."""
         count = ListAuditEventsCount.EXACT if exact_total else ListAuditEventsCount.NONE
         return await self._ask(
-            AuditEventPage, list_audit_events.asyncio, limit=limit, offset=offset, count=count, **event_filters(filters)
+            AuditEventPage,
+            list_audit_events,
+            limit=limit,
+            offset=offset,
+            count=count,
+            **event_filters(filters, "limit", "offset", "exact_total"),
         )
 
-    async def iter_events(self, *, page_size: int = 500, **filters: Unpack[EventFilters]) -> AsyncIterator[AuditEvent]:
+    def iter_events(self, *, page_size: int = 500, **filters: Unpack[EventFilters]) -> AsyncIterator[AuditEvent]:
         """All events, newest first, page by page with a cursor: each that was there at the start comes once."""
-        cursor: Any = UNSET
-        while cursor is not None:
-            page = await self._ask(
-                AuditEventPage,
-                list_audit_events.asyncio,
-                limit=page_size,
-                offset=UNSET,
-                cursor=cursor,
-                count=ListAuditEventsCount.NONE,
-                **event_filters(filters),
-            )
-            for row in page.data:
-                yield row
-            cursor = page.pagination.next_cursor
+        wanted = event_filters(filters, "page_size")
+        return self._pages(
+            AuditEventPage, list_audit_events, limit=page_size, count=ListAuditEventsCount.NONE, **wanted
+        )
 
     # Notifications
 
@@ -168,76 +176,72 @@ class AsyncDataStorageClient:
         Raises ConflictError if another one has its notification_id.
         """
         try:
-            answer = await self._ask(object, create_notification.asyncio, body=notification_body(record))
+            return await self._ask(NOTIFICATION_ANSWERS, create_notification, body=plain(record))
         except ConflictError as e:
             if e.identical:
                 return None
             raise
-        return answer if isinstance(answer, NotificationAccepted) else expect(answer, Notification)
 
-    async def iter_notifications(
+    def iter_notifications(
         self, *, page_size: int = 500, **filters: Unpack[NotificationFilters]
     ) -> AsyncIterator[Notification]:
         """All notification records, newest first, page by page with a cursor."""
-        cursor: Any = UNSET
-        while cursor is not None:
-            page = await self._ask(
-                NotificationPage,
-                list_notifications.asyncio,
-                limit=page_size,
-                offset=UNSET,
-                cursor=cursor,
-                count=ListNotificationsCount.NONE,
-                **notification_filters(filters),
-            )
-            for row in page.data:
-                yield row
-            cursor = page.pagination.next_cursor
+        wanted = notification_filters(filters, "page_size")
+        return self._pages(
+            NotificationPage, list_notifications, limit=page_size, count=ListNotificationsCount.NONE, **wanted
+        )
 
     # Workflows
 
-    async def create_workflow(self, workflow: WorkflowRequest) -> Workflow:
+    async def create_workflow(self, workflow: WorkflowRequest | Mapping[str, Any]) -> Workflow:
         """Store a version of a workflow. Raises ConflictError if it is there."""
-        return await self._ask(Workflow, create_workflow.asyncio, body=workflow)
+        return await self._ask(Workflow, create_workflow, body=plain(workflow))
 
-    async def create_workflows(self, workflows: list[WorkflowRequest]) -> WorkflowBatchCreated:
+    async def create_workflows(self, workflows: Iterable[WorkflowRequest | Mapping[str, Any]]) -> WorkflowBatchCreated:
         """Store versions of workflows, all or none."""
-        return await self._ask(WorkflowBatchCreated, create_workflows_batch.asyncio, body=workflows)
+        return await self._ask(WorkflowBatchCreated, create_workflows_batch, body=bodies(workflows, plain))
 
     async def get_workflow(self, workflow_id: UUID | str) -> Workflow:
         """One version of a workflow. Raises NotFoundError."""
-        return await self._ask(Workflow, get_workflow.asyncio, as_uuid(workflow_id))
+        return await self._ask(Workflow, get_workflow, as_uuid(workflow_id))
 
     async def get_latest_workflow(self, name: str) -> Workflow:
         """The latest version. Raises NotFoundError."""
-        return await self._ask(Workflow, get_latest_workflow.asyncio, name)
+        return await self._ask(Workflow, get_latest_workflow, name)
 
     async def list_workflow_versions(self, name: str) -> WorkflowVersions:
         """All versions, newest first; none for an unknown name."""
-        return await self._ask(WorkflowVersions, list_workflow_versions.asyncio, name)
+        return await self._ask(WorkflowVersions, list_workflow_versions, name)
 
-    async def list_workflows(self, **arguments: Any) -> WorkflowPage:
-        """A page of workflows; the arguments are those of the generated `list_workflows`."""
-        return await self._ask(WorkflowPage, list_workflows.asyncio, **arguments)
+    async def list_workflows(
+        self, *, limit: int = 100, offset: int = 0, **filters: Unpack[WorkflowFilters]
+    ) -> WorkflowPage:
+        """A page of workflows, newest first."""
+        wanted = workflow_filters(filters, "limit", "offset")
+        return await self._ask(WorkflowPage, list_workflows, limit=limit, offset=offset, **wanted)
 
-    async def search_workflows(self, search: WorkflowSearchRequest, *, explain: bool = False) -> WorkflowSearchResponse:
+    async def search_workflows(
+        self, search: WorkflowSearchRequest | Mapping[str, Any], *, explain: bool = False
+    ) -> WorkflowSearchResponse:
         """The workflows that fit a signal, best first."""
-        return expect(
-            await search_workflows.asyncio(client=self.api, body=search, explain=explain), WorkflowSearchResponse
-        )
+        return await self._ask(WorkflowSearchResponse, search_workflows, body=plain(search), explain=explain)
 
-    async def update_workflow(self, workflow_id: UUID | str, patch: WorkflowPatch) -> Workflow:
+    async def update_workflow(self, workflow_id: UUID | str, patch: WorkflowPatch | Mapping[str, Any]) -> Workflow:
         """Change what of a workflow may change. Raises ImmutableFieldError."""
-        return await self._ask(Workflow, update_workflow.asyncio, as_uuid(workflow_id), body=patch)
+        return await self._ask(Workflow, update_workflow, as_uuid(workflow_id), body=plain(patch))
 
-    async def disable_workflow(self, workflow_id: UUID | str, change: StatusChange | None = None) -> Workflow:
+    async def disable_workflow(
+        self, workflow_id: UUID | str, change: StatusChange | Mapping[str, Any] | None = None
+    ) -> Workflow:
         """Let searches not find it any more."""
-        return expect(
-            await disable_workflow.asyncio(as_uuid(workflow_id), client=self.api, body=change or UNSET), Workflow
+        return await self._ask(
+            Workflow, disable_workflow, as_uuid(workflow_id), body=UNSET if change is None else plain(change)
         )
 
-    async def enable_workflow(self, workflow_id: UUID | str, change: StatusChange | None = None) -> Workflow:
+    async def enable_workflow(
+        self, workflow_id: UUID | str, change: StatusChange | Mapping[str, Any] | None = None
+    ) -> Workflow:
         """Let searches find it again."""
-        return expect(
-            await enable_workflow.asyncio(as_uuid(workflow_id), client=self.api, body=change or UNSET), Workflow
+        return await self._ask(
+            Workflow, enable_workflow, as_uuid(workflow_id), body=UNSET if change is None else plain(change)
         )

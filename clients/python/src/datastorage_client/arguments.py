@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import ssl
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, TypedDict, TypeVar, cast
+from types import ModuleType
+from typing import Any, TypedDict, TypeVar
 from uuid import UUID
 
+import httpx
+
+from datastorage_client._generated.client import AuthenticatedClient
 from datastorage_client._generated.models import (
-    AuditEventRequest,
+    AuditBatchAccepted,
+    AuditBatchCreated,
+    AuditEventAccepted,
+    AuditEventCreated,
     EventOutcome,
+    Notification,
+    NotificationAccepted,
     NotificationChannel,
-    NotificationRequest,
     NotificationStatus,
+    StoredPriority,
+    StoredSeverity,
+    WorkflowStatus,
 )
 from datastorage_client.buffered.event import SupportsToDict, capture
-from datastorage_client.transport import UnexpectedAnswerError
+from datastorage_client.transport import UnexpectedAnswerError, address
 
 T = TypeVar("T")
 Event = Mapping[str, Any] | SupportsToDict
+EVENT_ANSWERS: tuple[type[AuditEventCreated | AuditEventAccepted], ...] = (AuditEventCreated, AuditEventAccepted)
+BATCH_ANSWERS: tuple[type[AuditBatchCreated | AuditBatchAccepted], ...] = (AuditBatchCreated, AuditBatchAccepted)
+NOTIFICATION_ANSWERS: tuple[type[Notification | NotificationAccepted], ...] = (Notification, NotificationAccepted)
 
 
 class EventFilters(TypedDict, total=False):
@@ -55,56 +69,57 @@ class NotificationFilters(TypedDict, total=False):
     until: str | datetime
 
 
-class _Members:
-    """A body as the generated calls want it, without their view of what is in it: the service judges that."""
+class WorkflowFilters(TypedDict, total=False):
+    """Filters of workflows: exact and joined by AND; labels as they are stored, ``latest`` versions or all others."""
 
-    def __init__(self, members: dict[str, Any]) -> None:
-        self._members = members
+    status: WorkflowStatus | str
+    workflow_name: str
+    signal_type: str
+    severity: StoredSeverity | str
+    component: str
+    environment: str
+    priority: StoredPriority | str
+    latest: bool
 
-    def to_dict(self) -> dict[str, Any]:
-        return self._members
 
-
-def event_body(event: Event) -> AuditEventRequest:
+def event_body(event: Event) -> dict[str, Any]:
     """The event with an id, made here if it has none."""
     _, item = capture(event)
-    return cast("AuditEventRequest", _Members(item.event()))
+    return item.event()
 
 
-def event_bodies(events: Iterable[Event]) -> list[AuditEventRequest]:
-    """The events, each with an id."""
-    return [event_body(event) for event in events]
+def bodies(given: Iterable[T], body: Callable[[T], dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each of several as a body. Raises TypeError for a single one."""
+    # It is iterable, too, and the error would be about its members.
+    if isinstance(given, Mapping | SupportsToDict):
+        raise TypeError(f"a list of mappings or models is wanted, not one {type(given).__name__}")
+    return [body(one) for one in given]
 
 
-def notification_body(record: Event) -> NotificationRequest:
-    """The record as it is."""
-    members = dict(record) if isinstance(record, Mapping) else record.to_dict()
-    if isinstance(sent_at := members.get("sent_at"), datetime):
-        members["sent_at"] = sent_at.isoformat()
-    return cast("NotificationRequest", _Members(members))
-
-
-def event_filters(filters: EventFilters) -> dict[str, Any]:
-    """Arguments of the generated call."""
-    arguments = _times(filters)
-    if "event_outcome" in arguments:
-        arguments["event_outcome"] = EventOutcome(arguments["event_outcome"])
+def event_filters(filters: EventFilters, *others: str) -> dict[str, Any]:
+    """Arguments of the generated call. Raises TypeError for one that is no filter; ``others`` there are as well."""
+    arguments = _known(filters, EventFilters, others)
     if isinstance(data := arguments.get("data"), Mapping):
         arguments["data"] = json.dumps(data)
     return arguments
 
 
-def notification_filters(filters: NotificationFilters) -> dict[str, Any]:
-    """Arguments of the generated call."""
-    arguments = _times(filters)
-    if "channel" in arguments:
-        arguments["channel"] = NotificationChannel(arguments["channel"])
-    if "status" in arguments:
-        arguments["status"] = NotificationStatus(arguments["status"])
-    return arguments
+def notification_filters(filters: NotificationFilters, *others: str) -> dict[str, Any]:
+    """As `event_filters`."""
+    return _known(filters, NotificationFilters, others)
 
 
-def _times(filters: Mapping[str, Any]) -> dict[str, Any]:
+def workflow_filters(filters: WorkflowFilters, *others: str) -> dict[str, Any]:
+    """As `event_filters`."""
+    return _known(filters, WorkflowFilters, others)
+
+
+def _known(filters: Mapping[str, Any], kind: type, others: Iterable[str]) -> dict[str, Any]:
+    names = kind.__annotations__
+    for name in filters:
+        if name not in names:
+            there = ", ".join([*others, *names])
+            raise TypeError(f"unexpected keyword argument {name!r}: there are {there}")
     return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in filters.items()}
 
 
@@ -113,34 +128,45 @@ def as_uuid(ident: UUID | str) -> UUID:
     return ident if isinstance(ident, UUID) else UUID(ident)
 
 
-def expect(answer: object, kind: type[T]) -> T:
-    """The answer if it is of the kind that the document promises. Raises UnexpectedAnswerError."""
-    if isinstance(answer, kind):
-        return answer
-    raise UnexpectedAnswerError(f"the answer is no {kind.__name__}")
+def verification(base_url: str, verify: bool | str) -> ssl.SSLContext | bool:
+    """What to verify the service's certificate with. Raises ValueError for what is no URL of a service."""
+    url = httpx.URL(base_url)
+    # Else every request would fail as if nobody answered.
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("base_url is http:// or https:// and a host")
+    return httpx.create_ssl_context(verify=verify) if url.scheme == "https" else False
 
 
-@contextlib.contextmanager
-def understanding() -> Iterator[None]:
-    """Around a generated call, which meets an answer of another form with whatever it stumbles over.
+def understood(
+    operation: ModuleType, api: AuthenticatedClient, response: httpx.Response, kinds: type[T] | tuple[type[T], ...]
+) -> T:
+    """The answer of a generated call if it is of a kind that the document promises. Raises UnexpectedAnswerError.
 
-    Raises UnexpectedAnswerError instead.
+    The generated part meets an answer of another form with whatever it stumbles over. It does the same where it builds
+    the request, but that is the caller's mistake, so only the reading happens in here.
     """
     try:
-        yield
+        answer = operation._parse_response(client=api, response=response)
     except (KeyError, TypeError, ValueError, AttributeError) as e:
-        raise UnexpectedAnswerError(f"the answer is not what the API document promises ({type(e).__name__})") from e
+        raise _unexpected(response, f"is not what the API document promises ({type(e).__name__})") from e
+    if isinstance(answer, kinds):
+        return answer
+    raise _unexpected(response, f"({response.status_code}) is of no kind that the API document promises")
 
 
-def check_acknowledged(body: bytes, sent: int) -> None:
+def _unexpected(response: httpx.Response, what: str) -> UnexpectedAnswerError:
+    return UnexpectedAnswerError(f"{address(response.url)}: the answer {what}")
+
+
+def check_acknowledged(response: httpx.Response, sent: int) -> None:
     """See that an answer acknowledges so many events. Raises UnexpectedAnswerError.
 
     Whatever answers 200 in the service's place, a captive portal or a wrong route, has not kept anything.
     """
     try:
-        answer = json.loads(body)
+        answer = json.loads(response.content)
         acknowledged = len(answer["event_ids"])
     except (ValueError, KeyError, TypeError):
         acknowledged = -1
     if acknowledged != sent:
-        raise UnexpectedAnswerError(f"the answer does not acknowledge the {sent} events that were sent")
+        raise _unexpected(response, f"does not acknowledge the {sent} events that were sent")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
+from collections.abc import Iterable, Iterator, Mapping
+from types import ModuleType, TracebackType
 from typing import Any, Self, TypeVar, Unpack
 from uuid import UUID
 
@@ -54,19 +54,24 @@ from datastorage_client._generated.models import (
 )
 from datastorage_client._generated.types import UNSET
 from datastorage_client.arguments import (
+    BATCH_ANSWERS,
+    EVENT_ANSWERS,
+    NOTIFICATION_ANSWERS,
     Event,
     EventFilters,
     NotificationFilters,
+    WorkflowFilters,
     as_uuid,
+    bodies,
     check_acknowledged,
-    event_bodies,
     event_body,
     event_filters,
-    expect,
-    notification_body,
     notification_filters,
-    understanding,
+    understood,
+    verification,
+    workflow_filters,
 )
+from datastorage_client.buffered.event import plain
 from datastorage_client.problems import ConflictError
 from datastorage_client.retry import Backoff
 from datastorage_client.transport import ONCE, SyncTransport, Token
@@ -90,8 +95,11 @@ class DataStorageClient:
     event_id before their first attempt) and notifications. Other writes are repeated only if nothing can have been
     sent.
 
+    Bodies may be models or mappings, texts may stand for members of enumerations: the service judges what is in them.
+
     Every method raises the subclass of ProblemError that says what the service refused, ConnectionFailedError when
-    there was no answer. ``api`` is the generated client, for calls that have no method here; they go the same way:
+    there was no answer; TypeError or ValueError, before anything is sent, for arguments that make no request. ``api``
+    is the generated client, for calls that have no method here; they go the same way:
     ``get_dlq_status.sync(client=client.api)``.
     """
 
@@ -104,7 +112,7 @@ class DataStorageClient:
         retry_for: float = DEFAULT_RETRY_FOR_S,
         verify: bool | str = True,
     ) -> None:
-        context = httpx.create_ssl_context(verify=verify) if base_url.startswith("https:") else False
+        context = verification(base_url, verify)
         self._transport = SyncTransport(
             lambda: httpx.HTTPTransport(verify=context, limits=httpx.Limits(max_connections=100)),
             token,
@@ -128,22 +136,27 @@ class DataStorageClient:
     ) -> None:
         self.close()
 
-    def _ask(self, kind: type[T], call: Callable[..., object], *arguments: Any, **named: Any) -> T:
+    def _ask(self, kinds: type[T] | tuple[type[T], ...], operation: ModuleType, /, *arguments: Any, **named: Any) -> T:
         """Make a generated call. Raises UnexpectedAnswerError for an answer that is not what the document promises."""
-        with understanding():
-            return expect(call(*arguments, client=self.api, **named), kind)
+        response = self._http.request(**operation._get_kwargs(*arguments, **named))
+        return understood(operation, self.api, response, kinds)
+
+    def _pages(self, kind: type[Any], operation: ModuleType, /, **named: Any) -> Iterator[Any]:
+        cursor: Any = UNSET
+        while cursor is not None:
+            page = self._ask(kind, operation, offset=UNSET, cursor=cursor, **named)
+            yield from page.data
+            cursor = page.pagination.next_cursor
 
     # Audit events
 
     def create_event(self, event: Event) -> AuditEventCreated | AuditEventAccepted:
         """Store one event. An event_id and event_timestamp are made where absent."""
-        answer = self._ask(object, create_audit_event.sync, body=event_body(event))
-        return answer if isinstance(answer, AuditEventAccepted) else expect(answer, AuditEventCreated)
+        return self._ask(EVENT_ANSWERS, create_audit_event, body=event_body(event))
 
     def create_events(self, events: Iterable[Event]) -> AuditBatchCreated | AuditBatchAccepted:
         """Store a batch, all or none of it."""
-        answer = self._ask(object, create_audit_events_batch.sync, body=event_bodies(events))
-        return answer if isinstance(answer, AuditBatchAccepted) else expect(answer, AuditBatchCreated)
+        return self._ask(BATCH_ANSWERS, create_audit_events_batch, body=bodies(events, event_body))
 
     def send_events(self, body: bytes, count: int) -> int:
         """Send a JSON array of so many events in one attempt, as `BufferedAuditStore` does; the status."""
@@ -153,12 +166,12 @@ class DataStorageClient:
             headers={"Content-Type": "application/json"},
             extensions=ONCE,
         )
-        check_acknowledged(response.content, count)
+        check_acknowledged(response, count)
         return response.status_code
 
     def get_event(self, event_id: UUID | str) -> AuditEvent:
         """One event. Raises NotFoundError."""
-        return self._ask(AuditEvent, get_audit_event.sync, as_uuid(event_id))
+        return self._ask(AuditEvent, get_audit_event, as_uuid(event_id))
 
     def list_events(
         self, *, limit: int = 50, offset: int = 0, exact_total: bool = True, **filters: Unpack[EventFilters]
@@ -166,24 +179,20 @@ class DataStorageClient:
         """A page of events, newest first. Without ``exact_total`` the service does not count them all."""
         count = ListAuditEventsCount.EXACT if exact_total else ListAuditEventsCount.NONE
         return self._ask(
-            AuditEventPage, list_audit_events.sync, limit=limit, offset=offset, count=count, **event_filters(filters)
+            AuditEventPage,
+            list_audit_events,
+            limit=limit,
+            offset=offset,
+            count=count,
+            **event_filters(filters, "limit", "offset", "exact_total"),
         )
 
     def iter_events(self, *, page_size: int = 500, **filters: Unpack[EventFilters]) -> Iterator[AuditEvent]:
         """All events, newest first, page by page with a cursor: each that was there at the start comes once."""
-        cursor: Any = UNSET
-        while cursor is not None:
-            page = self._ask(
-                AuditEventPage,
-                list_audit_events.sync,
-                limit=page_size,
-                offset=UNSET,
-                cursor=cursor,
-                count=ListAuditEventsCount.NONE,
-                **event_filters(filters),
-            )
-            yield from page.data
-            cursor = page.pagination.next_cursor
+        wanted = event_filters(filters, "page_size")
+        return self._pages(
+            AuditEventPage, list_audit_events, limit=page_size, count=ListAuditEventsCount.NONE, **wanted
+        )
 
     # Notifications
 
@@ -193,69 +202,70 @@ class DataStorageClient:
         Raises ConflictError if another one has its notification_id.
         """
         try:
-            answer = self._ask(object, create_notification.sync, body=notification_body(record))
+            return self._ask(NOTIFICATION_ANSWERS, create_notification, body=plain(record))
         except ConflictError as e:
             if e.identical:
                 return None
             raise
-        return answer if isinstance(answer, NotificationAccepted) else expect(answer, Notification)
 
     def iter_notifications(
         self, *, page_size: int = 500, **filters: Unpack[NotificationFilters]
     ) -> Iterator[Notification]:
         """All notification records, newest first, page by page with a cursor."""
-        cursor: Any = UNSET
-        while cursor is not None:
-            page = self._ask(
-                NotificationPage,
-                list_notifications.sync,
-                limit=page_size,
-                offset=UNSET,
-                cursor=cursor,
-                count=ListNotificationsCount.NONE,
-                **notification_filters(filters),
-            )
-            yield from page.data
-            cursor = page.pagination.next_cursor
+        wanted = notification_filters(filters, "page_size")
+        return self._pages(
+            NotificationPage, list_notifications, limit=page_size, count=ListNotificationsCount.NONE, **wanted
+        )
 
     # Workflows
 
-    def create_workflow(self, workflow: WorkflowRequest) -> Workflow:
+    def create_workflow(self, workflow: WorkflowRequest | Mapping[str, Any]) -> Workflow:
         """Store a version of a workflow. Raises ConflictError if it is there."""
-        return self._ask(Workflow, create_workflow.sync, body=workflow)
+        return self._ask(Workflow, create_workflow, body=plain(workflow))
 
-    def create_workflows(self, workflows: list[WorkflowRequest]) -> WorkflowBatchCreated:
+    def create_workflows(self, workflows: Iterable[WorkflowRequest | Mapping[str, Any]]) -> WorkflowBatchCreated:
         """Store versions of workflows, all or none."""
-        return self._ask(WorkflowBatchCreated, create_workflows_batch.sync, body=workflows)
+        return self._ask(WorkflowBatchCreated, create_workflows_batch, body=bodies(workflows, plain))
 
     def get_workflow(self, workflow_id: UUID | str) -> Workflow:
         """One version of a workflow. Raises NotFoundError."""
-        return self._ask(Workflow, get_workflow.sync, as_uuid(workflow_id))
+        return self._ask(Workflow, get_workflow, as_uuid(workflow_id))
 
     def get_latest_workflow(self, name: str) -> Workflow:
         """The latest version. Raises NotFoundError."""
-        return self._ask(Workflow, get_latest_workflow.sync, name)
+        return self._ask(Workflow, get_latest_workflow, name)
 
     def list_workflow_versions(self, name: str) -> WorkflowVersions:
         """All versions, newest first; none for an unknown name."""
-        return self._ask(WorkflowVersions, list_workflow_versions.sync, name)
+        return self._ask(WorkflowVersions, list_workflow_versions, name)
 
-    def list_workflows(self, **arguments: Any) -> WorkflowPage:
-        """A page of workflows; the arguments are those of the generated `list_workflows`."""
-        return self._ask(WorkflowPage, list_workflows.sync, **arguments)
+    def list_workflows(self, *, limit: int = 100, offset: int = 0, **filters: Unpack[WorkflowFilters]) -> WorkflowPage:
+        """A page of workflows, newest first."""
+        wanted = workflow_filters(filters, "limit", "offset")
+        return self._ask(WorkflowPage, list_workflows, limit=limit, offset=offset, **wanted)
 
-    def search_workflows(self, search: WorkflowSearchRequest, *, explain: bool = False) -> WorkflowSearchResponse:
+    def search_workflows(
+        self, search: WorkflowSearchRequest | Mapping[str, Any], *, explain: bool = False
+    ) -> WorkflowSearchResponse:
         """The workflows that fit a signal, best first."""
-        return self._ask(WorkflowSearchResponse, search_workflows.sync, body=search, explain=explain)
+        return self._ask(WorkflowSearchResponse, search_workflows, body=plain(search), explain=explain)
 
-    def update_workflow(self, workflow_id: UUID | str, patch: WorkflowPatch) -> Workflow:
+    def update_workflow(self, workflow_id: UUID | str, patch: WorkflowPatch | Mapping[str, Any]) -> Workflow:
         """Change what of a workflow may change. Raises ImmutableFieldError."""
-        return self._ask(Workflow, update_workflow.sync, as_uuid(workflow_id), body=patch)
+        return self._ask(Workflow, update_workflow, as_uuid(workflow_id), body=plain(patch))
 
-    def disable_workflow(self, workflow_id: UUID | str, change: StatusChange | None = None) -> Workflow:
+    def disable_workflow(
+        self, workflow_id: UUID | str, change: StatusChange | Mapping[str, Any] | None = None
+    ) -> Workflow:
         """Let searches not find it any more."""
-        return self._ask(Workflow, disable_workflow.sync, as_uuid(workflow_id), body=change or UNSET)
+        return self._ask(
+            Workflow, disable_workflow, as_uuid(workflow_id), body=UNSET if change is None else plain(change)
+        )
 
-    def enable_workflow(self, workflow_id: UUID | str, change: StatusChange | None = None) -> Workflow:
+    def enable_workflow(
+        self, workflow_id: UUID | str, change: StatusChange | Mapping[str, Any] | None = None
+    ) -> Workflow:
         """Let searches find it again."""
-        return self._ask(Workflow, enable_workflow.sync, as_uuid(workflow_id), body=change or UNSET)
+        return self._ask(
+            Workflow, enable_workflow, as_uuid(workflow_id), body=UNSET if change is None else plain(change)
+        )

@@ -42,12 +42,7 @@ def capture(event: Mapping[str, Any] | SupportsToDict) -> tuple[str, Item]:
     An event without event_id gets one (UUIDv7), one without event_timestamp the present time. Raises TypeError or
     ValueError for what JSON cannot say: NaN, sets, times without zone, objects of one's own.
     """
-    if isinstance(event, Mapping):
-        members = dict(event)
-    elif isinstance(event, SupportsToDict):
-        members = event.to_dict()
-    else:
-        raise TypeError(f"an event is a mapping or has to_dict(), not {type(event).__name__}")
+    members = _members(event)
     event_id = members.get("event_id")
     if event_id is None:
         event_id = members["event_id"] = uuid7_text()
@@ -63,6 +58,20 @@ def capture(event: Mapping[str, Any] | SupportsToDict) -> tuple[str, Item]:
     return str(event_id), Item(raw, now_ns // 1_000_000)
 
 
+def plain(given: Mapping[str, Any] | SupportsToDict) -> dict[str, Any]:
+    """What is given as JSON has it: ids, times and models in it as what they stand for. Raises as `capture`."""
+    members: dict[str, Any] = json.loads(_encode(_members(given)))
+    return members
+
+
+def _members(given: object) -> dict[str, Any]:
+    if isinstance(given, Mapping):
+        return dict(given)
+    if isinstance(given, SupportsToDict):
+        return given.to_dict()
+    raise TypeError(f"a mapping or a model (it has to_dict()) is wanted, not {type(given).__name__}")
+
+
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
         if value.tzinfo is None:
@@ -72,8 +81,8 @@ def _plain(value: object) -> object:
         return str(value)
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, Mapping):
-        return dict(value)
+    if isinstance(value, Mapping | SupportsToDict):
+        return _members(value)
     raise TypeError(f"JSON has nothing for {type(value).__name__}")
 
 
