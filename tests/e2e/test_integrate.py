@@ -30,3 +30,4 @@ def test_the_code_on_the_page_runs(page: Path, service: GunicornService, capsys:
         assert "gateway.signal.received {'signal': 'OOMKilled'}" in shown
         assert "'event_type': 'is required'" in shown
         assert "not on disk yet" not in shown
+        assert "1. Raise the memory limit: 0.505\n   base: +5.0\n" in shown
