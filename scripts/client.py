@@ -1,7 +1,7 @@
 """Writes the generated part of the Python client from the API document: ``python -m scripts.client``.
 
-Everything that has a say is pinned: the document, the generator, its settings, the templates that stand in for some of
-its own, and the formatter. So the same document gives the same files.
+Everything that has a say is pinned: the document, the generator, its settings and the formatter. So the same document
+gives the same files.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ def generate(target: Path) -> None:
     rules = ["--isolated", "--line-length=120", "--target-version=py311"]
     commands = [
         [str(bin_dir / "openapi-python-client"), "generate", f"--path={DOCUMENT}", f"--config={settings}",
-         f"--custom-template-path={PACKAGE / 'templates'}", "--meta=none",
-         f"--output-path={target}", "--fail-on-warning"],
+         "--meta=none", f"--output-path={target}", "--fail-on-warning"],
         [*ruff, "check", *rules, "--quiet", "--no-cache", "--fix-only", "--select=F,I,UP,W", str(target)],
         [*ruff, "format", *rules, "--quiet", "--no-cache", str(target)],
     ]  # fmt: skip

@@ -6,6 +6,7 @@ import json
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from enum import Enum
 from types import ModuleType
 from typing import Any, TypedDict, TypeVar
 from uuid import UUID
@@ -28,6 +29,7 @@ from datastorage_client._generated.models import (
     WorkflowStatus,
 )
 from datastorage_client.buffered.event import SupportsToDict, capture
+from datastorage_client.texts import Members, Text
 from datastorage_client.transport import UnexpectedAnswerError, address
 
 T = TypeVar("T")
@@ -82,13 +84,13 @@ class WorkflowFilters(TypedDict, total=False):
     latest: bool
 
 
-def event_body(event: Event) -> dict[str, Any]:
+def event_body(event: Event) -> Members:
     """The event with an id, made here if it has none."""
     _, item = capture(event)
-    return item.event()
+    return Members(item.event())
 
 
-def bodies(given: Iterable[T], body: Callable[[T], dict[str, Any]]) -> list[dict[str, Any]]:
+def bodies(given: Iterable[T], body: Callable[[T], Members]) -> list[Members]:
     """Each of several as a body. Raises TypeError for a single one."""
     # It is iterable, too, and the error would be about its members.
     if isinstance(given, Mapping | SupportsToDict):
@@ -120,7 +122,13 @@ def _known(filters: Mapping[str, Any], kind: type, others: Iterable[str]) -> dic
         if name not in names:
             there = ", ".join([*others, *names])
             raise TypeError(f"unexpected keyword argument {name!r}: there are {there}")
-    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in filters.items()}
+    return {k: _text(v) for k, v in filters.items()}
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return Text(value) if isinstance(value, str) and not isinstance(value, Enum) else value
 
 
 def as_uuid(ident: UUID | str) -> UUID:

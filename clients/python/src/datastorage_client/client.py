@@ -95,7 +95,8 @@ class DataStorageClient:
     event_id before their first attempt) and notifications. Other writes are repeated only if nothing can have been
     sent.
 
-    Bodies may be models or mappings, texts may stand for members of enumerations: the service judges what is in them.
+    Bodies may be models or mappings, and in a model texts may stand for members of enumerations, times and ids. What is
+    in a mapping the service judges.
 
     Every method raises the subclass of ProblemError that says what the service refused, ConnectionFailedError when
     there was no answer; TypeError or ValueError, before anything is sent, for arguments that make no request. ``api``

@@ -115,7 +115,7 @@ def _bearer(token: str) -> str:
     return f"Bearer {token}"
 
 
-def _no_answer(request: httpx.Request, error: httpx.TransportError) -> ConnectionFailedError:
+def _no_answer(request: httpx.Request, error: httpx.RequestError) -> ConnectionFailedError:
     reason = f"{address(request.url)}: {str(error) or type(error).__name__}"
     return ConnectionFailedError(reason, sent=not isinstance(error, _NOT_SENT))
 
@@ -162,7 +162,7 @@ class SyncTransport(httpx.BaseTransport):
                 response.read()
             finally:
                 response.close()
-        except httpx.TransportError as e:
+        except (httpx.TransportError, httpx.DecodingError) as e:
             raise _no_answer(request, e) from e
         if (error := _judge(request, response)) is not None:
             raise error
@@ -213,7 +213,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
                 await response.aread()
             finally:
                 await response.aclose()
-        except httpx.TransportError as e:
+        except (httpx.TransportError, httpx.DecodingError) as e:
             raise _no_answer(request, e) from e
         if (error := _judge(request, response)) is not None:
             raise error

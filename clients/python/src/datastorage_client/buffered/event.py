@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
 from datastorage_client.ids import uuid7_text
+from datastorage_client.texts import Members, as_meant
 
 
 @runtime_checkable
@@ -58,17 +59,17 @@ def capture(event: Mapping[str, Any] | SupportsToDict) -> tuple[str, Item]:
     return str(event_id), Item(raw, now_ns // 1_000_000)
 
 
-def plain(given: Mapping[str, Any] | SupportsToDict) -> dict[str, Any]:
+def plain(given: Mapping[str, Any] | SupportsToDict) -> Members:
     """What is given as JSON has it: ids, times and models in it as what they stand for. Raises as `capture`."""
-    members: dict[str, Any] = json.loads(_encode(_members(given)))
-    return members
+    return Members(json.loads(_encode(_members(given))))
 
 
 def _members(given: object) -> dict[str, Any]:
     if isinstance(given, Mapping):
         return dict(given)
     if isinstance(given, SupportsToDict):
-        return given.to_dict()
+        meant: SupportsToDict = as_meant(given)
+        return meant.to_dict()
     raise TypeError(f"a mapping or a model (it has to_dict()) is wanted, not {type(given).__name__}")
 
 

@@ -33,13 +33,10 @@ class AuditBatchAccepted:
 
         count = self.count
 
-        if isinstance(self.event_ids, list):
-            event_ids = []
-            for event_ids_item_data in self.event_ids:
-                event_ids_item = str(event_ids_item_data)
-                event_ids.append(event_ids_item)
-        else:
-            event_ids = self.event_ids
+        event_ids = []
+        for event_ids_item_data in self.event_ids:
+            event_ids_item = str(event_ids_item_data)
+            event_ids.append(event_ids_item)
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

@@ -26,13 +26,10 @@ class AuditBatchCreated:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        if isinstance(self.event_ids, list):
-            event_ids = []
-            for event_ids_item_data in self.event_ids:
-                event_ids_item = str(event_ids_item_data)
-                event_ids.append(event_ids_item)
-        else:
-            event_ids = self.event_ids
+        event_ids = []
+        for event_ids_item_data in self.event_ids:
+            event_ids_item = str(event_ids_item_data)
+            event_ids.append(event_ids_item)
 
         message = self.message
 

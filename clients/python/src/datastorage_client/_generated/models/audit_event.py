@@ -86,8 +86,6 @@ class AuditEvent:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.audit_event_event_data import AuditEventEventData  # noqa: PLC0415
-
         event_id = str(self.event_id)
 
         event_date = self.event_date.isoformat()
@@ -96,21 +94,17 @@ class AuditEvent:
 
         event_type = self.event_type
 
-        event_timestamp = (
-            self.event_timestamp.isoformat()
-            if isinstance(self.event_timestamp, datetime.datetime)
-            else self.event_timestamp
-        )
+        event_timestamp = self.event_timestamp.isoformat()
 
         event_category = self.event_category
 
         event_action = self.event_action
 
-        event_outcome = getattr(self.event_outcome, "value", self.event_outcome)
+        event_outcome = self.event_outcome.value
 
         correlation_id = self.correlation_id
 
-        event_data = self.event_data.to_dict() if isinstance(self.event_data, AuditEventEventData) else self.event_data
+        event_data = self.event_data.to_dict()
 
         actor_type = self.actor_type
 
@@ -163,9 +157,7 @@ class AuditEvent:
         else:
             parent_event_date = self.parent_event_date
 
-        recorded_at = (
-            self.recorded_at.isoformat() if isinstance(self.recorded_at, datetime.datetime) else self.recorded_at
-        )
+        recorded_at = self.recorded_at.isoformat()
 
         recorded_by: None | str
         recorded_by = self.recorded_by

@@ -34,11 +34,7 @@ class AuditEventAccepted:
 
         event_id = str(self.event_id)
 
-        event_timestamp = (
-            self.event_timestamp.isoformat()
-            if isinstance(self.event_timestamp, datetime.datetime)
-            else self.event_timestamp
-        )
+        event_timestamp = self.event_timestamp.isoformat()
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

@@ -28,11 +28,7 @@ class AuditEventCreated:
     def to_dict(self) -> dict[str, Any]:
         event_id = str(self.event_id)
 
-        event_timestamp = (
-            self.event_timestamp.isoformat()
-            if isinstance(self.event_timestamp, datetime.datetime)
-            else self.event_timestamp
-        )
+        event_timestamp = self.event_timestamp.isoformat()
 
         message = self.message
 

@@ -27,18 +27,12 @@ class AuditEventPage:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.audit_event import AuditEvent  # noqa: PLC0415
-        from ..models.pagination import Pagination  # noqa: PLC0415
+        data = []
+        for data_item_data in self.data:
+            data_item = data_item_data.to_dict()
+            data.append(data_item)
 
-        if isinstance(self.data, list):
-            data = []
-            for data_item_data in self.data:
-                data_item = data_item_data.to_dict() if isinstance(data_item_data, AuditEvent) else data_item_data
-                data.append(data_item)
-        else:
-            data = self.data
-
-        pagination = self.pagination.to_dict() if isinstance(self.pagination, Pagination) else self.pagination
+        pagination = self.pagination.to_dict()
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

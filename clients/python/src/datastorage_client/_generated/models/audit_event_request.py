@@ -82,29 +82,21 @@ class AuditEventRequest:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.audit_event_request_event_data import AuditEventRequestEventData  # noqa: PLC0415
-
         version = self.version
 
         event_type = self.event_type
 
-        event_timestamp = (
-            self.event_timestamp.isoformat()
-            if isinstance(self.event_timestamp, datetime.datetime)
-            else self.event_timestamp
-        )
+        event_timestamp = self.event_timestamp.isoformat()
 
-        event_category = getattr(self.event_category, "value", self.event_category)
+        event_category = self.event_category.value
 
         event_action = self.event_action
 
-        event_outcome = getattr(self.event_outcome, "value", self.event_outcome)
+        event_outcome = self.event_outcome.value
 
         correlation_id = self.correlation_id
 
-        event_data = (
-            self.event_data.to_dict() if isinstance(self.event_data, AuditEventRequestEventData) else self.event_data
-        )
+        event_data = self.event_data.to_dict()
 
         actor_type = self.actor_type
 

@@ -39,7 +39,7 @@ class DeadLetter:
     def to_dict(self) -> dict[str, Any]:
         id = self.id
 
-        stream = getattr(self.stream, "value", self.stream)
+        stream = self.stream.value
 
         final_retry_count = self.final_retry_count
 

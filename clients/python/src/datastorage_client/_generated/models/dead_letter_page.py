@@ -27,22 +27,12 @@ class DeadLetterPage:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.dead_letter import DeadLetter  # noqa: PLC0415
-        from ..models.dead_letter_pagination import DeadLetterPagination  # noqa: PLC0415
+        dead_letters = []
+        for dead_letters_item_data in self.dead_letters:
+            dead_letters_item = dead_letters_item_data.to_dict()
+            dead_letters.append(dead_letters_item)
 
-        if isinstance(self.dead_letters, list):
-            dead_letters = []
-            for dead_letters_item_data in self.dead_letters:
-                dead_letters_item = (
-                    dead_letters_item_data.to_dict()
-                    if isinstance(dead_letters_item_data, DeadLetter)
-                    else dead_letters_item_data
-                )
-                dead_letters.append(dead_letters_item)
-        else:
-            dead_letters = self.dead_letters
-
-        pagination = self.pagination.to_dict() if isinstance(self.pagination, DeadLetterPagination) else self.pagination
+        pagination = self.pagination.to_dict()
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

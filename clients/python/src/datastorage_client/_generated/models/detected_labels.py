@@ -55,21 +55,18 @@ class DetectedLabels:
 
         git_ops_tool: str | Unset = UNSET
         if not isinstance(self.git_ops_tool, Unset):
-            git_ops_tool = getattr(self.git_ops_tool, "value", self.git_ops_tool)
+            git_ops_tool = self.git_ops_tool.value
 
         service_mesh: str | Unset = UNSET
         if not isinstance(self.service_mesh, Unset):
-            service_mesh = getattr(self.service_mesh, "value", self.service_mesh)
+            service_mesh = self.service_mesh.value
 
         failed_detections: list[str] | Unset = UNSET
         if not isinstance(self.failed_detections, Unset):
-            if isinstance(self.failed_detections, list):
-                failed_detections = []
-                for failed_detections_item_data in self.failed_detections:
-                    failed_detections_item = getattr(failed_detections_item_data, "value", failed_detections_item_data)
-                    failed_detections.append(failed_detections_item)
-            else:
-                failed_detections = self.failed_detections
+            failed_detections = []
+            for failed_detections_item_data in self.failed_detections:
+                failed_detections_item = failed_detections_item_data.value
+                failed_detections.append(failed_detections_item)
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

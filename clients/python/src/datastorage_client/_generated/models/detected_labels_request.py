@@ -82,7 +82,7 @@ class DetectedLabelsRequest:
         if isinstance(self.git_ops_tool, Unset):
             git_ops_tool = UNSET
         elif isinstance(self.git_ops_tool, GitOpsTool):
-            git_ops_tool = getattr(self.git_ops_tool, "value", self.git_ops_tool)
+            git_ops_tool = self.git_ops_tool.value
         else:
             git_ops_tool = self.git_ops_tool
 
@@ -90,7 +90,7 @@ class DetectedLabelsRequest:
         if isinstance(self.service_mesh, Unset):
             service_mesh = UNSET
         elif isinstance(self.service_mesh, ServiceMesh):
-            service_mesh = getattr(self.service_mesh, "value", self.service_mesh)
+            service_mesh = self.service_mesh.value
         else:
             service_mesh = self.service_mesh
 
@@ -98,17 +98,12 @@ class DetectedLabelsRequest:
         if isinstance(self.failed_detections, Unset):
             failed_detections = UNSET
         elif isinstance(self.failed_detections, DetectedLabelName):
-            failed_detections = getattr(self.failed_detections, "value", self.failed_detections)
+            failed_detections = self.failed_detections.value
         elif isinstance(self.failed_detections, list):
-            if isinstance(self.failed_detections, list):
-                failed_detections = []
-                for failed_detections_type_1_item_data in self.failed_detections:
-                    failed_detections_type_1_item = getattr(
-                        failed_detections_type_1_item_data, "value", failed_detections_type_1_item_data
-                    )
-                    failed_detections.append(failed_detections_type_1_item)
-            else:
-                failed_detections = self.failed_detections
+            failed_detections = []
+            for failed_detections_type_1_item_data in self.failed_detections:
+                failed_detections_type_1_item = failed_detections_type_1_item_data.value
+                failed_detections.append(failed_detections_type_1_item)
 
         else:
             failed_detections = self.failed_detections

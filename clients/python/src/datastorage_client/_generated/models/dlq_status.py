@@ -33,21 +33,19 @@ class DlqStatus:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.dlq_status_streams import DlqStatusStreams  # noqa: PLC0415
-
         durability: None | str
         if isinstance(self.durability, RedisDurabilityType0):
-            durability = getattr(self.durability, "value", self.durability)
+            durability = self.durability.value
         else:
             durability = self.durability
 
         replay_paused: None | str
         if isinstance(self.replay_paused, DlqStatusReplayPausedType0):
-            replay_paused = getattr(self.replay_paused, "value", self.replay_paused)
+            replay_paused = self.replay_paused.value
         else:
             replay_paused = self.replay_paused
 
-        streams = self.streams.to_dict() if isinstance(self.streams, DlqStatusStreams) else self.streams
+        streams = self.streams.to_dict()
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

@@ -26,13 +26,9 @@ class DlqStatusStreams:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.dlq_stream import DlqStream  # noqa: PLC0415
+        events = self.events.to_dict()
 
-        events = self.events.to_dict() if isinstance(self.events, DlqStream) else self.events
-
-        notifications = (
-            self.notifications.to_dict() if isinstance(self.notifications, DlqStream) else self.notifications
-        )
+        notifications = self.notifications.to_dict()
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

@@ -36,29 +36,26 @@ class Health:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        status = getattr(self.status, "value", self.status)
+        status = self.status.value
 
-        database = getattr(self.database, "value", self.database)
+        database = self.database.value
 
-        redis = getattr(self.redis, "value", self.redis)
+        redis = self.redis.value
 
         durability: None | str | Unset
         if isinstance(self.durability, Unset):
             durability = UNSET
         elif isinstance(self.durability, RedisDurabilityType0):
-            durability = getattr(self.durability, "value", self.durability)
+            durability = self.durability.value
         else:
             durability = self.durability
 
         reasons: list[str] | Unset = UNSET
         if not isinstance(self.reasons, Unset):
-            if isinstance(self.reasons, list):
-                reasons = []
-                for reasons_item_data in self.reasons:
-                    reasons_item = getattr(reasons_item_data, "value", reasons_item_data)
-                    reasons.append(reasons_item)
-            else:
-                reasons = self.reasons
+            reasons = []
+            for reasons_item_data in self.reasons:
+                reasons_item = reasons_item_data.value
+                reasons.append(reasons_item)
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

@@ -25,7 +25,7 @@ class Liveness:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        status = getattr(self.status, "value", self.status)
+        status = self.status.value
 
         reason = self.reason
 

@@ -57,19 +57,19 @@ class Notification:
 
         recipient = self.recipient
 
-        channel = getattr(self.channel, "value", self.channel)
+        channel = self.channel.value
 
         message_summary = self.message_summary
 
-        status = getattr(self.status, "value", self.status)
+        status = self.status.value
 
-        sent_at = self.sent_at.isoformat() if isinstance(self.sent_at, datetime.datetime) else self.sent_at
+        sent_at = self.sent_at.isoformat()
 
         escalation_level = self.escalation_level
 
-        created_at = self.created_at.isoformat() if isinstance(self.created_at, datetime.datetime) else self.created_at
+        created_at = self.created_at.isoformat()
 
-        updated_at = self.updated_at.isoformat() if isinstance(self.updated_at, datetime.datetime) else self.updated_at
+        updated_at = self.updated_at.isoformat()
 
         delivery_status = self.delivery_status
 

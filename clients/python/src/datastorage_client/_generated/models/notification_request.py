@@ -49,13 +49,13 @@ class NotificationRequest:
 
         recipient = self.recipient
 
-        channel = getattr(self.channel, "value", self.channel)
+        channel = self.channel.value
 
         message_summary = self.message_summary
 
-        status = getattr(self.status, "value", self.status)
+        status = self.status.value
 
-        sent_at = self.sent_at.isoformat() if isinstance(self.sent_at, datetime.datetime) else self.sent_at
+        sent_at = self.sent_at.isoformat()
 
         delivery_status: None | str | Unset
         if isinstance(self.delivery_status, Unset):

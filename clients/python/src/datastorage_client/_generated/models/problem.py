@@ -73,8 +73,6 @@ class Problem:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.problem_field_errors import ProblemFieldErrors  # noqa: PLC0415
-
         type_ = self.type_
 
         title = self.title
@@ -87,9 +85,7 @@ class Problem:
 
         field_errors: dict[str, Any] | Unset = UNSET
         if not isinstance(self.field_errors, Unset):
-            field_errors = (
-                self.field_errors.to_dict() if isinstance(self.field_errors, ProblemFieldErrors) else self.field_errors
-            )
+            field_errors = self.field_errors.to_dict()
 
         retry = self.retry
 
@@ -101,27 +97,20 @@ class Problem:
 
         event_ids: list[str] | Unset = UNSET
         if not isinstance(self.event_ids, Unset):
-            if isinstance(self.event_ids, list):
-                event_ids = []
-                for event_ids_item_data in self.event_ids:
-                    event_ids_item = str(event_ids_item_data)
-                    event_ids.append(event_ids_item)
-            else:
-                event_ids = self.event_ids
+            event_ids = []
+            for event_ids_item_data in self.event_ids:
+                event_ids_item = str(event_ids_item_data)
+                event_ids.append(event_ids_item)
 
         notification_id = self.notification_id
 
         server_time: str | Unset = UNSET
         if not isinstance(self.server_time, Unset):
-            server_time = (
-                self.server_time.isoformat() if isinstance(self.server_time, datetime.datetime) else self.server_time
-            )
+            server_time = self.server_time.isoformat()
 
         event_time: str | Unset = UNSET
         if not isinstance(self.event_time, Unset):
-            event_time = (
-                self.event_time.isoformat() if isinstance(self.event_time, datetime.datetime) else self.event_time
-            )
+            event_time = self.event_time.isoformat()
 
         resource = self.resource
 

@@ -28,13 +28,13 @@ class Readiness:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        status = getattr(self.status, "value", self.status)
+        status = self.status.value
 
         mode = self.mode
 
         reason: str | Unset = UNSET
         if not isinstance(self.reason, Unset):
-            reason = getattr(self.reason, "value", self.reason)
+            reason = self.reason.value
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

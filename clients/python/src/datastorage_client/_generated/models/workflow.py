@@ -104,11 +104,6 @@ class Workflow:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.custom_labels import CustomLabels  # noqa: PLC0415
-        from ..models.detected_labels import DetectedLabels  # noqa: PLC0415
-        from ..models.workflow_labels import WorkflowLabels  # noqa: PLC0415
-        from ..models.workflow_parameters import WorkflowParameters  # noqa: PLC0415
-
         workflow_id = str(self.workflow_id)
 
         workflow_name = self.workflow_name
@@ -125,13 +120,11 @@ class Workflow:
 
         execution_engine = self.execution_engine
 
-        labels = self.labels.to_dict() if isinstance(self.labels, WorkflowLabels) else self.labels
+        labels = self.labels.to_dict()
 
-        detected_labels = (
-            self.detected_labels.to_dict() if isinstance(self.detected_labels, DetectedLabels) else self.detected_labels
-        )
+        detected_labels = self.detected_labels.to_dict()
 
-        status = getattr(self.status, "value", self.status)
+        status = self.status.value
 
         total_executions = self.total_executions
 
@@ -139,9 +132,9 @@ class Workflow:
 
         is_latest_version = self.is_latest_version
 
-        created_at = self.created_at.isoformat() if isinstance(self.created_at, datetime.datetime) else self.created_at
+        created_at = self.created_at.isoformat()
 
-        updated_at = self.updated_at.isoformat() if isinstance(self.updated_at, datetime.datetime) else self.updated_at
+        updated_at = self.updated_at.isoformat()
 
         owner = self.owner
 
@@ -149,9 +142,7 @@ class Workflow:
 
         parameters: dict[str, Any] | Unset = UNSET
         if not isinstance(self.parameters, Unset):
-            parameters = (
-                self.parameters.to_dict() if isinstance(self.parameters, WorkflowParameters) else self.parameters
-            )
+            parameters = self.parameters.to_dict()
 
         container_image = self.container_image
 
@@ -159,9 +150,7 @@ class Workflow:
 
         custom_labels: dict[str, Any] | Unset = UNSET
         if not isinstance(self.custom_labels, Unset):
-            custom_labels = (
-                self.custom_labels.to_dict() if isinstance(self.custom_labels, CustomLabels) else self.custom_labels
-            )
+            custom_labels = self.custom_labels.to_dict()
 
         status_reason = self.status_reason
 
@@ -177,9 +166,7 @@ class Workflow:
 
         approved_at: str | Unset = UNSET
         if not isinstance(self.approved_at, Unset):
-            approved_at = (
-                self.approved_at.isoformat() if isinstance(self.approved_at, datetime.datetime) else self.approved_at
-            )
+            approved_at = self.approved_at.isoformat()
 
         expected_success_rate = self.expected_success_rate
 
@@ -191,9 +178,7 @@ class Workflow:
 
         disabled_at: str | Unset = UNSET
         if not isinstance(self.disabled_at, Unset):
-            disabled_at = (
-                self.disabled_at.isoformat() if isinstance(self.disabled_at, datetime.datetime) else self.disabled_at
-            )
+            disabled_at = self.disabled_at.isoformat()
 
         disabled_by = self.disabled_by
 

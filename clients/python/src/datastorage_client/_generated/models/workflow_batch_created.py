@@ -23,13 +23,10 @@ class WorkflowBatchCreated:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        if isinstance(self.workflow_ids, list):
-            workflow_ids = []
-            for workflow_ids_item_data in self.workflow_ids:
-                workflow_ids_item = str(workflow_ids_item_data)
-                workflow_ids.append(workflow_ids_item)
-        else:
-            workflow_ids = self.workflow_ids
+        workflow_ids = []
+        for workflow_ids_item_data in self.workflow_ids:
+            workflow_ids_item = str(workflow_ids_item_data)
+            workflow_ids.append(workflow_ids_item)
 
         message = self.message
 

@@ -40,15 +40,12 @@ class WorkflowLabels:
 
         severity: list[str] | str
         if isinstance(self.severity, StoredSeverity):
-            severity = getattr(self.severity, "value", self.severity)
+            severity = self.severity.value
         else:
-            if isinstance(self.severity, list):
-                severity = []
-                for severity_type_1_item_data in self.severity:
-                    severity_type_1_item = getattr(severity_type_1_item_data, "value", severity_type_1_item_data)
-                    severity.append(severity_type_1_item)
-            else:
-                severity = self.severity
+            severity = []
+            for severity_type_1_item_data in self.severity:
+                severity_type_1_item = severity_type_1_item_data.value
+                severity.append(severity_type_1_item)
 
         component: list[str] | str
         if isinstance(self.component, list):
@@ -66,15 +63,12 @@ class WorkflowLabels:
 
         priority: list[str] | str
         if isinstance(self.priority, StoredPriority):
-            priority = getattr(self.priority, "value", self.priority)
+            priority = self.priority.value
         else:
-            if isinstance(self.priority, list):
-                priority = []
-                for priority_type_1_item_data in self.priority:
-                    priority_type_1_item = getattr(priority_type_1_item_data, "value", priority_type_1_item_data)
-                    priority.append(priority_type_1_item)
-            else:
-                priority = self.priority
+            priority = []
+            for priority_type_1_item_data in self.priority:
+                priority_type_1_item = priority_type_1_item_data.value
+                priority.append(priority_type_1_item)
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

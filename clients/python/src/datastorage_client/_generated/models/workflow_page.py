@@ -30,17 +30,10 @@ class WorkflowPage:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.workflow import Workflow  # noqa: PLC0415
-
-        if isinstance(self.workflows, list):
-            workflows = []
-            for workflows_item_data in self.workflows:
-                workflows_item = (
-                    workflows_item_data.to_dict() if isinstance(workflows_item_data, Workflow) else workflows_item_data
-                )
-                workflows.append(workflows_item)
-        else:
-            workflows = self.workflows
+        workflows = []
+        for workflows_item_data in self.workflows:
+            workflows_item = workflows_item_data.to_dict()
+            workflows.append(workflows_item)
 
         limit = self.limit
 

@@ -41,7 +41,7 @@ class WorkflowPatch:
     def to_dict(self) -> dict[str, Any]:
         status: str | Unset = UNSET
         if not isinstance(self.status, Unset):
-            status = getattr(self.status, "value", self.status)
+            status = self.status.value
 
         disabled_by: None | str | Unset
         if isinstance(self.disabled_by, Unset):

@@ -91,7 +91,6 @@ class WorkflowRequest:
 
     def to_dict(self) -> dict[str, Any]:
         from ..models.detected_labels_request import DetectedLabelsRequest  # noqa: PLC0415
-        from ..models.workflow_labels import WorkflowLabels  # noqa: PLC0415
         from ..models.workflow_request_custom_labels_type_0 import WorkflowRequestCustomLabelsType0  # noqa: PLC0415
         from ..models.workflow_request_parameters_type_0 import WorkflowRequestParametersType0  # noqa: PLC0415
 
@@ -105,7 +104,7 @@ class WorkflowRequest:
 
         content = self.content
 
-        labels = self.labels.to_dict() if isinstance(self.labels, WorkflowLabels) else self.labels
+        labels = self.labels.to_dict()
 
         execution_engine = self.execution_engine
 
@@ -119,7 +118,7 @@ class WorkflowRequest:
         if isinstance(self.status, Unset):
             status = UNSET
         elif isinstance(self.status, WorkflowStatus):
-            status = getattr(self.status, "value", self.status)
+            status = self.status.value
         else:
             status = self.status
 
@@ -139,11 +138,7 @@ class WorkflowRequest:
         if isinstance(self.parameters, Unset):
             parameters = UNSET
         elif isinstance(self.parameters, WorkflowRequestParametersType0):
-            parameters = (
-                self.parameters.to_dict()
-                if isinstance(self.parameters, WorkflowRequestParametersType0)
-                else self.parameters
-            )
+            parameters = self.parameters.to_dict()
         else:
             parameters = self.parameters
 
@@ -163,11 +158,7 @@ class WorkflowRequest:
         if isinstance(self.custom_labels, Unset):
             custom_labels = UNSET
         elif isinstance(self.custom_labels, WorkflowRequestCustomLabelsType0):
-            custom_labels = (
-                self.custom_labels.to_dict()
-                if isinstance(self.custom_labels, WorkflowRequestCustomLabelsType0)
-                else self.custom_labels
-            )
+            custom_labels = self.custom_labels.to_dict()
         else:
             custom_labels = self.custom_labels
 
@@ -175,11 +166,7 @@ class WorkflowRequest:
         if isinstance(self.detected_labels, Unset):
             detected_labels = UNSET
         elif isinstance(self.detected_labels, DetectedLabelsRequest):
-            detected_labels = (
-                self.detected_labels.to_dict()
-                if isinstance(self.detected_labels, DetectedLabelsRequest)
-                else self.detected_labels
-            )
+            detected_labels = self.detected_labels.to_dict()
         else:
             detected_labels = self.detected_labels
 
@@ -223,9 +210,7 @@ class WorkflowRequest:
         if isinstance(self.approved_at, Unset):
             approved_at = UNSET
         elif isinstance(self.approved_at, datetime.datetime):
-            approved_at = (
-                self.approved_at.isoformat() if isinstance(self.approved_at, datetime.datetime) else self.approved_at
-            )
+            approved_at = self.approved_at.isoformat()
         else:
             approved_at = self.approved_at
 

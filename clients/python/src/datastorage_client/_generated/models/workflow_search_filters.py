@@ -49,23 +49,19 @@ class WorkflowSearchFilters:
 
         signal_type = self.signal_type
 
-        severity = getattr(self.severity, "value", self.severity)
+        severity = self.severity.value
 
         component = self.component
 
         environment = self.environment
 
-        priority = getattr(self.priority, "value", self.priority)
+        priority = self.priority.value
 
         custom_labels: dict[str, Any] | None | Unset
         if isinstance(self.custom_labels, Unset):
             custom_labels = UNSET
         elif isinstance(self.custom_labels, WorkflowSearchFiltersCustomLabelsType0):
-            custom_labels = (
-                self.custom_labels.to_dict()
-                if isinstance(self.custom_labels, WorkflowSearchFiltersCustomLabelsType0)
-                else self.custom_labels
-            )
+            custom_labels = self.custom_labels.to_dict()
         else:
             custom_labels = self.custom_labels
 
@@ -73,11 +69,7 @@ class WorkflowSearchFilters:
         if isinstance(self.detected_labels, Unset):
             detected_labels = UNSET
         elif isinstance(self.detected_labels, DetectedLabelsRequest):
-            detected_labels = (
-                self.detected_labels.to_dict()
-                if isinstance(self.detected_labels, DetectedLabelsRequest)
-                else self.detected_labels
-            )
+            detected_labels = self.detected_labels.to_dict()
         else:
             detected_labels = self.detected_labels
 
@@ -85,15 +77,12 @@ class WorkflowSearchFilters:
         if isinstance(self.status, Unset):
             status = UNSET
         elif isinstance(self.status, WorkflowStatus):
-            status = getattr(self.status, "value", self.status)
+            status = self.status.value
         elif isinstance(self.status, list):
-            if isinstance(self.status, list):
-                status = []
-                for status_type_1_item_data in self.status:
-                    status_type_1_item = getattr(status_type_1_item_data, "value", status_type_1_item_data)
-                    status.append(status_type_1_item)
-            else:
-                status = self.status
+            status = []
+            for status_type_1_item_data in self.status:
+                status_type_1_item = status_type_1_item_data.value
+                status.append(status_type_1_item)
 
         else:
             status = self.status

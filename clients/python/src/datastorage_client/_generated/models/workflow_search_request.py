@@ -34,9 +34,7 @@ class WorkflowSearchRequest:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.workflow_search_filters import WorkflowSearchFilters  # noqa: PLC0415
-
-        filters = self.filters.to_dict() if isinstance(self.filters, WorkflowSearchFilters) else self.filters
+        filters = self.filters.to_dict()
 
         remediation_id: None | str | Unset
         if isinstance(self.remediation_id, Unset):

@@ -29,24 +29,14 @@ class WorkflowSearchResponse:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.workflow_search_response_filters import WorkflowSearchResponseFilters  # noqa: PLC0415
-        from ..models.workflow_search_result import WorkflowSearchResult  # noqa: PLC0415
-
-        if isinstance(self.workflows, list):
-            workflows = []
-            for workflows_item_data in self.workflows:
-                workflows_item = (
-                    workflows_item_data.to_dict()
-                    if isinstance(workflows_item_data, WorkflowSearchResult)
-                    else workflows_item_data
-                )
-                workflows.append(workflows_item)
-        else:
-            workflows = self.workflows
+        workflows = []
+        for workflows_item_data in self.workflows:
+            workflows_item = workflows_item_data.to_dict()
+            workflows.append(workflows_item)
 
         total_results = self.total_results
 
-        filters = self.filters.to_dict() if isinstance(self.filters, WorkflowSearchResponseFilters) else self.filters
+        filters = self.filters.to_dict()
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

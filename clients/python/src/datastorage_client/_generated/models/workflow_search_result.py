@@ -56,10 +56,6 @@ class WorkflowSearchResult:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.custom_labels import CustomLabels  # noqa: PLC0415
-        from ..models.detected_labels import DetectedLabels  # noqa: PLC0415
-        from ..models.score_term import ScoreTerm  # noqa: PLC0415
-
         workflow_id = str(self.workflow_id)
 
         title = self.title
@@ -83,9 +79,7 @@ class WorkflowSearchResult:
 
         rank = self.rank
 
-        detected_labels = (
-            self.detected_labels.to_dict() if isinstance(self.detected_labels, DetectedLabels) else self.detected_labels
-        )
+        detected_labels = self.detected_labels.to_dict()
 
         container_image = self.container_image
 
@@ -93,23 +87,14 @@ class WorkflowSearchResult:
 
         custom_labels: dict[str, Any] | Unset = UNSET
         if not isinstance(self.custom_labels, Unset):
-            custom_labels = (
-                self.custom_labels.to_dict() if isinstance(self.custom_labels, CustomLabels) else self.custom_labels
-            )
+            custom_labels = self.custom_labels.to_dict()
 
         score_breakdown: list[dict[str, Any]] | Unset = UNSET
         if not isinstance(self.score_breakdown, Unset):
-            if isinstance(self.score_breakdown, list):
-                score_breakdown = []
-                for score_breakdown_item_data in self.score_breakdown:
-                    score_breakdown_item = (
-                        score_breakdown_item_data.to_dict()
-                        if isinstance(score_breakdown_item_data, ScoreTerm)
-                        else score_breakdown_item_data
-                    )
-                    score_breakdown.append(score_breakdown_item)
-            else:
-                score_breakdown = self.score_breakdown
+            score_breakdown = []
+            for score_breakdown_item_data in self.score_breakdown:
+                score_breakdown_item = score_breakdown_item_data.to_dict()
+                score_breakdown.append(score_breakdown_item)
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)

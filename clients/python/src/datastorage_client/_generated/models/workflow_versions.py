@@ -28,19 +28,12 @@ class WorkflowVersions:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.workflow import Workflow  # noqa: PLC0415
-
         workflow_name = self.workflow_name
 
-        if isinstance(self.versions, list):
-            versions = []
-            for versions_item_data in self.versions:
-                versions_item = (
-                    versions_item_data.to_dict() if isinstance(versions_item_data, Workflow) else versions_item_data
-                )
-                versions.append(versions_item)
-        else:
-            versions = self.versions
+        versions = []
+        for versions_item_data in self.versions:
+            versions_item = versions_item_data.to_dict()
+            versions.append(versions_item)
 
         total = self.total
 

@@ -23,7 +23,7 @@ def _get_kwargs(
         "url": "/api/v1/audit/events",
     }
 
-    _kwargs["json"] = body.to_dict() if isinstance(body, AuditEventRequest) else body
+    _kwargs["json"] = body.to_dict()
 
     headers["Content-Type"] = "application/json"
 

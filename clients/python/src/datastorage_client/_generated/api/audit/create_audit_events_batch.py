@@ -23,17 +23,10 @@ def _get_kwargs(
         "url": "/api/v1/audit/events/batch",
     }
 
-    if isinstance(body, list):
-        _kwargs["json"] = []
-        for componentsschemas_audit_event_batch_item_data in body:
-            componentsschemas_audit_event_batch_item = (
-                componentsschemas_audit_event_batch_item_data.to_dict()
-                if isinstance(componentsschemas_audit_event_batch_item_data, AuditEventRequest)
-                else componentsschemas_audit_event_batch_item_data
-            )
-            _kwargs["json"].append(componentsschemas_audit_event_batch_item)
-    else:
-        _kwargs["json"] = body
+    _kwargs["json"] = []
+    for componentsschemas_audit_event_batch_item_data in body:
+        componentsschemas_audit_event_batch_item = componentsschemas_audit_event_batch_item_data.to_dict()
+        _kwargs["json"].append(componentsschemas_audit_event_batch_item)
 
     headers["Content-Type"] = "application/json"
 

@@ -23,7 +23,7 @@ def _get_kwargs(
         "url": "/api/v1/audit/notifications",
     }
 
-    _kwargs["json"] = body.to_dict() if isinstance(body, NotificationRequest) else body
+    _kwargs["json"] = body.to_dict()
 
     headers["Content-Type"] = "application/json"
 

@@ -42,7 +42,7 @@ def _get_kwargs(
 
     json_event_outcome: str | Unset = UNSET
     if not isinstance(event_outcome, Unset):
-        json_event_outcome = getattr(event_outcome, "value", event_outcome)
+        json_event_outcome = event_outcome.value
 
     params["event_outcome"] = json_event_outcome
 
@@ -76,7 +76,7 @@ def _get_kwargs(
 
     json_count: str | Unset = UNSET
     if not isinstance(count, Unset):
-        json_count = getattr(count, "value", count)
+        json_count = count.value
 
     params["count"] = json_count
 

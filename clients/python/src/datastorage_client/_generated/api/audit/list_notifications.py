@@ -32,13 +32,13 @@ def _get_kwargs(
 
     json_channel: str | Unset = UNSET
     if not isinstance(channel, Unset):
-        json_channel = getattr(channel, "value", channel)
+        json_channel = channel.value
 
     params["channel"] = json_channel
 
     json_status: str | Unset = UNSET
     if not isinstance(status, Unset):
-        json_status = getattr(status, "value", status)
+        json_status = status.value
 
     params["status"] = json_status
 
@@ -54,7 +54,7 @@ def _get_kwargs(
 
     json_count: str | Unset = UNSET
     if not isinstance(count, Unset):
-        json_count = getattr(count, "value", count)
+        json_count = count.value
 
     params["count"] = json_count
 

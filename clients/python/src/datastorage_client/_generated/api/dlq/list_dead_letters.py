@@ -22,7 +22,7 @@ def _get_kwargs(
 
     json_stream: str | Unset = UNSET
     if not isinstance(stream, Unset):
-        json_stream = getattr(stream, "value", stream)
+        json_stream = stream.value
 
     params["stream"] = json_stream
 

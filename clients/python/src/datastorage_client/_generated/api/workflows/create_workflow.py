@@ -22,7 +22,7 @@ def _get_kwargs(
         "url": "/api/v1/workflows",
     }
 
-    _kwargs["json"] = body.to_dict() if isinstance(body, WorkflowRequest) else body
+    _kwargs["json"] = body.to_dict()
 
     headers["Content-Type"] = "application/json"
 

@@ -22,17 +22,10 @@ def _get_kwargs(
         "url": "/api/v1/workflows/batch",
     }
 
-    if isinstance(body, list):
-        _kwargs["json"] = []
-        for componentsschemas_workflow_batch_item_data in body:
-            componentsschemas_workflow_batch_item = (
-                componentsschemas_workflow_batch_item_data.to_dict()
-                if isinstance(componentsschemas_workflow_batch_item_data, WorkflowRequest)
-                else componentsschemas_workflow_batch_item_data
-            )
-            _kwargs["json"].append(componentsschemas_workflow_batch_item)
-    else:
-        _kwargs["json"] = body
+    _kwargs["json"] = []
+    for componentsschemas_workflow_batch_item_data in body:
+        componentsschemas_workflow_batch_item = componentsschemas_workflow_batch_item_data.to_dict()
+        _kwargs["json"].append(componentsschemas_workflow_batch_item)
 
     headers["Content-Type"] = "application/json"
 

@@ -28,7 +28,7 @@ def _get_kwargs(
     }
 
     if not isinstance(body, Unset):
-        _kwargs["json"] = body.to_dict() if isinstance(body, StatusChange) else body
+        _kwargs["json"] = body.to_dict()
 
     headers["Content-Type"] = "application/json"
 

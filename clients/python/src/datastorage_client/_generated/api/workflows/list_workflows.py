@@ -31,7 +31,7 @@ def _get_kwargs(
 
     json_status: str | Unset = UNSET
     if not isinstance(status, Unset):
-        json_status = getattr(status, "value", status)
+        json_status = status.value
 
     params["status"] = json_status
 
@@ -41,7 +41,7 @@ def _get_kwargs(
 
     json_severity: str | Unset = UNSET
     if not isinstance(severity, Unset):
-        json_severity = getattr(severity, "value", severity)
+        json_severity = severity.value
 
     params["severity"] = json_severity
 
@@ -51,7 +51,7 @@ def _get_kwargs(
 
     json_priority: str | Unset = UNSET
     if not isinstance(priority, Unset):
-        json_priority = getattr(priority, "value", priority)
+        json_priority = priority.value
 
     params["priority"] = json_priority
 

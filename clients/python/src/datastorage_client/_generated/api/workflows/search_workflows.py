@@ -30,7 +30,7 @@ def _get_kwargs(
         "params": params,
     }
 
-    _kwargs["json"] = body.to_dict() if isinstance(body, WorkflowSearchRequest) else body
+    _kwargs["json"] = body.to_dict()
 
     headers["Content-Type"] = "application/json"
 

@@ -27,7 +27,7 @@ def _get_kwargs(
         ),
     }
 
-    _kwargs["json"] = body.to_dict() if isinstance(body, WorkflowPatch) else body
+    _kwargs["json"] = body.to_dict()
 
     headers["Content-Type"] = "application/json"
 
