@@ -5,9 +5,11 @@ Served by gunicorn with the service's own gunicorn.conf.py, so that workers, thr
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import flask
+from psycopg import OperationalError
 from psycopg.rows import tuple_row
 from psycopg_pool import ConnectionPool
 
@@ -61,11 +63,18 @@ class _Asking:
         asked = flask.request.get_json()
         if self._pool.closed:
             self._pool.open(wait=True, timeout=10)
-        with self._pool.connection(timeout=30) as conn:
-            rows = conn.execute(_ROWS, prepare=True).fetchall()
+        rows = self._rows()
         answer = flask.jsonify([{"n": n, "name": name, "more": more} for n, name, more in rows], len(asked))
         answer.status_code = 201
         return answer
+
+    def _rows(self) -> list[Any]:
+        for _ in range(self._pool.max_size):
+            # Of a PostgreSQL that was stopped every connection in the pool has to be found dead once.
+            with contextlib.suppress(OperationalError), self._pool.connection(timeout=30) as conn:
+                return conn.execute(_ROWS, prepare=True).fetchall()
+        with self._pool.connection(timeout=30) as conn:
+            return conn.execute(_ROWS, prepare=True).fetchall()
 
 
 def _inside() -> flask.Flask:
