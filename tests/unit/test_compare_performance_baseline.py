@@ -27,7 +27,7 @@ def measurement() -> dict[str, Any]:
         "tolerance": 0.2,
         "sections": {
             "audit_write": {
-                "cpu_to_empty": {"value": 2.0, "unit": "×", "kind": "ratio", "better": "lower"},
+                "cpu_to_asking": {"value": 2.0, "unit": "×", "kind": "ratio", "better": "lower"},
                 "rate": {"value": 1500.0, "unit": "/s", "kind": "absolute", "better": "higher", "bar": 120},
                 "p95_ms": {"value": 5.0, "unit": "ms", "kind": "absolute", "better": "lower", "bar": 235},
             },
@@ -56,9 +56,9 @@ def failures(*measured: dict[str, Any], baseline: dict[str, Any] | None = None, 
 @pytest.mark.parametrize(
     ("section", "figure", "value", "why"),
     [
-        ("audit_write", "cpu_to_empty", 2.39, None),
-        ("audit_write", "cpu_to_empty", 2.41, "worse by more than 20%"),
-        ("audit_write", "cpu_to_empty", 0.1, None),
+        ("audit_write", "cpu_to_asking", 2.39, None),
+        ("audit_write", "cpu_to_asking", 2.41, "worse by more than 20%"),
+        ("audit_write", "cpu_to_asking", 0.1, None),
         ("replay", "share", 0.41, None),
         ("replay", "share", 0.39, "worse by more than 20%"),
         # Absolute figures: their bar alone decides.
@@ -67,7 +67,7 @@ def failures(*measured: dict[str, Any], baseline: dict[str, Any] | None = None, 
         ("audit_write", "rate", 119.0, "past its bar"),
         ("replay", "rate", 1.0, None),
         # Whatever is missing fails.
-        ("audit_write", "cpu_to_empty", None, "not measured"),
+        ("audit_write", "cpu_to_asking", None, "not measured"),
         ("audit_write", "p95_ms", None, "not measured"),
         ("replay", "rate", None, "not measured"),
     ],
@@ -85,7 +85,7 @@ def test_a_whole_section_missing() -> None:
 
 
 def test_of_several_the_best_counts() -> None:
-    slow, fast = changed("audit_write", "cpu_to_empty", 3.0), changed("audit_write", "cpu_to_empty", 2.1)
+    slow, fast = changed("audit_write", "cpu_to_asking", 3.0), changed("audit_write", "cpu_to_asking", 2.1)
     assert failures(slow, fast) == {}
     assert failures(slow, slow) != {}
 
@@ -96,19 +96,19 @@ def test_ratios_alone() -> None:
 
 def test_a_tolerance_of_its_own() -> None:
     baseline = measurement()
-    baseline["sections"]["audit_write"]["cpu_to_empty"]["tolerance"] = 0.05
-    assert failures(changed("audit_write", "cpu_to_empty", 2.2), baseline=baseline) == {
-        "audit_write.cpu_to_empty": "worse by more than 5%"
+    baseline["sections"]["audit_write"]["cpu_to_asking"]["tolerance"] = 0.05
+    assert failures(changed("audit_write", "cpu_to_asking", 2.2), baseline=baseline) == {
+        "audit_write.cpu_to_asking": "worse by more than 5%"
     }
 
 
 def test_another_machine_gets_twice_the_tolerance_and_is_told() -> None:
-    other = changed("audit_write", "cpu_to_empty", 2.7)
+    other = changed("audit_write", "cpu_to_asking", 2.7)
     other["machine"]["processor"] = "Other"
     rows = compare.compare(measurement(), [other])
     assert all(row.ok for row in rows)
     assert "another machine" in compare.summary(rows, measurement(), [other])[0]
-    other["sections"]["audit_write"]["cpu_to_empty"]["value"] = 2.9
+    other["sections"]["audit_write"]["cpu_to_asking"]["value"] = 2.9
     assert not all(row.ok for row in compare.compare(measurement(), [other]))
 
 
@@ -120,7 +120,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 def files(tmp_path: Path) -> dict[str, Path]:
     contents: dict[str, Any] = {
         "baseline": measurement(),
-        "slower": [changed("audit_write", "cpu_to_empty", 3.0)],
+        "slower": [changed("audit_write", "cpu_to_asking", 3.0)],
         "useless": {"figures": []},
     }
     made = {name: tmp_path / f"{name}.json" for name in contents}
@@ -135,13 +135,13 @@ def test_the_script(files: dict[str, Path]) -> None:
     assert "All 5 figures hold." in good.stdout
     bad = run("--baseline", files["baseline"], files["slower"])
     assert bad.returncode == 1
-    assert "audit_write.cpu_to_empty: 3 ×, worse by more than 20%" in bad.stdout
+    assert "audit_write.cpu_to_asking: 3 ×, worse by more than 20%" in bad.stdout
     assert "+50%" in bad.stdout
     shown = run("--json", "--baseline", files["baseline"], files["slower"])
     assert shown.returncode == 1
     report = json.loads(shown.stdout)
     assert report["ok"] is False
-    assert [f["figure"] for f in report["figures"] if not f["ok"]] == ["cpu_to_empty"]
+    assert [f["figure"] for f in report["figures"] if not f["ok"]] == ["cpu_to_asking"]
     best = run("--baseline", files["baseline"], files["slower"], files["baseline"])
     assert best.returncode == 0
     assert "--baseline old.json" in run("--help").stdout
@@ -166,13 +166,13 @@ def test_an_update_keeps_what_was_set_by_hand_and_adds_a_line(tmp_path: Path) ->
     old["sections"]["replay"]["share"]["tolerance"] = 0.4
     baseline.write_text(json.dumps(old))
     history.write_text("| date |\n")
-    made = changed("audit_write", "cpu_to_empty", 1.5)
+    made = changed("audit_write", "cpu_to_asking", 1.5)
     del made["sections"]["replay"]["rate"]  # not measured this time
     update(baseline, history, made)
     kept = json.loads(baseline.read_text())
-    assert kept["sections"]["audit_write"]["cpu_to_empty"]["value"] == 1.5
+    assert kept["sections"]["audit_write"]["cpu_to_asking"]["value"] == 1.5
     assert kept["sections"]["replay"]["share"]["tolerance"] == 0.4
     assert kept["sections"]["replay"]["rate"]["value"] == 2500.0
     [_, line] = history.read_text().splitlines()
     assert "2 × Test, Python 3.11" in line
-    assert "audit_write.cpu_to_empty 1.5" in line
+    assert "audit_write.cpu_to_asking 1.5" in line
