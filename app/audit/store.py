@@ -256,14 +256,28 @@ def _abandon(session: WriteSession) -> bool:
     return True
 
 
+def make_partition(conn: psycopg.Connection, day: date) -> None:
+    """Make the partition of the month that holds the day; events go into it from the next statement on.
+
+    Raises psycopg.Error.
+    """
+    # Another instance, or the monitor, may have made it in between: then the aim is reached.
+    with contextlib.suppress(psycopg.errors.DuplicateTable), conn.transaction():
+        conn.execute("SELECT audit_ensure_partition(%s)", (day,))
+    # Whoever made it commits, and only then tells the other sessions that there is a partition more: one that looks in
+    # between finds the month in the catalog, and no partition for its rows. The lock of the maker is held to the end of
+    # both, so whoever has waited for it has been told.
+    conn.execute(
+        "SELECT set_config('lock_timeout', '900ms', true), pg_advisory_xact_lock(hashtext('audit_ensure_partition'))"
+    )
+
+
 def _make_partitions(session: WriteSession, requests: Iterable[WriteRequest]) -> Fault | None:
     """Make the months that these events fall in; the fault if that could not be done."""
     months = {r.event_date.replace(day=1) for q in requests for r in q.records if isinstance(r, AuditEvent)}
     try:
         for month in sorted(months):
-            # Another instance, or the monitor, may have made it in between: then the aim is reached.
-            with contextlib.suppress(psycopg.errors.DuplicateTable):
-                session.conn.execute("SELECT audit_ensure_partition(%s)", (month,))
+            make_partition(session.conn, month)
     except psycopg.Error as e:
         fault = classify(e)
         _abandon(session)

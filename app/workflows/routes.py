@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -260,9 +259,7 @@ class _Catalogue:
                 if classify(e) is not Fault.MISSING_PARTITION:
                     raise
             today = self._services.clock.now().date()
-            # Another instance, or the monitor, may have made it in between: then the aim is reached.
-            with contextlib.suppress(psycopg.errors.DuplicateTable):
-                self._services.change(lambda conn: conn.execute("SELECT audit_ensure_partition(%s)", (today,)))
+            self._services.change(lambda conn: audit_store.make_partition(conn, today))
             return self._write_once(action)
         finally:
             metrics.WRITE_SECONDS.labels("workflow_catalog").observe(time.perf_counter() - started)
