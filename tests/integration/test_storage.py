@@ -18,6 +18,7 @@ from app.audit.store import WriteSession, write
 from app.migrate import migrate, migrations, required_version
 from tests.conftest import settings_for
 from tests.integration.service import BATCH, NOW, running
+from tests.integration.workflow_support import WORKFLOWS, workflow
 from tests.support import Database, PostgresServer, event
 
 PARTITIONS = "SELECT to_char(d, 'YYYY-MM') FROM audit_partition_months() d ORDER BY 1"
@@ -210,6 +211,17 @@ def test_a_write_makes_the_missing_partition(postgres: PostgresServer, template:
         assert s.post(body, BATCH).status_code == 201
         assert {"2025-12", "2026-01"} <= months(s.database)
         assert s.database.count("audit_events_2025_12") == 2
+
+
+def test_a_change_of_the_catalogue_makes_the_missing_partition(postgres: PostgresServer, template: str) -> None:
+    with running(postgres, template) as s:
+        s.parts.monitor.stop()
+        s.database.query(f"DROP TABLE audit_events_{NOW:%Y_%m}")
+        assert s.post(workflow(), WORKFLOWS).status_code == 201
+        assert f"{NOW:%Y-%m}" in months(s.database)
+        [(kind,)] = s.database.query("SELECT event_type FROM audit_events")
+        assert kind == "datastorage.workflow.created"
+        assert s.database.count("remediation_workflow_catalog") == 1
 
 
 def test_two_writers_that_miss_the_same_month(postgres: PostgresServer, template: str) -> None:

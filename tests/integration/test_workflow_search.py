@@ -271,6 +271,11 @@ def test_wrong_searches_name_every_field(service: Service, body: Any, fields: se
     assert problem(service.post(body, SEARCH), 400, "validation-error", SEARCH)["field_errors"].keys() == fields
 
 
+def test_a_wrong_parameter_and_a_wrong_body_are_said_in_one_answer(service: Service) -> None:
+    answer = service.post({"top_k": 0}, SEARCH + "?explain=maybe")
+    assert problem(answer, 400, "validation-error", SEARCH)["field_errors"].keys() == {"explain", "filters", "top_k"}
+
+
 # --- the audit event --------------------------------------------------------------------------------------------
 
 
