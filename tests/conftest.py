@@ -62,6 +62,13 @@ def postgres() -> Iterator[PostgresServer]:
             yield server
 
 
+@pytest.fixture
+def direct(postgres: PostgresServer) -> None:
+    """For tests of the connections themselves: there is no pooler in between."""
+    if postgres.pooled:
+        pytest.skip("is about connections to PostgreSQL itself: behind a pooler they are the pooler's")
+
+
 @pytest.fixture(scope="session")
 def template(postgres: PostgresServer) -> Iterator[str]:
     """Name of a migrated, empty database to copy from."""

@@ -9,15 +9,10 @@ import flask
 import pytest
 
 from app import metrics, replica
-from tests.support import Database, PostgresServer, event, wait_until
+from tests.support import Database, event, wait_until
 
+pytestmark = pytest.mark.usefixtures("direct")
 EVENTS = "/api/v1/audit/events"
-
-
-@pytest.fixture(autouse=True)
-def _direct(postgres: PostgresServer) -> None:
-    if postgres.pooled:
-        pytest.skip("is about connections to PostgreSQL itself: behind a pooler they are the pooler's")
 
 
 @pytest.fixture

@@ -17,17 +17,11 @@ from app.config import DatabaseSettings, RedisSettings, Settings
 from app.lifecycle import Services
 from app.migrate import migrate
 from tests.certificates import Authority, Proxy, tls_proxy
-from tests.support import Database, PostgresServer, event, scratch_dir, valkey_server, wait_until
+from tests.support import Database, event, scratch_dir, valkey_server, wait_until
 
-pytestmark = pytest.mark.embedded
+pytestmark = [pytest.mark.embedded, pytest.mark.usefixtures("direct")]
 NOWHERE = DatabaseSettings(url="postgresql://nobody@127.0.0.1:9/none")
 EVENTS = "/api/v1/audit/events"
-
-
-@pytest.fixture(autouse=True)
-def _direct(postgres: PostgresServer) -> None:
-    if postgres.pooled:
-        pytest.skip("is about connections to PostgreSQL itself: behind a pooler they are the pooler's")
 
 
 @pytest.fixture(scope="module")
