@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import flask
@@ -16,9 +16,11 @@ from app.config import DatabaseSettings, Settings
 from app.lifecycle import Services
 from tests.support import (
     BACKEND,
+    PATIENT,
     Database,
     PostgresServer,
     container_postgres,
+    last_words,
     postgres_server,
     prepare_roles,
     wait_until,
@@ -35,6 +37,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("embedded"):
                 item.add_marker(skip)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows what the services that it used had to say."""
+    report = yield
+    if report.failed:
+        for url, words in last_words(call.start):
+            report.sections.append((f"log of the service at {url}", words))
+    return report
 
 
 @contextlib.contextmanager
@@ -86,9 +98,13 @@ def database(postgres: PostgresServer, template: str) -> Iterator[Database]:
 
 
 def settings_for(database: Database, /, **sections: dict[str, Any]) -> Settings:
-    """Settings that point at a database; sections are given as dictionaries of keys."""
+    """Settings that point at a database, with far limits; sections are given as dictionaries of keys."""
     base = Settings(database=DatabaseSettings(url=database.service_url, prepared_statements=not database.server.pooled))
-    changed = {name: dataclasses.replace(getattr(base, name), **keys) for name, keys in sections.items()}
+    names = PATIENT.keys() | sections.keys()
+    changed = {
+        name: dataclasses.replace(getattr(base, name), **{**PATIENT.get(name, {}), **sections.get(name, {})})
+        for name in names
+    }
     return dataclasses.replace(base, **changed)
 
 

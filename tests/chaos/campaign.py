@@ -27,7 +27,16 @@ from app.dev import EmbeddedPostgres, EmbeddedValkey
 from app.dlq.stream import GROUP, KEYS
 from tests.chaos import client
 from tests.chaos.faults import FAULTS, Injector
-from tests.support import Database, GunicornService, PostgresServer, scratch_dir, wait_until
+from tests.support import (
+    AS_SHIPPED,
+    Database,
+    GunicornService,
+    PostgresServer,
+    environ_of,
+    free_port,
+    scratch_dir,
+    wait_until,
+)
 
 _SMALL_DISK_BYTES = 1 << 30
 _DRAIN_SECONDS = 180.0
@@ -77,8 +86,8 @@ class Campaign:
         self.app = app
         self.clock = directory / "clock"
         self.clock.write_text("0")
-        self.postgres = EmbeddedPostgres(directory / "postgres")
-        self.valkey = EmbeddedValkey(directory / "valkey", binary=redis_server)
+        self.postgres = EmbeddedPostgres(directory / "postgres", port=free_port())
+        self.valkey = EmbeddedValkey(directory / "valkey", port=free_port(), binary=redis_server)
         self.small_disk: Path | None = None
         self.services: list[GunicornService] = []
         # Faults of one kind do not overlap with themselves; of different kinds they do.
@@ -110,6 +119,7 @@ class Campaign:
             self.services.append(
                 GunicornService(
                     {
+                        **environ_of(AS_SHIPPED),
                         "DATASTORAGE_DATABASE__URL": self.database.service_url,
                         "DATASTORAGE_REDIS__URL": self.valkey.url(0),
                         "DATASTORAGE_SERVER__WORKERS": "1",

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from app.dev import postgres_binaries
 from tests.performance.client import WrongAnswerError
-from tests.support import ROOT, Database, GunicornService, wait_until
+from tests.support import AS_SHIPPED, ROOT, Database, GunicornService, wait_until
 
 EVENTS = "/api/v1/audit/events"
 WORKFLOWS = "/api/v1/workflows"
@@ -76,6 +76,7 @@ class Service(GunicornService):
     """gunicorn as in production, serving any application."""
 
     application = "app.wsgi:application"
+    limits = AS_SHIPPED
 
     def launch(self) -> float:
         """Start the process without waiting; the moment of the start."""
