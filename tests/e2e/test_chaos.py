@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.campaign import run
 
-pytestmark = pytest.mark.embedded
+pytestmark = [pytest.mark.embedded, pytest.mark.nightly]
 
 
 def test_nothing_acknowledged_is_lost_or_doubled() -> None:

@@ -1,11 +1,10 @@
 """The start of gunicorn: alive, ready, the first write and later ones, with PostgreSQL there and with it away.
 
-The limits are far from what is normal (0.7 s, 1 s, 50 ms, 15 ms): figures are the bench's business.
+How long it takes is the benchmark's business, and what it does the guard's (tests/counts).
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,30 +13,6 @@ import pytest
 from tests.support import GunicornService, event, free_port, postgres_server, wait_until
 
 EVENTS = "/api/v1/audit/events"
-
-
-def timed_write(service: GunicornService, name: str) -> float:
-    began = time.perf_counter()
-    answer = service.request("POST", EVENTS, event(correlation_id=name))
-    assert answer.status == 201, answer.body
-    return time.perf_counter() - began
-
-
-def test_live_ready_first_and_later_writes(run_service: Callable[..., GunicornService]) -> None:
-    service = run_service(start=False)
-    began = time.perf_counter()
-    service.start(ready=False)
-    live = time.perf_counter() - began
-    wait_until(lambda: service.probe("/health/ready") == 200, what="ready")
-    ready = time.perf_counter() - began
-    first = timed_write(service, "first")
-    later = sorted(timed_write(service, "later") for _ in range(40))
-    assert live < 8
-    assert ready < 10
-    assert first < 2
-    assert later[37] < 1
-    found = service.request("GET", f"{EVENTS}?correlation_id=later&limit=100").json
-    assert len(found["data"]) == 40
 
 
 def test_the_first_write_needs_no_warm_up_in_any_worker(run_service: Callable[..., GunicornService]) -> None:
@@ -66,12 +41,10 @@ def test_postgresql_away_at_start_then_there(tmp_path: Path) -> None:
             assert (ready.status, ready.json["reason"]) == (503, "database_unreachable")
             # Neither store is there: said at once, again and again.
             for _ in range(6):
-                began = time.perf_counter()
                 refused = service.request("POST", EVENTS, event(correlation_id="too-early"))
                 assert refused.status == 503
                 assert "Retry-After" in refused.headers
                 assert "outcome" not in refused.json, "nothing was sent, so nothing is in doubt"
-                assert time.perf_counter() - began < 4
             assert service.request("GET", EVENTS).status == 503
             server.embedded.start()
             wait_until(lambda: service.probe("/health/ready") == 200, what="ready once PostgreSQL is there")

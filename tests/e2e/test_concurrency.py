@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -73,45 +72,57 @@ def test_64_clients_at_once_lose_nothing(run_service: Run, database: Database) -
 def test_a_full_queue_says_so_and_memory_stays_flat(run_service: Run, database: Database) -> None:
     """PostgreSQL stalls behind a lock that somebody holds; whatever clients send, only so much is kept waiting."""
     service = run_service(
-        server__workers="1", buffer__size="200", buffer__enqueue_timeout="100ms", buffer__flush_lock_timeout="1900ms"
+        server__workers="1",
+        buffer__size="200",
+        buffer__enqueue_timeout="100ms",
+        buffer__flush_lock_timeout="100s",
+        buffer__flush_statement_timeout="110s",
+        buffer__flush_timeout="120s",
+        buffer__commit_timeout="260s",
     )
     blob = "x" * 10_000
 
     def batch(number: int) -> list[dict[str, Any]]:
         return [event(event_id=str(uuid.uuid4()), event_data={"n": number, "blob": blob}) for _ in range(100)]
 
-    # What a worker needs at work, queue empty or not, it has taken after this.
-    assert {a.status for a in at_once(24, lambda n: service.request("POST", BATCH, batch(n)))} <= {201, 503}
     (worker,) = workers_of(service)
-    warm = worker.memory_info().rss
     answers: list[Answer] = []
     kept: list[tuple[Answer, list[dict[str, Any]]]] = []
-    peak = warm
+    peak = warm = 0
     with psycopg.connect(database.superuser_url) as lock:
         lock.execute("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE")
-        end = time.monotonic() + 1.5
+        enough = threading.Event()
 
         def send(number: int) -> None:
-            while time.monotonic() < end:
+            while not enough.is_set():
                 body = batch(number)
-                answer = service.request("POST", BATCH, body)
+                answer = service.request("POST", BATCH, body, timeout=100)
                 answers.append(answer)
                 kept.append((answer, body))
+
+        def refused(count: int) -> bool:
+            nonlocal peak
+            peak = max(peak, worker.memory_info().rss)
+            return len(answers) >= count
 
         with ThreadPoolExecutor(24) as pool:
             jobs = [pool.submit(send, n) for n in range(24)]
             # The lock goes before the flush gives up, so what waits in the queue is stored after all.
-            while time.monotonic() < end - 0.3:
-                peak = max(peak, worker.memory_info().rss)
-                time.sleep(0.05)
-            lock.rollback()
+            try:
+                # What a worker needs with a full queue and all its threads busy it has taken after the first.
+                wait_until(lambda: refused(100), what="refusals")
+                warm = peak
+                wait_until(lambda: refused(300), what="more refusals")
+            finally:
+                enough.set()
+                lock.rollback()
             for job in jobs:
-                job.result(30)
+                job.result(100)
     full = [a for a in answers if a.status == 503 and a.json["type"].endswith("/buffer-full")]
-    assert full, [a.body for a in answers if a.status != 201][:3]
+    assert len(full) >= 50, [a.body for a in answers if a.status != 201][:3]
     assert {a.headers["Retry-After"] for a in full} == {"1"}
-    # 24 requests of 1 MB and a queue of 200 events are on the way at the most.
-    assert peak - warm < 100 * 1024**2, f"{(peak - warm) / 1024**2:.0f} MB more"
+    # Of two hundred more requests of 1 MB nothing stays.
+    assert peak - warm < 50 * 1024**2, f"{(peak - warm) / 1024**2:.0f} MB more"
     stored = {str(row[0]) for row in database.query("SELECT event_id FROM audit_events")}
     for answer, body in kept:
         there = {e["event_id"] for e in body} & stored
@@ -160,17 +171,14 @@ def test_clients_that_do_not_close_their_side_hold_nobody_up(run_service: Run) -
     try:
         for s in held:
             s.sendall(ask)
-        time.sleep(0.2)
-        began = time.monotonic()
         assert service.probe("/health/live", port=service.health_port, timeout=10) == 200
         assert service.request("POST", EVENTS, event()).status == 201
-        assert time.monotonic() - began < 1.5
         for s in held:
             got = b""
             while part := s.recv(65536):
                 got += part
             assert got.startswith(b"HTTP/1.1 200 "), "the answer was whole before the end"
-        wait_until(lambda: connections_of(service) <= 1, 10, "the service lets them go")
+        wait_until(lambda: connections_of(service) <= 1, what="the service lets them go")
     finally:
         for s in held:
             s.close()
@@ -246,12 +254,11 @@ def test_a_worker_that_crashes_says_where_and_is_replaced(run_service: Run) -> N
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_under_load(run_service: Run, database: Database, how: signal.Signals) -> None:
-    service = run_service(server__workers="2")
+    # Requests in flight are given an hour; it does not wait for what is not in flight.
+    service = run_service(server__workers="2", shutdown__request_timeout="1h", shutdown__timeout="2h")
     with Writers(service, 12) as writers:
         wait_until(lambda: len(writers.sent) > 100, what="load")
-        began = time.monotonic()
-        assert service.stop(how, timeout=30) == 0
-        assert time.monotonic() - began < 15
+        assert service.stop(how) == 0
     assert sum(w.status == 201 for w in writers.sent) > 100
     assert {w.status for w in writers.sent} <= {201, 503, 0}
     check_kept(writers.sent, database)

@@ -18,6 +18,7 @@ _BY_LINK_ONLY = {
 }
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_the_service_does_what_its_document_says(database: Database, valkey: EmbeddedValkey, tmp_path: Path) -> None:
     token, environ = credentials(tmp_path)

@@ -85,6 +85,7 @@ def connections(worker: psutil.Process, service: GunicornService) -> int:
     )
 
 
+@pytest.mark.nightly
 def test_a_worker_that_fell_behind_gets_the_next_connections(
     run_service: Run, connect: Callable[[GunicornService, int], list[socket.socket]]
 ) -> None:

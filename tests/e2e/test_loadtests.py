@@ -20,6 +20,7 @@ def loadtest(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=90)
 
 
+@pytest.mark.nightly
 def test_a_scenario(run_service: Callable[..., GunicornService], database: Database, tmp_path: Path) -> None:
     service = run_service()
     done = loadtest("sustained_writes", "--base-url", service.url, "--seconds", 2, "--reports", tmp_path)
@@ -70,6 +71,6 @@ def test_a_fast_400_is_no_success(refusing: str, tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     report = json.loads((tmp_path / "batch_ingest.json").read_text())
     [row] = report["requests"]
-    assert row["requests"] == row["failures"] > 10
+    assert row["requests"] == row["failures"] > 0
     assert any("expected 201, got 400" in problem for problem in report["problems"])
     assert report["acknowledged_events"] == {}

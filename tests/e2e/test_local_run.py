@@ -129,6 +129,7 @@ def test_the_data_survives_ctrl_c_and_kill(run: Callable[..., LocalRun], tmp_pat
     assert third.ctrl_c() == 0, third.text
 
 
+@pytest.mark.nightly
 def test_two_runs_side_by_side_and_one_in_the_others_way(run: Callable[..., LocalRun], tmp_path: Path) -> None:
     first, second = run("first"), run("second")
     first.ready()

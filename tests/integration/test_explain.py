@@ -1,4 +1,4 @@
-"""Each form of query that the API has finds its rows by an index among a million."""
+"""Each form of query that the API has finds its rows by an index: among 100,000 events, and nightly a million."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from app.audit.event import rfc3339
 from app.audit.partitions import add_months
 from tests.support import Database, PostgresServer
 
-ROWS = 1_000_000
 NOW = datetime.now(UTC).replace(microsecond=0)
 TODAY = NOW.date()
-FILL = f"""
+FILL = """
 INSERT INTO audit_events (event_id, event_date, event_version, event_type, event_timestamp, event_category,
     event_action, event_outcome, correlation_id, event_data, actor_type, actor_id, resource_type, resource_id,
     namespace, cluster_name, severity, digest)
 SELECT ('00000000-0000-0000-0000-' || lpad(to_hex(i), 12, '0'))::uuid, (ts AT TIME ZONE 'UTC')::date, '1.0',
     'type.' || i %% 200, ts, (ARRAY['gateway', 'workflow', 'analysis'])[1 + i %% 3], 'a',
-    (ARRAY['success', 'success', 'success', 'failure', 'pending'])[1 + i %% 5], 'c-' || i %% 100000,
+    (ARRAY['success', 'success', 'success', 'failure', 'pending'])[1 + i %% 5], 'c-' || i %% %s,
     jsonb_build_object('i', i, 'k', i %% 1000), 'service', 'actor-' || i %% 1000, 'kind-' || i %% 20,
     'resource-' || i %% 50000, 'ns-' || i %% 50, 'cluster-' || i %% 5, (ARRAY['info', 'warning'])[1 + i %% 2],
     '\\x00'::bytea
-FROM (SELECT i, %s::timestamptz + (%s::timestamptz - %s::timestamptz) * (i::float8 / {ROWS}) AS ts
-      FROM generate_series(0, {ROWS} - 1) i) s
+FROM (SELECT i, %s::timestamptz + (%s::timestamptz - %s::timestamptz) * (i::float8 / %s) AS ts
+      FROM generate_series(0, %s - 1) i) s
 """
 SECONDARY = (
     "SELECT indexrelid::regclass::text, replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') FROM pg_index "
@@ -42,9 +41,15 @@ def midnight(months: int) -> datetime:
     return datetime.combine(add_months(TODAY, months), datetime.min.time(), UTC)
 
 
+@pytest.fixture(scope="module", params=[100_000, pytest.param(1_000_000, marks=pytest.mark.nightly)])
+def rows(request: pytest.FixtureRequest) -> int:
+    """How many events there are."""
+    return int(request.param)
+
+
 @pytest.fixture(scope="module")
-def million(postgres: PostgresServer, template: str) -> Iterator[Database]:
-    """A million events, evenly over last, this and next month."""
+def filled(postgres: PostgresServer, template: str, rows: int) -> Iterator[Database]:
+    """So many events, evenly over last, this and next month."""
     database = postgres.make_database(template)
     with psycopg.connect(database.owner_url, autocommit=True) as conn:
         # The primary key is there from the start; the others are built at the end, which is faster.
@@ -52,7 +57,7 @@ def million(postgres: PostgresServer, template: str) -> Iterator[Database]:
         assert indexes
         for name, _ in indexes:
             conn.execute(f"DROP INDEX {name}")
-        conn.execute(FILL, (midnight(-1), midnight(2), midnight(-1)))
+        conn.execute(FILL, (rows // 10, midnight(-1), midnight(2), midnight(-1), rows, rows))
         conn.execute("SET maintenance_work_mem = '128MB'")
         for _, definition in indexes:
             conn.execute(definition)
@@ -102,8 +107,8 @@ class Explaining:
 
 
 @pytest.fixture
-def explaining(million: Database) -> Iterator[Explaining]:
-    with psycopg.connect(million.service_url, autocommit=True) as conn:
+def explaining(filled: Database) -> Iterator[Explaining]:
+    with psycopg.connect(filled.service_url, autocommit=True) as conn:
         yield Explaining(conn)
 
 
@@ -121,7 +126,7 @@ def cursor(at: datetime) -> str:
 MIDDLE = midnight(0) + timedelta(days=10)
 FORMS: list[dict[str, str]] = [
     {},
-    {"limit": "1000"},
+    {"limit": "one in a thousand"},
     {"offset": "2000"},
     {"cursor": cursor(MIDDLE)},
     {"since": rfc3339(MIDDLE)},
@@ -156,7 +161,9 @@ FORMS += [{name: "nobody"} for name in SELECTIVE]
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda f: "&".join(f"{k}={v[:12]}" for k, v in f.items()) or "all")
-def test_each_form_uses_an_index(explaining: Explaining, form: dict[str, str]) -> None:
+def test_each_form_uses_an_index(explaining: Explaining, form: dict[str, str], rows: int) -> None:
+    if "limit" in form:
+        form = {"limit": str(rows // 1000)}  # a page that is a larger part of the table is best read whole
     plan = page(explaining, **form)
     assert plan.scanned == set()
     assert any("Index" in n["Node Type"] for n in plan.nodes)
@@ -176,9 +183,9 @@ def test_a_value_that_nothing_has(explaining: Explaining, name: str) -> None:
 
 
 def test_one_event_by_its_id(explaining: Explaining) -> None:
-    found = queries.get_event(explaining, UUID(int=500_000))  # type: ignore[arg-type]
+    found = queries.get_event(explaining, UUID(int=50_000))  # type: ignore[arg-type]
     assert found is not None
-    assert b'"i": 500000' in found
+    assert b'"i": 50000' in found
     assert explaining.plans[0].scanned == set()
 
 
@@ -191,7 +198,7 @@ def test_counting_what_a_filter_picks(explaining: Explaining, form: dict[str, st
     assert explaining.plans[1].scanned == set()
 
 
-def test_the_check_sees_a_sequential_scan(explaining: Explaining, million: Database) -> None:
+def test_the_check_sees_a_sequential_scan(explaining: Explaining, filled: Database, rows: int) -> None:
     explaining.execute("SELECT * FROM audit_events WHERE error_message = %s", ("x",))
     assert len(explaining.plans[0].scanned) >= 3
-    assert million.count() == ROWS
+    assert filled.count() == rows
