@@ -349,8 +349,8 @@ class GunicornService:
         if not self.log.exists() or self.log.stat().st_mtime < since:
             return ""
         lines = self.log.read_text(errors="replace").splitlines()
-        # What goes as it should is said by the thousand.
-        return "\n".join([line for line in lines if '"level":"info"' not in line][-30:])[-6000:]
+        # A line for each request would hide what was not expected.
+        return "\n".join([line for line in lines if '"level":"info"' not in line and '"app.request"' not in line][-30:])[-6000:]
 
     def start(self, *, ready: bool = True) -> None:
         """Start gunicorn and wait until it is ready (or, with ready=False, alive)."""
