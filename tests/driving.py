@@ -7,7 +7,6 @@ import gzip
 import json
 import secrets
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -187,7 +186,9 @@ class Driven:
                 conn.execute("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE")
                 jobs = [pool.submit(self.ask, "GET", EVENTS) for _ in range(3)]
                 jobs += [pool.submit(self.post) for _ in range(9)]
-                time.sleep(0.8)
+                for name in ("buffer_depth", "buffer_utilization_ratio", "db_pool_waiting", "http_requests_in_flight"):
+                    self.wait_for(f"datastorage_{name}")
+                wait_until(lambda: any(job.done() for job in jobs), what="an answer that does not wait for the lock")
             statuses = [job.result().status for job in jobs]
         assert 503 in statuses, "the buffer was to be full"
 
@@ -206,7 +207,7 @@ class Driven:
         self.wait_for("datastorage_dlq_overflow_imminent", stream="events")
         self.valkey.kill()
         assert self.post(503).status == 503
-        time.sleep(0.3)
+        wait_until(lambda: self.scrape()["datastorage_redis_up", frozenset()] == 0, what="Redis is known to be away")
         self.valkey.start()
         self.database.query("GRANT INSERT ON audit_events, notification_audit TO datastorage")
         self.wait_for("datastorage_dlq_replayed_total", stream="events", result="dead_lettered")
@@ -218,7 +219,7 @@ class Driven:
     def wait_for(self, name: str, **labels: str) -> None:
         """Until a scrape has shown this sample above 0."""
         key = (name, frozenset(labels.items()))
-        wait_until(lambda: self.scrape().get(key, 0) > 0, 30, f"{name}{labels}")
+        wait_until(lambda: self.scrape().get(key, 0) > 0, what=f"{name}{labels}")
 
 
 @contextlib.contextmanager

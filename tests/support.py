@@ -10,7 +10,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -350,7 +349,9 @@ class GunicornService:
             return ""
         lines = self.log.read_text(errors="replace").splitlines()
         # A line for each request would hide what was not expected.
-        return "\n".join([line for line in lines if '"level":"info"' not in line and '"app.request"' not in line][-30:])[-6000:]
+        return "\n".join(
+            [line for line in lines if '"level":"info"' not in line and '"app.request"' not in line][-30:]
+        )[-6000:]
 
     def start(self, *, ready: bool = True) -> None:
         """Start gunicorn and wait until it is ready (or, with ready=False, alive)."""

