@@ -349,9 +349,8 @@ class GunicornService:
             return ""
         lines = self.log.read_text(errors="replace").splitlines()
         # A line for each request would hide what was not expected.
-        return "\n".join(
-            [line for line in lines if '"level":"info"' not in line and '"app.request"' not in line][-30:]
-        )[-6000:]
+        said = [line for line in lines if '"level":"info"' not in line and '"app.request"' not in line]
+        return "\n".join(said[-30:])[-6000:]
 
     def start(self, *, ready: bool = True) -> None:
         """Start gunicorn and wait until it is ready (or, with ready=False, alive)."""
