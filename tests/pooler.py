@@ -63,7 +63,7 @@ server_idle_timeout = 5
             yield PostgresServer(server.superuser_url, server.owner_url, url, server.embedded, pooled=True)
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

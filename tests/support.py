@@ -241,7 +241,7 @@ def container_valkey() -> Iterator[Valkey]:
     with container:
         server = ContainerValkey(container.get_container_host_ip(), int(container.get_exposed_port(6379)))
         with redis.Redis.from_url(server.url(), socket_timeout=2, retry=None) as client:
-            wait_until(lambda: _answers(client), 30, "Valkey in its container")
+            wait_until(lambda: _answers(client), what="Valkey in its container")
         yield server
 
 

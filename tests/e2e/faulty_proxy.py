@@ -46,7 +46,7 @@ class FaultyProxy:
                 self._answer(answer.status, content, dict(answer.getheaders()))
 
             def _forward(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
-                conn = http.client.HTTPConnection("127.0.0.1", target_port, timeout=20)
+                conn = http.client.HTTPConnection("127.0.0.1", target_port, timeout=60)
                 try:
                     conn.request("POST", self.path, body, {"Content-Type": self.headers["Content-Type"]})
                     answer = conn.getresponse()
@@ -91,4 +91,4 @@ class FaultyProxy:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(10)
+        self._thread.join(60)

@@ -151,7 +151,7 @@ def _taken_out_is_shut_out(service: GunicornService, file: Path) -> None:
 
 def _bodies_of_strangers(service: GunicornService) -> None:
     """Whoever is not let in is answered before the body came, and does not keep others waiting."""
-    conn = http.client.HTTPConnection("127.0.0.1", service.port, timeout=5)
+    conn = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
     with contextlib.closing(conn):
         conn.putrequest("POST", EVENTS)
         conn.putheader("Content-Type", "application/json")

@@ -126,7 +126,7 @@ sys.path.insert(0, sys.argv[3])
 from tests.support import event
 
 store = BufferedAuditStore(
-    DataStorageClient(sys.argv[1], timeout=5), on_full=spool(sys.argv[2], sync_interval=0.01),
+    DataStorageClient(sys.argv[1], timeout=60), on_full=spool(sys.argv[2], sync_interval=0.01),
     flush_interval=0.05, batch_size=50, backoff=Backoff(0.02, 0.1),
 )
 ids = []
@@ -167,7 +167,7 @@ def test_kill_9_of_the_client_loses_nothing_that_was_on_disk(service: GunicornSe
                     break
             writer.kill()
             synced += [ident for line in writer.stdout if line.endswith("\n") for ident in line.split()]
-            writer.wait(10)
+            writer.wait(60)
         with DataStorageClient(service.url) as client:
             left = set(synced) - set(stored(client))
         assert left, "the kill came before all was sent, or this shows nothing"

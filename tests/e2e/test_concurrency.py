@@ -35,7 +35,7 @@ def at_once(count: int, send: Callable[[int], Any]) -> list[Any]:
     gate = threading.Barrier(count)
 
     def run(number: int) -> Any:
-        gate.wait(20)
+        gate.wait(60)
         return send(number)
 
     with ThreadPoolExecutor(count) as pool:
@@ -134,7 +134,7 @@ def test_a_full_queue_says_so_and_memory_stays_flat(run_service: Run, database: 
 
 def raw(service: GunicornService, data: bytes) -> bytes:
     """Send bytes, close our half, and read until the end."""
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as s:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as s:
         s.sendall(data)
         s.shutdown(socket.SHUT_WR)
         got = b""
@@ -167,11 +167,11 @@ def test_chunked_bodies(run_service: Run, database: Database) -> None:
 def test_clients_that_do_not_close_their_side_hold_nobody_up(run_service: Run) -> None:
     service = run_service(server__workers="1")
     ask = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    held = [socket.create_connection(("127.0.0.1", service.port), timeout=10) for _ in range(8)]
+    held = [socket.create_connection(("127.0.0.1", service.port), timeout=60) for _ in range(8)]
     try:
         for s in held:
             s.sendall(ask)
-        assert service.probe("/health/live", port=service.health_port, timeout=10) == 200
+        assert service.probe("/health/live", port=service.health_port, timeout=60) == 200
         assert service.request("POST", EVENTS, event()).status == 201
         for s in held:
             got = b""

@@ -60,7 +60,7 @@ class Raw:
     """One connection, bytes in and answers out."""
 
     def __init__(self, service: GunicornService) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", service.port), timeout=10)
+        self.sock = socket.create_connection(("127.0.0.1", service.port), timeout=60)
 
     def __enter__(self) -> Raw:
         return self
@@ -362,7 +362,7 @@ def series(service: GunicornService) -> set[str]:
 
 def test_thousands_of_unknown_paths_and_methods_make_no_time_series(service: GunicornService) -> None:
     def go(first: int, last: int) -> None:
-        conn = socket.create_connection(("127.0.0.1", service.port), timeout=20)
+        conn = socket.create_connection(("127.0.0.1", service.port), timeout=60)
         for i in range(first, last):
             method = "GET" if i % 3 else f"M{'ABCDEFGHIJ'[i % 10]}{'ABCDEFGHIJ'[i // 10 % 10]}X"
             conn.sendall(f"{method} /x{i}/{uuid.uuid4()} HTTP/1.1\r\nHost: h{i}\r\n\r\n".encode())
@@ -372,7 +372,7 @@ def test_thousands_of_unknown_paths_and_methods_make_no_time_series(service: Gun
             assert statuses(got)[0] in (404, 405), got
             if b"Connection: close" in got:
                 conn.close()
-                conn = socket.create_connection(("127.0.0.1", service.port), timeout=20)
+                conn = socket.create_connection(("127.0.0.1", service.port), timeout=60)
         conn.close()
 
     go(0, 60)  # each worker has its first of each

@@ -23,7 +23,7 @@ UNREAD = (
 
 @pytest.mark.parametrize("sent", [[GET, GET, GET], [UNREAD, GET], [UNREAD, UNREAD, GET, UNREAD]])
 def test_requests_that_come_in_one_piece_are_all_answered(service: GunicornService, sent: list[bytes]) -> None:
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as sock:
         sock.sendall(b"".join(sent))
         received = b""
         wanted = [b"HTTP/1.1 200" if request is GET else b"HTTP/1.1 405" for request in sent]
@@ -35,7 +35,7 @@ def test_requests_that_come_in_one_piece_are_all_answered(service: GunicornServi
 
 
 def test_bodies_that_nobody_reads_do_not_hold_up_the_next_request(service: GunicornService) -> None:
-    conn = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
+    conn = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
     try:
         for _ in range(300):
             # http.client sends the head and the body apart.
@@ -60,7 +60,7 @@ def connect() -> Iterator[Callable[[GunicornService, int], list[socket.socket]]]
         def make(service: GunicornService, count: int) -> list[socket.socket]:
             made = []
             for _ in range(count):
-                sock = stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=20))
+                sock = stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=60))
                 sock.sendall(GET)
                 assert sock.recv(4096).startswith(b"HTTP/1.1 200")
                 made.append(sock)

@@ -122,7 +122,7 @@ def test_the_data_survives_ctrl_c_and_kill(run: Callable[..., LocalRun], tmp_pat
     processes = second.family()
     second.process.kill()
     second.process.wait()
-    wait_until(lambda: gone(processes), 30, "nothing is left running")
+    wait_until(lambda: gone(processes), what="nothing is left running")
 
     third = run().ready()
     assert third.count("local") == 2
@@ -154,7 +154,7 @@ def test_two_runs_side_by_side_and_one_in_the_others_way(run: Callable[..., Loca
     postmaster.kill()
     assert second.process.wait(90) == 1
     assert "PostgreSQL ended unexpectedly by SIGKILL" in second.text
-    wait_until(lambda: gone(processes), 30, "nothing is left running")
+    wait_until(lambda: gone(processes), what="nothing is left running")
     assert first.count("side-by-side") == 1
     os.kill(first.process.pid, signal.SIGTERM)
     assert first.process.wait(60) == 0, first.text
@@ -178,7 +178,7 @@ def test_servers_that_are_there_are_used(
 
 def test_a_start_can_be_given_up(run: Callable[..., LocalRun]) -> None:
     one = run()
-    wait_until(lambda: "starting PostgreSQL and Valkey" in one.text, 30, "the first line")
+    wait_until(lambda: "starting PostgreSQL and Valkey" in one.text, what="the first line")
     assert one.ctrl_c() == 0, one.text
     assert "Traceback" not in one.text
     assert "ready" not in one.text

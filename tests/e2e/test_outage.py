@@ -126,7 +126,7 @@ class Load:
 
     def _send(self, connections: dict[int, http.client.HTTPConnection], port: int, body: bytes) -> int:
         if port not in connections:
-            connections[port] = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connections[port] = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connections[port].request("POST", "/api/v1/audit/events", body, {"Content-Type": "application/json"})
             response = connections[port].getresponse()
@@ -190,7 +190,7 @@ def test_a_small_queue_keeps_what_it_can_and_refuses_the_rest(stage: Stage) -> N
     assert stage.waiting() == 1000
     assert service.request("GET", "/health/ready").status == 200
     stage.postgres.start()
-    wait_until(lambda: stage.database.count() == 1000, 20, "everything is stored")
+    wait_until(lambda: stage.database.count() == 1000, what="everything is stored")
 
 
 def test_four_workers_spilling_at_once_never_pass_the_cap(stage: Stage) -> None:

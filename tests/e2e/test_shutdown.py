@@ -94,7 +94,7 @@ def test_whoever_got_a_connection_gets_an_answer(workers: str, run_service: Run,
             if n == 20:
                 service.process.send_signal(signal.SIGTERM)
             try:
-                conn = socket.create_connection(("127.0.0.1", service.port), timeout=20)
+                conn = socket.create_connection(("127.0.0.1", service.port), timeout=60)
             except ConnectionRefusedError:
                 break
             stack.callback(conn.close)
@@ -104,7 +104,7 @@ def test_whoever_got_a_connection_gets_an_answer(workers: str, run_service: Run,
         else:
             raise AssertionError("it never stopped")
         answers = [conn.recv(4096).split(b"\r\n", 1)[0] for conn in sent]
-    assert service.process.wait(40) == 0
+    assert service.process.wait(60) == 0
     assert len(answers) >= 20
     assert set(answers) == {b"HTTP/1.1 201 CREATED"}
     assert database.count() == len(answers)
@@ -123,7 +123,7 @@ def test_new_workers_take_over_the_listener(run_service: Run, database: Database
         now = {child.pid for child in master.children()}
         return bool(now) and not now & old
 
-    wait_until(replaced, 20, "the old worker is gone")
+    wait_until(replaced, what="the old worker is gone")
     statuses += [service.request("POST", "/api/v1/audit/events", event()).status for _ in range(20)]
     assert set(statuses) == {201}
     assert database.count() == len(statuses)
@@ -159,18 +159,18 @@ def test_a_full_queue_is_flushed(run_service: Run, database: Database) -> None:
 def test_idle_connections_and_a_lost_master_do_not_hold_it_up(run_service: Run) -> None:
     # Far longer than anybody waits here: what requests in flight would be given.
     service = run_service(server__workers="1", shutdown__request_timeout="1h", shutdown__timeout="2h")
-    idle = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
+    idle = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
     idle.request("GET", "/health/live")
     idle.getresponse().read()
     assert service.stop() == 0
     orphaned = run_service(server__workers="1")
-    idle = http.client.HTTPConnection("127.0.0.1", orphaned.port, timeout=10)
+    idle = http.client.HTTPConnection("127.0.0.1", orphaned.port, timeout=60)
     idle.request("GET", "/health/live")
     idle.getresponse().read()
     assert orphaned.process is not None
     workers = psutil.Process(orphaned.process.pid).children()
     orphaned.process.kill()
-    orphaned.process.wait(10)
+    orphaned.process.wait(60)
     _, left = psutil.wait_procs(workers, timeout=60)
     assert left == []
 

@@ -121,7 +121,7 @@ def test_postgres_frozen_answers_nothing_and_thawed_everything(postgres: Embedde
             assert answers == []
         finally:
             postgres.thaw()
-        asked.join(30)
+        asked.join(60)
         assert answers == [(1,)]
 
 
