@@ -18,6 +18,7 @@ from app.monitor import DatabaseState
 NOW = datetime(2026, 1, 5, 10, 0, 0, tzinfo=UTC)
 UUID_1 = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 UUID_2 = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"
+HOUR = 3600.0  # a wait that must not last: a test in which it does is ended by its own limit
 WELL = DatabaseState(connected=True, seen=True, schema_version=10_000)
 
 
@@ -29,6 +30,17 @@ class FixedClock(Clock):
 
     def now(self) -> datetime:
         return self.moment
+
+
+class StandingClock(FixedClock):
+    """Both clocks stand until a test moves them."""
+
+    def __init__(self, moment: datetime = NOW) -> None:
+        super().__init__(moment)
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
 
 
 class FakeIngest:

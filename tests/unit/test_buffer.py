@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from app.audit.buffer import Buffer, Ticket
 from app.audit.outcome import Stored, WriteRequest
 from tests.support import wait_until
+from tests.unit.fakes import HOUR
 
 
 def ticket(size: int = 1, nbytes: int = 10) -> Ticket:
@@ -22,18 +22,35 @@ def ticket(size: int = 1, nbytes: int = 10) -> Ticket:
 class Offer:
     """An offer in a thread of its own."""
 
-    def __init__(self, buffer: Buffer, wanted: Ticket, timeout: float = 10) -> None:
+    def __init__(self, buffer: Buffer, wanted: Ticket, timeout: float = HOUR) -> None:
         self.result: bool | None = None
         self._thread = threading.Thread(target=self._run, args=(buffer, wanted, timeout), daemon=True)
         waiting = len(buffer._line)
         self._thread.start()
-        wait_until(lambda: len(buffer._line) > waiting or self.result is not None, 5, "the offer")
+        wait_until(lambda: len(buffer._line) > waiting or self.result is not None, what="the offer in line")
 
     def _run(self, buffer: Buffer, wanted: Ticket, timeout: float) -> None:
         self.result = buffer.offer(wanted, timeout)
 
     def done(self) -> bool | None:
-        self._thread.join(5)
+        self._thread.join(60)
+        return self.result
+
+
+class Drain:
+    """A drain in a thread of its own, which waits for the first."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        self.result: list[Ticket] | None = None
+        self._thread = threading.Thread(target=self._run, args=(buffer,), daemon=True)
+        self._thread.start()
+        wait_until(lambda: buffer._drainer_waits, what="the drain that waits")
+
+    def _run(self, buffer: Buffer) -> None:
+        self.result = buffer.drain(10, HOUR)
+
+    def done(self) -> list[Ticket] | None:
+        self._thread.join(60)
         return self.result
 
 
@@ -56,14 +73,22 @@ def test_a_drain_takes_whole_requests_up_to_its_size() -> None:
     assert buffer.drain(1, 0) == [c], "one larger than the drain goes alone"
 
 
-def test_a_drain_waits_for_the_first_and_no_longer_than_told() -> None:
+def test_a_drain_waits_for_the_first() -> None:
     buffer = Buffer(10, 1000)
-    began = time.monotonic()
-    assert buffer.drain(10, 0.05) == []
-    assert time.monotonic() - began >= 0.04
+    drain = Drain(buffer)
     late = ticket()
-    threading.Timer(0.05, buffer.offer, (late, 0)).start()
-    assert buffer.drain(10, 5) == [late]
+    assert buffer.offer(late, 0)
+    assert drain.done() == [late]
+
+
+def test_a_drain_waits_no_longer_than_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = Buffer(10, 1000)
+    waits: list[float] = []
+    monkeypatch.setattr(buffer._filled, "wait", waits.append)
+    assert buffer.drain(10, 0.05) == []
+    assert waits == [0.05]
+    monkeypatch.undo()
+    assert buffer.drain(10, 0.001) == []
 
 
 @pytest.mark.parametrize(
@@ -114,8 +139,9 @@ def test_a_small_one_does_not_slip_past_a_large_one() -> None:
 def test_who_gives_up_makes_room_for_those_behind() -> None:
     buffer = Buffer(4, 1000)
     buffer.offer(ticket(2), 0)
-    large = Offer(buffer, ticket(4), timeout=0.1)
-    small = Offer(buffer, ticket(1), timeout=10)
+    large = Offer(buffer, ticket(4))
+    small = Offer(buffer, ticket(1))
+    buffer._line[0].ready.release()  # as if its time were over
     assert large.done() is False
     assert small.done() is True
 
@@ -141,28 +167,25 @@ def test_close_refuses_and_drains() -> None:
     waiting = Offer(buffer, ticket())
     buffer.close()
     assert waiting.done() is False
-    assert not buffer.offer(ticket(), 1)
+    assert not buffer.offer(ticket(), HOUR)
     assert buffer.closed
-    assert buffer.drain(10, 5) == [a]
-    began = time.monotonic()
-    assert buffer.drain(10, 5) == []
-    assert time.monotonic() - began < 2, "closed and empty: nothing to wait for"
+    assert buffer.drain(10, HOUR) == [a]
+    assert buffer.drain(10, HOUR) == [], "closed and empty: nothing to wait for"
 
 
 def test_close_wakes_a_waiting_drain() -> None:
     buffer = Buffer(1, 1000)
-    threading.Timer(0.05, buffer.close).start()
-    began = time.monotonic()
-    assert buffer.drain(10, 10) == []
-    assert time.monotonic() - began < 5
+    drain = Drain(buffer)
+    buffer.close()
+    assert drain.done() == []
 
 
 def test_a_ticket_hands_over_its_outcome() -> None:
     t = ticket()
     assert t.wait(0) is None
     assert t.wait(-1) is None
-    threading.Timer(0.02, t.resolve, (Stored(),)).start()
-    assert t.wait(5) == Stored()
+    threading.Thread(target=t.resolve, args=(Stored(),)).start()
+    assert t.wait(HOUR) == Stored()
 
 
 def test_many_threads_lose_nothing() -> None:
@@ -173,19 +196,22 @@ def test_many_threads_lose_nothing() -> None:
 
     def put(mine: list[Ticket]) -> None:
         for t in mine:
-            assert buffer.offer(t, 10)
+            assert buffer.offer(t, HOUR)
 
     def take() -> None:
         nonlocal deepest
-        while got := buffer.drain(5, 0.5):
+        while got := buffer.drain(5, HOUR):
             taken.extend(got)
             deepest = max(deepest, buffer.depth)
 
-    threads = [threading.Thread(target=put, args=(mine,)) for mine in sent] + [threading.Thread(target=take)]
-    for thread in threads:
+    putters = [threading.Thread(target=put, args=(mine,), daemon=True) for mine in sent]
+    taker = threading.Thread(target=take, daemon=True)
+    for thread in (*putters, taker):
         thread.start()
-    for thread in threads:
-        thread.join(20)
+    for thread in putters:
+        thread.join()
+    buffer.close()
+    taker.join()
     assert len(taken) == 400
     assert {id(t) for t in taken} == {id(t) for mine in sent for t in mine}
     assert deepest <= 9, "no more than the size, or one larger alone"

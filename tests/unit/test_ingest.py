@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
-import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,9 +16,10 @@ from app.audit.ingest import Ingest
 from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
 from app.clock import Clock
 from app.config import BufferSettings
-from tests.unit.fakes import NOW
+from tests.unit.fakes import HOUR, NOW, StandingClock
 
 SETTINGS = dataclasses.replace(BufferSettings(), enqueue_timeout=0.02, commit_timeout=0.1)
+PATIENT = dataclasses.replace(SETTINGS, commit_timeout=HOUR)
 
 
 def request(size: int = 1) -> WriteRequest:
@@ -31,35 +31,60 @@ def rejected(reason: str) -> float:
     return metrics.BUFFER_REJECTED.labels(reason)._value.get()
 
 
-def take(buffer: Buffer, outcome: Outcome | None) -> threading.Thread:
-    """A flusher that takes once and answers, or takes and says nothing."""
+class TakenAtOnce(Buffer):
+    """A queue whose flusher takes each request the moment it is in it, and answers or says nothing."""
 
-    def run() -> None:
-        for ticket in buffer.drain(10, 5):
-            if outcome is not None:
-                ticket.resolve(outcome)
+    def __init__(self, outcome: Outcome | None) -> None:
+        super().__init__(10, 1000)
+        self.outcome = outcome
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
+    def offer(self, ticket: Ticket, timeout: float) -> bool:
+        assert super().offer(ticket, timeout)
+        assert self.drain(10, 0) == [ticket]
+        if self.outcome is not None:
+            ticket.resolve(self.outcome)
+        return True
 
 
 @pytest.mark.parametrize("outcome", [Stored(), Spilled(), Refused("dlq-full"), InDoubt()])
 def test_the_flushers_outcome_is_passed_on(outcome: Outcome) -> None:
+    assert Ingest(PATIENT, TakenAtOnce(outcome), Clock()).submit(request(), "audit_events") == outcome
+
+
+def test_an_outcome_is_waited_for() -> None:
     buffer = Buffer(10, 1000)
-    thread = take(buffer, outcome)
-    slow = dataclasses.replace(SETTINGS, commit_timeout=5.0)
-    assert Ingest(slow, buffer, Clock()).submit(request(), "audit_events") == outcome
-    thread.join(5)
+
+    def flush() -> None:
+        for ticket in buffer.drain(10, HOUR):
+            ticket.resolve(Stored())
+
+    flusher = threading.Thread(target=flush, daemon=True)
+    flusher.start()
+    assert Ingest(PATIENT, buffer, Clock()).submit(request(), "audit_events") == Stored()
+    flusher.join()
+
+
+class WatchedBuffer(Buffer):
+    """A queue that remembers how long each offer would wait for room, and lets none wait."""
+
+    def __init__(self, size: int, clock: StandingClock | None = None, takes: float = 0.0) -> None:
+        super().__init__(size, 1000)
+        self.waits: list[float] = []
+        self.clock, self.takes = clock, takes
+
+    def offer(self, ticket: Ticket, timeout: float) -> bool:
+        self.waits.append(timeout)
+        if self.clock is not None:
+            self.clock.seconds += self.takes
+        return super().offer(ticket, 0)
 
 
 def test_no_room_in_time() -> None:
-    buffer = Buffer(1, 1000)
+    buffer = WatchedBuffer(1)
     buffer.offer(Ticket(request()), 0)
     before = rejected("full")
-    began = time.monotonic()
     assert Ingest(SETTINGS, buffer, Clock()).submit(request(), "audit_events") == Refused("buffer-full")
-    assert time.monotonic() - began >= 0.015, "it waits for room first"
+    assert buffer.waits[1:] == [SETTINGS.enqueue_timeout], "it waits for room first"
     assert rejected("full") == before + 1
     assert buffer.depth == 1
 
@@ -80,10 +105,7 @@ def test_what_the_flusher_never_took_is_withdrawn() -> None:
 
 
 def test_what_the_flusher_took_and_never_answered_is_in_doubt() -> None:
-    buffer = Buffer(10, 1000)
-    thread = take(buffer, None)
-    assert Ingest(SETTINGS, buffer, Clock()).submit(request(), "audit_events") == InDoubt()
-    thread.join(5)
+    assert Ingest(SETTINGS, TakenAtOnce(None), Clock()).submit(request(), "audit_events") == InDoubt()
 
 
 def test_an_outcome_that_comes_at_the_last_moment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,15 +119,15 @@ def test_an_outcome_that_comes_at_the_last_moment_counts(monkeypatch: pytest.Mon
     assert Ingest(SETTINGS, buffer, Clock()).submit(request(), "audit_events") == Stored()
 
 
-def test_waiting_for_room_counts_against_the_limit() -> None:
-    buffer = Buffer(1, 1000)
-    buffer.offer(Ticket(request()), 0)
-    # Room comes after 0.2 s of the 0.4 s; the outcome never.
-    threading.Timer(0.2, buffer.drain, (10, 0)).start()
-    settings = dataclasses.replace(SETTINGS, enqueue_timeout=5.0, commit_timeout=0.4)
-    began = time.monotonic()
-    assert Ingest(settings, buffer, Clock()).submit(request(), "audit_events") == Refused("service-unavailable")
-    assert 0.35 < time.monotonic() - began < 0.4 + 0.19
+def test_waiting_for_room_counts_against_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(Ticket, "wait", lambda self, seconds: waits.append(seconds))
+    # Room comes after 15 s of the 40 s; the outcome never.
+    clock = StandingClock()
+    buffer = WatchedBuffer(1, clock, takes=15.0)
+    settings = dataclasses.replace(SETTINGS, enqueue_timeout=20.0, commit_timeout=40.0)
+    assert Ingest(settings, buffer, clock).submit(request(), "audit_events") == Refused("service-unavailable")
+    assert (buffer.waits, waits) == ([20.0], [25.0])
 
 
 def test_post_does_not_wait(caplog: pytest.LogCaptureFixture) -> None:
@@ -141,8 +163,6 @@ def test_what_never_reached_the_flusher_is_counted_here() -> None:
 @pytest.mark.parametrize("outcome", [Stored(), None])
 def test_what_the_flusher_took_is_counted_by_it_alone(outcome: Outcome | None) -> None:
     before = failures()
-    buffer = Buffer(10, 1000)
-    thread = take(buffer, outcome)
+    buffer = TakenAtOnce(outcome)
     assert Ingest(SETTINGS, buffer, Clock()).submit(request(), "audit_events") == (outcome or InDoubt())
-    thread.join(5)
     assert failures() == before

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from datetime import date
 from typing import Any
 
@@ -14,6 +13,7 @@ from app.clock import Clock
 from app.config import Settings
 from app.database import Watchdog
 from app.monitor import DatabaseState, Monitor
+from tests.support import wait_until
 from tests.unit.fakes import FakeConnection, FixedClock
 
 MONTHS = [(date(2025, 12, 1),), (date(2026, 1, 1),), (date(2026, 2, 1),), (date(2026, 3, 1),)]
@@ -137,7 +137,7 @@ def test_lost_and_found(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptu
     state = world.look()
     assert not state.connected
     assert (state.schema_version, state.may_write) == (10_000, False), "what was known stays known"
-    assert conn.closed
+    wait_until(lambda: conn.closed, what="the closed connection")
     assert world.breaker.state == "open"
     assert world.look() == DatabaseState(connected=True, seen=True, schema_version=10_000)
     assert [r.levelno for r in caplog.records] == [logging.WARNING]
@@ -185,10 +185,7 @@ def test_it_runs_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch, caplog: py
     conn = WatchedConnection()
     world = World(monkeypatch, RuntimeError("a mistake"), conn)
     world.monitor.start()
-    deadline = time.monotonic() + 5
-    while len(conn.asked(PING)) < 3 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: len(conn.asked(PING)) >= 3, what="rounds after a mistake in the first")
     world.monitor.stop()
-    assert len(conn.asked(PING)) >= 3, "a mistake in one round does not end it"
     assert "monitor failed unexpectedly" in caplog.text
-    assert conn.closed
+    wait_until(lambda: conn.closed, what="the closed connection")
