@@ -56,7 +56,8 @@ def busy(slug: str = "service-unavailable", retry_after: str = "0", **members: A
 class StubService:
     """Runs while used as a context manager; `url` is where."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
+        """``port``: one that the test holds with SO_REUSEPORT, so that nobody else has it once the stub is gone."""
         self.rows: dict[tuple[UUID, date], tuple[bytes, dict[str, Any]]] = {}  # identity → digest, row
         self.requests: list[Request] = []
         self.script: deque[Canned | None] = deque()  # one for each request to come; None: a real answer
@@ -65,7 +66,10 @@ class StubService:
         self.max_body = 5 * 1024**2
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._validator = Validator(AuditSettings(), lambda: self.now())
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", port), _handler(self), bind_and_activate=False)
+        self._server.allow_reuse_port = port != 0
+        self._server.server_bind()
+        self._server.server_activate()
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
@@ -181,6 +185,12 @@ class StubService:
         if "data" in query and not contains(row["event_data"], jsonvalue.parse(query["data"].encode())):
             return False
         return all(row.get(name) == value for name, value in query.items() if name not in _SKIPPED)
+
+
+class _Server(ThreadingHTTPServer):
+    """A server that answers a test: the test, not a backlog of five, says how many may connect at once."""
+
+    request_queue_size = 128
 
 
 def contains(whole: Any, part: Any) -> bool:

@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
-from tests.support import free_port
 
 
 class Probed(ThreadingHTTPServer):
@@ -37,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def probed() -> Iterator[Probed]:
     with Probed(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.005,))
         thread.start()
         yield server
         server.shutdown()
@@ -65,15 +64,15 @@ def test_any_other_answer_is_a_failure(probed: Probed) -> None:
 
 
 @pytest.mark.parametrize("key", ["DATASTORAGE_SERVER__PORT", "DATASTORAGE_HEALTH__PORT"])
-def test_without_an_address_the_configured_service_is_asked(probed: Probed, key: str) -> None:
+def test_without_an_address_the_configured_service_is_asked(probed: Probed, dead_port: int, key: str) -> None:
     """Listening everywhere, as in the image; the probes' own port wins."""
-    environ = {"DATASTORAGE_SERVER__PORT": str(free_port()), key: str(probed.server_port)}
+    environ = {"DATASTORAGE_SERVER__PORT": str(dead_port), key: str(probed.server_port)}
     result = run("--live", DATASTORAGE_SERVER__HOST="0.0.0.0", DATASTORAGE_AUTH__ALLOW_ANONYMOUS="true", **environ)
     assert (result.exit_code, result.output.strip()) == (0, '{"asked": "/health/live"}')
 
 
-def test_no_answer_is_a_failure_in_one_line() -> None:
-    url = f"http://127.0.0.1:{free_port()}"
+def test_no_answer_is_a_failure_in_one_line(dead_port: int) -> None:
+    url = f"http://127.0.0.1:{dead_port}"
     result = run("--url", url)
     assert result.exit_code == 1
     assert result.output == (

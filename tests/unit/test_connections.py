@@ -8,20 +8,21 @@ import select
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 import pytest
 from gunicorn.config import Config
 
 from app.connections import ClientSocket, Connection, Shares, held_by, take_no_newcomers
+from tests.unit.fakes import HOUR
 
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0), backlog=5) as made:
-        made.settimeout(5)
+        made.settimeout(60)
         yield made
 
 
@@ -38,23 +39,23 @@ def may_filter(listener: socket.socket) -> bool:
 def test_who_has_connected_is_served_and_who_comes_later_is_refused(listener: socket.socket) -> None:
     filtered = may_filter(listener)
     address = listener.getsockname()
-    with socket.create_connection(address, timeout=5) as early, socket.socket() as late:
+    with socket.create_connection(address, timeout=60) as early, socket.socket() as late:
         assert take_no_newcomers(listener) is filtered
-        late.settimeout(0.3)
+        late.settimeout(0.1)
         if filtered:
             with pytest.raises(TimeoutError):
                 late.connect(address)
         early.sendall(b"request")
         served, _ = listener.accept()
         with served:
-            served.settimeout(5)
+            served.settimeout(60)
             assert served.recv(100) == b"request"
             served.sendall(b"answer")
             assert early.recv(100) == b"answer"
         assert select.select([listener], [], [], 0)[0] == []
         listener.close()
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(address, timeout=5)
+            socket.create_connection(address, timeout=60)
 
 
 def test_whether_another_process_holds_it(listener: socket.socket) -> None:
@@ -87,20 +88,20 @@ Ends = tuple[socket.socket, Connection]
 def ends() -> Iterator[Ends]:
     client, server = socket.socketpair()
     with client:
-        sock = ClientSocket.of(server, 1.0)
+        sock = ClientSocket.of(server, HOUR)
         with sock:
             yield client, Connection(Config(), sock, ("127.0.0.1", 1), ("127.0.0.1", 2))
 
 
-def begin(ends: Ends, length: int, *parts: bytes) -> Any:
-    """The body of a request whose head and the first of the parts came at once."""
+def begin(ends: Ends, length: int, *parts: bytes, seconds: float = HOUR) -> Any:
+    """The body of a request whose head and the first of the parts came at once; the rest has ``seconds``."""
     client, conn = ends
     head = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % length
     assert conn.add(head + parts[0])
     for part in parts[1:]:
         client.sendall(part)
     request = conn.next_request()
-    conn.sock.receive_until = time.monotonic() + 0.5
+    conn.sock.receive_until = monotonic() + seconds
     return request.body
 
 
@@ -108,7 +109,7 @@ def test_a_body_that_came_with_its_head(ends: Ends) -> None:
     body = begin(ends, 5, b"12345")
     assert body.read(100) == b"12345"
     assert body.read(100) == b""
-    assert ends[1].parser.finish_body(time.monotonic() + 1)
+    assert ends[1].parser.finish_body(monotonic() + HOUR)
 
 
 def test_a_body_in_parts(ends: Ends) -> None:
@@ -132,7 +133,7 @@ def test_a_body_of_many_kilobytes(ends: Ends) -> None:
 def test_the_next_request_begins_behind_the_body(ends: Ends, read: int) -> None:
     body = begin(ends, 5, b"12345GET /next HTTP/1.1\r\nHost: here\r\n\r\n")
     assert body.read(read) == b"12345"[:read]
-    assert ends[1].parser.finish_body(time.monotonic() + 1)
+    assert ends[1].parser.finish_body(monotonic() + HOUR)
     assert ends[1].take_pipelined()
     assert ends[1].next_request().path == "/next"
 
@@ -142,7 +143,7 @@ def test_the_rest_of_a_body_is_no_request(ends: Ends) -> None:
     _, conn = ends
     body = begin(ends, 8, b"1234", b"5678GET /next HTTP/1.1\r\nHost: here\r\n\r\n")
     assert body.read(8) == b"12345678"
-    assert conn.parser.finish_body(time.monotonic() + 1)
+    assert conn.parser.finish_body(monotonic() + HOUR)
     assert not conn.take_pipelined()
     data = conn.sock.receive_now()
     assert data is not None
@@ -158,7 +159,7 @@ def test_a_body_that_ends_too_early(ends: Ends) -> None:
 
 
 def test_a_body_that_does_not_come(ends: Ends) -> None:
-    body = begin(ends, 10, b"1234")
+    body = begin(ends, 10, b"1234", seconds=0.01)
     with pytest.raises(TimeoutError):
         body.read(10)
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from app.config import AuditSettings, BufferSettings, HealthSettings, RedisSetti
 from app.dlq.operate import QueueState, StreamState
 from app.lifecycle import RedisState, Services
 from app.monitor import DatabaseState
-from tests.unit.fakes import NOW, WELL, FakeIngest, event, make_client, make_services
+from tests.unit.fakes import NOW, WELL, FakeIngest, StandingClock, event, make_client, make_services
 
 GONE = DatabaseState(connected=False, seen=True)
 NO_REDIS = RedisState("not_configured", can_spill=False)
@@ -24,9 +23,12 @@ REDIS_FORGETS = RedisState("connected", can_spill=True, durability="none", fault
 
 
 def services_with(
-    database: DatabaseState = WELL, redis: RedisState = NO_REDIS, settings: Settings | None = None
+    database: DatabaseState = WELL,
+    redis: RedisState = NO_REDIS,
+    settings: Settings | None = None,
+    **parts: Any,
 ) -> Services:
-    services = make_services(settings)
+    services = make_services(settings, **parts)
     services.monitor.state = database
     services.redis_state = lambda: redis  # type: ignore[method-assign]
     return services
@@ -174,11 +176,12 @@ def test_readiness_while_the_queue_is_full() -> None:
 
 
 def test_live_until_the_flusher_is_stuck() -> None:
-    services = services_with(GONE)
+    clock = StandingClock()
+    services = services_with(GONE, clock=clock)
     assert asked(services, "/health/live") == (200, {"status": "alive"})
-    services.flusher.heartbeat = time.monotonic() - 29
+    clock.seconds = services.flusher.heartbeat + 29.9
     assert asked(services, "/health/live") == (200, {"status": "alive"})
-    services.flusher.heartbeat = time.monotonic() - 31
+    clock.seconds = services.flusher.heartbeat + 30
     assert asked(services, "/health/live") == (503, {"status": "dead", "reason": "flusher_stuck"})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from email.utils import format_datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 
 from app import http_client
 from app.http_client import DEFAULT_URL, HTTPClient, ProblemError, ServiceError, UnreachableError, check_url, printable
+from tests.unit.fakes import NOW
 from tests.unit.stub_service import Canned, StubService, busy
 
 JSON = (("Content-Type", "application/json"),)
@@ -52,12 +53,6 @@ def client(stub: StubService, time: Time) -> HTTPClient:
     return HTTPClient(stub.url, sleep=time.sleep, monotonic=time.monotonic, random=lambda: 1.0)
 
 
-def closed_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
 def test_numbers_come_back_exact(stub: StubService, client: HTTPClient) -> None:
     stub.script.append(Canned(200, b'{"big": 123456789012345678901234567890, "small": 0.1000000000000000055}', JSON))
     body = client.get("/x").object()
@@ -89,11 +84,19 @@ def test_retry_after_is_waited_for(stub: StubService, client: HTTPClient, time: 
     assert time.waits == [5.0]
 
 
-def test_retry_after_as_a_date(stub: StubService, client: HTTPClient, time: Time) -> None:
-    later = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+def test_retry_after_as_a_date(
+    stub: StubService, client: HTTPClient, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Today(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return NOW
+
+    monkeypatch.setattr(http_client, "datetime", Today)
+    later = format_datetime(NOW + timedelta(seconds=30), usegmt=True)
     stub.script.extend([busy(retry_after=later), Canned(200, b"{}", JSON)])
     client.get("/x")
-    assert 25 < time.waits[0] <= 30
+    assert time.waits == [30.0]
 
 
 def test_unreadable_retry_after_counts_for_nothing(stub: StubService, client: HTTPClient, time: Time) -> None:
@@ -167,8 +170,8 @@ def test_a_lost_connection_is_repeated_where_that_is_safe(stub: StubService, cli
     assert len(stub.requests) == 4
 
 
-def test_a_service_that_never_answered_is_not_waited_for(time: Time) -> None:
-    url = f"http://127.0.0.1:{closed_port()}"
+def test_a_service_that_never_answered_is_not_waited_for(time: Time, dead_port: int) -> None:
+    url = f"http://127.0.0.1:{dead_port}"
     client = HTTPClient(url, sleep=time.sleep, monotonic=time.monotonic)
     with pytest.raises(UnreachableError) as e:
         client.get("/x")
@@ -189,16 +192,23 @@ def test_make_run_is_advised_only_where_it_helps(tmp_path: Path, monkeypatch: py
 
 
 def test_a_service_that_went_away_is_waited_for(time: Time) -> None:
-    with StubService() as stub:
-        client = HTTPClient(stub.url, sleep=time.sleep, monotonic=time.monotonic, random=lambda: 1.0)
-        stub.script.append(Canned(200, b"{}", (*JSON, ("Connection", "close"))))
-        client.get("/x")
-    with pytest.raises(UnreachableError):
-        client.get("/x")
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        with StubService(held.getsockname()[1]) as stub:
+            client = HTTPClient(stub.url, sleep=time.sleep, monotonic=time.monotonic, random=lambda: 1.0)
+            stub.script.append(Canned(200, b"{}", (*JSON, ("Connection", "close"))))
+            client.get("/x")
+        with pytest.raises(UnreachableError):
+            client.get("/x")
     assert len(time.waits) > 5
 
 
-def test_unknown_host_is_one_clear_line(time: Time) -> None:
+def test_unknown_host_is_one_clear_line(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)  # a resolver may be slow, or know every name
     client = HTTPClient("http://no-such-host.invalid", sleep=time.sleep, monotonic=time.monotonic)
     with pytest.raises(UnreachableError, match=r"no service answers at http://no-such-host.invalid"):
         client.get("/x")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 import struct
-import threading
 from pathlib import Path
 
 import pytest
@@ -57,13 +56,21 @@ def test_a_scrape_while_a_worker_makes_its_files(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     made = tmp_path / "counter_99999.db"
     made.touch()
-    grown = threading.Timer(0.1, lambda: made.write_bytes(bytes(1024)))
-    grown.start()
+    waits: list[float] = []
+
+    def grow(seconds: float) -> None:
+        waits.append(seconds)
+        made.write_bytes(bytes(1024))
+
+    monkeypatch.setattr(metrics.time, "sleep", grow)
     assert metrics.render(CollectorRegistry()) == b""
-    grown.join()
+    assert len(waits) == 1
     made.write_bytes(b"")
+    waits.clear()
+    monkeypatch.setattr(metrics.time, "sleep", waits.append)
     with pytest.raises(struct.error):  # a file that stays broken is no empty scrape
         metrics.render(CollectorRegistry())
+    assert 0.3 < sum(waits) < 2, "as long as a worker may take, and not as long as a scrape may"
 
 
 def test_series_that_alerts_need_are_there_before_anything_happens() -> None:
