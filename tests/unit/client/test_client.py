@@ -7,10 +7,10 @@ import functools
 import inspect
 import json
 import ssl
-import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -30,6 +30,7 @@ from datastorage_client import (
     UnexpectedAnswerError,
     ValidationError,
 )
+from datastorage_client import transport as transport_module
 from datastorage_client.arguments import verification
 from datastorage_client.models import (
     AuditEventAccepted,
@@ -52,7 +53,8 @@ from datastorage_client.problems import problem, retry_after
 from datastorage_client.transport import address, repeatable
 
 from app.problems import Problem
-from tests.support import event, free_port, notification
+from tests.support import event, notification, wait_until
+from tests.unit.fakes import HOUR
 from tests.unit.stub_service import Canned, Request, StubService, busy
 
 CREATED = {"event_id": str(uuid.uuid4()), "event_timestamp": "2026-01-05T10:00:00Z", "message": "created"}
@@ -89,7 +91,7 @@ class Both:
         self.kind = kind
 
     def call(self, url: str, name: str, *arguments: Any, client: dict[str, Any] | None = None, **more: Any) -> Any:
-        options = {"retry_for": 5.0, **(client or {})}
+        options = {"retry_for": HOUR, **(client or {})}
         if self.kind == "sync":
             with DataStorageClient(url, **options) as made:
                 result = getattr(made, name)(*arguments, **more)
@@ -113,6 +115,20 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Back-off of a millisecond; Retry-After as it is."""
     wait = Backoff.wait
     monkeypatch.setattr(Backoff, "wait", lambda self, n, after=None: wait(Backoff(0.001, 0.001), n, after))
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits between attempts, which take no time: the clock stands but for them."""
+    made: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        made.append(seconds)
+
+    clock = SimpleNamespace(sleep=made.append, monotonic=lambda: sum(made))
+    monkeypatch.setattr(transport_module, "time", clock)
+    monkeypatch.setattr(transport_module, "asyncio", SimpleNamespace(sleep=sleep))
+    return made
 
 
 def test_an_event_gets_its_id_before_the_first_attempt_and_keeps_it(both: Both) -> None:
@@ -179,13 +195,14 @@ def test_a_workflow_is_not_created_twice(both: Both, failure: Canned) -> None:
         assert len(stub.requests) == 1
 
 
-def test_what_cannot_have_been_sent_is_tried_again_until_the_time_is_over(both: Both) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    began = time.monotonic()
+def test_what_cannot_have_been_sent_is_tried_again_until_the_time_is_over(
+    both: Both, waits: list[float], dead_port: int
+) -> None:
+    url = f"http://127.0.0.1:{dead_port}"
     with pytest.raises(ConnectionFailedError) as e:
-        both.call(url, "create_workflow", WorkflowRequest.from_dict(WORKFLOW), client={"retry_for": 0.2})
+        both.call(url, "create_workflow", WorkflowRequest.from_dict(WORKFLOW), client={"retry_for": 0.02})
     assert not e.value.sent
-    assert time.monotonic() - began >= 0.15
+    assert 0.019 <= sum(waits) <= 0.02, "to the last wait of at most a millisecond that fits"
 
 
 def test_problems_are_exceptions(both: Both) -> None:
@@ -209,21 +226,20 @@ def test_problems_are_exceptions(both: Both) -> None:
         assert len(stub.requests) == 3
 
 
-def test_retry_after_that_is_too_late_is_not_waited_for(both: Both) -> None:
+def test_retry_after_that_is_too_late_is_not_waited_for(both: Both, waits: list[float]) -> None:
     with StubService() as stub:
         stub.script.append(busy("buffer-full", retry_after="30"))
-        began = time.monotonic()
         with pytest.raises(BufferFullError):
-            both.call(stub.url, "list_events")
-        assert time.monotonic() - began < 4
+            both.call(stub.url, "list_events", client={"retry_for": 5.0})
+    assert waits == []
 
 
-def test_retry_after_is_waited_for(both: Both) -> None:
+def test_retry_after_is_waited_for(both: Both, waits: list[float]) -> None:
     with StubService() as stub:
-        stub.script.append(busy("buffer-full", retry_after="1"))
-        began = time.monotonic()
+        stub.script.append(busy("buffer-full", retry_after="30"))
         both.call(stub.url, "list_events")
-        assert time.monotonic() - began >= 1
+    [wait] = waits
+    assert 30 <= wait <= 30.001, "and the random part on top"
 
 
 def test_tokens_rotate(both: Both) -> None:
@@ -453,9 +469,9 @@ def test_filters_take_texts_and_members(both: Both, requests: list[httpx.Request
     ],
 )
 def test_a_wrong_argument_is_named_at_the_call_with_those_that_exist(
-    both: Both, name: str, wrong: str, there: list[str]
+    both: Both, dead_port: int, name: str, wrong: str, there: list[str]
 ) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{dead_port}"
     client = DataStorageClient(url) if both.kind == "sync" else AsyncDataStorageClient(url)
     # Iterators are made and nothing is taken from them: the error comes before.
     call: Callable[..., Any] = getattr(client, name)
@@ -540,13 +556,12 @@ def test_a_certificate_is_verified_however_the_scheme_is_written() -> None:
     assert context.verify_mode == ssl.CERT_REQUIRED
 
 
-def test_no_answer_names_the_address_and_no_secret(both: Both) -> None:
-    port = free_port()
-    url = f"http://user:s3cret@127.0.0.1:{port}/prefix"
+def test_no_answer_names_the_address_and_no_secret(both: Both, dead_port: int) -> None:
+    url = f"http://user:s3cret@127.0.0.1:{dead_port}/prefix"
     with pytest.raises(ConnectionFailedError) as e:
         both.call(url, "list_events", correlation_id="c", client={"retry_for": 0, "token": "s3cret"})
     reason = "[Errno 111] Connection refused" if both.kind == "sync" else "All connection attempts failed"
-    assert str(e.value) == f"127.0.0.1:{port}: {reason}"
+    assert str(e.value) == f"127.0.0.1:{dead_port}: {reason}"
 
 
 @pytest.mark.parametrize(
@@ -575,11 +590,12 @@ def test_addresses(url: str, shown: str) -> None:
     assert address(httpx.URL(url)) == shown
 
 
-def test_the_stores_log_names_the_address_and_no_secret(caplog: pytest.LogCaptureFixture) -> None:
-    port = free_port()
-    with DataStorageClient(f"http://user:s3cret@127.0.0.1:{port}", token="s3cret") as client:
+def test_the_stores_log_names_the_address_and_no_secret(caplog: pytest.LogCaptureFixture, dead_port: int) -> None:
+    with DataStorageClient(f"http://user:s3cret@127.0.0.1:{dead_port}", token="s3cret") as client:
         store = BufferedAuditStore(client, flush_interval=0.01)
         store.store(event())
-        store.close(timeout=0.2)
-    assert f"cannot be written now and wait (1 of them, attempt 1): 127.0.0.1:{port}: [Errno 111]" in caplog.text
+        wait_until(lambda: "audit events cannot be written now" in caplog.text, what="the line of the first attempt")
+        store.close(timeout=0)
+    said = f"cannot be written now and wait (1 of them, attempt 1): 127.0.0.1:{dead_port}: [Errno 111]"
+    assert said in caplog.text
     assert "s3cret" not in caplog.text

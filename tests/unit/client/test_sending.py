@@ -8,7 +8,9 @@ import pytest
 from datastorage_client import Backoff, BufferedAuditStore, DataStorageError, ProblemError
 from datastorage_client.buffered.sender import refused_positions
 
+from tests.support import wait_until
 from tests.unit.client.fakes import Judge, Service, away, refusal
+from tests.unit.fakes import HOUR
 
 SOON = Backoff(first=0.001, longest=0.002)
 Refused = list[tuple[int, DataStorageError]]
@@ -18,12 +20,16 @@ def run(service: Service, count: int, **options: Any) -> tuple[Refused, Buffered
     """Store events numbered from 0, wait until all are settled; those refused."""
     refused: Refused = []
     store = BufferedAuditStore(
-        service, backoff=SOON, on_refused=lambda event, problem: refused.append((event["n"], problem)), **options
+        service,
+        backoff=SOON,
+        flush_interval=HOUR,
+        on_refused=lambda event, problem: refused.append((event["n"], problem)),
+        **options,
     )
     with store:
         for n in range(count):
             assert store.store({"n": n})
-        assert store.flush(10)
+        assert store.flush(HOUR)
     return refused, store
 
 
@@ -40,7 +46,7 @@ def test_batches_are_full_and_in_order() -> None:
 
 def test_bytes_bound_a_batch_too() -> None:
     service = Service()
-    with BufferedAuditStore(service, max_batch_bytes=1000) as store:
+    with BufferedAuditStore(service, max_batch_bytes=1000, flush_interval=HOUR) as store:
         for _ in range(20):
             store.store({"blob": "x" * 300})
     assert {len(batch) for batch in service.batches} == {2}
@@ -119,7 +125,7 @@ def test_the_bytes_of_batches_are_learned_from_413_of_anybody() -> None:
     ) as store:
         for n in range(50):
             store.store({"n": n, "blob": "x" * (5000 if n == 20 else 200)})
-        assert store.flush(10)
+        assert store.flush(HOUR)
     assert [n for n, _ in refused] == [20], "too large even alone"
     assert len(service.stored) == 49
     tail = service.batches[-5:]
@@ -153,7 +159,7 @@ def test_a_callback_that_fails_holds_nothing_up() -> None:
     with BufferedAuditStore(service, on_refused=fail) as store:
         for n in range(3):
             store.store({"n": n})
-        assert store.flush(10)
+        assert store.flush(HOUR)
     assert numbers(service) == [0, 2]
 
 
@@ -191,8 +197,9 @@ def test_retry_after_is_waited_for() -> None:
     service = Service(refusal("dlq-full", 503, retry_after="600"))
     with BufferedAuditStore(service, backoff=SOON, flush_interval=0.01) as store:
         store.store({"n": 1})
-        assert not store.flush(0.5)
+        wait_until(lambda: service.batches, what="the first attempt")
+        assert not store.flush(0.1)
         assert len(service.batches) == 1
         # Closing makes one last attempt, whatever the wait.
-        assert store.close(5)
+        assert store.close()
     assert len(service.stored) == 1

@@ -20,6 +20,7 @@ from datastorage_client.buffered.spool import DiskSpool
 
 from tests.support import wait_until
 from tests.unit.client.fakes import Service, refusal
+from tests.unit.fakes import HOUR
 
 SOON = Backoff(first=0.01, longest=0.02)
 
@@ -129,21 +130,21 @@ def test_a_second_process_leaves_a_living_one_alone_and_takes_a_dead_one_over(tm
     down.down.set()
     living = BufferedAuditStore(down, on_full=spool(tmp_path), backoff=SOON)
     living.store({"n": 1})
-    assert living.sync(5)
+    assert living.sync(HOUR)
     orphan = abandoned(tmp_path, [items(10, 20)])
     service = Service()
-    with BufferedAuditStore(service, on_full=spool(tmp_path)) as store:
-        assert store.flush(10)
+    with BufferedAuditStore(service, on_full=spool(tmp_path), flush_interval=0.02) as store:
+        assert store.flush(HOUR)
         assert sorted(e["n"] for e in service.stored.values()) == list(range(10, 20))
     assert not orphan.exists()
     assert not living.close(0)
-    with BufferedAuditStore(service, on_full=spool(tmp_path)) as store:
-        assert store.flush(10)
+    with BufferedAuditStore(service, on_full=spool(tmp_path), flush_interval=0.02) as store:
+        assert store.flush(HOUR)
     assert 1 in {e["n"] for e in service.stored.values()}, "the next start sends what a closed store left"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_disk_is_bounded_and_then_memory(tmp_path: Path) -> None:
+def test_disk_is_bounded_and_then_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     service = Service()
     service.down.set()
     store = BufferedAuditStore(
@@ -153,20 +154,22 @@ def test_disk_is_bounded_and_then_memory(tmp_path: Path) -> None:
         max_events=100,
         backoff=SOON,
     )
-    blob = "x" * 10_000
-    deadline = time.monotonic() + 10
+    blob = "x" * 50_000
     taken: list[str] = []
-    while "full" not in store.stats().dropped:
-        assert time.monotonic() < deadline
-        if ident := store.store({"blob": blob}):
-            taken.append(ident)
-        else:
-            break
-        time.sleep(0.001)
+
+    def full() -> bool:
+        return "the spool takes no events now" in caplog.text
+
+    while not full():
+        taken.append(str(store.store({"blob": blob})))
+        wait_until(lambda: store.stats().synced == len(taken) or full(), what="the event on disk")
+    while ident := store.store({"blob": blob}):
+        taken.append(ident)
+    assert store.stats().dropped == {"full": 1}
     used = sum(p.stat().st_size for p in tmp_path.rglob("*.seg"))
     assert 0.5 * (1 << 20) < used <= 1 << 20
     service.down.clear()
-    assert store.flush(20), "room comes back as events leave"
+    assert store.flush(HOUR), "room comes back as events leave"
     assert set(service.stored) == set(taken)
     assert store.store({"n": "again"})
     assert store.close()
@@ -178,14 +181,14 @@ def test_who_gives_a_timeout_waits_for_a_disk_that_does_not_keep_up(
     real = os.fsync
 
     def slow(fd: int) -> None:
-        time.sleep(0.05)
+        time.sleep(0.005)
         real(fd)
 
     monkeypatch.setattr(segments.os, "fsync", slow)
     service = Service()
-    with BufferedAuditStore(service, on_full=spool(tmp_path, timeout=20), max_events=10) as store:
+    with BufferedAuditStore(service, on_full=spool(tmp_path, timeout=HOUR), max_events=10) as store:
         assert all(store.store({"n": n}) for n in range(100))
-        assert store.flush(20)
+        assert store.flush(HOUR)
     assert len(service.stored) == 100
 
 
@@ -196,16 +199,16 @@ def test_a_disk_that_takes_nothing_does_not_stop_the_sending(tmp_path: Path, mon
     service = Service()
     store = BufferedAuditStore(service, on_full=spool(tmp_path, sync_interval=0.01), flush_interval=0.05)
     store.store({"n": 0})
-    assert store.sync(5)
+    assert store.sync(HOUR)
     with monkeypatch.context() as patch:
         patch.setattr(segments.os, "fsync", full)
         for n in range(1, 20):
             store.store({"n": n})
-        assert store.flush(10)
-        assert store.sync(5), "written is durable enough"
+        assert store.flush(HOUR)
+        assert store.sync(HOUR), "written is durable enough"
     assert sorted(e["n"] for e in service.stored.values()) == list(range(20))
     store.store({"n": 20})
-    assert store.sync(10)
+    assert store.sync(HOUR)
     assert store.close()
     assert len(service.stored) == 21
 
@@ -220,13 +223,13 @@ def test_a_disk_that_fails_in_an_outage_loses_nothing_when_it_is_back(
     )
     for n in range(10):
         store.store({"n": n})
-    assert store.sync(5)
+    assert store.sync(HOUR)
     with monkeypatch.context() as patch:
         patch.setattr(segments.os, "fsync", lambda fd: (_ for _ in ()).throw(OSError(errno.EIO, "EIO")))
         for n in range(10, 20):
             store.store({"n": n})
         assert not store.sync(0.2), "nothing is called durable that is not"
-    assert store.sync(10)
+    assert store.sync(HOUR)
     service.down.clear()
     assert store.close()
     assert sorted(e["n"] for e in service.stored.values()) == list(range(20))
@@ -246,7 +249,7 @@ def test_no_fsync_on_the_callers_thread(tmp_path: Path, monkeypatch: pytest.Monk
     with BufferedAuditStore(Service(), on_full=spool(tmp_path)) as store:
         for n in range(1000):
             store.store({"n": n})
-        store.sync(5)
+        store.sync(HOUR)
     assert threads == {"audit-spooler"}
 
 
@@ -258,7 +261,7 @@ def test_refused_events_are_in_the_rejects_file(tmp_path: Path) -> None:
     ) as store:
         store.store({"n": 1})
         store.store({"n": 2})
-        assert store.flush(10)
+        assert store.flush(HOUR)
     [line] = (tmp_path / "rejects.jsonl").read_text().splitlines()
     rejected = json.loads(line)
     assert rejected["event"] == refused[0]
@@ -274,7 +277,7 @@ def test_events_that_expired_are_not_sent(tmp_path: Path) -> None:
     with BufferedAuditStore(
         service, on_full=spool(tmp_path), on_refused=lambda event, problem: told.append((event, problem))
     ) as store:
-        assert store.flush(10)
+        assert store.flush(HOUR)
         assert store.stats().dropped == {"expired": 1}
     assert sorted(e["n"] for e in service.stored.values()) == [2, 3]
     [(event, problem)] = told
@@ -311,7 +314,7 @@ def test_a_spool_whose_folder_vanishes_still_sends(tmp_path: Path) -> None:
     path = tmp_path / "spool"
     with BufferedAuditStore(service, on_full=spool(path, sync_interval=0.01), flush_interval=0.05) as store:
         store.store({"n": 1})
-        assert store.flush(5)
+        assert store.flush(HOUR)
         shutil.rmtree(path)
         store.store({"n": 2})
         wait_until(lambda: len(service.stored) == 2, what="the second event is written")

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -23,6 +24,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.support import event, wait_until
 from tests.unit.client.fakes import Service, refusal
+from tests.unit.fakes import HOUR
 
 
 class Colour(Enum):
@@ -85,7 +87,7 @@ def test_ids_are_in_order_and_differ() -> None:
     assert len(set(made)) == 5000
     assert {(u.version, u.variant) for u in made} == {(7, "specified in RFC 4122")}
     assert [u.int >> 64 for u in made] == sorted(u.int >> 64 for u in made)
-    assert abs((made[0].int >> 80) / 1000 - time.time()) < 60
+    assert abs((made[0].int >> 80) / 1000 - time.time()) < 3600
 
 
 def held_up(**options: Any) -> tuple[Service, BufferedAuditStore]:
@@ -116,25 +118,45 @@ def test_bytes_are_bounded_too() -> None:
     store.close(0)
 
 
-def test_block_waits_for_room_and_no_longer_than_told() -> None:
-    service, store = held_up(max_events=5, on_full=block(0.2))
+def test_block_waits_no_longer_than_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float | None] = []
+    wait_for = threading.Condition.wait_for
+
+    def watched(self: threading.Condition, true: Callable[[], bool], seconds: float | None = None) -> bool:
+        waits.append(seconds)
+        return wait_for(self, true, seconds)
+
+    service, store = held_up(max_events=5, on_full=block(0.01))
     for n in range(5):
         assert store.store({"n": n})
-    began = time.monotonic()
-    assert store.store({"n": 5}) is None
-    assert time.monotonic() - began >= 0.2
-    threading.Timer(0.05, service.down.clear).start()
-    assert store.store({"n": 6}) is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Condition, "wait_for", watched)
+        assert store.store({"n": 5}) is None
+    assert waits == [0.01]
+    service.down.clear()
     assert store.close()
     assert store.stats().dropped == {"full": 1}
+
+
+def test_block_waits_for_room() -> None:
+    service, store = held_up(max_events=5, on_full=block(HOUR))
+    ids = [store.store({"n": n}) for n in range(5)]
+    assert store._pipeline is not None
+    room = store._pipeline.buffer._room
+    waiting = threading.Thread(target=lambda: ids.append(store.store({"n": 5})), daemon=True)
+    waiting.start()
+    wait_until(lambda: room._waiters, what="the thread that waits for room")  # type: ignore[attr-defined]
+    service.down.clear()
+    waiting.join()
+    assert store.close()
+    assert list(service.stored) == ids
+    assert store.stats().dropped == {}
 
 
 def test_close_gives_up_in_time_and_says_what_is_lost(caplog: pytest.LogCaptureFixture) -> None:
     _, store = held_up()
     store.store({"n": 1})
-    began = time.monotonic()
     assert not store.close(0.1)
-    assert time.monotonic() - began < 5
     assert store.stats().dropped == {"closed": 1}
     assert "1 audit events were not written in time and are lost" in caplog.text
     with pytest.raises(StoreClosedError):
@@ -148,7 +170,7 @@ def test_flush_says_whether_all_was_written() -> None:
     store.store({"n": 1})
     assert not store.flush(0.1)
     service.down.clear()
-    assert store.flush(5)
+    assert store.flush(HOUR)
     assert len(service.stored) == 1
     store.close()
 
@@ -157,8 +179,8 @@ def test_events_go_by_themselves() -> None:
     service = Service()
     with BufferedAuditStore(service, flush_interval=0.05, batch_size=3) as store:
         store.store({"n": 1})
-        wait_until(lambda: service.stored, what="the interval sends a batch that is not full")
-        assert store.stats().written == 1
+        wait_until(lambda: store.stats().written == 1, what="the interval sends a batch that is not full")
+    assert len(service.stored) == 1
 
 
 @pytest.mark.parametrize("options", [{"batch_size": 0}, {"flush_interval": 0}, {"max_event_bytes": 1 << 30}])
@@ -199,7 +221,7 @@ def test_metrics_add_up() -> None:
         refusal("buffer-full", 503), refusal("validation-error", field_errors={"[1].event_type": "is required"})
     )
     store = BufferedAuditStore(
-        service, metrics=hook, max_events=4, flush_interval=5, backoff=Backoff(first=0.001, longest=0.002)
+        service, metrics=hook, max_events=4, flush_interval=HOUR, backoff=Backoff(first=0.001, longest=0.002)
     )
     for n in range(6):
         store.store({"n": n})
@@ -224,7 +246,7 @@ def test_a_hook_that_fails_holds_nothing_up() -> None:
     service = Service()
     with BufferedAuditStore(service, metrics=Broken()) as store:
         store.store({"n": 1})
-        assert store.flush(5)
+        assert store.flush(HOUR)
     assert len(service.stored) == 1
 
 
@@ -234,7 +256,7 @@ def test_prometheus() -> None:
         Service(refusal("dlq-full", 503)), metrics=PrometheusMetrics(registry), backoff=Backoff(0.001)
     ) as s:
         s.store({"n": 1})
-        s.flush(5)
+        s.flush(HOUR)
     value = registry.get_sample_value
     assert value("audit_events_buffered_total") == 1
     assert value("audit_events_written_total") == 1
@@ -258,7 +280,8 @@ store.store({"n": 1})
 
 
 def test_closed_at_exit() -> None:
-    ended = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=30, check=True)
+    ended = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended
     assert [e["n"] for e in json.loads(ended.stdout)] == [1]
 
 
@@ -281,7 +304,7 @@ store = BufferedAuditStore(ToFile(), flush_interval=0.05, on_full=policy, backof
 for n in range(100):
     store.store({"who": "parent"})
 if policy:
-    assert store.sync(10)
+    assert store.sync(100)
 child = os.fork()
 who = "child" if child == 0 else "parent"
 assert store.stats().buffered == (0 if child == 0 else 100)
@@ -289,9 +312,9 @@ for n in range(50):
     store.store({"who": who})
 if child == 0:
     if policy:
-        assert store.sync(10)
+        assert store.sync(100)
     open("open", "w").close()
-assert store.close(20)
+assert store.close(100)
 if child:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 print(os.getpid(), child, flush=True)
@@ -302,7 +325,7 @@ os._exit(0)
 @pytest.mark.parametrize("policy", ["memory", "spool"])
 def test_a_fork_sends_each_event_once_from_the_process_that_stored_it(policy: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-c", FORK, policy]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     sent = [json.loads(line) for line in (tmp_path / "sent").read_text().splitlines()]
     assert len({ident for _, _, ident in sent}) == len(sent) == 200
@@ -322,10 +345,10 @@ class Away:
 
 store = BufferedAuditStore(Away(), on_full=spool("spool"))
 store.store({"n": 1})
-assert store.sync(10)
+assert store.sync(100)
 if os.fork() == 0:
     print(os.getpid(), flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 os.kill(os.getpid(), 9)
 """
 
@@ -335,10 +358,10 @@ def test_a_child_does_not_keep_what_its_dead_parent_left(tmp_path: Path) -> None
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     try:
-        assert parent.wait(20) == -9
+        assert parent.wait(100) == -9
         service = Service()
-        with BufferedAuditStore(service, on_full=spool(tmp_path / "spool")) as store:
-            assert store.flush(10)
+        with BufferedAuditStore(service, on_full=spool(tmp_path / "spool"), flush_interval=0.02) as store:
+            assert store.flush(HOUR)
         assert [e["n"] for e in service.stored.values()] == [1]
     finally:
         os.kill(child, 9)
@@ -358,7 +381,7 @@ def test_many_threads_lose_and_double_nothing(tmp_path: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert store.flush(20)
+        assert store.flush(HOUR)
     assert sorted(map(str, (i for one in ids for i in one))) == sorted(service.stored)
     assert sum(map(len, service.batches)) == 4000
     assert os.listdir(tmp_path) == []
