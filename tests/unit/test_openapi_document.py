@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def resolved(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def check(schema: dict[str, Any], value: Any, where: str) -> None:
-    pointed = yaml.safe_load(yaml.safe_dump(schema).replace("#/components", "doc:#/components"))
+    pointed = json.loads(json.dumps(schema, default=str).replace("#/components", "doc:#/components"))
     validator = jsonschema.Draft202012Validator(pointed, registry=REGISTRY, format_checker=FORMATS)
     faults = [f"{where}: {e.json_path}: {e.message}" for e in validator.iter_errors(value)]
     assert not faults, "\n".join(faults)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.audit.schemas import Refusal
@@ -59,7 +59,6 @@ def by_schema(body: dict[str, Any]) -> Search | Refusal:
         schemas._quick_search = quick
 
 
-@settings(max_examples=1500, deadline=None)
 @given(bodies())
 def test_both_ways_make_the_same(body: dict[str, Any]) -> None:
     assert schemas.search(body) == by_schema(body)
