@@ -105,7 +105,7 @@ def test_a_bomb_is_not_unpacked(bodies: Bodies, monkeypatch: pytest.MonkeyPatch)
             return getattr(self._engine, name)
 
     monkeypatch.setattr("app.http.zlib.decompressobj", Engine)
-    bomb = compress(bytes(50 * MIB))
+    bomb = compress(bytes(5 * MIB))
     assert len(bomb) < 100 * KIB
     assert refusal(bodies, bomb, encoding="gzip").kind.slug == "request-too-large"
     assert unpacked <= 100 * KIB + 1
@@ -413,6 +413,11 @@ def routed(app: flask.Flask, method: str, path: str, *, looked_up: bool, **envir
         app._fixed = known
 
 
+@pytest.fixture(scope="module")
+def app() -> flask.Flask:
+    return create_app(Settings(), make_services())
+
+
 PATHS = ("/api/v1/audit/events", "/api/v1/audit/events/batch", "/api/v1/workflows/search", "/health/live", "/metrics",
          "/api/v1/audit/events/", "//api/v1/audit/events", "/API/v1/audit/events", "/api/v1/audit/events/x", "/nothing",
          "/api/v1/audit%2Fevents", "/docs", "/docs/", "/openapi.json")  # fmt: skip
@@ -420,13 +425,11 @@ PATHS = ("/api/v1/audit/events", "/api/v1/audit/events/batch", "/api/v1/workflow
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PATCH", "TRACE"])
 @pytest.mark.parametrize("path", PATHS)
-def test_what_is_looked_up_is_what_the_router_finds(path: str, method: str) -> None:
-    app = create_app(Settings(), make_services())
+def test_what_is_looked_up_is_what_the_router_finds(app: flask.Flask, path: str, method: str) -> None:
     assert routed(app, method, path, looked_up=True) == routed(app, method, path, looked_up=False)
 
 
-def test_every_path_without_variables_is_looked_up() -> None:
-    app = create_app(Settings(), make_services())
+def test_every_path_without_variables_is_looked_up(app: flask.Flask) -> None:
     assert isinstance(app, App)
     for rule in app.url_map.iter_rules():
         for method in rule.methods or ():
@@ -445,14 +448,12 @@ def test_every_path_without_variables_is_looked_up() -> None:
         {"HTTP_UPGRADE": "h2c", "HTTP_CONNECTION": "upgrade"},
     ],
 )
-def test_a_host_or_an_upgrade_is_judged_as_by_the_router(environ: dict[str, str]) -> None:
-    app = create_app(Settings(), make_services())
+def test_a_host_or_an_upgrade_is_judged_as_by_the_router(app: flask.Flask, environ: dict[str, str]) -> None:
     path = "/api/v1/audit/events"
     assert routed(app, "POST", path, looked_up=True, **environ) == routed(app, "POST", path, looked_up=False, **environ)
 
 
-def test_there_are_no_sessions() -> None:
-    app = create_app(Settings(), make_services())
+def test_there_are_no_sessions(app: flask.Flask) -> None:
     with app.test_request_context("/"):
         assert not flask.session
         with pytest.raises(RuntimeError):
