@@ -21,7 +21,7 @@ from app import create_app, metrics
 from app.config import ServerSettings, Settings
 from app.http import App, Bodies, _declared_length, count_validation_failures, request_id
 from app.problems import Problem
-from tests.unit.fakes import make_client, make_services
+from tests.unit.fakes import event, make_client, make_services
 
 # The same bytes every time: they stand in the names of tests.
 compress = partial(gzip.compress, mtime=0)
@@ -204,7 +204,7 @@ def test_one_body_alone_is_always_let_in() -> None:
 SECRET = "password=hunter2 relation /srv/app SELECT"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client() -> flask.testing.FlaskClient:
     return make_client(make_services())
 
@@ -303,15 +303,35 @@ def test_request_id_outside_of_a_request() -> None:
     assert request_id() == "-"
 
 
-@pytest.mark.parametrize("content_type", [None, "text/plain", "application/xml", "application/jsonx", ""])
-def test_content_type_must_be_json(client: flask.testing.FlaskClient, content_type: str | None) -> None:
-    response = client.post("/api/v1/audit/events", data=b"not even JSON", content_type=content_type)
-    body = problem_of(response, 400, "validation-error")
-    assert body["field_errors"] == {"Content-Type": "must be application/json"}
+WRITES = [f"/api/v1/audit/{p}" for p in ("events", "events/batch", "notifications")]
+
+
+@pytest.fixture(scope="module")
+def unwritten() -> flask.testing.FlaskClient:
+    """A client of an app that must not hand anything to the write path."""
+    return make_client(make_services(outcome=lambda request: pytest.fail(f"was to be written: {request}")))
 
 
 @pytest.mark.parametrize(
-    "content_type", ["application/json", "Application/JSON; charset=utf-8", "application/json;a=b"]
+    "content_type",
+    [None, "", ";", "text/plain", "application/xml", "application/jsonx", "application/x-www-form-urlencoded"],
+)
+@pytest.mark.parametrize("path", WRITES)
+def test_content_type_must_be_json(unwritten: flask.testing.FlaskClient, path: str, content_type: str | None) -> None:
+    for sent in (b"not even JSON", json.dumps(event()).encode()):
+        body = problem_of(unwritten.post(path, data=sent, content_type=content_type), 400, "validation-error")
+        assert body["title"] == "Validation Error"
+        assert body["field_errors"] == {"Content-Type": "must be application/json"}
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        "application/json;a=b",
+        "Application/JSON;charset=UTF-8;x=y",
+    ],
 )
 def test_content_type_may_have_parameters(client: flask.testing.FlaskClient, content_type: str) -> None:
     body = problem_of(client.post("/api/v1/audit/events", data=b"{", content_type=content_type), 400, "invalid_request")
@@ -319,7 +339,37 @@ def test_content_type_may_have_parameters(client: flask.testing.FlaskClient, con
     assert body["detail"].endswith("(line 1, column 2)")
 
 
-def test_the_same_key_twice_is_refused(client: flask.testing.FlaskClient) -> None:
+MALFORMED = [
+    *(b"", b" ", b"{", b"[", b"}", b'{"a":}', b"{'a':1}", b'{"a":1,}', b"nul", b"-", b"01", b"{} {}", b"[{}"),
+    *(b"NaN", b'{"a":NaN}', b'{"a":Infinity}', b'{"a":-Infinity}', b"[NaN]"),
+    *(b"\xef\xbb\xbf{}", b'{"a": "\xff"}', b'{"a": "\xed\xa0\x80"}', "{}".encode("utf-16")),
+    *(b'{"a": "raw\x00nul"}', b'{"a": "line\nfeed"}'),
+    *(b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
+    *(b'{"a": 1, "a": 1}', b'{"\\u0061": 1, "a": 2}', b'{"\\ud800": 1, "\\ud800": 2}'),
+    json.dumps(event())[:-1].encode(),
+    json.dumps(event())[:-1].encode() + b', "version": "1.0"}',
+    json.dumps(event(event_data="@")).replace('"@"', '{"x": {"k": 1, "k": 2}}').encode(),
+]
+
+
+@pytest.mark.parametrize("path", WRITES)
+@pytest.mark.parametrize("body", MALFORMED, ids=lambda body: ascii(body)[:40])
+def test_a_malformed_body_is_a_problem(unwritten: flask.testing.FlaskClient, path: str, body: bytes) -> None:
+    answer = problem_of(unwritten.post(path, data=body, content_type="application/json"), 400, "invalid_request")
+    assert answer["title"] == "Invalid Request"
+    assert answer["detail"].startswith("request body is not valid JSON: ")
+
+
+@pytest.mark.parametrize("path", WRITES)
+@pytest.mark.parametrize("body", [b"5", b'"text"', b"null", b"true"])
+def test_a_body_that_is_no_record_is_a_problem(unwritten: flask.testing.FlaskClient, path: str, body: bytes) -> None:
+    answer = problem_of(unwritten.post(path, data=body, content_type="application/json"), 400, "invalid_request")
+    batch = path.endswith("/batch")
+    what = "a JSON array, not a single object" if batch else "a JSON object"
+    assert answer["detail"] == f"request body must be {what}"
+
+
+def test_the_same_key_twice_is_named(client: flask.testing.FlaskClient) -> None:
     response = client.post("/api/v1/audit/events", data=b'{"a": 1, "a": 1}', content_type="application/json")
     assert problem_of(response, 400, "invalid_request")["detail"].endswith('duplicate key "a"')
 
