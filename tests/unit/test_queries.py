@@ -91,56 +91,61 @@ def test_the_first_of_a_repeated_parameter_counts() -> None:
     assert (query.parameters, query.limit) == (("a",), 1)
 
 
+LIMIT, OFFSET = "must be an integer from 1 to 1000", "must be an integer of at least 0"
+NO_TIME = "invalid time format: use 24h, 7d, an RFC 3339 time or YYYY-MM-DD"
+UNSTORABLE = "holds a character that cannot be stored"
 WRONG = [
-    ("limit", "0", "must be an integer from 1 to 1000"),
-    ("limit", "1001", "must be an integer from 1 to 1000"),
-    ("limit", "-1", "must be an integer from 1 to 1000"),
-    ("limit", "", "must be an integer from 1 to 1000"),
-    ("limit", "1.0", "must be an integer from 1 to 1000"),
-    ("limit", "٣", "must be an integer from 1 to 1000"),
-    ("limit", "²", "must be an integer from 1 to 1000"),
-    ("offset", "-1", "must be an integer of at least 0"),
-    ("offset", "9223372036854775808", "must be an integer of at least 0"),
-    ("offset", "9" * 5000, "must be an integer of at least 0"),
-    ("count", "some", "must be one of: exact, none"),
-    ("since", "soon", "invalid time format: use 24h, 7d, an RFC 3339 time or YYYY-MM-DD"),
-    ("until", "-1h", "invalid time format: use 24h, 7d, an RFC 3339 time or YYYY-MM-DD"),
+    *(
+        ("limit", v, LIMIT)
+        for v in ("0", "1001", "-1", "x", "", "1.0", "1.5", " 5", "٣", "٥", "²", "9" * 30, "1e2", "a\0b")
+    ),
+    *(("offset", v, OFFSET) for v in ("-1", "x", "", "1.0", "9223372036854775808", "9" * 5000, "a\0b")),
+    *(("count", v, "must be one of: exact, none") for v in ("", "Exact", "1", "some", "a\0b")),
+    *(
+        (name, v, NO_TIME)
+        for name in ("since", "until")
+        for v in (
+            *("", "x", "-1", "soon", "-1h", "-24h", "24", "h", "1x", "h1", "1h 30m", "1e3h", "٢h", "∞d", "nan", "inf"),
+            *("yesterday", "2026-13-01", "2026-02-30", "2026-01-05T10:00", "2026-01-05T25:00:00Z"),
+            *("0001-01-01T00:00:00+01:00", "99999999999d", "9" * 400 + "d"),
+        )
+    ),
+    *((name, "a\0b", UNSTORABLE) for name in ("since", "until")),
+    ("since", "24h\0", UNSTORABLE),
 ]
+KEPT_NOWHERE = "holds something that cannot be stored"
 WRONG_FOR_EVENTS = [
-    ("event_outcome", "ok", "must be one of: success, failure, pending"),
-    ("event_outcome", "", "must be one of: success, failure, pending"),
-    ("severity", "a\0", "holds a character that cannot be stored"),
-    ("since", "24h\0", "holds a character that cannot be stored"),
-    ("data", "{", "must be a JSON object"),
-    ("data", "[]", "must be a JSON object"),
-    ("data", "", "must be a JSON object"),
-    ("data", '"\udcff"', "must be a JSON object"),
-    ("data", '{"a": "\\u0000"}', "holds something that cannot be stored"),
-    ("data", '{"a": 1e401}', "holds something that cannot be stored"),
-    ("data", '{"a":' * 33 + "{}" + "}" * 33, "holds something that cannot be stored"),
+    *(("event_outcome", v, "must be one of: success, failure, pending") for v in ("Failure", "nope", "ok", "")),
+    *((name, "a\0b", UNSTORABLE) for name in queries.EVENT_FILTERS),
+    *(
+        ("data", v, "must be a JSON object")
+        for v in ("", "[]", "5", "{", "null", '"\udcff"', '{"a":1,"a":1}', '{"a":NaN}', "[" * 100_000, "a\0b")
+    ),
+    *(
+        ("data", v, KEPT_NOWHERE)
+        for v in (
+            *('{"a": "\\u0000"}', '{"a":"\\ud800"}', '{"a": 1e401}', '{"a":1e131071}'),
+            *('{"a":' * 33 + "{}" + "}" * 33, '{"a":' * 40 + "1" + "}" * 40),
+        )
+    ),
 ]
 WRONG_FOR_NOTIFICATIONS = [
-    ("channel", "fax", "must be one of: email, slack, pagerduty, webhook, sms, teams"),
-    ("status", "Sent", "must be one of: sent, failed, pending, acknowledged, escalated"),
-    ("remediation_id", "\0", "holds a character that cannot be stored"),
+    *(("channel", v, "must be one of: email, slack, pagerduty, webhook, sms, teams") for v in ("fax", "", "x", "-1")),
+    *(("status", v, "must be one of: sent, failed, pending, acknowledged, escalated") for v in ("Sent", "", "x", "-1")),
+    *((name, "a\0b", UNSTORABLE) for name in ("remediation_id", "channel", "status")),
 ]
 NO_CURSOR = "is not a cursor of this service"
+MOMENT = "2026-01-05T10:00:00Z"
 BAD_CURSORS = [
-    "",
-    "x",
-    "xxxxx",
-    "ä",
-    "e30",
-    raw_cursor([]),
-    raw_cursor([1, 2, 3]),
-    raw_cursor({"a": 1, "b": 2}),
-    raw_cursor(5),
-    raw_cursor(["2026-01-05", UUID_1]),
-    raw_cursor(["2026-01-05T10:00:00Z", 5]),
-    raw_cursor(["2026-01-05T10:00:00Z", ""]),
-    raw_cursor(["2026-01-05T10:00:00Z", "²"]),
-    raw_cursor(["2026-01-05T10:00:00Z", "9" * 19]),
-    raw_cursor(["2026-01-05T10:00:00Z", "1; DROP TABLE"]),
+    *("", "x", "-1", "\0", "a\0b", "!!!!", "AAAA", "xxxxx", "ä", "é", "W10", "e30"),
+    *map(raw_cursor, ([], {}, 5, None, [MOMENT], [1, 2, 3], {"a": 1, "b": 2}, [MOMENT, UUID_1, 1], [UUID_1, MOMENT])),
+    *map(raw_cursor, (["2026", UUID_1], ["2026-01-05", UUID_1], [MOMENT[:-1], UUID_1], [1, UUID_1])),
+    *(raw_cursor([MOMENT, v]) for v in (5, None, "", "x", "²", "-1", "1.5", "9" * 19, UUID_1 + "\0", "1; DROP TABLE")),
+    *(
+        text
+        for cursor in (EVENT_CURSOR, NOTE_CURSOR)
+        for text in (cursor[:-2], cursor[2:], cursor + "!", "!" + cursor, cursor + "\n", cursor * 2)
+    ),
 ]
 
 
