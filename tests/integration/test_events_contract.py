@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from app.audit.event import rfc3339
-from tests.integration.service import EVENTS, NOW, Service, exact, problem, running
+from tests.integration.service import BATCH, NOW, Service, exact, problem, running
 from tests.support import PostgresServer, event
 
 KIB = 1024
@@ -57,18 +57,8 @@ def sized(n: int) -> dict[str, str]:
     return {"k": "é" * 100 + "x" * (n - len('{"k":""}') - 200)}
 
 
-# --- fields: limits ---------------------------------------------------------------------------------------------
+# --- fields: what is kept -----------------------------------------------------------------------------------------
 
-REQUIRED = [
-    "version",
-    "event_type",
-    "event_timestamp",
-    "event_category",
-    "event_action",
-    "event_outcome",
-    "correlation_id",
-    "event_data",
-]
 LENGTHS = [
     ("version", 1, 20),
     ("event_type", 1, 100),
@@ -116,89 +106,75 @@ GOOD: list[tuple[str, Any, Any]] = [
         {"é": "😀", "": None, "a": [True, False, "\x01"]},
     ),
 ]
-VALIDATION, DATA = "validation-error", "invalid_event_data"
-BAD: list[tuple[str, Any, str, str | None]] = [
-    *((name, ..., VALIDATION, "is required") for name in REQUIRED),
-    *((name, None, VALIDATION, None) for name in REQUIRED if name != "event_data"),
-    *((name, None, VALIDATION, None) for name in ("actor_type", "actor_id", "resource_type", "resource_id")),
-    *((name, None, VALIDATION, None) for name in ("event_id", "is_sensitive", "retention_days")),
-    *((name, "", VALIDATION, None) for name in REQUIRED if name != "event_data"),
-    *(
-        (name, "é" * (high + 1), VALIDATION, f"exceeds maximum length (actual: {high + 1}, max: {high})")
-        for name, _, high in LENGTHS
-    ),
-    ("event_category", "x" * 51, VALIDATION, "exceeds maximum length (actual: 51, max: 50)"),
-    *((name, wrong, VALIDATION, None) for name, _, _ in LENGTHS for wrong in (1, True, [], {})),
-    *((name, wrong, VALIDATION, None) for name, _, _ in LENGTHS for wrong in ("a\0b", "a\ud800b", "\udfff")),
-    *((n, w, VALIDATION, None) for n in ("event_category", "event_outcome") for w in (1, None, [], "x\0", "\ud800")),
-    *(("event_category", wrong, VALIDATION, None) for wrong in ("Gateway", "GATEWAY", "gateway ", "other")),
-    *(("event_outcome", wrong, VALIDATION, None) for wrong in ("Success", "ok", "failed", " success")),
-    *(("duration_ms", wrong, VALIDATION, None) for wrong in (-1, 2**31, 1.5, "5", True, 10**30, [], {})),
-    *(("retention_days", wrong, VALIDATION, None) for wrong in (0, 2556, -1, 1.5, "30", True)),
-    *(("is_sensitive", wrong, VALIDATION, None) for wrong in (0, 1, "true", [])),
-    *(
-        (name, wrong, VALIDATION, None)
-        for name in ("event_id", "parent_event_id")
-        for wrong in ("", "x", 5, {}, "a" * 32, "{" + str(uuid.UUID(int=1)) + "}", str(uuid.UUID(int=1)) + "0")
-    ),
-    *(
-        ("actor_ip", wrong, VALIDATION, None)
-        for wrong in ("", "1.2.3", "1.2.3.256", "localhost", 1, "10.0.0.0/8", "fe80::1%eth0", "1.2.3.4\0")
-    ),
-    *(
-        ("event_timestamp", wrong, VALIDATION, None)
-        for wrong in (
-            "2026-01-05T09:59:00",
-            "2026-01-05",
-            "2026-01-05 09:59:00Z",
-            "2026-01-05T09:59Z",
-            "2026-01-05T09:59:00+0100",
-            "2026-01-05T09:59:00+24:00",
-            "2026-02-30T09:59:00Z",
-            "2026-01-05T25:00:00Z",
-            "2026-01-05T09:59:00.Z",
-            "20260105T095900Z",
-            "0001-01-01T00:00:00+01:00",
-            "9999-12-31T23:59:59-01:00",
-            "２026-01-05T09:59:00Z",
-            "24h",
-            1767607140,
-            {},
-        )
-    ),
-    *(("event_data", wrong, DATA, None) for wrong in ("text", 5, True, [], [{}])),
-    ("event_data", nested(33), DATA, None),
-    ("event_data", nested(200), DATA, None),
-    ("event_data", sized(256 * KIB + 1), DATA, None),
-    *(
-        ("event_data", wrong, DATA, None)
-        for text in ("a\0b", "\ud800", "\udc00\ud800")
-        for wrong in ({"k": text}, {text: 1}, {"k": [{"deep": [text]}]}, {"k": {text: {}}})
-    ),
-]
 
 
 def short(value: object) -> str:
     return ascii(value)[:40]
 
 
-@pytest.mark.parametrize(("name", "value", "kept"), GOOD, ids=short)
-def test_a_good_value_is_stored_as_it_is(service: Service, name: str, value: Any, kept: Any) -> None:
-    row = service.stored(ev(**{name: value}))
-    assert row[name] == kept
-    if name in ("duration_ms", "is_sensitive"):
-        assert type(row[name]) is type(kept)
+def rows_of(service: Service, bodies: list[bytes]) -> list[dict[str, Any]]:
+    """How a batch of events that are new reads back, in its order."""
+    answer = service.post(b"[" + b",".join(bodies) + b"]", BATCH)
+    assert answer.status_code == 201, answer.text
+    return [service.row(ident) for ident in answer.json["event_ids"]]
+
+
+@pytest.mark.parametrize("kind", ["texts", "choices", "others"])
+def test_good_values_are_stored_as_they_are(service: Service, kind: str) -> None:
+    """At the limits of each member; what is refused beyond them is in tests/unit/test_schemas.py."""
+    texts, choices = {name for name, _, _ in LENGTHS}, {"event_category", "event_outcome"}
+    kinds = {"texts": texts, "choices": choices, "others": {name for name, _, _ in GOOD} - texts - choices}
+    tried = [(name, value, kept) for name, value, kept in GOOD if name in kinds[kind]]
+    rows = rows_of(service, [json.dumps(ev(**{name: value})).encode() for name, value, _ in tried])
+    wrong = [
+        f"{name} {short(value)} reads back as {short(row[name])}"
+        for (name, value, kept), row in zip(tried, rows, strict=True)
+        if row[name] != kept or type(row[name]) is not type(kept)
+    ]
+    assert not wrong
+
+
+# --- fields: what is refused ------------------------------------------------------------------------------------
+
+VALIDATION, DATA = "validation-error", "invalid_event_data"
+UNSTORABLE = "holds a character that cannot be stored"
+# One of each kind, for the form of the answer and for what is stored: all values are in tests/unit/test_schemas.py.
+KINDS: dict[str, tuple[str, Any, str]] = {
+    "missing": ("version", ..., "is required"),
+    "null": ("event_type", None, "must not be null"),
+    "empty": ("correlation_id", "", "must not be empty"),
+    "too long": ("event_action", "é" * 51, "exceeds maximum length (actual: 51, max: 50)"),
+    "no text": ("actor_id", 5, "must be a string"),
+    "NUL": ("error_message", "a\0b", UNSTORABLE),
+    "surrogate": ("resource_id", "a\ud800b", UNSTORABLE),
+    "enumeration": ("event_outcome", "Success", "must be one of: success, failure, pending"),
+    "range": ("retention_days", 2556, "must be an integer from 1 to 2555"),
+    "fraction": ("duration_ms", 1.5, "must be an integer from 0 to 2147483647"),
+    "flag": ("is_sensitive", "true", "must be true or false"),
+    "UUID": ("event_id", "{" + str(uuid.UUID(int=1)) + "}", "must be a UUID"),
+    "address": ("actor_ip", "10.0.0.0/8", "must be an IP address"),
+    "timestamp": (
+        "event_timestamp",
+        "2026-01-05T09:59:00",
+        "must be an RFC 3339 time with zone, such as 2026-01-05T10:00:00Z",
+    ),
+    "no object": ("event_data", [{}], "must be a JSON object"),
+    "depth": ("event_data", nested(33), "is nested deeper than 32 levels"),
+    "size": ("event_data", sized(256 * KIB + 1), "exceeds maximum size (actual: 262145 bytes, max: 262144 bytes)"),
+    "text in data": ("event_data", {"k": [{"deep": ["a\0b"]}]}, UNSTORABLE),
+    "key in data": ("event_data", {"\ud800": 1}, UNSTORABLE),
+}
 
 
 @pytest.mark.usefixtures("nothing_stored")
-@pytest.mark.parametrize(("name", "value", "slug", "message"), BAD, ids=short)
-def test_a_bad_value_is_refused(service: Service, name: str, value: Any, slug: str, message: str | None) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bad_value_is_refused(service: Service, kind: str) -> None:
+    name, value, message = KINDS[kind]
+    slug = DATA if name == "event_data" else VALIDATION
     body = problem(service.post(ev(**{name: value})), 400, slug)
-    assert body["field_errors"].keys() == {name}
-    assert body["title"] == ("Validation Error" if slug == VALIDATION else "Invalid Event Data")
-    assert name in body["detail"] or slug == DATA
-    if message is not None:
-        assert body["field_errors"][name] == message
+    assert body["field_errors"] == {name: message}
+    assert body["detail"] == f"{name} {message}"
+    assert body["title"] == ("Invalid Event Data" if slug == DATA else "Validation Error")
 
 
 def test_defaults(service: Service) -> None:
@@ -226,11 +202,20 @@ def test_unknown_members_are_ignored(service: Service) -> None:
     assert row["event_date"] == "2026-01-05"
 
 
-def test_categories_are_configurable(postgres: PostgresServer, template: str) -> None:
-    long = "c" * 50
-    with running(postgres, template, audit={"event_categories": ("billing", long)}) as s:
-        assert s.stored(ev(event_category=long))["actor_id"] == long + "-service"
-        problem(s.post(ev(event_category="gateway")), 400, VALIDATION)
+LONG = "c" * 50
+
+
+@pytest.fixture(scope="module")
+def configured(postgres: PostgresServer, template: str) -> Iterator[Service]:
+    """A service with limits of its own."""
+    audit = {"event_categories": ("gateway", "billing", LONG), "clock_skew": 60.0, "max_event_age": 7200.0}
+    with running(postgres, template, audit=audit, server={"max_body_size": 1000}) as s:
+        yield s
+
+
+def test_categories_are_configurable(configured: Service) -> None:
+    assert configured.stored(ev(event_category=LONG))["actor_id"] == LONG + "-service"
+    problem(configured.post(ev(event_category="workflow")), 400, VALIDATION)
 
 
 @pytest.mark.usefixtures("nothing_stored")
@@ -287,9 +272,7 @@ def test_times_go_out_in_utc(service: Service, sent: str, kept: str) -> None:
     ("late", "detail"),
     [
         (timedelta(minutes=5, microseconds=1), "timestamp is in the future (server time: {now}, event time: {event})"),
-        (timedelta(minutes=6), "timestamp is in the future (server time: {now}, event time: {event})"),
         (timedelta(days=-7, microseconds=-1), "timestamp is too old (must be within 7 days, age: 7d 0h)"),
-        (timedelta(days=-8, hours=-2, minutes=-59), "timestamp is too old (must be within 7 days, age: 8d 2h)"),
     ],
 )
 def test_outside_the_window(service: Service, late: timedelta, detail: str) -> None:
@@ -300,60 +283,46 @@ def test_outside_the_window(service: Service, late: timedelta, detail: str) -> N
     assert body["field_errors"] == {"event_timestamp": body["detail"]}
 
 
-def test_the_window_moves_with_the_clock_and_the_settings(postgres: PostgresServer, template: str) -> None:
-    with running(postgres, template, audit={"clock_skew": 60.0, "max_event_age": 7200.0}) as s:
-        assert s.post(ev(event_timestamp="2026-01-05T10:01:00Z")).status_code == 201
-        problem(s.post(ev(event_timestamp="2026-01-05T10:01:01Z")), 400, VALIDATION)
-        assert s.post(ev(event_timestamp="2026-01-05T08:00:00Z")).status_code == 201
-        s.clock.at += timedelta(seconds=1)
-        assert s.post(ev(event_timestamp="2026-01-05T10:01:01Z")).status_code == 201
-        body = problem(s.post(ev(event_timestamp="2026-01-05T08:00:00Z")), 400, VALIDATION)
-        assert body["detail"] == "timestamp is too old (must be within 2 hours, age: 0d 2h)"
+def test_the_window_moves_with_the_clock_and_the_settings(configured: Service) -> None:
+    s = configured
+    began = s.clock.at
+
+    def sent(**back: int) -> dict[str, Any]:
+        return ev(event_timestamp=rfc3339(began + timedelta(**back)))
+
+    assert s.post(sent(minutes=1)).status_code == 201
+    problem(s.post(sent(minutes=1, seconds=1)), 400, VALIDATION)
+    assert s.post(sent(hours=-2)).status_code == 201
+    s.clock.at += timedelta(seconds=1)
+    assert s.post(sent(minutes=1, seconds=1)).status_code == 201
+    body = problem(s.post(sent(hours=-2)), 400, VALIDATION)
+    assert body["detail"] == "timestamp is too old (must be within 2 hours, age: 0d 2h)"
 
 
 # --- event_data -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
-        "0",
-        "-7",
-        "1.10",
-        "0.1",
-        "9007199254740993",
-        "123456789012345678",
-        "1234567890123456789",
-        "18446744073709551616",
-        "-99999999999999999999999999999999999999",
-        "3.14159265358979323846264338327950288419716939937510582097494459",
-        "1e2",
-        "1E-7",
-        "12.5e+3",
-        "9" * 400,
-        "0." + "1" * 400,
-        "1e400",
-        "1e-400",
-        "-2.5E400",
-    ],
-    ids=short,
-)
-def test_numbers_survive_exactly(service: Service, number: str) -> None:
-    row = service.stored(raw("event_data", f'{{"n": {number}, "l": [{number}]}}'))
-    for kept in (row["event_data"]["n"], row["event_data"]["l"][0]):
-        assert not isinstance(kept, float)
-        assert Decimal(kept) == Decimal(number)
+NUMBERS = [
+    *("0", "-7", "1.10", "0.1", "9007199254740993", "123456789012345678", "1234567890123456789"),
+    *("18446744073709551616", "-99999999999999999999999999999999999999"),
+    "3.14159265358979323846264338327950288419716939937510582097494459",
+    *("1e2", "1E-7", "12.5e+3", "9" * 400, "0." + "1" * 400, "1e400", "1e-400", "-2.5E400"),
+]
+
+
+def test_numbers_survive_exactly(service: Service) -> None:
+    sent = [raw("event_data", f'{{"n": {number}, "l": [{number}]}}') for number in NUMBERS]
+    for number, row in zip(NUMBERS, rows_of(service, sent), strict=True):
+        for kept in (row["event_data"]["n"], row["event_data"]["l"][0]):
+            assert not isinstance(kept, float), short(number)
+            assert Decimal(kept) == Decimal(number), short(number)
 
 
 @pytest.mark.usefixtures("nothing_stored")
-@pytest.mark.parametrize(
-    "number",
-    ["9" * 401, "0." + "1" * 401, "1e401", "1e-401", "-1E+131071", "1e999999999999999999999", "1e200000", "9" * 5000],
-    ids=short,
-)
-def test_numbers_too_large_are_refused(service: Service, number: str) -> None:
-    for data in (f'{{"n": {number}}}', f'{{"l": [[{{"n": {number}}}]]}}'):
-        problem(service.post(raw("event_data", data)), 400, DATA)
+def test_a_number_too_large_is_refused(service: Service) -> None:
+    body = problem(service.post(raw("event_data", '{"l": [[{"n": 1e401}]]}')), 400, DATA)
+    message = "holds a number beyond 400 significant digits or an exponent of ±400"
+    assert body["field_errors"] == {"event_data": message}
 
 
 def test_size_counts_compact_utf8_not_what_was_sent(service: Service) -> None:
@@ -364,36 +333,29 @@ def test_size_counts_compact_utf8_not_what_was_sent(service: Service) -> None:
 
 # --- bodies that are no events ----------------------------------------------------------------------------------
 
-MALFORMED = [
-    *(("invalid_request", text) for text in (b"", b" ", b"{", b"}", b'{"a":}', b"{'a':1}", b'{"a":1,}', b"nul")),
-    *(("invalid_request", text) for text in (b"[]", b"[{}]", b"5", b'"text"', b"null", b"true", b"-", b"01")),
-    *(("invalid_request", text) for text in (b"NaN", b'{"a":NaN}', b'{"a":Infinity}', b'{"a":-Infinity}')),
-    ("invalid_request", b"\xef\xbb\xbf{}"),
-    ("invalid_request", b'{"a": "\xff"}'),
-    ("invalid_request", b'{"a": "\xed\xa0\x80"}'),
-    ("invalid_request", b'{"a": "raw\x00nul"}'),
-    ("invalid_request", b'{"a": "line\nfeed"}'),
-    ("invalid_request", "{}".encode("utf-16")),
-    ("invalid_request", b"{} {}"),
-    ("invalid_request", b"[" * 100_000),
-    ("invalid_request", b"[" * 100_000 + b"]" * 100_000),
-    ("invalid_request", b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
-    ("invalid_request", b'{"a": 1, "a": 1}'),
-    ("invalid_request", b'{"\\u0061": 1, "a": 2}'),
-    ("invalid_request", b'{"\\ud800": 1, "\\ud800": 2}'),
-    ("invalid_request", json.dumps(ev())[:-1].encode()),
-    ("invalid_request", json.dumps(ev())[:-1].encode() + b', "version": "1.0"}'),
-    ("invalid_request", json.dumps(ev(event_data="@")).replace('"@"', '{"x": {"k": 1, "k": 2}}').encode()),
-    ("validation-error", b"{}"),
-]
+# One of each kind: all of them are in tests/unit/test_http.py.
+MALFORMED = {
+    "nothing": b"",
+    "an array": b"[]",
+    "cut off": json.dumps(ev())[:-1].encode(),
+    "not UTF-8": b'{"a": "\xed\xa0\x80"}',
+    "a member twice": json.dumps(ev())[:-1].encode() + b', "version": "1.0"}',
+    "too deep": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+}
 
 
 @pytest.mark.usefixtures("nothing_stored")
-@pytest.mark.parametrize(("slug", "body"), MALFORMED, ids=short)
-def test_a_malformed_body_is_a_problem(service: Service, slug: str, body: bytes) -> None:
-    answer = problem(service.post(body), 400, slug)
-    if slug == "invalid_request":
-        assert answer["title"] == "Invalid Request"
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_a_malformed_body_is_a_problem(service: Service, kind: str) -> None:
+    assert problem(service.post(MALFORMED[kind]), 400, "invalid_request")["title"] == "Invalid Request"
+
+
+@pytest.mark.usefixtures("nothing_stored")
+def test_an_empty_object_is_a_problem(service: Service) -> None:
+    assert problem(service.post(b"{}"), 400, VALIDATION)["field_errors"].keys() == {
+        *("version", "event_type", "event_timestamp", "event_category", "event_action", "event_outcome"),
+        *("correlation_id", "event_data"),
+    }
 
 
 @pytest.mark.parametrize("kind", [JSON_TYPE, "application/json; charset=utf-8", "Application/JSON;charset=UTF-8;x=y"])
@@ -402,12 +364,10 @@ def test_json_is_taken(service: Service, kind: str) -> None:
 
 
 @pytest.mark.usefixtures("nothing_stored")
-@pytest.mark.parametrize(
-    "kind", [None, "", "text/plain", "application/jsonx", "application/x-www-form-urlencoded", ";"]
-)
-@pytest.mark.parametrize("body", [ev(), b"{"], ids=short)
-def test_another_content_type_is_refused_first(service: Service, kind: str | None, body: Any) -> None:
-    assert problem(service.post(body, content_type=kind), 400, VALIDATION)["title"] == "Validation Error"
+@pytest.mark.parametrize("kind", [None, "text/plain"])
+def test_another_content_type_is_refused_first(service: Service, kind: str | None) -> None:
+    for body in (ev(), b"{"):
+        assert problem(service.post(body, content_type=kind), 400, VALIDATION)["title"] == "Validation Error"
 
 
 def test_gzip(service: Service) -> None:
@@ -435,73 +395,17 @@ def test_bad_encodings(service: Service) -> None:
         assert problem(answer, 415, "unsupported-encoding")["title"] == "Unsupported Encoding"
 
 
-def test_body_size(postgres: PostgresServer, template: str) -> None:
-    with running(postgres, template, server={"max_body_size": 1000}) as s:
-        body = json.dumps(ev()).encode()
-        fits = body + b" " * (1000 - len(body))
-        gzipped = {"headers": {"Content-Encoding": "gzip"}}
-        assert s.post(fits).status_code == 201
-        assert s.post(gzip.compress(fits), **gzipped).status_code == 201
-        assert problem(s.post(fits + b" "), 413, "request-too-large")["title"] == "Request Too Large"
-        problem(s.post(gzip.compress(fits + b" "), **gzipped), 413, "request-too-large")
-        assert s.database.count() == 2
-
-
-# --- the rules for every endpoint -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", ["/", "/api/v1", "/api/v1/audit/nothing", "/api/v1/audit/events/", "/api/v1/%00%ff"])
-def test_unknown_path(service: Service, path: str) -> None:
-    answer = service.client.get(path)
-    assert answer.status_code == 404
-    assert json.loads(answer.data)["type"].endswith("/not-found")
-    assert answer.content_type == "application/problem+json"
-
-
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "BREW"])
-@pytest.mark.parametrize(("path", "allowed"), [(EVENTS, {"GET", "POST"}), (EVENTS + "/batch", {"POST"})])
-def test_wrong_method(service: Service, method: str, path: str, allowed: set[str]) -> None:
-    answer = service.client.open(path, method=method)
-    assert problem(answer, 405, "method-not-allowed", path)["title"] == "Method Not Allowed"
-    assert allowed <= set(answer.headers["Allow"].split(", "))
-    assert method not in answer.headers["Allow"]
-
-
-def test_problem_base_url_is_configurable(postgres: PostgresServer, template: str) -> None:
-    with running(postgres, template, server={"problem_base_url": "https://example.org/p/"}) as s:
-        assert s.post(b"{").json["type"] == "https://example.org/p/invalid_request"
-
-
-@pytest.mark.parametrize("path", [EVENTS, "/nothing"])
-def test_request_id(service: Service, path: str) -> None:
-    def sent(value: str | None) -> str:
-        headers = {} if value is None else {"X-Request-ID": value}
-        return str(service.client.get(path, headers=headers).headers["X-Request-ID"])
-
-    for good in ("r-1", str(uuid.uuid4()), "a" * 128):
-        assert sent(good) == good
-    made = {sent(None), sent(None)}
-    assert len(made) == 2
-    assert all(made)
-    for bad in ("", "a" * 129, "a b", "<script>", "é", 'x"y'):
-        assert sent(bad) not in ("", bad)
-
-
-def test_cors_is_off_unless_configured(service: Service, postgres: PostgresServer, template: str) -> None:
-    origin = {"Origin": "https://ui.example.org"}
-    preflight = {**origin, "Access-Control-Request-Method": "POST"}
-
-    def cors(s: Service, method: str, headers: dict[str, str]) -> dict[str, str]:
-        answer = s.client.open(EVENTS, method=method, headers=headers)
-        return {k: v for k, v in answer.headers.items() if k.startswith("Access-Control")}
-
-    assert cors(service, "GET", origin) == {}
-    assert cors(service, "OPTIONS", preflight) == {}
-    with running(postgres, template, server={"cors_allowed_origins": (origin["Origin"],)}) as s:
-        assert cors(s, "GET", origin)["Access-Control-Allow-Origin"] == origin["Origin"]
-        assert "POST" in cors(s, "OPTIONS", preflight)["Access-Control-Allow-Methods"]
-        for headers in ({}, {"Origin": "https://evil.example.org"}):
-            assert "Access-Control-Allow-Origin" not in cors(s, "GET", headers)
+def test_body_size(configured: Service) -> None:
+    s = configured
+    before = s.database.count()
+    body = json.dumps(ev(event_timestamp=rfc3339(s.clock.at))).encode()
+    fits = body + b" " * (1000 - len(body))
+    gzipped = {"headers": {"Content-Encoding": "gzip"}}
+    assert s.post(fits).status_code == 201
+    assert s.post(gzip.compress(fits), **gzipped).status_code == 201
+    assert problem(s.post(fits + b" "), 413, "request-too-large")["title"] == "Request Too Large"
+    problem(s.post(gzip.compress(fits + b" "), **gzipped), 413, "request-too-large")
+    assert s.database.count() == before + 2
 
 
 # --- answers, idempotency, parents ------------------------------------------------------------------------------

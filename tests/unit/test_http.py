@@ -259,16 +259,29 @@ def test_no_error_shows_its_text(error: Exception, status: int, slug: str, caplo
     assert bool(caplog.records) == (status >= 500), "what the client is not told is logged"
 
 
-def test_unknown_path(client: flask.testing.FlaskClient) -> None:
-    body = problem_of(client.get("/nope?a=1"), 404, "not-found")
-    assert (body["instance"], body["title"]) == ("/nope", "Not Found")
+@pytest.mark.parametrize(
+    ("path", "instance"),
+    [
+        ("/nope?a=1", "/nope"),
+        *((path, path) for path in ("/", "/api/v1", "/api/v1/audit/nothing", "/api/v1/audit/events/")),
+        ("/api/v1/%00%ff", None),
+    ],
+)
+def test_unknown_path(client: flask.testing.FlaskClient, path: str, instance: str | None) -> None:
+    body = problem_of(client.get(path), 404, "not-found")
+    assert body["title"] == "Not Found"
+    assert instance in (None, body["instance"])
 
 
 @pytest.mark.parametrize("method", ["DELETE", "PUT", "PATCH", "BREW", "A" * 50])
-def test_wrong_method(client: flask.testing.FlaskClient, method: str) -> None:
-    response = client.open("/api/v1/audit/events", method=method)
-    problem_of(response, 405, "method-not-allowed")
-    assert {m.strip() for m in response.headers["Allow"].split(",")} == {"GET", "HEAD", "OPTIONS", "POST"}
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/api/v1/audit/events", {"GET", "HEAD", "OPTIONS", "POST"}), ("/api/v1/audit/events/batch", {"OPTIONS", "POST"})],
+)
+def test_wrong_method(client: flask.testing.FlaskClient, path: str, allowed: set[str], method: str) -> None:
+    response = client.open(path, method=method)
+    assert problem_of(response, 405, "method-not-allowed")["title"] == "Method Not Allowed"
+    assert {m.strip() for m in response.headers["Allow"].split(",")} == allowed
 
 
 def test_methods_of_clients_do_not_become_labels(client: flask.testing.FlaskClient) -> None:
@@ -287,13 +300,13 @@ def test_paths_of_clients_do_not_become_labels(client: flask.testing.FlaskClient
     assert "/api/v1/audit/events/&lt;event_id&gt;" in text or "/api/v1/audit/events/<event_id>" in text
 
 
-@pytest.mark.parametrize("sent", ["abc", "A-z_0.9:/+=@", "x" * 128])
+@pytest.mark.parametrize("sent", ["abc", "A-z_0.9:/+=@", "r-1", str(uuid.UUID(int=1)), "x" * 128])
 def test_request_id_is_echoed(client: flask.testing.FlaskClient, sent: str) -> None:
     for path in ("/health/live", "/nope"):
         assert client.get(path, headers={"X-Request-ID": sent}).headers["X-Request-ID"] == sent
 
 
-@pytest.mark.parametrize("sent", ["", "x" * 129, "a b", "a;b", "<script>", "ä"])
+@pytest.mark.parametrize("sent", ["", "x" * 129, "a b", "a;b", "<script>", "ä", "é", 'x"y'])
 def test_other_request_ids_are_replaced(client: flask.testing.FlaskClient, sent: str) -> None:
     got = [client.get("/health/live", headers={"X-Request-ID": sent}).headers["X-Request-ID"] for _ in range(2)]
     assert uuid.UUID(got[0]) != uuid.UUID(got[1])
@@ -433,6 +446,7 @@ def test_cors_for_configured_origins(cors_client: Any) -> None:
     assert "Origin" in response.headers["Vary"]
     plain = client.get("/health/live", headers={"Origin": "https://b.example"})
     assert plain.headers["Access-Control-Allow-Origin"] == "https://b.example"
+    assert "Access-Control-Allow-Origin" not in client.get("/health/live").headers
     other = client.get("/health/live", headers={"Origin": "https://evil.example"})
     assert "Access-Control-Allow-Origin" not in other.headers
     assert "Origin" in other.headers["Vary"], "a cache must not serve one origin's answer to another"
