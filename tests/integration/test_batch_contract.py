@@ -58,15 +58,7 @@ def test_ids_come_in_the_order_of_the_request(service: Service, n: int) -> None:
 @pytest.mark.parametrize(
     ("body", "slug", "title", "detail"),
     [
-        *(
-            (
-                body,
-                "invalid_request",
-                "Invalid Request",
-                "request body must be a JSON array, not a single object",
-            )
-            for body in (ev(), {}, b"5", b'"x"', b"null")
-        ),
+        (ev(), "invalid_request", "Invalid Request", "request body must be a JSON array, not a single object"),
         ([], VALIDATION, "Validation Error", "batch cannot be empty"),
         (
             [ev()] * 1001,
@@ -74,9 +66,9 @@ def test_ids_come_in_the_order_of_the_request(service: Service, n: int) -> None:
             "Batch Size Exceeded",
             "batch size 1001 exceeds maximum allowed batch size of 1000",
         ),
-        *((body, "invalid_request", "Invalid Request", None) for body in (b"", b"[", b"[{}", b"[" * 100_000, b"[NaN]")),
+        (b"[{}", "invalid_request", "Invalid Request", None),
     ],
-    ids=lambda v: ascii(v)[:30],
+    ids=["an object", "nothing in it", "too many", "cut off"],
 )
 def test_no_batch(service: Service, body: Any, slug: str, title: str, detail: str | None) -> None:
     answer = problem(service.post(body, BATCH), 400, slug, BATCH)
@@ -95,14 +87,13 @@ def test_limits_are_configurable(postgres: PostgresServer, template: str) -> Non
 
 
 @pytest.mark.usefixtures("nothing_stored")
-@pytest.mark.parametrize("bad", [0, 1, 499])
 @pytest.mark.parametrize(
-    ("member", "value", "slug"),
+    ("bad", "member", "value", "slug"),
     [
-        ("version", "", VALIDATION),
-        ("event_timestamp", "2026-01-05T10:06:00Z", VALIDATION),
-        ("event_data", [], "invalid_event_data"),
-        ("correlation_id", "a\0b", VALIDATION),
+        (0, "version", "", VALIDATION),
+        (1, "event_timestamp", "2026-01-05T10:06:00Z", VALIDATION),
+        (499, "event_data", [], "invalid_event_data"),
+        (250, "correlation_id", "a\0b", VALIDATION),
     ],
 )
 def test_one_bad_element_refuses_all(service: Service, bad: int, member: str, value: Any, slug: str) -> None:

@@ -124,45 +124,43 @@ def test_times(service: Service, text: str, back: timedelta) -> None:
     assert sorted(numbers(both)) == [3, 4, 5]
 
 
-@pytest.mark.parametrize("name", ["since", "until"])
 @pytest.mark.parametrize(
-    "text",
+    ("name", "good"),
     [
-        *("", "-24h", "24", "h", "1x", "h1", "1h 30m", "1e3h", "٢h", "∞d", "nan", "inf", "yesterday"),
-        *("2026-13-01", "2026-02-30", "2026-01-05T10:00", "2026-01-05T25:00:00Z", "0001-01-01T00:00:00+01:00"),
-        *("99999999999d", "9" * 400 + "d"),
+        ("limit", ["1", "1000"]),
+        ("offset", ["0", "60", str(2**63 - 1)]),
+        ("count", ["exact", "none"]),
+        ("data", ["{}", '{"i": 5}']),
     ],
 )
-def test_bad_times(service: Service, name: str, text: str) -> None:
-    body = problem(service.client.get(EVENTS, query_string={name: text}), 400, VALIDATION)
-    assert "invalid time format" in body["detail"]
-    assert body["field_errors"].keys() == {name}
-
-
-@pytest.mark.parametrize(
-    ("name", "good", "bad"),
-    [
-        ("limit", ["1", "1000"], ["0", "1001", "-1", "x", "", "1.5", " 5", "٥", "9" * 30, "1e2"]),
-        ("offset", ["0", "60", str(2**63 - 1)], ["-1", "x", "", "1.0", str(2**63), "9" * 5000]),
-        ("count", ["exact", "none"], ["", "Exact", "1"]),
-        ("data", ["{}", '{"i": 5}'], ["", "[]", "5", "{", "null", '{"a":1,"a":1}', '{"a":NaN}', '{"a":"\\u0000"}']),
-        ("data", [], ['{"a":"\\ud800"}', '{"a":1e131071}', "[" * 100_000, '{"a":' * 40 + "1" + "}" * 40]),
-        ("cursor", [], ["", "x", "!!!!", "AAAA", "é", "W10", "\0"]),
-    ],
-)
-def test_parameters(service: Service, name: str, good: list[str], bad: list[str]) -> None:
+def test_parameters_at_their_limits(service: Service, name: str, good: list[str]) -> None:
+    """What is refused beyond them is in tests/unit/test_queries.py."""
     for text in good:
-        assert service.client.get(EVENTS, query_string={name: text}).status_code == 200
-    for text in bad:
-        body = problem(service.client.get(EVENTS, query_string={name: text}), 400, VALIDATION)
-        assert body["field_errors"].keys() == {name}
+        answer = service.client.get(EVENTS, query_string={name: text})
+        assert answer.status_code == 200, (text, answer.text)
 
 
-@pytest.mark.parametrize("name", [*FILTERS, "since", "until", "limit", "offset", "cursor", "count", "data"])
-def test_a_nul_in_a_parameter(service: Service, name: str) -> None:
-    body = problem(service.client.get(EVENTS, query_string={name: "a\0b"}), 400, VALIDATION)
-    assert body["field_errors"].keys() == {name}
-    assert service.client.get(f"{EVENTS}?{name}=%FF%ED%A0%80").status_code in (200, 400)
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("since", "-24h", "invalid time format: use 24h, 7d, an RFC 3339 time or YYYY-MM-DD"),
+        ("limit", "1001", "must be an integer from 1 to 1000"),
+        ("severity", "a\0b", "holds a character that cannot be stored"),
+        ("data", '{"a":"\\ud800"}', "holds something that cannot be stored"),
+        ("data", '{"a":1e131071}', "holds something that cannot be stored"),
+        ("cursor", "W10", "is not a cursor of this service"),
+    ],
+)
+def test_a_bad_parameter_is_refused(service: Service, name: str, text: str, message: str) -> None:
+    body = problem(service.client.get(EVENTS, query_string={name: text}), 400, VALIDATION)
+    assert body["field_errors"] == {name: message}
+    assert body["detail"] == f"{name}: {message}"
+
+
+def test_bytes_that_are_no_text_reach_no_statement(service: Service) -> None:
+    for name in (*FILTERS, "since", "until", "limit", "offset", "cursor", "count", "data"):
+        answer = service.client.get(f"{EVENTS}?{name}=%FF%ED%A0%80")
+        assert answer.status_code in (200, 400), (name, answer.text)
 
 
 def test_every_wrong_parameter_is_named(service: Service) -> None:
@@ -223,24 +221,11 @@ def test_a_cursor_goes_with_filters_but_not_with_an_offset(service: Service) -> 
 
 
 def test_a_tampered_cursor(service: Service) -> None:
+    """One that is cut and one with another id; all forms are in tests/unit/test_queries.py."""
     cursor = service.list(limit=1)["pagination"]["next_cursor"]
     moment, ident = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-
-    def made(value: Any) -> str:
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
-
-    tampered = [made(v) for v in ([], {}, 5, None, [moment], [moment, ident, 1], [ident, moment], [moment, 5])]
-    tampered += [made(v) for v in ([moment, None], [moment, "²"], [moment, ident + "\0"], [1, ident], ["2026", ident])]
-    tampered += [
-        made([moment[:-1], ident]),
-        cursor[:-2],
-        cursor[2:],
-        cursor + "!",
-        "!" + cursor,
-        cursor + "\n",
-        cursor * 2,
-    ]
-    for text in tampered:
+    other = base64.urlsafe_b64encode(json.dumps([moment, ident + "\0"]).encode()).decode().rstrip("=")
+    for text in (cursor[:-2], other):
         answer = service.client.get(EVENTS, query_string={"cursor": text})
         assert problem(answer, 400, VALIDATION)["field_errors"].keys() == {"cursor"}
 

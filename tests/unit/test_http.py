@@ -430,8 +430,8 @@ PREFLIGHT = {"Origin": "https://a.example", "Access-Control-Request-Method": "PO
 
 
 def test_cors_is_off_by_default(client: flask.testing.FlaskClient) -> None:
-    for method in ("GET", "OPTIONS"):
-        response = client.open("/health/live", method=method, headers=PREFLIGHT)
+    for method, path in (("GET", "/health/live"), ("OPTIONS", "/health/live"), ("OPTIONS", "/api/v1/audit/events")):
+        response = client.open(path, method=method, headers=PREFLIGHT)
         assert not [name for name, _ in response.headers if name.startswith("Access-Control")]
         assert "Vary" not in response.headers
 
