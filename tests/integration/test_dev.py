@@ -144,6 +144,7 @@ def test_a_data_directory_in_use_by_a_server_that_is_not_ours(
     assert ask(postgres, "SELECT 1") == [(1,)]
 
 
+@pytest.mark.nightly
 def test_postgres_keeps_its_data_and_its_port_through_stops_kills_and_leftovers(tmp_path: Path) -> None:
     # Long, with blanks and quotes: no socket path, no shell and no option parser may stumble over it. As root,
     # pytest's folders are also out of the reach of the user that PostgreSQL runs as.
@@ -261,6 +262,7 @@ def test_valkey_frozen_answers_nothing_and_thawed_everything(valkey: EmbeddedVal
         assert client.ping()
 
 
+@pytest.mark.nightly
 def test_valkey_keeps_its_data_and_its_port_through_stops_and_kills(tmp_path: Path) -> None:
     server = EmbeddedValkey(
         tmp_path / ("it's " + "x" * 100), settings={"maxmemory": "64mb"}, binary=dev.valkey_binary()
@@ -292,6 +294,7 @@ def test_valkey_keeps_its_data_and_its_port_through_stops_and_kills(tmp_path: Pa
 # --- several, and orphans ---
 
 
+@pytest.mark.nightly
 def test_two_of_each_live_side_by_side(postgres: EmbeddedPostgres, valkey: EmbeddedValkey, tmp_path: Path) -> None:
     others: list[Server] = [EmbeddedPostgres(tmp_path / "postgresql"), EmbeddedValkey(tmp_path / "valkey")]
     for server in others:
@@ -333,7 +336,7 @@ threading.Event().wait()
 """
 
 
-@pytest.mark.parametrize("state", ["running", "frozen"])
+@pytest.mark.parametrize("state", [pytest.param("running", marks=pytest.mark.nightly), "frozen"])
 def test_nothing_outlives_a_parent_that_was_killed(state: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", _PARENT, str(tmp_path), state]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as parent:
