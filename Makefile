@@ -75,7 +75,9 @@ test-nightly: $(VENV)/.test ## Run everything, what takes long too: campaigns, l
 
 coverage: $(VENV)/.test ## Run unit, integration and end-to-end tests and show what of app/ they cover (at least 97 %).
 	rm -f .coverage .coverage.*
-	$(PYTEST) $(PARALLEL) --cov=app --cov-append --cov-report= tests/unit tests/integration tests/e2e
+	for layer in unit integration e2e; do \
+	  $(PYTEST) $(PARALLEL) --cov=app --cov-append --cov-report= tests/$$layer || exit 1; \
+	done
 	$(BIN)/python -m coverage report --skip-covered --fail-under=97
 
 test-kind: $(VENV)/.test ## Install the chart into a Kind cluster and run those tests there; says so where it cannot.

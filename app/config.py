@@ -309,6 +309,9 @@ class HealthSettings:
     ready_requires_database: bool = setting(
         False, _boolean, "Not ready without PostgreSQL, even if the dead letter queue can take writes."
     )
+    probe_timeout: float = setting(
+        0.9, parse_duration, "How long PostgreSQL or Redis may take to answer the service's own probe; then it is away."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,7 +82,9 @@ class Services:
         if settings.redis.url is not None:
             self.queue = DeadLetterQueue(settings, self.clock)
             self.operator = Operator(settings, self.clock)
-            self.queue_watch = QueueWatch(Operator(settings, self.clock, timeout=0.9), self.queue)
+            self.queue_watch = QueueWatch(
+                Operator(settings, self.clock, timeout=settings.health.probe_timeout), self.queue
+            )
             writer = Writer(settings, self.breaker, self.database.watchdog, self.clock, write_function, "replay")
             self.replayer = Replayer(settings, writer, self.validator, self.breaker, self.clock)
         self.sink: Sink = sink or self.queue or UnavailableSink()

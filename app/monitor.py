@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 ROUND_SECONDS = 1.0
 # What changes seldom is looked at seldom.
 _SLOW_EVERY = 15
-# A probe that takes longer says the same as one that fails.
-_PING_SECONDS = 0.9
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,8 @@ class Monitor:
         """One round: probe, and now and then inspect; the new state."""
         try:
             conn = self._connected()
-            with self._watchdog.deadline(conn, _PING_SECONDS):
+            # A probe that takes longer says the same as one that fails.
+            with self._watchdog.deadline(conn, self._settings.health.probe_timeout):
                 conn.execute("SELECT 1")
                 if self._round % _SLOW_EVERY == 0 or not self.state.connected or not self._is_right():
                     self._inspect(conn)
@@ -162,9 +161,8 @@ class Monitor:
 
     def _connected(self) -> psycopg.Connection:
         if self._conn is None or self._conn.closed:
-            self._conn = connect(
-                self._settings.database, "monitor", statement_timeout=_PING_SECONDS, lock_timeout=_PING_SECONDS
-            )
+            limit = self._settings.health.probe_timeout
+            self._conn = connect(self._settings.database, "monitor", statement_timeout=limit, lock_timeout=limit)
         return self._conn
 
     def _drop(self) -> None:

@@ -53,6 +53,7 @@ PATIENT: dict[str, dict[str, float]] = {
         "enqueue_timeout": 30.0,
     },
     "redis": {"spill_timeout": 5.0},
+    "health": {"probe_timeout": 30.0},
     "database": {"connect_timeout": 10.0, "pool_timeout": 30.0},
     "server": {"header_timeout": 60.0, "body_timeout": 60.0, "answer_timeout": 60.0},
 }

@@ -21,6 +21,8 @@ LIMITS = {
     "buffer__commit_timeout": "15s",
     "database__statement_timeout": "1s",
     "database__pool_timeout": "1s",
+    "database__connect_timeout": "2s",
+    "health__probe_timeout": "900ms",
 }
 
 

@@ -13,7 +13,16 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support import GunicornService, PostgresServer, event, free_port, valkey_server, wait_until
+from tests.support import (
+    PATIENT,
+    GunicornService,
+    PostgresServer,
+    environ_of,
+    event,
+    free_port,
+    valkey_server,
+    wait_until,
+)
 
 pytestmark = pytest.mark.embedded
 
@@ -25,6 +34,7 @@ class LocalRun:
         self.port = int(environ.get("PORT") or free_port())
         self.output = output
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("DATASTORAGE_", "PROMETHEUS_", "CONFIG_PATH"))}
+        kept |= environ_of(PATIENT)
         for name in ("DATABASE_URL", "REDIS_URL"):
             kept.pop(name, None)
         with open(output, "wb") as stream:
@@ -106,7 +116,7 @@ def test_the_data_survives_ctrl_c_and_kill(run: Callable[..., LocalRun], tmp_pat
     ):
         assert expected in first.text
     assert str(tmp_path / "data") in first.text
-    assert first.request("GET", "/health").json["status"] == "healthy"
+    wait_until(lambda: first.request("GET", "/health").json["status"] == "healthy", what="healthy")
     assert first.put("local") == 201
     assert first.count("local") == 1
     processes = first.family()

@@ -34,6 +34,7 @@ SOON = {
     "buffer__flush_statement_timeout": "700ms",
     "buffer__flush_timeout": "1s",
     "database__connect_timeout": "2s",
+    "health__probe_timeout": "900ms",
 }
 
 
@@ -215,7 +216,7 @@ def test_four_workers_spilling_at_once_never_pass_the_cap(stage: Stage) -> None:
 
 
 def test_valkey_away_changes_nothing(stage: Stage) -> None:
-    service = stage.run(redis__spill_timeout="500ms")
+    service = stage.run(redis__spill_timeout="500ms", health__probe_timeout="2s")
     for breaks, mends in ((stage.valkey.freeze, stage.valkey.thaw), (stage.valkey.kill, stage.valkey.start)):
         breaks()
         assert {service.request("POST", "/api/v1/audit/events", event()).status for _ in range(5)} == {201}

@@ -204,6 +204,7 @@ def test_stores_that_are_away_do_not_hold_it_up(away: str, tmp_path: Path) -> No
                 "DATASTORAGE_DATABASE__URL": database.service_url,
                 "DATASTORAGE_REDIS__URL": valkey.url(0),
                 "DATASTORAGE_SERVER__WORKERS": "1",
+                "DATASTORAGE_HEALTH__PROBE_TIMEOUT": "1s",
                 **{f"DATASTORAGE_{key}": value for key, value in SOON[away].items()},
             },
             tmp_path / "log",

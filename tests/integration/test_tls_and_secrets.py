@@ -143,7 +143,8 @@ def test_a_rotated_password_of_postgresql_is_picked_up(
     try:
         database.query("ALTER ROLE datastorage PASSWORD '" + new.replace("'", "''") + "'")
         assert stored(app), "connections that are there stay"
-        database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'datastorage'")
+        ours = "datname = %s AND usename = 'datastorage'"
+        database.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}", database.name)
         wait_until(lambda: parts_of(app).monitor.state.deployment_fault, what="the old password refused")
         # A mistake of those who run it, not an outage: health says which of the two to look for.
         health = app.test_client().get("/health")

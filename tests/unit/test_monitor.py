@@ -10,7 +10,7 @@ import pytest
 from app import metrics, monitor
 from app.breaker import Breaker
 from app.clock import Clock
-from app.config import Settings
+from app.config import HealthSettings, Settings
 from app.database import Watchdog
 from app.monitor import DatabaseState, Monitor
 from tests.support import wait_until
@@ -44,10 +44,14 @@ class World:
         self.waiting = list(connections)
         self.breaker = Breaker()
         self.clock = FixedClock()
+        self.limits: dict[str, Any] = {}
         monkeypatch.setattr(monitor, "connect", self.connect)
-        self.monitor = Monitor(Settings(), self.breaker, Watchdog(Clock()), self.clock)
+        self.watchdog = Watchdog(Clock())
+        settings = Settings(health=HealthSettings(probe_timeout=7.0))
+        self.monitor = Monitor(settings, self.breaker, self.watchdog, self.clock)
 
     def connect(self, *args: Any, **kwargs: Any) -> Any:
+        self.limits = kwargs
         made = self.waiting.pop(0)
         if isinstance(made, Exception):
             raise made
@@ -71,6 +75,16 @@ def test_all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.look() == DatabaseState(connected=True, seen=True, schema_version=10_000)
     assert metrics.PARTITION_MONTHS_AHEAD._value.get() == 2
     assert world.breaker.closed
+
+
+def test_a_probe_has_the_time_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, WatchedConnection())
+    deadlines: list[float] = []
+    real = world.watchdog.deadline
+    monkeypatch.setattr(world.watchdog, "deadline", lambda conn, s: deadlines.append(s) or real(conn, s))
+    world.look()
+    assert world.limits == {"statement_timeout": 7.0, "lock_timeout": 7.0}
+    assert deadlines[0] == 7.0
 
 
 def test_what_changes_seldom_is_looked_at_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
