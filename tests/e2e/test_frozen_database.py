@@ -97,7 +97,7 @@ def test_frozen_under_load(
             wait_until(lambda: prober.answered(20), what="probes")
             seen = len(writers.sent)
             wait_until(lambda: len(writers.sent) > seen + 100, what="answers to writers")
-        assert service.request("GET", "/health").status == 503
+            wait_until(lambda: service.request("GET", "/health").status == 503, what="the loss shows")
         server.thaw()
         wait_until(writes_again(writers), what="writes after the thaw")
     assert all(0 not in statuses for statuses in prober.statuses.values()), "a probe was not answered"
