@@ -231,7 +231,7 @@ BAD_FIELDS: list[tuple[str, Any, str, str]] = [
         for name in ("event_id", "parent_event_id")
         for wrong in (
             *("", "x", "not-a-uuid", 5, {}, "a" * 32, UUID_1.replace("-", ""), "{" + UUID_1 + "}"),
-            *(UUID_1 + "0", UUID_1 + "\n", f"urn:uuid:{UUID_1}"),
+            *(UUID_1 + "0", UUID_1 + "\n", f"urn:uuid:{UUID_1}", UUID_1[:-1] + "g", "x" * 36),
         )
     ),
     *(

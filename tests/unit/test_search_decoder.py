@@ -72,3 +72,17 @@ def test_right_searches_do_not_need_the_schema() -> None:
         {"filters": full, "top_k": 5, "min_score": Decimal("0.5"), "remediation_id": "r"},
     ):
         assert schemas._quick_search(body, plain=False) is not None
+
+
+def test_filters_that_cannot_be_stored_are_refused() -> None:
+    body = {"filters": {**FILTERS, "unknown": ["a\0"]}}
+    refusal = schemas.search(body)
+    assert isinstance(refusal, Refusal)
+    assert [(f.name, str(f.fault)) for f in refusal.faults] == [("filters", "holds something that cannot be stored")]
+    assert by_schema(body) == refusal
+
+
+def test_disabled_ones_are_found_where_they_are_asked_for() -> None:
+    found = schemas.search({"filters": FILTERS, "include_disabled": True})
+    assert isinstance(found, Search)
+    assert found.statuses is None
