@@ -119,6 +119,17 @@ update-performance-baseline: $(VENV)/.test ## Accept what is measured now as the
 test-performance: $(VENV)/.test ## Test that the performance check notices a slower service.
 	$(PYTEST) tests/performance
 
+.PHONY: check-counts update-counts test-counts
+check-counts: $(VENV)/.test ## Hold what the service does, counted, against tests/counts/baseline.json (ONLY=event, JSON=file).
+	$(BIN)/python -m tests.counts $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+
+update-counts: $(VENV)/.test ## Accept what is counted now as the baseline (ONLY=event).
+	$(BIN)/python -m tests.counts --update $(if $(ONLY),--only $(ONLY))
+
+# Without coverage, whose tracer would be counted.
+test-counts: $(VENV)/.test ## Test that the counts hold, and that the check notices what makes the service slower.
+	$(PYTEST) tests/counts
+
 lint: $(VENV)/.test ## Check style, formatting and the directions of imports.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

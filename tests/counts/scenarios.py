@@ -1,0 +1,67 @@
+"""What is counted: requests to the running service, its start, and a replay of the dead letter queue."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.performance import client
+from tests.performance.catalogue import search_body, workflow
+from tests.performance.client import Connection, event_bytes, get, post
+
+EVENTS = "/api/v1/audit/events"
+WORKFLOWS = "/api/v1/workflows"
+BATCH = 500
+ROWS = 100
+CATALOGUE = 200
+
+# A body in pieces that are each read before the next one comes: how many pieces the kernel would make of it is chance.
+_PIECE = 60 * 1024
+_PIECE_SECONDS = 0.003
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request of which each one costs the same, and the status of its answer."""
+
+    make: Callable[[], bytes]
+    status: int
+
+    def send(self, connection: Connection) -> None:
+        """Send it and wait for the answer. Raises WrongAnswerError for another status."""
+        data = self.make()
+        while len(data) > _PIECE:
+            connection.sock.sendall(data[:_PIECE])
+            data = data[_PIECE:]
+            time.sleep(_PIECE_SECONDS)
+        connection.ask(data, self.status)
+
+
+def _event() -> bytes:
+    return post(EVENTS, event_bytes("counts", 7, client.now()))
+
+
+def _batch() -> bytes:
+    moment = client.now()
+    return post(f"{EVENTS}/batch", b"[" + b",".join(event_bytes("counts", 7, moment) for _ in range(BATCH)) + b"]")
+
+
+REQUESTS = {
+    "event": Request(_event, 201),
+    "batch": Request(_batch, 201),
+    "list": Request(lambda: get(f"{EVENTS}?limit={ROWS}"), 200),
+    "search": Request(lambda: post(f"{WORKFLOWS}/search", json.dumps(search_body(7)).encode()), 200),
+}
+SCENARIOS = (*REQUESTS, "start", "replay")
+
+
+def fill(port: int) -> None:
+    """Store the events that are listed and the workflows that are searched."""
+    connection = Connection(port)
+    REQUESTS["batch"].send(connection)
+    connection.ask(
+        post(f"{WORKFLOWS}/batch", json.dumps([workflow("counts", n) for n in range(CATALOGUE)]).encode()), 201
+    )
+    connection.close()

@@ -1,0 +1,131 @@
+"""The service under gunicorn with something inside that counts, and a line to it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.counts.proxy import Proxy
+from tests.support import GunicornService, wait_until
+
+# What does not depend on the service alone: locks and clocks go by who else runs, memory by the allocator.
+_NOT_TRACED = (
+    "futex", "clock_gettime", "clock_nanosleep", "sched_yield", "mmap", "munmap", "madvise", "brk", "mremap",
+    "mprotect", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "restart_syscall",
+)  # fmt: skip
+# How long nothing may happen until everybody has gone back to waiting.
+_QUIET_SECONDS = 0.008
+_ANSWER_SECONDS = 60.0
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Variables of a measured process: the same for everybody, since each one is looked at by the service."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    # No COVERAGE_*: its tracer would be counted. Sets and dictionaries keep one order by the seed.
+    return {**kept, "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+
+
+def strace(file: Path) -> list[str]:
+    """The command that traces what follows it, or nothing where that cannot be done."""
+    command = ["strace", "-f", "-qq", "-s", "32", "-e", "signal=none", "-e", f"trace=!{','.join(_NOT_TRACED)}", "-o"]
+    if shutil.which("strace") is None:
+        return []
+    tried = subprocess.run([*command, "/dev/null", "true"], capture_output=True, check=False)
+    return [*command, str(file)] if tried.returncode == 0 else []
+
+
+class CountedService(GunicornService):
+    """gunicorn with the service's own gunicorn.conf.py and one worker, started by `tests.counts.launch`.
+
+    ``traced``: what stands in front of the command; ``recorded``: where memray writes, or None to count calls.
+    """
+
+    def __init__(
+        self,
+        environ: dict[str, str],
+        folder: Path,
+        *,
+        module: str = "app.wsgi:application",
+        traced: list[str] | None = None,
+        recorded: Path | None = None,
+    ) -> None:
+        super().__init__(environ, folder / "service.log", module=module)
+        given = {k: v for k, v in self._environ.items() if k.startswith("DATASTORAGE_")}
+        self._environ = {**environment(folder), **given, **environ, "DATASTORAGE_SERVER__WORKERS": "1"}
+        if recorded is not None:
+            self._environ["COUNTS_BYTES"] = str(recorded)
+        self._traced = traced or []
+        self._control: socket.socket | None = None
+        self._lines: Any = None
+        self.threads: dict[str, Any] = {}
+
+    def start(self, *, ready: bool = True) -> None:
+        """Start, and wait until it is ready."""
+        ours, theirs = socket.socketpair()
+        # Its place in the environment must not change its length.
+        os.dup2(theirs.fileno(), 99)
+        theirs.close()
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [*self._traced, sys.executable, "-m", "tests.counts.launch",
+                 "-c", str(self.root / "gunicorn.conf.py"), self.module],
+                cwd=self.root,
+                env={**self._environ, "COUNTS_CONTROL": "99"},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=[99],
+            )  # fmt: skip
+        os.close(99)
+        ours.settimeout(_ANSWER_SECONDS)
+        self._control, self._lines = ours, ours.makefile("rw")
+        try:
+            self.threads = self.tell("threads")
+        except (OSError, ValueError):
+            raise AssertionError("gunicorn did not start:\n" + self.log.read_text()[-3000:]) from None
+        if ready:
+            wait_until(lambda: self.alive() and self.probe("/health/ready") == 200, 30, "/health/ready of gunicorn")
+
+    def probe(self, path: str, *, port: int | None = None, timeout: float = 2.0) -> int:
+        """Status code of a GET at the health port: threads of its own answer there, which are not counted."""
+        return super().probe(path, port=port or self.health_port, timeout=timeout)
+
+    def tell(self, *command: str) -> Any:
+        """Send a command to the worker; its answer."""
+        self._lines.write(json.dumps(command) + "\n")
+        self._lines.flush()
+        return json.loads(self._lines.readline())
+
+    def settle(self, proxy: Proxy, who: tuple[str, ...], *, calls: bool = True) -> None:
+        """Wait until everybody has gone back to waiting for the next request."""
+        before = -1
+        while True:
+            time.sleep(_QUIET_SECONDS)
+            now = self.tell("total") if calls else before
+            if now == before and proxy.heard.idle(who):
+                return
+            before = now
+
+    def stop(self, how: signal.Signals = signal.SIGKILL, timeout: float = 30.0) -> int:
+        """End it at once: nothing that it would still do is measured."""
+        assert self.process is not None
+        if self._control is not None:
+            self._lines.close()
+            self._control.close()
+        # Not strace: it ends by itself, when it has written everything down.
+        for name in ("parent", "process"):
+            with contextlib.suppress(ProcessLookupError):
+                if name in self.threads:
+                    os.kill(self.threads[name], how)
+        if not self.threads:
+            os.killpg(self.process.pid, how)
+        return self.process.wait(timeout)
