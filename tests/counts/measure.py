@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median_low
@@ -42,8 +44,8 @@ class Servers:
     redis: Proxy | None
     redis_url: str
     folder: Path
-    runs: int = 0
-    ready: bool = field(default=False)
+    ready: bool = False
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -52,8 +54,7 @@ class Servers:
 
     def run(self) -> Path:
         """A folder for one run."""
-        self.runs += 1
-        made = self.folder / f"run-{self.runs}"
+        made = self.folder / f"run-{next(self._numbers)}"
         made.mkdir()
         return made
 
@@ -113,14 +114,15 @@ def measure(
     counts: Counts = {name: {} for name in SCENARIOS if name in scenarios}
     served = [name for name in counts if name != "replay"]
     recorded = _record(servers, served, module=module, environ=environ) if served and allocations else None
-    if served:
-        _count(servers, served, counts, repeats, system_calls=system_calls, module=module, environ=environ)
-    if "replay" in counts:
-        counts["replay"] = _count_replay(servers, system_calls=system_calls, allocations=allocations)
-    if recorded is not None:
-        for name, places in _read(recorded).items():
-            requests = RECORDED if name in REQUESTS else 1
-            counts[name]["bytes"] = {place: size // requests for place, size in places.items() if size >= requests}
+    # Beside each other: nothing is timed, and each looks at itself only.
+    with ThreadPoolExecutor(1) as beside:
+        rest = beside.submit(
+            _count_rest, servers, recorded, "replay" in counts, system_calls=system_calls, allocations=allocations
+        )
+        if served:
+            _count(servers, served, counts, repeats, system_calls=system_calls, module=module, environ=environ)
+        for name, figures in rest.result().items():
+            counts[name].update(figures)
     return counts
 
 
@@ -128,7 +130,7 @@ def _count(
     servers: Servers, names: list[str], counts: Counts, repeats: int, *, system_calls: bool, **options: Any
 ) -> None:
     """Count calls, sleeps, modules, statements, round trips and system calls."""
-    file = servers.folder / f"strace-{servers.runs}"
+    file = servers.run() / "strace"
     traced = strace(file) if system_calls else []
     threads: dict[str, list[int]] = {}
     with service(servers, traced=traced, **options) as running:
@@ -232,6 +234,20 @@ def _record_requests(servers: Servers, running: CountedService, request: Request
         running.settle(servers.postgres, _SERVING, calls=False)
     running.tell("stop_trace")
     connection.close()
+
+
+def _count_rest(
+    servers: Servers, recorded: subprocess.Popen[str] | None, replay: bool, *, system_calls: bool, allocations: bool
+) -> Counts:
+    """What was allocated, and the replay."""
+    counts: Counts = {}
+    if recorded is not None:
+        for name, places in _read(recorded).items():
+            requests = RECORDED if name in REQUESTS else 1
+            counts[name] = {"bytes": {place: size // requests for place, size in places.items() if size >= requests}}
+    if replay:
+        counts["replay"] = _count_replay(servers, system_calls=system_calls, allocations=allocations)
+    return counts
 
 
 def _count_replay(servers: Servers, *, system_calls: bool, allocations: bool) -> dict[str, dict[str, int]]:

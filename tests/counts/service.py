@@ -71,21 +71,17 @@ class CountedService(GunicornService):
     def start(self, *, ready: bool = True) -> None:
         """Start, and wait until it is ready."""
         ours, theirs = socket.socketpair()
-        # Its place in the environment must not change its length.
-        os.dup2(theirs.fileno(), 99)
-        theirs.close()
-        with open(self.log, "ab") as log:
+        with theirs, open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [*self._traced, sys.executable, "-m", "tests.counts.launch",
                  "-c", str(self.root / "gunicorn.conf.py"), self.module],
                 cwd=self.root,
-                env={**self._environ, "COUNTS_CONTROL": "99"},
+                env={**self._environ, "COUNTS_CONTROL": str(theirs.fileno())},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                pass_fds=[99],
+                pass_fds=[theirs.fileno()],
             )  # fmt: skip
-        os.close(99)
         ours.settimeout(_ANSWER_SECONDS)
         self._control, self._lines = ours, ours.makefile("rw")
         try:
