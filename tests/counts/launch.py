@@ -21,6 +21,8 @@ from tests.counts import counter
 # Threads that take part in serving; the others watch, sample and write logs, at times of their own.
 SERVING = ("MainThread", "ThreadPoolExecutor-", "flusher")
 MARK = "/counts-mark-"
+# Modules of the machine's Python, and of what counts.
+_NOT_OURS = ("sitecustomize", "usercustomize", "_sysconfigdata", "tests.counts.counter", "tests.counts.launch")
 
 _started: dict[str, Any] = {}
 _tracker: Any = None
@@ -68,7 +70,7 @@ def start() -> dict[str, Any]:
     return {
         "calls": counter.by_module(counter.added([counter.by_name(each.calls) for each in main])),
         "sleeps": counter.added([counter.by_name(each.sleeps) for each in main]),
-        "modules": sorted(name for name in sys.modules if not name.startswith(("tests", "_sysconfigdata", "__mp"))),
+        "modules": sorted(name for name in sys.modules if not name.startswith(_NOT_OURS)),
     }
 
 

@@ -20,7 +20,7 @@ from tests.counts import systemcalls
 from tests.counts.proxy import Postgres, Proxy, Redis
 from tests.counts.scenarios import REQUESTS, SCENARIOS, Request, fill
 from tests.counts.service import CountedService, environment, strace
-from tests.performance.client import Connection
+from tests.performance.client import Connection, WrongAnswerError
 from tests.support import ROOT, Database, postgres_server, scratch_dir, valkey_server
 
 # A statement is prepared when it runs for the sixth time; the first requests fill caches too.
@@ -91,6 +91,8 @@ def service(servers: Servers, *, environ: dict[str, str] | None = None, **option
     try:
         made.start()
         yield made
+    except WrongAnswerError as e:
+        raise WrongAnswerError(f"{e}\nend of its log:\n{made.log.read_text()[-2000:]}") from None
     finally:
         made.stop()
 
@@ -260,12 +262,16 @@ def _count_replay(servers: Servers, *, system_calls: bool, allocations: bool) ->
     command = [*traced, sys.executable, "-m", "tests.counts.replay", str(REPLAYS)]
     if allocations:
         command.append(str(recorded / "replay"))
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    log = folder / "replay.log"
+    with (
+        open(log, "wb") as errors,
+        subprocess.Popen(
+            command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
         rounds = _follow(servers, process)
     if process.returncode != 0:
-        raise AssertionError(f"the replay ended with {process.returncode}")
+        raise AssertionError(f"the replay ended with {process.returncode}:\n{log.read_text()[-3000:]}")
     counts = {figure: middle(each) for figure, each in rounds.items()}
     if traced:
         made = [calls for mark, calls in systemcalls.sections(folder / "strace") if mark == "replayed"]

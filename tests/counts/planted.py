@@ -16,6 +16,8 @@ _PLANTED = os.environ["PLANTED"].split(",")
 # Of a single event's 600 calls 30 %.
 _CALLS = 180
 _SLEEP_SECONDS = 0.01
+_BYTES = 50_000
+_SYSTEM_CALLS = 5
 
 _write_once: Any = store._write_once
 _search: Any = search.search
@@ -28,6 +30,13 @@ def needless() -> None:
 def _with_calls(session: Any, requests: Any) -> Any:
     for _ in range(_CALLS):
         needless()
+    return _write_once(session, requests)
+
+
+def _with_bytes_and_system_calls(session: Any, requests: Any) -> Any:
+    bytearray(_BYTES)
+    for _ in range(_SYSTEM_CALLS):
+        os.path.exists("/nowhere")
     return _write_once(session, requests)
 
 
@@ -49,6 +58,8 @@ def import_heavily() -> None:
 
 if "calls" in _PLANTED:
     store._write_once = _with_calls
+if "bytes and system calls" in _PLANTED:
+    store._write_once = _with_bytes_and_system_calls
 if "round trip" in _PLANTED:
     store._write_once = _with_round_trip
 if "statement" in _PLANTED:

@@ -10,10 +10,14 @@ from tests.counts import baseline
 from tests.counts.baseline import FIGURES, Row
 from tests.counts.measure import Counts, Servers, measure, servers
 
-pytestmark = pytest.mark.skipif(
-    baseline.load() is None,
-    reason=f"tests/counts/baseline.json has nothing of Python {baseline.PYTHON}: {baseline.UPDATE} adds it",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        baseline.load() is None,
+        reason=f"tests/counts/baseline.json has nothing of Python {baseline.PYTHON}: {baseline.UPDATE} adds it",
+    ),
+    # Everything is measured before the first test; on a busy machine that takes minutes, and nothing is timed.
+    pytest.mark.timeout(600),
+]
 
 _PLANTED = "tests.counts.planted:application"
 
@@ -46,11 +50,20 @@ def test_it_holds(unchanged: dict[tuple[str, str], Row], scenario: str, figure: 
         pytest.fail(row.explain(), pytrace=False)
 
 
-def planted(real: Servers, changes: str, *scenarios: str) -> dict[tuple[str, str], Row]:
-    """The rows of a service with these changes; only calls and statements are counted, and less often."""
-    environ = {"PLANTED": changes}
+def planted(
+    real: Servers, changes: str, *scenarios: str, system_calls: bool = False, allocations: bool = False
+) -> dict[tuple[str, str], Row]:
+    """The rows of a service with these changes, counted less often."""
     return compared(
-        measure(real, scenarios, module=_PLANTED, environ=environ, repeats=3, system_calls=False, allocations=False)
+        measure(
+            real,
+            scenarios,
+            module=_PLANTED,
+            environ={"PLANTED": changes},
+            repeats=3,
+            system_calls=system_calls,
+            allocations=allocations,
+        )
     )
 
 
@@ -62,6 +75,11 @@ def with_calls_and_sleep(real: Servers) -> dict[tuple[str, str], Row]:
 @pytest.fixture(scope="module")
 def with_statements_and_import(real: Servers) -> dict[tuple[str, str], Row]:
     return planted(real, "round trip,statement,import", "event", "search", "start")
+
+
+@pytest.fixture(scope="module")
+def with_bytes_and_system_calls(real: Servers) -> dict[tuple[str, str], Row]:
+    return planted(real, "bytes and system calls", "event", system_calls=True, allocations=True)
 
 
 def refused(row: Row) -> list[str]:
@@ -101,3 +119,52 @@ def test_one_more_statement_a_search_fails(with_statements_and_import: dict[tupl
 def test_another_module_at_the_start_fails(with_statements_and_import: dict[tuple[str, str], Row]) -> None:
     grown = refused(with_statements_and_import["start", "modules"])
     assert {"unittest.mock", "xmlrpc.server"} <= set(grown)
+
+
+def test_more_bytes_for_an_event_fail(with_bytes_and_system_calls: dict[tuple[str, str], Row]) -> None:
+    grown = refused(with_bytes_and_system_calls["event", "bytes"])
+    assert grown[0] == "tests/counts/planted.py:_with_bytes_and_system_calls"
+
+
+def test_more_system_calls_for_an_event_fail(with_bytes_and_system_calls: dict[tuple[str, str], Row]) -> None:
+    row = with_bytes_and_system_calls["event", "system_calls"]
+    if row.skipped:
+        pytest.skip(row.verdict)
+    # stat() has another name on other processors.
+    assert [(now - then, "stat" in name) for name, then, now in row.differences] == [(5, True)]
+    refused(row)
+
+
+def a_row(then: dict[str, int] | None, now: dict[str, int] | None, figure: str = "calls") -> Row:
+    """What comes of a baseline and a count of one figure."""
+    known = {} if then is None else {"event": {figure: {"total": sum(then.values()), "by": then}}}
+    rows = baseline.compare(known, {"event": {} if now is None else {figure: now}})
+    return next(row for row in rows if row.figure == figure)
+
+
+def test_less_holds_and_says_how_to_keep_it_so() -> None:
+    row = a_row({"a": 100, "b": 100}, {"a": 100, "b": 90})
+    assert (row.ok, row.verdict) == (True, "less: make update-counts keeps it so")
+
+
+def test_a_little_more_holds() -> None:
+    row = a_row({"a": 100, "b": 100}, {"a": 100, "b": 104})
+    assert (row.ok, row.verdict) == (True, "holds")
+
+
+def test_what_is_not_measured_or_not_known_does_not_hold() -> None:
+    assert a_row({"a": 1}, None).verdict == "not measured"
+    assert not a_row({"a": 1}, None).ok
+    assert not a_row(None, {"a": 1}).ok
+    assert a_row({"read": 1}, None, "system_calls").skipped
+
+
+def test_a_difference_is_named_the_most_grown_first() -> None:
+    row = a_row({"a": 100, "b": 100, "gone": 5}, {"a": 110, "b": 130, "new": 7})
+    assert row.explain().splitlines() == [
+        "event calls: more than 2% more",
+        "baseline 205, now 247, tolerance 2%; what has grown the most:",
+        "         +30  b  (100 → 130)",
+        "         +10  a  (100 → 110)",
+        "          +7  new  (0 → 7)",
+    ]
