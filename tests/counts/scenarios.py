@@ -20,6 +20,7 @@ CATALOGUE = 200
 # A body in pieces that are each read before the next one comes: how many pieces the kernel would make of it is chance.
 _PIECE = 60 * 1024
 _PIECE_SECONDS = 0.003
+_LISTED = "listed"
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,16 @@ def _event() -> bytes:
     return post(EVENTS, event_bytes("counts", 7, client.now()))
 
 
-def _batch() -> bytes:
+def _batch(prefix: str = "counts") -> bytes:
     moment = client.now()
-    return post(f"{EVENTS}/batch", b"[" + b",".join(event_bytes("counts", 7, moment) for _ in range(BATCH)) + b"]")
+    return post(f"{EVENTS}/batch", b"[" + b",".join(event_bytes(prefix, 7, moment) for _ in range(BATCH)) + b"]")
 
 
 REQUESTS = {
     "event": Request(_event, 201),
     "batch": Request(_batch, 201),
-    "list": Request(lambda: get(f"{EVENTS}?limit={ROWS}"), 200),
+    # By a correlation of its own: the same rows, whatever else was stored meanwhile.
+    "list": Request(lambda: get(f"{EVENTS}?limit={ROWS}&correlation_id={_LISTED}-7"), 200),
     "search": Request(lambda: post(f"{WORKFLOWS}/search", json.dumps(search_body(7)).encode()), 200),
 }
 SCENARIOS = (*REQUESTS, "start", "replay")
@@ -60,7 +62,7 @@ SCENARIOS = (*REQUESTS, "start", "replay")
 def fill(port: int) -> None:
     """Store the events that are listed and the workflows that are searched."""
     connection = Connection(port)
-    REQUESTS["batch"].send(connection)
+    Request(lambda: _batch(_LISTED), 201).send(connection)
     connection.ask(
         post(f"{WORKFLOWS}/batch", json.dumps([workflow("counts", n) for n in range(CATALOGUE)]).encode()), 201
     )
