@@ -1,4 +1,4 @@
-"""Runs gunicorn, or the replay, with something that counts inside.
+"""Runs gunicorn with something inside that counts.
 
     COUNTS_CONTROL=fd [COUNTS_BYTES=folder] python -m tests.counts.launch -c gunicorn.conf.py app.wsgi:application
 
@@ -90,7 +90,7 @@ def _serving() -> list[counter.Counter]:
 
 
 def total() -> int:
-    """All calls so far; as long as it grows somebody works."""
+    """All calls so far; as long as it grows a thread is at work."""
     return sum(sum(each.calls.copy().values()) for each in _serving())
 
 

@@ -41,7 +41,7 @@ class Servers:
 
     database: Database
     postgres: Proxy
-    redis: Proxy | None
+    redis: Proxy
     redis_url: str
     folder: Path
     ready: bool = False
@@ -66,7 +66,7 @@ def through(url: str, proxy: Proxy, options: str = "") -> str:
 
 
 @contextlib.contextmanager
-def servers(*, redis: bool = True) -> Iterator[Servers]:
+def servers() -> Iterator[Servers]:
     """Real servers with an empty database."""
     with contextlib.ExitStack() as stack:
         postgres = stack.enter_context(postgres_server())
@@ -74,14 +74,11 @@ def servers(*, redis: bool = True) -> Iterator[Servers]:
         parts = urlsplit(database.service_url)
         behind = Proxy(str(parts.hostname), int(parts.port or 0), Postgres)
         stack.callback(behind.close)
-        queue, url = None, ""
-        if redis:
-            valkey = stack.enter_context(valkey_server())
-            queue = Proxy("127.0.0.1", valkey.port, Redis)
-            stack.callback(queue.close)
-            url = through(valkey.url(), queue)
+        valkey = stack.enter_context(valkey_server())
+        queue = Proxy("127.0.0.1", valkey.port, Redis)
+        stack.callback(queue.close)
         folder = stack.enter_context(scratch_dir())
-        yield Servers(database, behind, queue, url, folder)
+        yield Servers(database, behind, queue, through(valkey.url(), queue), folder)
 
 
 @contextlib.contextmanager
@@ -214,7 +211,7 @@ def _record(servers: Servers, names: list[str], **options: Any) -> subprocess.Po
 
 def _reader(folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.counts.allocations", str(folder)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, env=environment(folder), stdout=subprocess.PIPE, text=True)
 
 
 def _read(reader: subprocess.Popen[str]) -> dict[str, dict[str, int]]:
@@ -285,10 +282,8 @@ def _follow(servers: Servers, process: subprocess.Popen[str]) -> dict[str, list[
     """Take the counts of each replay as it says where it is."""
     assert process.stdin is not None
     assert process.stdout is not None
-    assert servers.redis is not None
 
     def look() -> dict[str, Counter[str]]:
-        assert servers.redis is not None
         statements, trips = servers.postgres.heard.take(("replay",))
         commands, redis_trips = servers.redis.heard.take(("redis",))
         return {

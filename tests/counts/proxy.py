@@ -18,41 +18,41 @@ _TURN = b"ZRGWHvAN"
 
 @dataclass
 class Heard:
-    """What has been said so far, by who said it."""
+    """What has been said so far, by the purpose that the service gives a connection."""
 
     statements: dict[str, Counter[str]] = field(default_factory=dict)
     round_trips: Counter[str] = field(default_factory=Counter)
     waiting: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def said(self, who: str, text: str) -> None:
+    def said(self, purpose: str, text: str) -> None:
         """Count a statement or a command."""
         with self.lock:
-            self.statements.setdefault(who, Counter())[text] += 1
+            self.statements.setdefault(purpose, Counter())[text] += 1
 
-    def asked(self, who: str) -> None:
-        """Somebody waits for an answer."""
+    def asked(self, purpose: str) -> None:
+        """A connection waits for an answer from now on."""
         with self.lock:
-            self.waiting[who] += 1
+            self.waiting[purpose] += 1
 
-    def answered(self, who: str) -> None:
+    def answered(self, purpose: str) -> None:
         """The answer has come: that was a round trip."""
         with self.lock:
-            self.waiting[who] -= 1
-            self.round_trips[who] += 1
+            self.waiting[purpose] -= 1
+            self.round_trips[purpose] += 1
 
-    def take(self, who: tuple[str, ...]) -> tuple[Counter[str], Counter[str]]:
-        """(statements by text, round trips by who) of these so far."""
+    def take(self, purposes: tuple[str, ...]) -> tuple[Counter[str], Counter[str]]:
+        """(statements by text, round trips by purpose) of these so far."""
         with self.lock:
             statements: Counter[str] = Counter()
-            for name in who:
+            for name in purposes:
                 statements.update(self.statements.get(name, {}))
-            return statements, Counter({name: self.round_trips[name] for name in who if self.round_trips[name]})
+            return statements, Counter({name: self.round_trips[name] for name in purposes if self.round_trips[name]})
 
-    def idle(self, who: tuple[str, ...]) -> bool:
+    def idle(self, purposes: tuple[str, ...]) -> bool:
         """Whether none of these waits for an answer."""
         with self.lock:
-            return not any(self.waiting[name] > 0 for name in who)
+            return not any(self.waiting[name] > 0 for name in purposes)
 
 
 class Conversation:
@@ -79,7 +79,7 @@ class Postgres(Conversation):
 
     def __init__(self, heard: Heard) -> None:
         super().__init__(heard)
-        self._who = ""
+        self._purpose = ""
         self._asked = self._answers = self._held = b""
         self._prepared: dict[bytes, str] = {}
         self._portals: dict[bytes, str] = {}
@@ -89,34 +89,34 @@ class Postgres(Conversation):
         self._asked += data
         while len(self._asked) >= 5:
             # The first message has no type.
-            head = 1 if self._who else 0
+            head = 1 if self._purpose else 0
             size = head + int.from_bytes(self._asked[head : head + 4], "big")
             if len(self._asked) < size:
                 break
             message, self._asked = self._asked[:size], self._asked[size:]
-            if self._who:
+            if self._purpose:
                 self._message(message[:1], message[5:])
             else:
                 parts = message[8:].split(b"\0")
                 named = dict(zip(parts[::2], parts[1::2], strict=False))
-                self._who = named.get(b"application_name", b"unnamed").decode().removeprefix("datastorage-")
+                self._purpose = named.get(b"application_name", b"unnamed").decode().removeprefix("datastorage-")
         return data
 
     def _message(self, kind: bytes, body: bytes) -> None:
         if kind == b"Q":
-            self.heard.said(self._who, folded(body[:-1]))
+            self.heard.said(self._purpose, folded(body[:-1]))
         if kind in b"QS":
             self._waiting += 1
-            self.heard.asked(self._who)
+            self.heard.asked(self._purpose)
         if kind == b"P":
             name, text, _ = body.split(b"\0", 2)
             self._prepared[name] = folded(text)
-            self.heard.said(self._who, f"(parsed) {folded(text)}")
+            self.heard.said(self._purpose, f"(parsed) {folded(text)}")
         elif kind == b"B":
             portal, name, _ = body.split(b"\0", 2)
             self._portals[portal] = self._prepared.get(name, "(unknown)")
         elif kind == b"E":
-            self.heard.said(self._who, self._portals.get(body.split(b"\0", 1)[0], "(unknown)"))
+            self.heard.said(self._purpose, self._portals.get(body.split(b"\0", 1)[0], "(unknown)"))
 
     def from_server(self, data: bytes) -> bytes:
         # A whole answer at once, or the service would find it in pieces, now more of them and now fewer.
@@ -129,7 +129,7 @@ class Postgres(Conversation):
             last = self._held[self._read : self._read + 1]
             if last == b"Z" and self._waiting:  # the first one comes unasked
                 self._waiting -= 1
-                self.heard.answered(self._who)
+                self.heard.answered(self._purpose)
             self._read += size
         return self.closed() if self._read == len(self._held) and last in _TURN else b""
 

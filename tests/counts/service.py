@@ -17,18 +17,18 @@ from typing import Any
 from tests.counts.proxy import Proxy
 from tests.support import GunicornService, wait_until
 
-# What does not depend on the service alone: locks and clocks go by who else runs, memory by the allocator.
+# What does not depend on the service alone: locks and clocks go by what else runs, memory by the allocator.
 _NOT_TRACED = (
     "futex", "clock_gettime", "clock_nanosleep", "sched_yield", "mmap", "munmap", "madvise", "brk", "mremap",
     "mprotect", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "restart_syscall",
 )  # fmt: skip
-# How long nothing may happen until everybody has gone back to waiting.
+# A service that has called nothing for so long, and waits for no answer, has come to rest.
 _QUIET_SECONDS = 0.008
 _ANSWER_SECONDS = 60.0
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Variables of a measured process: the same for everybody, since each one is looked at by the service."""
+    """Variables of a measured process: the same few on every machine, since the service looks at each one."""
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     # No COVERAGE_*: its tracer would be counted. Sets and dictionaries keep one order by the seed.
     return {**kept, "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
@@ -101,15 +101,17 @@ class CountedService(GunicornService):
         self._lines.flush()
         return json.loads(self._lines.readline())
 
-    def settle(self, proxy: Proxy, who: tuple[str, ...], *, calls: bool = True) -> None:
-        """Wait until everybody has gone back to waiting for the next request."""
+    def settle(self, proxy: Proxy, purposes: tuple[str, ...], *, calls: bool = True) -> None:
+        """Wait until every thread that serves waits for the next request. AssertionError if that takes too long."""
         before = -1
-        while True:
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while time.monotonic() < deadline:
             time.sleep(_QUIET_SECONDS)
             now = self.tell("total") if calls else before
-            if now == before and proxy.heard.idle(who):
+            if now == before and proxy.heard.idle(purposes):
                 return
             before = now
+        raise AssertionError(f"the service did not come to rest within {_ANSWER_SECONDS:g} s")
 
     def stop(self, how: signal.Signals = signal.SIGKILL, timeout: float = 30.0) -> int:
         """End it at once: nothing that it would still do is measured."""

@@ -88,6 +88,7 @@ def refused(row: Row) -> list[str]:
     said = row.explain()
     grown = [name for name, then, now in row.differences if now > then]
     assert said.startswith(f"{row.scenario} {row.figure.replace('_', ' ')}: more than ")
+    assert f"baseline {row.then:,}, now {row.now:,}, tolerance " in said
     assert all(name in said for name in grown[:10])
     return grown
 
