@@ -13,7 +13,7 @@ PARALLEL := -n 2 --dist loadfile
 NIGHTLY := HYPOTHESIS_PROFILE=nightly $(PYTEST) -m "nightly or not nightly" --timeout 900
 
 .DEFAULT_GOAL := help
-.PHONY: help run venv test test-unit test-integration test-debian test-pgbouncer test-e2e test-counts test-system test-nightly coverage test-contract test-e2e-datastorage image test-image test-kind manifests chaos bench-datastorage bench-large check-performance-baseline update-performance-baseline test-performance loadtest lint types client openapi format lock clean
+.PHONY: help run venv test test-unit test-integration test-debian test-pgbouncer test-e2e test-counts check-counts update-counts test-system test-nightly coverage test-contract test-e2e-datastorage image test-image test-kind manifests chaos bench-datastorage bench-large check-performance-baseline update-performance-baseline test-performance loadtest lint types client openapi format lock clean
 # A stamp must not outlive a recipe that was interrupted.
 .DELETE_ON_ERROR:
 
@@ -46,9 +46,6 @@ test-pgbouncer: $(VENV)/.test ## Run them with PgBouncer in transaction mode in 
 
 test-e2e: $(VENV)/.test ## Run the tests against the service under gunicorn.
 	$(PYTEST) $(PARALLEL) tests/e2e
-
-test-counts: $(VENV)/.test ## Count what a request, a search, a start and a replay do, against what they did before.
-	$(PYTEST) tests/counts
 
 test-e2e-datastorage: $(VENV)/.test ## Run the end-to-end tests that break nothing against a deployment (BASE_URL=https://… TOKEN=…).
 	$(PYTEST) tests/e2e/deployment
@@ -119,7 +116,6 @@ update-performance-baseline: $(VENV)/.test ## Accept what is measured now as the
 test-performance: $(VENV)/.test ## Test that the performance check notices a slower service.
 	$(PYTEST) tests/performance
 
-.PHONY: check-counts update-counts test-counts
 check-counts: $(VENV)/.test ## Hold what the service does, counted, against tests/counts/baseline.json (ONLY=event, JSON=file).
 	$(BIN)/python -m tests.counts $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
