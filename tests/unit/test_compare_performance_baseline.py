@@ -151,16 +151,16 @@ def test_the_script(files: dict[str, Path], run: Run) -> None:
     assert (good.returncode, good.stderr) == (0, "")
     assert "All 5 figures hold." in good.stdout
     bad = run("--baseline", files["baseline"], files["slower"])
-    assert bad.returncode == 1
+    assert bad.returncode == 1, bad
     assert "audit_write.cpu_to_asking: 3 ×, worse by more than 20%" in bad.stdout
     assert "+50%" in bad.stdout
     shown = run("--json", "--baseline", files["baseline"], files["slower"])
-    assert shown.returncode == 1
+    assert shown.returncode == 1, shown
     report = json.loads(shown.stdout)
     assert report["ok"] is False
     assert [f["figure"] for f in report["figures"] if not f["ok"]] == ["cpu_to_asking"]
     best = run("--baseline", files["baseline"], files["slower"], files["baseline"])
-    assert best.returncode == 0
+    assert best.returncode == 0, best
     assert "--baseline old.json" in run("--help").stdout
 
 
@@ -171,7 +171,7 @@ def test_files_that_cannot_be_used(files: dict[str, Path], tmp_path: Path, run: 
         ((SCRIPT,), "is not JSON"),
     ):
         done = run("--baseline", files["baseline"], *arguments)
-        assert done.returncode == 2
+        assert done.returncode == 2, done
         assert done.stderr.startswith("compare-performance-baseline: ")
         assert said in done.stderr
         assert len(done.stderr.splitlines()) == 1

@@ -44,14 +44,14 @@ def test_kind_is_skipped_aloud_where_it_is_missing(tmp_path: Path) -> None:
 
 def test_no_engine_is_told_with_what_to_do(tmp_path: Path) -> None:
     found = run("container-engine", PATH=bare_path(tmp_path), CONTAINERS_STATE=str(tmp_path / "none"))
-    assert found.returncode == 1
+    assert found.returncode == 1, found
     assert "install podman, or see scripts/containers-without-engine --help" in found.stderr
     assert run("container-engine", PATH=str(tmp_path), ENGINE="podman --remote").stdout == "podman --remote\n"
 
 
 def test_help_changes_nothing(tmp_path: Path) -> None:
     shown = run("containers-without-engine", "--help", PATH=bare_path(tmp_path), CONTAINERS_STATE=str(tmp_path / "s"))
-    assert shown.returncode == 0
+    assert shown.returncode == 0, shown
     assert "Examples: scripts/containers-without-engine setup && make image" in shown.stdout
     assert not (tmp_path / "s").exists()
 
@@ -100,7 +100,7 @@ def test_prepare_without_an_engine_makes_nothing(tmp_path: Path) -> None:
     path = bare_path(tmp_path / "bin")
     (tmp_path / "bin" / "openssl").symlink_to("/bin/true")
     done, secrets = prepare(tmp_path, path)
-    assert done.returncode == 1
+    assert done.returncode == 1, done
     assert done.stderr == "prepare: docker is missing: install it, or name another with ENGINE\n"
     assert not secrets.exists()
 
@@ -113,6 +113,6 @@ def test_prepare_leaves_no_empty_token_behind(tmp_path: Path) -> None:
         (tools / tool).write_text(f"#!/bin/sh\n{source}\n")
         (tools / tool).chmod(0o755)
     done, secrets = prepare(tmp_path, path)
-    assert done.returncode == 1
+    assert done.returncode == 1, done
     assert "prepare: no token was made: build the image" in done.stderr
     assert {p.name for p in secrets.iterdir()} == {"superuser", "owner", "service", "valkey", "grafana"}
