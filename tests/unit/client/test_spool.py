@@ -158,7 +158,7 @@ def test_disk_is_bounded_and_then_memory(tmp_path: Path, caplog: pytest.LogCaptu
     taken: list[str] = []
 
     def full() -> bool:
-        return "the spool takes no events now" in caplog.text
+        return "the spool takes no events now, they stay in memory: it is full" in caplog.text
 
     while not full():
         taken.append(str(store.store({"blob": blob})))

@@ -130,7 +130,7 @@ class Spooler:
                 told = told and not moved
             except (OSError, SpoolFullError) as e:
                 if not told:
-                    log.error("the spool takes no events now, they stay in memory: %s", e or "it is full")
+                    log.error("the spool takes no events now, they stay in memory: %s", str(e) or "it is full")
                 told, moved, wait = True, 0, _RETRY_S
             except Exception:
                 log.exception("writing the spool failed unexpectedly")
