@@ -22,8 +22,10 @@ _NOT_TRACED = (
     "futex", "clock_gettime", "clock_nanosleep", "sched_yield", "mmap", "munmap", "madvise", "brk", "mremap",
     "mprotect", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "restart_syscall",
 )  # fmt: skip
-# A service that has called nothing for so long, and waits for no answer, has come to rest.
-_QUIET_SECONDS = 0.008
+# A service is at rest when it was found to be in so many looks, so far apart: it has called nothing since the one
+# before, waits for no answer, and no thread is at work or would be if it had a processor.
+_QUIET_LOOKS = 2
+_QUIET_SECONDS = 0.005
 _ANSWER_SECONDS = 60.0
 
 
@@ -103,15 +105,26 @@ class CountedService(GunicornService):
 
     def settle(self, proxy: Proxy, purposes: tuple[str, ...], *, calls: bool = True) -> None:
         """Wait until every thread that serves waits for the next request. AssertionError if that takes too long."""
-        before = -1
+        serving = self.tell("threads")["serving"]
+        before, quiet = -1, 0
         deadline = time.monotonic() + _ANSWER_SECONDS
         while time.monotonic() < deadline:
             time.sleep(_QUIET_SECONDS)
-            now = self.tell("total") if calls else before
-            if now == before and proxy.heard.idle(purposes):
+            now = self.tell("total") if calls else 0
+            rests = now == before and proxy.heard.idle(purposes) and self._asleep(serving)
+            quiet = quiet + 1 if rests else 0
+            if quiet == _QUIET_LOOKS:
                 return
             before = now
         raise AssertionError(f"the service did not come to rest within {_ANSWER_SECONDS:g} s")
+
+    def _asleep(self, threads: list[int]) -> bool:
+        """Whether each of these threads waits for something; True where the kernel does not say."""
+        if sys.platform != "linux":
+            return True
+        tasks = Path(f"/proc/{self.threads['process']}/task")
+        states = [(tasks / str(thread) / "stat").read_text().rpartition(")")[2].split()[0] for thread in threads]
+        return all(state == "S" for state in states)
 
     def stop(self, how: signal.Signals = signal.SIGKILL, timeout: float = 30.0) -> int:
         """End it at once: nothing that it would still do is measured."""
