@@ -140,6 +140,11 @@ class LocalRun:
                 self._watch(service, backends)
             except StartCancelledError:  # that is no failure
                 return 0
+            except DevError:
+                # Ctrl-C may have reached a child as well, before it had a session of its own.
+                if self._stop.is_set():
+                    return 0
+                raise
             say("\nstopping")
             service.stop(signal.SIGTERM, settings.shutdown.timeout + STOP_MARGIN)
             if code := service.exit_code():

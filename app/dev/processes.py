@@ -51,8 +51,9 @@ class Child:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
+        process: subprocess.Popen[bytes] | None = None
         try:
-            self._process = subprocess.Popen(
+            self._process = process = subprocess.Popen(
                 [os.fspath(a) for a in args],
                 stdin=subprocess.PIPE,
                 stdout=output,
@@ -67,6 +68,8 @@ class Child:
             self._guard.stdin.write(b"%d\n" % self._process.pid)
             self._guard.stdin.flush()
         except (OSError, subprocess.SubprocessError) as e:
+            if process is not None:  # the guard ended before it knew of it, by a signal to all of us for example
+                self.kill()
             self._release_guard()
             who = f" as user {account.name}" if account is not None else ""
             raise DevError(f"{name} cannot be started{who}: {e}") from e

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -19,7 +20,7 @@ from app import dev
 from app.cli import main
 from app.commands import dev as command
 from app.config import AuthSettings, ServerSettings, Settings
-from app.dev import Account, Child, DevError, EmbeddedPostgres, EmbeddedValkey, accounts, locks, ports
+from app.dev import Account, Child, DevError, EmbeddedPostgres, EmbeddedValkey, accounts, locks, ports, processes
 from app.dev import server as server_module
 from tests.support import wait_until
 
@@ -298,6 +299,26 @@ def test_a_child_that_cannot_start_is_one_clear_line() -> None:
         Child("nothing", ["/nonexistent/program"], orphan_signal=signal.SIGTERM)
 
 
+def test_a_child_whose_guard_is_gone_is_not_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Ctrl-C reaches a guard that has no session of its own yet."""
+    gone = tmp_path / "gone.py"
+    gone.touch()
+    monkeypatch.setattr(processes.guard, "__file__", str(gone))
+    real, started = subprocess.Popen, []
+
+    def popen(*arguments: Any, **keywords: Any) -> Any:
+        if started:
+            started[0].wait()
+        started.append(real(*arguments, **keywords))
+        return started[-1]
+
+    monkeypatch.setattr(processes.subprocess, "Popen", popen)
+    with pytest.raises(DevError, match=r"sleeper cannot be started: .*Broken pipe"):
+        _sleeper()
+    _, sleeper = started
+    assert sleeper.returncode == -signal.SIGKILL
+
+
 def test_a_child_is_waited_for() -> None:
     assert _sleeper("raise SystemExit(3)").wait() == 3
 
@@ -334,6 +355,27 @@ def test_a_wrong_port_is_told_with_where_it_comes_from(
     result = CliRunner().invoke(main, ["dev", *arguments], env=environ)
     assert result.exit_code == 2
     assert f"Invalid value for {told} is not a number from 1 to 65535\n" in result.stderr
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_start_that_fails_because_it_was_given_up_is_no_failure(
+    asked: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = command.LocalRun({}, 8080, tmp_path)
+
+    def broken(stack: object) -> None:
+        if asked:
+            run._stop.set()
+        raise DevError("Valkey cannot be started: [Errno 32] Broken pipe")
+
+    monkeypatch.setattr(command, "check_port", lambda *_: None)
+    monkeypatch.setattr(command.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(run, "_start_backends", broken)
+    if asked:
+        assert run.run() == 0
+    else:
+        with pytest.raises(DevError, match="Broken pipe"):
+            run.run()
 
 
 def test_a_wrong_setting_ends_the_command_before_anything_starts(tmp_path: Path) -> None:
