@@ -305,3 +305,5 @@ def test_rolling_restarts_behind_a_balancer_fail_no_request(stage: Stage) -> Non
         balancer.join()
     assert set(load.answers) == {201}, load.answers
     assert stage.stored_once(load.acknowledged)
+    for service in pair:
+        service.kill()  # their delays have been waited for

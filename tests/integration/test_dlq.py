@@ -227,6 +227,34 @@ def test_a_dead_letter_is_replayed_after_a_fix_or_deleted(
         assert client.post(f"/api/v1/dlq/dead-letters/{unknown}/replay").status_code == 404
 
 
+def test_a_dead_letter_without_a_message_can_only_be_deleted(
+    make: Callable[..., flask.Flask], streams: redis.Redis
+) -> None:
+    client = make().test_client()
+    ident = streams.xadd(KEYS["events"].dead, {"other": "field"}).decode()
+    answer = client.post(f"/api/v1/dlq/dead-letters/events:{ident}/replay")
+    assert (answer.status_code, answer.json["detail"]) == (
+        400,
+        "the dead letter holds no message that could be replayed",
+    )
+    assert client.delete(f"/api/v1/dlq/dead-letters/events:{ident}").status_code == 200
+
+
+def test_a_redis_that_is_out_of_memory_keeps_nothing_and_says_so(
+    make_app: Callable[..., flask.Flask], database: Database
+) -> None:
+    with valkey_server() as own:
+        client = redis.Redis.from_url(own.url(0))
+        app = make_app(redis={"url": own.url(0)})
+        wait_until(lambda: services_of(app).queue_watch.state.connected, what="Redis connected")
+        take_away(database)
+        assert app.test_client().post("/api/v1/audit/events", json=event()).status_code == 202
+        client.config_set("maxmemory", "1")
+        answer = app.test_client().post("/api/v1/audit/events", json=event())
+        assert (answer.status_code, "outcome" in answer.json) == (503, False)
+        assert client.xlen(KEYS["events"].stream) == 1
+
+
 def test_a_child_waits_for_its_parent_that_is_queued(
     make: Callable[..., flask.Flask], database: Database, streams: redis.Redis
 ) -> None:

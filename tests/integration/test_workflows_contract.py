@@ -99,6 +99,7 @@ def test_members_that_are_null_are_left_out(service: Service) -> None:
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"expected_success_rate": 1e-21}, "expected_success_rate"),  # more decimals than PostgreSQL keeps
     *(({m: ...}, m) for m in ("workflow_name", "version", "name", "description", "content", "execution_engine")),
     *(({m: ""}, m) for m in ("workflow_name", "version", "name", "description", "content", "execution_engine")),
     *(({"labels": {k: v for k, v in LABELS.items() if k != m}}, f"labels.{m}") for m in LABELS),
@@ -317,6 +318,14 @@ IMMUTABLE = (
     *("content_hash", "parameters", "execution_engine", "container_image", "container_digest"),
     *("labels", "custom_labels", "detected_labels"),
 )
+
+
+def test_a_reason_of_the_wrong_type_disables_nothing(service: Service) -> None:
+    ident = created(service)["workflow_id"]
+    answer = service.client.patch(f"{WORKFLOWS}/{ident}/disable", json={"reason": 5})
+    errors = problem(answer, 400, "validation-error", f"{WORKFLOWS}/{ident}/disable")["field_errors"]
+    assert errors == {"reason": "must be a string"}
+    assert get(service, f"/{ident}")["status"] == "active"
 
 
 @pytest.mark.parametrize("members", [IMMUTABLE, ("content_hash",)], ids=["all", "one"])

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -355,6 +356,16 @@ def test_a_wrong_port_is_told_with_where_it_comes_from(
     result = CliRunner().invoke(main, ["dev", *arguments], env=environ)
     assert result.exit_code == 2
     assert f"Invalid value for {told} is not a number from 1 to 65535\n" in result.stderr
+
+
+@pytest.mark.parametrize(("code", "how"), [(-9, "by SIGKILL"), (3, "with exit code 3")])
+def test_what_ends_by_itself_is_named(code: int, how: str, tmp_path: Path) -> None:
+    run = command.LocalRun({}, 8080, tmp_path)
+    server: Any = SimpleNamespace(name="PostgreSQL", exit_code=lambda: code, log_file=tmp_path / "server.log")
+    service: Any = SimpleNamespace(name="the service", exit_code=lambda: None)
+    backends = command.Backends(database_url="", direct_url="", service_role=None, redis_url="", embedded=(server,))
+    with pytest.raises(DevError, match=rf"PostgreSQL ended unexpectedly {how} \(see .*server.log\)"):
+        run._watch(service, backends)
 
 
 @pytest.mark.parametrize("asked", [True, False])
