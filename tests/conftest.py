@@ -20,6 +20,7 @@ from tests.support import (
     Database,
     PostgresServer,
     container_postgres,
+    debian_binaries,
     last_words,
     postgres_server,
     prepare_roles,
@@ -28,6 +29,11 @@ from tests.support import (
 
 # Set where tests run in several processes; tables that commands print would be cut to it.
 os.environ.pop("COLUMNS", None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say that a server is missing once, before anything runs."""
+    debian_binaries()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

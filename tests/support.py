@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import http.client
+import itertools
 import json
 import os
 import random
@@ -37,7 +39,7 @@ BACKEND = os.environ.get("BACKEND", "embedded")
 # Below the ephemeral ports, which any client on the machine may be given as its own, and beside those that the
 # development servers choose for themselves.
 _PORTS = range(20_000, 32_000)
-_reserved: list[int] = []  # descriptors; what is locked by them stays ours until this process ends
+_PORTS_A_PROCESS = 200
 # Enough room in memory for the servers of a few tests.
 _MEMORY = Path("/dev/shm")
 _MEMORY_BYTES = 4 * 1024**3
@@ -73,20 +75,27 @@ def environ_of(limits: dict[str, dict[str, float]]) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that no other process of these tests will be given."""
+    """A port that nobody listens on, one of those that no other process of these tests is given."""
+    ports = _ports_of_ours()
+    return next(port for port in itertools.islice(ports, _PORTS_A_PROCESS) if port_is_free(port))
+
+
+@functools.cache
+def _ports_of_ours() -> Iterator[int]:
+    """Round and round the ports that belong to this process until it ends."""
     folder = Path(tempfile.gettempdir()) / f"datastorage-test-ports-{os.getuid()}"
     folder.mkdir(exist_ok=True)
-    while True:
-        port = random.choice(_PORTS)
-        descriptor = os.open(folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    blocks = [range(first, first + _PORTS_A_PROCESS) for first in _PORTS[::_PORTS_A_PROCESS]]
+    random.shuffle(blocks)
+    for block in blocks:
+        descriptor = os.open(folder / str(block.start), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if port_is_free(port):
-                _reserved.append(descriptor)
-                return port
         except BlockingIOError:
-            pass
-        os.close(descriptor)
+            os.close(descriptor)
+        else:
+            return itertools.cycle(block)  # the descriptor stays open, and so the lock is kept
+    raise AssertionError(f"all ports of {_PORTS} belong to other processes of these tests")
 
 
 def wait_until(condition: Callable[[], Any], timeout: float = 60.0, what: str = "condition") -> Any:
