@@ -386,7 +386,7 @@ class GunicornService:
             raise AssertionError(f"gunicorn ended with {self.process.returncode}:\n" + self.log.read_text()[-3000:])
         return True
 
-    def probe(self, path: str, *, port: int | None = None, timeout: float = 2.0) -> int:
+    def probe(self, path: str, *, port: int | None = None, timeout: float = 30.0) -> int:
         """Status code of a GET, 0 if there was no answer."""
         try:
             return self.request("GET", path, port=port, timeout=timeout).status

@@ -235,7 +235,7 @@ def test_a_killed_worker_is_replaced_and_its_gauges_go(run_service: Run, databas
 
         wait_until(settled, what="the new worker reports")
     assert max(capacities) <= 600, "the dead worker still counts"
-    assert service.metrics()["datastorage_db_up"] == 1
+    wait_until(lambda: service.metrics()["datastorage_db_up"] == 1, what="the new worker has seen PostgreSQL")
     # Only connections of the dead worker broke; the next attempt was served.
     assert {w.status for w in writers.sent} <= {201, 0}
     check_kept(writers.sent, database)

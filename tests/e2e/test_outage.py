@@ -280,7 +280,7 @@ def test_it_starts_without_postgres_and_takes_writes_through_the_queue(stage: St
 
 def test_rolling_restarts_behind_a_balancer_fail_no_request(stage: Stage) -> None:
     # The balancer has so long to notice, at a look every tenth of a second.
-    pair = [stage.run(server__workers="1", shutdown__endpoint_propagation_delay="3s") for _ in range(2)]
+    pair = [stage.run(server__workers="1", shutdown__endpoint_propagation_delay="6s") for _ in range(2)]
     in_rotation = [service.port for service in pair]
     done = threading.Event()
 
@@ -291,7 +291,7 @@ def test_rolling_restarts_behind_a_balancer_fail_no_request(stage: Stage) -> Non
 
     balancer = threading.Thread(target=follow_readiness)
     balancer.start()
-    rounds = int(os.environ.get("ROLLING_ROUNDS", "2"))
+    rounds = int(os.environ.get("ROLLING_ROUNDS", "1"))
     try:
         with Load(lambda: list(in_rotation), 100) as load:
             for turn in range(rounds):

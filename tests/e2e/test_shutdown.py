@@ -186,9 +186,9 @@ SOON = {
     "valkey": {
         "REDIS__SPILL_TIMEOUT": "300ms",
         # The replay, which is given so long and a second to end.
-        "BUFFER__FLUSH_LOCK_TIMEOUT": "2s",
-        "BUFFER__FLUSH_STATEMENT_TIMEOUT": "3s",
-        "BUFFER__FLUSH_TIMEOUT": "4s",
+        "BUFFER__FLUSH_LOCK_TIMEOUT": "6s",
+        "BUFFER__FLUSH_STATEMENT_TIMEOUT": "8s",
+        "BUFFER__FLUSH_TIMEOUT": "10s",
     },
 }
 SOON["both"] = SOON["valkey"] | SOON["postgres"]

@@ -23,6 +23,8 @@ KEYS = {
     "server__body_timeout": "1s",
     "server__answer_timeout": "1s",
 }
+# Nobody is ended for being slow: who is served is served beside them.
+FAR = {**KEYS, "server__header_timeout": "10m", "server__body_timeout": "10m", "server__answer_timeout": "10m"}
 
 RunService = Callable[..., GunicornService]
 
@@ -48,7 +50,8 @@ def trickling(service: GunicornService, start: bytes, byte: bytes, count: int = 
 
     def trickle() -> None:
         for client in clients:
-            client.sendall(start)
+            with contextlib.suppress(OSError):
+                client.sendall(start)
         while not stop.wait(0.1):
             for client in clients:
                 with contextlib.suppress(OSError):
@@ -80,16 +83,33 @@ def assert_served(service: GunicornService) -> None:
     assert statuses == [201] * 10
 
 
+def stored(service: GunicornService) -> bool:
+    """Whether an event is stored. On a machine that stands still for a moment it may count as slow itself."""
+    return service.request("POST", "/api/v1/audit/events", event()).status == 201
+
+
 def assert_alive(service: GunicornService) -> None:
-    assert service.request("POST", "/api/v1/audit/events", event()).status == 201
+    wait_until(lambda: stored(service), what="an event stored")
     assert service.probe("/health/live", port=service.health_port) == 200
     wait_until(lambda: sum(v for k, v in service.metrics().items() if "threads_busy" in k) <= 1, what="threads free")
     assert "Traceback" not in service.log.read_text()
 
 
-def test_half_sent_heads(service: GunicornService) -> None:
-    with trickling(service, b"POST /api/v1/audit/events HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"a") as clients:
+HALF_A_HEAD = b"POST /api/v1/audit/events HTTP/1.1\r\nHost: x\r\nX-Slow: "
+
+
+def test_half_sent_heads_and_silence_hold_nobody_up(run_service: RunService) -> None:
+    service = run_service(**FAR)
+    silent = [socket.create_connection(("127.0.0.1", service.port), timeout=60) for _ in range(SLOW)]
+    with trickling(service, HALF_A_HEAD, b"a"):
         assert_served(service)
+    for client in silent:
+        client.close()
+    assert_alive(service)
+
+
+def test_half_sent_heads_have_their_time(service: GunicornService) -> None:
+    with trickling(service, HALF_A_HEAD, b"a") as clients:
         for client in clients:
             head, _, body = answer_of(client).partition(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n")
@@ -99,7 +119,6 @@ def test_half_sent_heads(service: GunicornService) -> None:
 
 def test_connections_that_say_nothing_are_closed_without_a_word(service: GunicornService) -> None:
     clients = [socket.create_connection(("127.0.0.1", service.port), timeout=60) for _ in range(SLOW)]
-    assert_served(service)
     assert [answer_of(client) for client in clients] == [b""] * SLOW
     assert_alive(service)
 
@@ -115,7 +134,7 @@ def test_bodies_held_open(service: GunicornService, framing: bytes) -> None:
         time.sleep(0.3)
         assert service.probe("/health/live", port=service.health_port) == 200
         # Twice as many as threads: the second half has its own time after the first.
-        assert service.request("POST", "/api/v1/audit/events", event(), timeout=60).status == 201
+        wait_until(lambda: stored(service), what="an event stored beside them")
         for client in clients:
             head_lines, _, body = answer_of(client).partition(b"\r\n\r\n")
             assert head_lines.startswith(b"HTTP/1.1 408 "), head_lines
@@ -132,9 +151,10 @@ def test_answers_that_nobody_reads(service: GunicornService) -> None:
         client = socket.socket()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", service.port))
-        client.sendall(b"GET /api/v1/audit/events?limit=1000 HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+        with contextlib.suppress(OSError):  # ended already
+            client.sendall(b"GET /api/v1/audit/events?limit=1000 HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
         deaf.append(client)
-    assert service.request("POST", "/api/v1/audit/events", event(), timeout=60).status == 201
+    wait_until(lambda: stored(service), what="an event stored beside them")
     for client in deaf:
         client.close()
     assert_alive(service)
@@ -142,7 +162,7 @@ def test_answers_that_nobody_reads(service: GunicornService) -> None:
 
 def test_more_slow_clients_than_connections(run_service: RunService) -> None:
     """Past the limit of connections the slowest head loses its place to whoever comes with a whole request."""
-    service = run_service(**{**KEYS, "server__header_timeout": "10m"})
+    service = run_service(**FAR)
     with trickling(service, b"GET /health HTTP/1.1\r\nX: ", b"a", count=160):
         assert service.request("POST", "/api/v1/audit/events", event(), timeout=60).status == 201
         assert service.probe("/health/live", port=service.health_port) == 200
@@ -165,7 +185,7 @@ def test_pipelined_requests_and_empty_lines(service: GunicornService) -> None:
 
 
 def test_a_head_under_way_at_shutdown_is_still_answered(run_service: RunService) -> None:
-    service = run_service(**{**KEYS, "server__header_timeout": "10m"})
+    service = run_service(**FAR)
     with socket.create_connection(("127.0.0.1", service.port), timeout=60) as client:
         client.sendall(b"GET /health/live HTTP/1.1\r\n")
         assert service.process is not None
