@@ -38,7 +38,7 @@ test-unit: $(VENV)/.test ## Run the unit tests.
 test-integration: $(VENV)/.test ## Run the tests against PostgreSQL and Valkey.
 	$(PYTEST) $(PARALLEL) tests/integration
 
-test-debian: $(VENV)/.test ## Run them on the PostgreSQL of Debian's packages (15 on Debian 12).
+test-debian: $(VENV)/.test ## Run the integration tests on the PostgreSQL of Debian's packages (15 on Debian 12).
 	BACKEND=debian $(PYTEST) $(PARALLEL) tests/integration
 
 test-pgbouncer: $(VENV)/.test ## Run them with PgBouncer in transaction mode in front of PostgreSQL.

@@ -98,6 +98,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     _line_writer: logs.LineWriter | None = None
     _health_port = 0
     _ended = False
+    _served = False  # whether it was to serve at all when it was ready to
 
     def open_log(self, settings: Settings) -> None:
         """Let one thread write what this process logs, gunicorn's lines too, so that they come in their order."""
@@ -450,12 +451,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if listener in self._listening:
                 self.poller.unregister(listener)
                 self._listening.remove(listener)
-        # Only when the whole service ends: a master that keeps the listeners gives them to the next worker.
-        last = all(not held_by(self.ppid, s) and take_no_newcomers(s) for s in listeners.values())
+        # Only when the whole service ends: a master that keeps the listeners gives them to the next worker. One that
+        # was told to stop while it was starting leaves them to the others, who may still have their delay.
+        last = self._served and all(not held_by(self.ppid, s) and take_no_newcomers(s) for s in listeners.values())
         now = time.monotonic()
         handshakes_until = now + (_LAST_HANDSHAKE_SECONDS if last else 0)
         until = now + self._settings.shutdown.request_timeout
-        while now < until:
+        while self._served and now < until:
             connected = [listeners[fileno] for fileno, _ in waiting.poll(0)]
             if not connected and now >= handshakes_until:
                 break
@@ -475,6 +477,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until told to stop, finish what is in flight, then flush."""
+        self._served = self.alive
         if self._services is not None:
             # The master waits longer than this, so the flush comes before anyone sends SIGKILL.
             self.cfg.set("graceful_timeout", int(self._settings.shutdown.request_timeout))

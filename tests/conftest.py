@@ -32,7 +32,9 @@ os.environ.pop("COLUMNS", None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say that a server is missing once, before anything runs."""
+    """Say once, before anything runs, that there is no such server."""
+    if BACKEND not in ("embedded", "containers", "debian"):
+        raise pytest.UsageError(f"BACKEND={BACKEND} is none of embedded, containers, debian")
     debian_binaries()
 
 

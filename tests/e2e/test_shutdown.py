@@ -35,7 +35,7 @@ def stops(service: GunicornService) -> bool:
 
 def test_readiness_turns_first_while_requests_are_still_served(run_service: Run) -> None:
     # The delay is never over here: what comes after it is the other tests' affair.
-    service = run_service(shutdown__endpoint_propagation_delay="1h", shutdown__timeout="2h")
+    service = run_service(shutdown__endpoint_propagation_delay="1h", shutdown__timeout="2h", server__workers="1")
     assert service.process is not None
     service.process.send_signal(signal.SIGTERM)
     answer = wait_until(
@@ -48,6 +48,26 @@ def test_readiness_turns_first_while_requests_are_still_served(run_service: Run)
     assert written.headers.get("Connection") == "close"
     service.process.send_signal(signal.SIGTERM)
     assert [service.request("POST", "/api/v1/audit/events", event()).status for _ in range(5)] == [201] * 5
+    service.kill()
+
+
+def test_a_worker_that_is_still_starting_does_not_shut_the_others_out(run_service: Run) -> None:
+    service = run_service(
+        shutdown__endpoint_propagation_delay="1h", shutdown__timeout="2h", server__workers="2", buffer__size="100"
+    )
+    assert service.process is not None
+    wait_until(lambda: service.metrics()["datastorage_buffer_capacity"] == 200, what="both workers are up")
+    master = psutil.Process(service.process.pid)
+    old = {child.pid for child in master.children()}
+    victim = min(old)
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: {child.pid for child in master.children()} - old, what="a new worker")
+    fresh = min({child.pid for child in master.children()} - old)
+    # It has its signal handlers now, and the application is still to be loaded.
+    wait_until(lambda: f"Booting worker with pid: {fresh}" in service.log.read_text(), what="its first word")
+    service.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: not psutil.pid_exists(fresh) or psutil.Process(fresh).status() == "zombie", what="its end")
+    assert [service.request("POST", "/api/v1/audit/events", event()).status for _ in range(10)] == [201] * 10
     service.kill()
 
 

@@ -21,9 +21,9 @@ import pytest
 
 from app import metrics
 from app.audit import store as audit_store
-from tests.integration.service import EVENTS, Service, exact, problem, running
+from tests.integration.service import Service, exact, problem, running
 from tests.integration.workflow_support import LABELS, WORKFLOWS, created, workflow
-from tests.support import Database, GunicornService, PostgresServer
+from tests.support import Database, GunicornService, PostgresServer, wait_until
 
 BATCH = WORKFLOWS + "/batch"
 UNKNOWN = f"{WORKFLOWS}/5f0c9d2e-8b1a-4c3d-9e7f-0a1b2c3d4e5f"
@@ -474,5 +474,6 @@ def test_changes_and_events_agree_after_a_kill(database: Database, tmp_path: Pat
 
 def test_the_first_event_of_a_month_has_its_partition_made(service: Service) -> None:
     # The service's clock stands in a month that the migration made no partition for.
+    ident = created(service)["workflow_id"]
+    wait_until(lambda: events(service, ident), what="the event of the workflow")
     assert service.database.query("SELECT to_regclass('audit_events_2026_01') IS NOT NULL") == [(True,)]
-    assert service.client.get(EVENTS + "?event_type=datastorage.workflow.created").json["data"]
