@@ -98,7 +98,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     _line_writer: logs.LineWriter | None = None
     _health_port = 0
     _ended = False
-    _served = False  # whether it was to serve at all when it was ready to
+    _served = True  # False where it was told to stop before it could
 
     def open_log(self, settings: Settings) -> None:
         """Let one thread write what this process logs, gunicorn's lines too, so that they come in their order."""
@@ -372,6 +372,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         answering, so load balancers have the delay to notice. A second signal changes nothing.
         """
         if self._services is None:
+            self._served = False
             super().handle_exit(sig, frame)
             return
         if self._services.draining:
@@ -477,7 +478,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until told to stop, finish what is in flight, then flush."""
-        self._served = self.alive
         if self._services is not None:
             # The master waits longer than this, so the flush comes before anyone sends SIGKILL.
             self.cfg.set("graceful_timeout", int(self._settings.shutdown.request_timeout))
