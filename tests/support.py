@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import http.client
 import itertools
@@ -13,6 +12,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -41,6 +41,7 @@ BACKEND = os.environ.get("BACKEND", "embedded")
 # development servers choose for themselves.
 _PORTS = range(20_000, 32_000)
 _PORTS_A_PROCESS = 200
+_held: list[socket.socket] = []  # bound for as long as this process lives
 # Enough room in memory for the servers of a few tests.
 _MEMORY = Path("/dev/shm")
 _MEMORY_BYTES = 4 * 1024**3
@@ -83,19 +84,18 @@ def free_port() -> int:
 
 @functools.cache
 def _ports_of_ours() -> Iterator[int]:
-    """Round and round the ports that belong to this process until it ends."""
-    folder = Path(tempfile.gettempdir()) / f"datastorage-test-ports-{os.getuid()}"
-    folder.mkdir(exist_ok=True)
+    """Round and round the ports that belong to this process until it ends: who holds the first of a block has them."""
     blocks = [range(first, first + _PORTS_A_PROCESS) for first in _PORTS[::_PORTS_A_PROCESS]]
     random.shuffle(blocks)
     for block in blocks:
-        descriptor = os.open(folder / str(block.start), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        held = socket.socket()
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
+            held.bind(("127.0.0.1", block.start))
+        except OSError:
+            held.close()
         else:
-            return itertools.cycle(block)  # the descriptor stays open, and so the lock is kept
+            _held.append(held)
+            return itertools.cycle(block[1:])
     raise AssertionError(f"all ports of {_PORTS} belong to other processes of these tests")
 
 
@@ -348,6 +348,7 @@ class GunicornService:
             "DATASTORAGE_HEALTH__PORT": str(self.health_port),
             "DATASTORAGE_SHUTDOWN__ENDPOINT_PROPAGATION_DELAY": "0",
             "DATASTORAGE_LOGGING__FORMAT": "json",
+            "TMPDIR": str(log.parent),  # what a killed service leaves goes with the test's folder
             **environ_of(self.limits),
             **environ,
         }

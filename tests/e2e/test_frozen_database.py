@@ -116,7 +116,7 @@ def retry_unknown(service: GunicornService, database: Database, sent: list[Writt
     for w in unknown:
         if w.answer is not None:
             assert w.answer.json["event_id"] == w.event_id
-        assert service.request("POST", EVENTS, w.body).status in (200, 201)
+        wait_until(lambda w=w: service.request("POST", EVENTS, w.body).status in (200, 201), what="settled")  # type: ignore[misc]
     ids = [w.event_id for w in unknown]
     rows = database.query(
         "SELECT event_id, count(*) FROM audit_events WHERE event_id = ANY(%s::uuid[]) GROUP BY 1", ids

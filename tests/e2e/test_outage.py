@@ -82,6 +82,7 @@ class Load:
     def __init__(self, ports: Callable[[], list[int]], rate: float, threads: int = 10) -> None:
         self._ports = ports
         self._interval = threads / rate
+        self._lock = threading.Lock()
         self.answers: Counter[int] = Counter()
         self.acknowledged: list[str] = []
         self.seconds: list[tuple[float, int, float]] = []  # when, status, how long
@@ -117,7 +118,8 @@ class Load:
             started = time.monotonic()
             status = self._send(connections, port, json.dumps(event(event_id=ident)).encode())
             self.seconds.append((started, status, time.monotonic() - started))
-            self.answers[status] += 1
+            with self._lock:
+                self.answers[status] += 1
             if status in (201, 202):
                 self.acknowledged.append(ident)
             due = max(due + self._interval, time.monotonic() - 1)

@@ -12,7 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from app import metrics
 from tests.driving import SECRET, Driven, driven_service, log_lines
 from tests.promql import TARGET_LABELS, alerts, grouping, panel_queries, selectors
-from tests.support import ROOT, PostgresServer
+from tests.support import ROOT, PostgresServer, wait_until
 
 pytestmark = pytest.mark.embedded
 
@@ -138,7 +138,7 @@ def test_nothing_is_exported_that_is_not_declared(driven: Driven) -> None:
 def test_alarms_are_raised_and_fall_again(driven: Driven, flag: str, stream: str) -> None:
     key = (f"datastorage_dlq_{flag}", frozenset({("stream", stream)}))
     assert driven.peak[key] == 1
-    assert driven.scrape()[key] == 0
+    wait_until(lambda: driven.scrape()[key] == 0, what="no alarm")
 
 
 EXPRESSIONS = [
