@@ -14,6 +14,7 @@ import pytest
 from app import create_app
 from app.config import DatabaseSettings, Settings
 from app.lifecycle import Services
+from tests import assertions  # noqa: F401 - before what it is about
 from tests.support import (
     BACKEND,
     PATIENT,
