@@ -94,7 +94,8 @@ def test_a_long_request_is_finished(run_service: Run, database: Database) -> Non
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_whoever_got_a_connection_gets_an_answer(workers: str, run_service: Run, database: Database) -> None:
     """A proxy repeats a write whose connection was refused, not one that it has sent."""
-    service = run_service(server__workers=workers)
+    service = run_service(server__workers=workers, buffer__size="100")
+    wait_until(lambda: service.metrics()["datastorage_buffer_capacity"] == 100 * int(workers), what="all are up")
     body = json.dumps(event()).encode()
     request = (
         f"POST /api/v1/audit/events HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
