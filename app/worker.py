@@ -54,8 +54,9 @@ _MOST_IN_A_ROW = 64
 ROW_SECONDS = 0.1
 # In a shutdown: how long a connection that has not sent anything may still begin to.
 _LAST_CALL_SECONDS = 1.0
-# In a shutdown: how long a connection that a client has begun may take to be made, a round trip of the network.
-_LAST_HANDSHAKE_SECONDS = 0.05
+# In a shutdown: how long a connection that a client has begun may take to be made: a round trip of a long way, or of a
+# short one where both ends wait for a processor.
+_LAST_HANDSHAKE_SECONDS = 0.25
 
 
 def unfinished_mark(pid: int) -> Path:
