@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict
@@ -322,6 +323,32 @@ def test_a_child_whose_guard_is_gone_is_not_left_alone(monkeypatch: pytest.Monke
 
 def test_a_child_is_waited_for() -> None:
     assert _sleeper("raise SystemExit(3)").wait() == 3
+
+
+def test_a_process_that_is_gone_has_no_children_and_is_not_there() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    process = psutil.Process(ended.pid)
+    ended.wait()
+    assert processes.children(ended.pid) == []
+
+    class Vanishing:
+        """Ends between two looks at it."""
+
+        def is_running(self) -> bool:
+            raise psutil.NoSuchProcess(ended.pid)
+
+    vanishing: Any = Vanishing()
+    assert processes.still_there([process, vanishing], 60) == []
+
+
+def test_a_server_that_runs_is_not_launched_again(tmp_path: Path) -> None:
+    server = EmbeddedValkey(tmp_path)
+    server._child = _sleeper()
+    try:
+        with pytest.raises(DevError, match="Valkey runs already"):
+            server.launch()
+    finally:
+        server.kill()
 
 
 # --- the command ---
