@@ -40,7 +40,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that kill or freeze servers need servers of their own."""
+    """Tests that kill or freeze servers need servers of their own.
+
+    A test's name must be the same in each process that runs tests, so no address of an object may be in it.
+    """
+    addresses = [item.nodeid for item in items if " object at 0x" in item.nodeid]
+    if addresses:
+        raise pytest.UsageError(f"an address in a test's name: {addresses[0]}")
     if BACKEND == "containers":
         skip = pytest.mark.skip(reason="kills or freezes a server: runs with the embedded ones only")
         for item in items:

@@ -266,7 +266,7 @@ BAD_DATA: list[tuple[Any, str, str]] = [
 
 
 def short(value: object) -> str:
-    return ascii(value)[:40]
+    return "HUGE" if value is jsonvalue.HUGE else ascii(value)[:40]
 
 
 def as_sent(refusal: Refusal, body: dict[str, Any]) -> None:
