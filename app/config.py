@@ -447,6 +447,8 @@ def _inconsistent(s: Settings) -> list[str]:
         )
     if b.flush_statement_timeout >= b.flush_timeout:
         faults.append("buffer.flush_statement_timeout must be less than buffer.flush_timeout")
+    if s.health.probe_timeout <= 0:
+        faults.append("health.probe_timeout must be more than 0")
     if s.auth.mode == "none" and not s.auth.allow_anonymous and not _is_loopback(s.server.host):
         faults.append(
             f"server.host {s.server.host} is reachable from outside and auth.mode is none: "

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import flask
+import hypothesis
 import pytest
 
 from app import create_app
@@ -27,6 +28,13 @@ from tests.support import (
     prepare_roles,
     wait_until,
 )
+
+# How much made-up input properties are tried with: the same each day, other and more at night. A machine that is busy
+# with something else must not fail one.
+_PROPERTIES = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("everyday", _PROPERTIES, max_examples=150, derandomize=True)
+hypothesis.settings.register_profile("nightly", _PROPERTIES, max_examples=2000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
 
 # Set where tests run in several processes; tables that commands print would be cut to it.
 os.environ.pop("COLUMNS", None)

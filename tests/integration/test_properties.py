@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.audit.event import rfc3339
@@ -20,7 +20,6 @@ from tests.integration.service import BATCH, NOW, Service, exact, running
 from tests.support import PostgresServer, event
 
 CATEGORIES = ("gateway", "notification", "analysis", "signalprocessing", "workflow", "execution", "orchestration")
-GENTLE = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +98,6 @@ def expected(sent: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-@GENTLE
 @given(sent=events, own_id=st.booleans())
 def test_any_accepted_event_reads_back_equal_and_is_recorded_once(
     service: Service, sent: dict[str, Any], own_id: bool
@@ -129,7 +127,6 @@ FAULTS: list[dict[str, Any]] = [
 ]
 
 
-@GENTLE
 @given(batch=st.lists(st.tuples(events, st.none() | st.sampled_from(FAULTS)), min_size=1, max_size=6))
 def test_any_batch_is_all_or_nothing(
     service: Service, batch: list[tuple[dict[str, Any], dict[str, Any] | None]]

@@ -133,7 +133,7 @@ words = st.sampled_from(["a", "b", "*", 'q"', "b\\s", "dot.ted", "é😀", "it's
 custom_labels = st.dictionaries(words, st.lists(words, unique=True, max_size=4), max_size=4)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=detected_labels, custom=custom_labels, stored=detected_labels, kept=custom_labels)
 def test_the_score_is_the_formulas(service: Service, asked: Any, custom: Any, stored: Any, kept: Any) -> None:
     component = uuid.uuid4().hex

@@ -1,22 +1,11 @@
-"""What all unit tests share: a machine that is busy with something else must not fail one.
-
-HYPOTHESIS_PROFILE says how much made-up input properties are tried with: everyday (the default, and the same input
-each time) or nightly.
-"""
+"""What all unit tests share."""
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
-
-_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("everyday", _PATIENT, max_examples=100, derandomize=True)
-settings.register_profile("nightly", _PATIENT, max_examples=2000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
 
 
 @pytest.fixture

@@ -293,6 +293,10 @@ def test_a_waiter_must_outlast_two_flushes_and_spills(values: dict[str, str], go
         assert "must be less than" in fault
 
 
+def test_a_probe_needs_time() -> None:
+    assert faults(env(HEALTH__PROBE_TIMEOUT="0")) == ["health.probe_timeout must be more than 0"]
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_loopback_needs_no_auth(host: str) -> None:
     assert load_settings(None, env(SERVER__HOST=host)).server.host == host
