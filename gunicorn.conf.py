@@ -31,7 +31,7 @@ if os.environ.get("_METRICS_DIR_OF") != str(os.getpid()):
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from app.config import ConfigError, cpu_quota, load_settings
-from app.connections import Shares
+from app.server.balance import Shares
 
 try:
     _settings = load_settings()
@@ -51,8 +51,8 @@ bind = [_address(_server.host, _server.port)]
 if _settings.health.port:
     bind.append(_address(_server.host, _settings.health.port))
 wsgi_app = "app.wsgi:application"
-worker_class = "app.worker.Worker"
-logger_class = "app.worker.Log"
+worker_class = "app.server.worker.Worker"
+logger_class = "app.server.log.Log"
 workers = _server.effective_workers()
 threads = _server.threads
 # Connections beyond the threads wait in the worker; a low cap shares keep-alive clients out over the workers.
@@ -140,7 +140,7 @@ def child_exit(server, worker):  # type: ignore[no-untyped-def]
     """A worker is gone: its gauges must not count any more."""
     from prometheus_client import multiprocess
 
-    from app.worker import unfinished_mark
+    from app.server.shutdown import unfinished_mark
 
     multiprocess.mark_process_dead(worker.pid)
     if worker.shares is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 import zlib
@@ -13,33 +12,29 @@ from typing import TYPE_CHECKING, Any
 import flask
 import orjson
 import psycopg
-import uuid_utils
 from flask.json.provider import JSONProvider
 from flask.sessions import NullSession, SessionInterface
 from psycopg_pool import PoolTimeout, TooManyRequests
-from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter, MapAdapter, PathConverter, Rule
 
 from app import jsonvalue, metrics
 from app.client_address import ClientAddresses
 from app.config import Settings
-from app.connections import ClientSocket
 from app.database import Fault, classify
 from app.logs import RequestLog, RequestNote, current_note, current_principal, current_request
 from app.problems import CONTENT_TYPE, Problem, unavailable
-from app.trace import current_trace, parse_traceparent
+from app.trace import current_trace, parse_traceparent, request_id_from
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_CHUNK_BYTES = 64 * 1024
+_MAX_GZIP_MEMBERS = 1000
+_GZIP_BYTES = 64 * 1024
 JSON_TYPE = "application/json"
-# Of a problem after which nothing on the connection can be relied upon.
-_CLOSE = {"Connection": "close"}
 
 
 class ORJSONProvider(JSONProvider):
@@ -122,7 +117,10 @@ class _Name(PathConverter):
 
 
 class Bodies:
-    """Reads request bodies, each below a size and all together below another."""
+    """Reads request bodies, each below a size; what comes out of compressed ones all together below another.
+
+    The server bounds what it keeps of bodies as they are sent, and hands over a longer one cut off behind its limit.
+    """
 
     def __init__(self, max_size: int, max_in_flight: int) -> None:
         self.max_size = max_size
@@ -139,21 +137,13 @@ class Bodies:
         declared = _declared_length(environ)
         if declared is not None and declared > self.max_size:
             raise self._too_large()
-        # A body of unknown or compressed size may come to the limit.
-        reserved = self.max_size if declared is None or encoding == "gzip" else declared
-        self._reserve(reserved)
-        try:
-            try:
-                if encoding == "gzip":
-                    return self._gunzip(request, declared)
-                return self._plain(request) if declared is None else self._declared(environ, declared)
-            except TimeoutError:
-                raise Problem("request-timeout", "the request took too long to arrive", headers=_CLOSE) from None
-            except (ClientDisconnected, OSError):
-                # Also a body in chunks that are none: where the next request would begin is anybody's guess.
-                raise _incomplete() from None
-        finally:
-            self._reserve(-reserved)
+        # The server's own stream ends where the body does; werkzeug's, around it, would count once more.
+        sent: bytes = environ["wsgi.input"].read(self.max_size + 1 if declared is None else declared)
+        if len(sent) > self.max_size:
+            raise self._too_large()
+        if declared is not None and len(sent) < declared:
+            raise Problem("invalid_request", "the request body ended too early")
+        return self._gunzip(sent) if encoding == "gzip" else sent
 
     def _reserve(self, size: int) -> None:
         with self._lock:
@@ -162,68 +152,43 @@ class Bodies:
                 raise Problem("buffer-full", "too many request bodies are being read - please retry")
             self._in_flight += size
 
-    @staticmethod
-    def _declared(environ: WSGIEnvironment, length: int) -> bytes:
-        # The server's own stream ends where the body does; werkzeug's, around it, would count once more.
-        read = environ["wsgi.input"].read
-        part: bytes = read(length)
-        if len(part) == length:
-            return part
-        # Who hands out what has come so far is asked again.
-        parts = [part]
-        missing = length - len(part)
-        while part and missing:
-            part = read(missing)
-            parts.append(part)
-            missing -= len(part)
-        if missing:
-            raise _incomplete()
-        return b"".join(parts)
-
-    def _plain(self, request: flask.Request) -> bytes:
-        parts = []
-        total = 0
-        stream = request.stream
-        while chunk := stream.read(_CHUNK_BYTES):
-            total += len(chunk)
-            if total > self.max_size:
-                raise self._too_large()
-            parts.append(chunk)
-        return b"".join(parts)
-
-    def _gunzip(self, request: flask.Request, declared: int | None) -> bytes:
-        parts = []
-        total = received = 0
-        engine = zlib.decompressobj(wbits=31)
-        stream = request.stream
+    def _gunzip(self, sent: bytes) -> bytes:
+        # It may come to the limit.
+        self._reserve(self.max_size)
         try:
-            while chunk := stream.read(_CHUNK_BYTES):
-                received += len(chunk)
-                if received > self.max_size:
-                    raise self._too_large()
-                while chunk:
-                    part = engine.decompress(chunk, self.max_size - total + 1)
-                    total += len(part)
-                    if total > self.max_size:
-                        raise self._too_large()
-                    parts.append(part)
-                    chunk = engine.unconsumed_tail
-                    if engine.eof:
-                        # RFC 1952 allows several members one after the other.
-                        chunk = engine.unused_data
-                        if chunk:
-                            engine = zlib.decompressobj(wbits=31)
+            return self._gunzipped(sent)
         except zlib.error:
             raise Problem("invalid_request", "the request body is not gzip") from None
-        if declared is not None and received < declared:
-            raise _incomplete()
-        if not engine.eof:
+        finally:
+            self._reserve(-self.max_size)
+
+    def _gunzipped(self, sent: bytes) -> bytes:
+        parts: list[bytes] = []
+        total = at = members = 0
+        engine = None
+        while at < len(sent):
+            # RFC 1952 allows several members one after the other; each costs a copy of what follows in the piece.
+            if engine is None:
+                members += 1
+                if members > _MAX_GZIP_MEMBERS:
+                    raise Problem("invalid_request", "the request body has too many gzip members")
+                engine = zlib.decompressobj(wbits=31)
+            piece = sent[at : at + _GZIP_BYTES]
+            part = engine.decompress(piece, self.max_size - total + 1)
+            total += len(part)
+            if total > self.max_size:
+                raise self._too_large()
+            parts.append(part)
+            at += len(piece) - len(engine.unused_data)
+            if engine.eof:
+                engine = None
+        if engine is not None or not members:
             raise Problem("invalid_request", "the request body is not gzip")
         return b"".join(parts)
 
     def _too_large(self) -> Problem:
         count_validation_failures([("body", "body_too_large")])
-        return Problem("request-too-large", f"the request body exceeds {self.max_size} bytes", headers=_CLOSE)
+        return Problem("request-too-large", f"the request body exceeds {self.max_size} bytes")
 
 
 def _declared_length(environ: WSGIEnvironment) -> int | None:
@@ -232,11 +197,7 @@ def _declared_length(environ: WSGIEnvironment) -> int | None:
         return None
     text: str = environ.get("CONTENT_LENGTH") or ""
     # More digits than these are too many bytes in any case, but for zeros in front.
-    return int(text.lstrip("0")[:18] or "0") if text.isascii() and text.isdecimal() else None
-
-
-def _incomplete() -> Problem:
-    return Problem("invalid_request", "the request body ended too early", headers=_CLOSE)
+    return int(text.lstrip("0")[:18] or "0") if text.isascii() and text.isdecimal() else 0
 
 
 def json_body(bodies: Bodies) -> Any:
@@ -328,8 +289,7 @@ def install(
         current_note.set(RequestNote())
         environ = flask.request.environ
         environ["datastorage.began"] = True
-        sent = environ.get("HTTP_X_REQUEST_ID", "")
-        current_request.set(sent if sent and _REQUEST_ID.fullmatch(sent) else str(uuid_utils.uuid4()))
+        current_request.set(request_id_from(environ.get("HTTP_X_REQUEST_ID", "")))
         if (parent := environ.get("HTTP_TRACEPARENT")) is not None:
             current_trace.set(parse_traceparent(parent))
         if origins and environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
@@ -363,11 +323,6 @@ def install(
     def render(problem: Problem) -> flask.Response:
         if (kept := current_note.get()) is not None and kept.outcome == "ok":
             kept.outcome = problem.kind.slug
-        if "Connection" in problem.headers:
-            # gunicorn drops this header of an application; it has to be told.
-            sock = flask.request.environ.get("gunicorn.socket")
-            if isinstance(sock, ClientSocket):
-                sock.close_after_answer()
         return flask.Response(
             problem.body(base_url, flask.request.path),
             status=problem.kind.status,

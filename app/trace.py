@@ -1,4 +1,4 @@
-"""The caller's place in a distributed trace: the `traceparent` header of W3C Trace Context."""
+"""How a caller names a request: its id, and its place in a distributed trace (`traceparent`, W3C Trace Context)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 from contextvars import ContextVar
 from typing import NamedTuple
 
+import uuid_utils
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 # version - trace-id - parent-id - flags; only a version later than 00 may go on after that, with another dash.
 _TRACEPARENT = re.compile(
@@ -25,6 +28,11 @@ class TraceContext(NamedTuple):
 
 # Of the request that this thread serves.
 current_trace: ContextVar[TraceContext | None] = ContextVar("current_trace", default=None)
+
+
+def request_id_from(header: str) -> str:
+    """The id that an `X-Request-ID` gives a request; a new one where there is none, or none of that form."""
+    return header if header and _REQUEST_ID.fullmatch(header) else str(uuid_utils.uuid4())
 
 
 def parse_traceparent(header: str) -> TraceContext | None:

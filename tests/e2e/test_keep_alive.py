@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from app.worker import ROW_SECONDS
+from app.server.balance import YIELD_SECONDS
 from tests.support import GunicornService, wait_until
 
 GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -104,7 +104,7 @@ def test_a_worker_that_fell_behind_gets_the_next_connections(
     while len(shares) < 3 and max(shares, default=0) < 22:
         before = connections(one, service)
         for _ in range(24):
-            time.sleep(1.5 * ROW_SECONDS)
+            time.sleep(20 * YIELD_SECONDS)
             connect(service, 1)
         shares.append(connections(one, service) - before)
     assert max(shares) >= 22, shares

@@ -1,0 +1,16 @@
+"""The gunicorn worker: the one place that touches gunicorn's insides, one file a concern.
+
+    worker.py     the loop that waits for all clients, and the threads that serve whole requests
+    listeners.py  taking connections: when, how many, and how it ends
+    balance.py    which of several workers takes the next one
+    connections.py  a client's connection: what it has sent, and the one answer to it
+    heads.py      from bytes to a request, or to the reason why they are none
+    bodies.py     the body that belongs to it, by length or in chunks
+    lingering.py  queues of connections with a deadline, and the end of one that is not to be used again
+    shutdown.py   what SIGTERM begins and what the end leaves behind
+    log.py        gunicorn's own lines in the form of all others
+
+A request is given to a thread when it is there to its last byte. So no thread waits for a client that sends, and no
+code that reads a request runs once its answer has begun. Which names of gunicorn this stands on is in
+tests/unit/server/test_gunicorn_contract.py, and what each part is defended by in docs/decisions/gunicorn-worker.md.
+"""
