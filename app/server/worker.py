@@ -153,7 +153,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         closed = False
         self._turn(now, now)  # what has arrived already
         while True:
-            closed = closed or self._listeners.close(self._has_room)
+            closed = closed or self._listeners.close(self._has_room, self.ppid)
             for conn in self._idle:  # nobody waits on them
                 self._close(conn)
             for conn in self._heads if now >= last_call else ():
