@@ -348,11 +348,13 @@ class Worker(base.Worker):  # type: ignore[misc]
 
     def _refuse(self, conn: Connection, problem: Problem) -> None:
         """Answer what never became a request that the application could see, and end the connection."""
-        self.log.warning("refused a request from %s: %s", conn.client[0] if conn.client else "-", problem.detail)
         request = conn.request
-        sent = "" if request is None else request.header("X-REQUEST-ID")
+        # Nothing can be told of a head that was not understood.
+        path, name = ("", "") if request is None else (request.path, request_id_from(request.header("X-REQUEST-ID")))
+        client = conn.client[0] if conn.client else "-"
+        self.log.warning("refused a request %s from %s: %s", name or "-", client, problem.detail)
         with contextlib.suppress(ClientGoneError):
-            conn.answer.refuse(problem, self._base_url, "" if request is None else request.path, request_id_from(sent))
+            conn.answer.refuse(problem, self._base_url, path, name)
         self._part(conn)
 
     def _part(self, conn: Connection) -> None:
