@@ -17,6 +17,10 @@ _ENVIRON_KEY = "datastorage.client_address"
 _PARAMETER = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=([^\s",;]+|"(?:[^"\\]|\\.)*")\s*')
 # More hops than any chain of proxies has; a longer header is somebody's attempt to keep us busy.
 _MAX_HOPS = 32
+# An address of IPv6 that ends in one of IPv4, with a scope, brackets and port, is shorter.
+_MAX_ADDRESS_CHARACTERS = 128
+# Those hops with everything that proxies say of each.
+_MAX_HEADER_CHARACTERS = 8192
 
 
 class ClientAddresses:
@@ -63,7 +67,8 @@ class ClientAddresses:
 def _x_forwarded_for(environ: WSGIEnvironment) -> Iterator[Address | None]:
     """The addresses that the proxies saw, nearest first; None where one is not an address."""
     listed: str = environ.get("HTTP_X_FORWARDED_FOR", "")
-    for part in reversed(listed.rsplit(",", _MAX_HOPS)[-_MAX_HOPS:]):
+    # What stands left of these is not looked at: neither is what the client put there to be long.
+    for part in reversed(listed[-_MAX_HEADER_CHARACTERS:].rsplit(",", _MAX_HOPS)[-_MAX_HOPS:]):
         yield _parse(part)
 
 
@@ -74,6 +79,8 @@ def _forwarded(environ: WSGIEnvironment) -> Iterator[Address | None]:
 
 def _elements(header: str) -> list[str]:
     """The ``for`` of each element of a Forwarded header, "" where there is none or the header is not well formed."""
+    if len(header) > _MAX_HEADER_CHARACTERS:
+        return [""]
     found: list[str] = []
     position, current = 0, ""
     while position <= len(header):
@@ -94,6 +101,8 @@ def _elements(header: str) -> list[str]:
 
 def _parse(text: str) -> Address | None:
     """An address with or without port and brackets, as proxies write them; None for anything else."""
+    if len(text) > _MAX_ADDRESS_CHARACTERS:
+        return None
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -324,7 +324,11 @@ class JWTVerifier(Verifier):
             raise TokenError("expired")
         claims = self._verify(token, keys)
         principal = _principal(claims)
-        self._remember(digest, principal, float(claims["exp"]) + self._settings.jwt_leeway, keys)
+        try:
+            until = float(claims["exp"])
+        except OverflowError:  # more digits than any date has
+            raise TokenError("claims") from None
+        self._remember(digest, principal, until + self._settings.jwt_leeway, keys)
         return principal
 
     def _verify(self, token: str, keys: list[_Key]) -> dict[str, Any]:

@@ -10,11 +10,15 @@ import ipaddress
 import re
 from collections.abc import Callable
 
-_DURATION = re.compile(r"(?:(?P<n>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d))")
+# What is longer is no duration or size that anybody means, and not looked into.
+_MAX_CHARACTERS = 64
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+# The whole first, in linear time: looking for parts in a row of digits without a unit would begin anew at each digit.
+_DURATION = re.compile(rf"(?:{_PART.pattern})+")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 # Longer ones are mistakes, and the operating system's own timers refuse them.
 _MAX_DURATION_SECONDS = 10 * 366 * 86400.0
-_SIZE = re.compile(r"(?P<n>\d+)\s*(?P<unit>|B|KiB|MiB|GiB)")
+_SIZE = re.compile(r"(?P<n>\d{1,18})\s*(?P<unit>|B|KiB|MiB|GiB)")
 _BYTES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
@@ -23,13 +27,12 @@ def parse_duration(value: object) -> float:
     seconds = None
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = value
-    elif isinstance(value, str):
+    elif isinstance(value, str) and len(value) <= _MAX_CHARACTERS:
         text = value.strip()
-        parts = list(_DURATION.finditer(text))
         if re.fullmatch(r"\d+(\.\d+)?", text):
             seconds = float(text)
-        elif parts and "".join(m.group(0) for m in parts) == text:
-            seconds = sum(float(m["n"]) * _SECONDS[m["unit"]] for m in parts)
+        elif _DURATION.fullmatch(text):
+            seconds = sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text))
     if seconds is not None and 0 <= seconds <= _MAX_DURATION_SECONDS:
         return float(seconds)
     raise ValueError("a duration such as 250ms, 10s, 5m or 7d")
@@ -39,7 +42,7 @@ def parse_size(value: object) -> int:
     """Bytes of ``1024``, ``"256KiB"``, ``"5MiB"``; ValueError otherwise."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if isinstance(value, str) and (m := _SIZE.fullmatch(value.strip())):
+    if isinstance(value, str) and len(value) <= _MAX_CHARACTERS and (m := _SIZE.fullmatch(value.strip())):
         return int(m["n"]) * _BYTES[m["unit"]]
     raise ValueError("a size such as 4096, 256KiB or 5MiB")
 

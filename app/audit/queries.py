@@ -41,6 +41,8 @@ _STATUSES = ("sent", "failed", "pending", "acknowledged", "escalated")
 # Offsets and bounds go into bigint parameters.
 _MAX_OFFSET = 2**63 - 1
 _NOTIFICATION_ID = re.compile(r"[0-9]{1,18}")
+# The longest that a time and a UUID make has 94 characters.
+_MAX_CURSOR_CHARACTERS = 128
 
 # Member → column, where they differ, and how the value is read as text.
 _EVENT_EXPRESSIONS = {
@@ -91,6 +93,8 @@ class Cursor(NamedTuple):
     @staticmethod
     def decode(text: str) -> Cursor | None:
         """The cursor of its text, or None if it is not one."""
+        if len(text) > _MAX_CURSOR_CHARACTERS:
+            return None
         try:
             moment, ident = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         except (ValueError, binascii.Error, TypeError):

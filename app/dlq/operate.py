@@ -15,7 +15,9 @@ from app.config import Settings
 from app.dlq import scripts
 from app.dlq.stream import KEYS, STREAMS, make_client
 
-_ENTRY_ID = re.compile(r"\d{1,20}-\d{1,20}")
+# Two unsigned numbers of 64 bits; Redis answers anything else with an error.
+_ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
+_MAX_ENTRY_NUMBER = 2**64 - 1
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,10 @@ class Operator:
 def split_id(letter_id: str) -> tuple[str | None, str]:
     """Stream and entry id of a dead letter's id such as ``events:1767600000000-0``; (None, "") if it is not one."""
     stream, _, ident = letter_id.partition(":")
-    return (stream, ident) if stream in STREAMS and _ENTRY_ID.fullmatch(ident) else (None, "")
+    found = _ENTRY_ID.fullmatch(ident)
+    if stream not in STREAMS or found is None or max(map(int, found.groups())) > _MAX_ENTRY_NUMBER:
+        return (None, "")
+    return (stream, ident)
 
 
 def _letter(stream: str, ident: bytes, fields: dict[bytes, bytes]) -> dict[str, Any]:

@@ -223,7 +223,7 @@ def test_a_dead_letter_is_replayed_after_a_fix_or_deleted(
     assert client.delete(f"/api/v1/dlq/dead-letters/{broken['id']}").status_code == 200
     for call in (client.delete, client.get):
         assert call(f"/api/v1/dlq/dead-letters/{broken['id']}").status_code == 404
-    for unknown in ("events:1-1", "nope", "events:x"):
+    for unknown in ("events:1-1", "nope", "events:x", "events:18446744073709551616-0", "events:٣-٣"):
         assert client.post(f"/api/v1/dlq/dead-letters/{unknown}/replay").status_code == 404
 
 

@@ -234,6 +234,10 @@ def test_leeway_is_for_clocks_that_differ(tmp_path: Path, issuer: Issuer) -> Non
     assert refusal(patient, issuer.token(exp=now - 7200)) == "expired"
 
 
+def test_an_end_of_hundreds_of_digits_is_refused(tmp_path: Path, issuer: Issuer) -> None:
+    assert refusal(verifier_of(tmp_path, issuer.jwks()), issuer.token(exp=10**400)) == "claims"
+
+
 def test_without_a_kid_there_must_be_one_key_to_choose(tmp_path: Path, issuer: Issuer) -> None:
     token = issuer.token("ec", headers={"kid": ...})
     assert verifier_of(tmp_path, issuer.jwks()).principal(token)
