@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -92,6 +93,20 @@ _pin = _pinned() and hasattr(os, "sched_setaffinity")
 _shares = Shares(4 * workers) if workers > 1 else None
 
 
+# A worker that was just forked has the master's handlers, which put a signal into a queue that it never reads: what
+# reaches it before it has its own would be lost, and the master wait for it until its limit. It is held back instead,
+# from before the fork until the worker can end by it.
+_STOPS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+
+
+def _let_stops_through():  # type: ignore[no-untyped-def]
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+
+
+# gunicorn has no hook for the master after a fork. This file is read again on SIGHUP: twice does no harm.
+os.register_at_fork(after_in_parent=_let_stops_through)
+
+
 def on_starting(server):  # type: ignore[no-untyped-def]
     """Say what starts."""
     server.log.info("datastorage: %d workers × %d threads%s", workers, threads, ", pinned" if _pin else "")
@@ -108,6 +123,7 @@ def pre_fork(server, worker):  # type: ignore[no-untyped-def]
         taken = {w.core for w in server.WORKERS.values() if hasattr(w, "core")}
         cores = sorted(os.sched_getaffinity(0))
         worker.core = next((core for core in cores if core not in taken), cores[0])
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
 
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
@@ -126,6 +142,10 @@ def post_fork(server, worker):  # type: ignore[no-untyped-def]
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
     """Start the threads, pools and clients of this worker: after the fork, never before."""
+    # Before the first thread: those would not let them through either.
+    _let_stops_through()
+    if not worker.alive:
+        sys.exit(0)  # told to stop before there was anything to finish
     sys.setswitchinterval(_server.switch_interval)
     worker.open_log(_settings)
     worker.begin(_settings)

@@ -334,10 +334,12 @@ class GunicornService:
         *,
         port: int | None = None,
         module: str = "app.wsgi:application",
+        config: Path | None = None,
         root: Path = ROOT,
     ) -> None:
         self.module = module
         self.root = root
+        self.config = config or root / "gunicorn.conf.py"
         self.port = port or free_port()
         self.health_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -369,15 +371,7 @@ class GunicornService:
 
     def start(self, *, ready: bool = True) -> None:
         """Start gunicorn and wait until it is ready (or, with ready=False, alive)."""
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", str(self.root / "gunicorn.conf.py"), self.module],
-                cwd=self.root,
-                env=self._environ,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self.launch()
         path = "/health/ready" if ready else "/health/live"
         try:
             wait_until(lambda: self.alive() and self.probe(path) == 200, 60, f"200 at {path}")
@@ -386,6 +380,18 @@ class GunicornService:
             if isinstance(e, AssertionError):
                 raise AssertionError(f"gunicorn did not start: {e}\n" + self.log.read_text()[-3000:]) from None
             raise
+
+    def launch(self) -> None:
+        """Start gunicorn and wait for nothing."""
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "-c", str(self.config), self.module],
+                cwd=self.root,
+                env=self._environ,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def alive(self) -> bool:
         """Whether gunicorn's master runs; fails the test if it ended by itself."""

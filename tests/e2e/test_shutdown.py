@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import psutil
 import psycopg
 import pytest
 
-from tests.support import Database, GunicornService, event, postgres_server, valkey_server, wait_until
+from tests.support import ROOT, Database, GunicornService, event, postgres_server, valkey_server, wait_until
 
 Run = Callable[..., GunicornService]
 
@@ -260,3 +261,54 @@ def test_a_worker_that_cannot_flush_is_named_by_the_exit_code(run_service: Run) 
         if with_pid.exists():
             os.kill(worker, signal.SIGCONT)
     assert "ended before everything was flushed" in service.log.read_text()
+
+
+_TOLD_AT_ONCE = """
+import os, signal
+__file__ = {conf!r}
+exec(compile(open(__file__).read(), __file__, "exec"))
+_as_usual = post_fork
+
+def post_fork(server, worker):
+    try:
+        os.close(os.open({mark!r}, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        pass  # the first alone
+    else:
+        os.kill(os.getpid(), signal.{how})
+    _as_usual(server, worker)
+"""
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGQUIT", "SIGINT"])
+def test_a_signal_that_reaches_a_worker_before_its_own_handlers_ends_it(
+    database: Database, tmp_path: Path, how: str
+) -> None:
+    conf = tmp_path / "gunicorn.conf.py"
+    mark = str(tmp_path / "told")
+    conf.write_text(_TOLD_AT_ONCE.format(conf=str(ROOT / "gunicorn.conf.py"), mark=mark, how=how))
+    environ = {**database.environ, "DATASTORAGE_SERVER__WORKERS": "1"}
+    service = GunicornService(environ, tmp_path / "gunicorn.log", config=conf)
+    service.start()  # by the worker that replaced the first
+    try:
+        assert service.log.read_text().count("Worker exiting") == 1
+    finally:
+        assert service.stop() == 0
+    assert "SIGKILL" not in service.log.read_text()
+
+
+def test_it_stops_whenever_in_its_start_it_is_told_to(database: Database, tmp_path: Path) -> None:
+    random = Random(1)
+    for number in range(int(os.environ.get("STARTS", "4"))):
+        service = GunicornService(
+            {**database.environ, "DATASTORAGE_SERVER__WORKERS": "3", "DATASTORAGE_SHUTDOWN__TIMEOUT": "1h"},
+            tmp_path / f"gunicorn-{number}.log",
+        )
+        service.launch()
+        # From when the master takes signals until the last worker is up, each part of it as likely as any other.
+        forked = random.randrange(4)
+        wait_until(lambda s=service, n=forked: s.log.read_text().count("Booting worker") >= n, what="workers begin")
+        wait_until(lambda s=service: "Listening at" in s.log.read_text(), what="the master is there")
+        time.sleep(random.choice([0, random.random() / 100, random.random()]))
+        # With a worker left that has lost the signal, the master would wait for an hour.
+        assert service.stop(timeout=120) == 0, service.log.read_text()[-3000:]

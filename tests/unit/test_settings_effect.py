@@ -43,7 +43,7 @@ def test_server_keepalive_and_switch_interval_reach_gunicorn(monkeypatch: pytest
     assert gunicorn["keepalive"] == 7
     before = sys.getswitchinterval()
     try:
-        gunicorn["post_worker_init"](SimpleNamespace(begin=lambda settings: None, open_log=lambda settings: None))
+        gunicorn["post_worker_init"](SimpleNamespace(alive=True, begin=lambda _: None, open_log=lambda _: None))
         assert sys.getswitchinterval() == pytest.approx(0.009)
     finally:
         sys.setswitchinterval(before)
