@@ -20,10 +20,16 @@ if os.environ.get("_METRICS_DIR_OF") != str(os.getpid()):
         # The same after a restart of the container, and then full of what the last run left.
         os.makedirs(given, mode=0o700, exist_ok=True)
         for _name in os.listdir(given):
-            if _name.endswith(".db") or _name.startswith("unfinished-"):
+            if _name.endswith((".db", ".db.new")) or _name.startswith("unfinished-"):
                 os.unlink(os.path.join(given, _name))
     else:
-        _directory = tempfile.mkdtemp(prefix="datastorage-metrics-")
+        try:
+            _directory = tempfile.mkdtemp(prefix="datastorage-metrics-")
+        except OSError:  # full, or read-only
+            try:
+                _directory = tempfile.mkdtemp(prefix="datastorage-metrics-", dir="/dev/shm")
+            except OSError as e:
+                sys.exit(f"datastorage: no folder for the metrics can be made (PROMETHEUS_MULTIPROC_DIR): {e.strerror}")
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = _directory
         _owner = os.getpid()
         atexit.register(lambda: os.getpid() == _owner and shutil.rmtree(_directory, ignore_errors=True))
@@ -148,6 +154,14 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
         sys.exit(0)  # told to stop before there was anything to finish
     sys.setswitchinterval(_server.switch_interval)
     worker.open_log(_settings)
+    from app import metric_files  # here, since prometheus_client comes with it
+
+    if metric_files.alone:
+        worker.log.warning(
+            "datastorage: no room in PROMETHEUS_MULTIPROC_DIR; the metrics of worker %d are in memory: "
+            "a scrape that it answers shows them alone, and others' scrapes do not show them",
+            os.getpid(),
+        )
     worker.begin(_settings)
     # What is there now stays: the collector need not look at it again and again. A batch is parsed into thousands of
     # objects that no cycle holds, so it looks less often than every 700 of them.

@@ -344,7 +344,7 @@ class GunicornService:
         self.health_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
-        self._environ = {
+        self.environ = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("DATASTORAGE_", "PROMETHEUS_", "CONFIG_PATH"))},
             "DATASTORAGE_SERVER__PORT": str(self.port),
             "DATASTORAGE_HEALTH__PORT": str(self.health_port),
@@ -387,7 +387,7 @@ class GunicornService:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "-c", str(self.config), self.module],
                 cwd=self.root,
-                env=self._environ,
+                env=self.environ,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
