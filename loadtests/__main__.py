@@ -31,6 +31,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.config import DLQSettings
 from app.dev import DevError, free_port
+from app.dev.processes import Guarded
 from loadtests import events, workflows
 from loadtests.report import remarks, table
 from loadtests.scenarios import SCENARIOS, Scenario
@@ -233,7 +234,7 @@ def run(args: argparse.Namespace, console: Console, target: Target, name: str) -
     outage = (
         Outage(target.database, scenario.seconds, console) if args.scenario == "outage" and target.database else None
     )
-    process = subprocess.Popen(command(args, target, name, report), cwd=ROOT, stdin=subprocess.DEVNULL)
+    process = Guarded(command(args, target, name, report), cwd=ROOT, stdin=subprocess.DEVNULL)
     try:
         if args.web:
             console.print(

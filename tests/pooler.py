@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import conninfo
 
+from app.dev.processes import Guarded
 from tests.support import PostgresServer, free_port, scratch_dir
 
 BINARY = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
@@ -49,7 +50,7 @@ server_idle_timeout = 5
         # It refuses to run as root.
         account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         with open(folder / "log", "wb") as log:
-            process = subprocess.Popen(
+            process = Guarded(
                 [BINARY, str(config)],
                 user=account.pw_uid if account else None,
                 group=account.pw_gid if account else None,

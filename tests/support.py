@@ -33,6 +33,7 @@ from psycopg import conninfo, sql
 from app.config import Settings
 from app.dev import EmbeddedPostgres, EmbeddedValkey
 from app.dev.ports import port_is_free
+from app.dev.processes import Guarded
 from app.migrate import migrate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -344,7 +345,7 @@ class GunicornService:
         self.health_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
-        self.environ = {
+        self._environ = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("DATASTORAGE_", "PROMETHEUS_", "CONFIG_PATH"))},
             "DATASTORAGE_SERVER__PORT": str(self.port),
             "DATASTORAGE_HEALTH__PORT": str(self.health_port),
@@ -381,17 +382,19 @@ class GunicornService:
                 raise AssertionError(f"gunicorn did not start: {e}\n" + self.log.read_text()[-3000:]) from None
             raise
 
-    def launch(self) -> None:
-        """Start gunicorn and wait for nothing."""
+    def launch(self) -> float:
+        """Start gunicorn and wait for nothing; the moment of the start, by `time.perf_counter`."""
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
+            began = time.perf_counter()
+            self.process = Guarded(
                 [sys.executable, "-m", "gunicorn", "-c", str(self.config), self.module],
                 cwd=self.root,
-                env=self.environ,
+                env=self._environ,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+        return began
 
     def alive(self) -> bool:
         """Whether gunicorn's master runs; fails the test if it ended by itself."""

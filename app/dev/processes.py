@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil  # type: ignore[import-untyped]
 
@@ -22,12 +22,77 @@ from app.dev.guard import children, still_there
 KILL_TIMEOUT = 30.0
 
 
+class Guard:
+    """A process that ends a child of ours when we are gone, whichever way we went.
+
+    Linux' parent-death signal would do for most of that, but it fires when the *thread* that started the child ends,
+    is lost at a change of user, and leaves a frozen child and whatever the child has started.
+    """
+
+    def __init__(self, orphan_signal: signal.Signals) -> None:
+        """Before the child is started; ``orphan_signal`` is what it is sent when we are gone."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", guard.__file__, str(os.getpid()), str(int(orphan_signal))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def watch(self, pid: int) -> None:
+        """Say which child it is. OSError if the guard has ended."""
+        assert self._process.stdin is not None  # noqa: S101 - Popen was told so
+        self._process.stdin.write(b"%d\n" % pid)
+        self._process.stdin.flush()
+
+    def release(self) -> None:
+        """End the guard, whose child is gone; safe to call again."""
+        # It ends at the end of its input; with the child gone it has nothing to do.
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+            self._process.wait()
+
+
+class Guarded(subprocess.Popen[bytes]):
+    """A child process as `subprocess` makes it that does not outlive us, nor do its own children.
+
+    It must be waited for, or polled until it has ended, as any other.
+    """
+
+    def __init__(self, args: Sequence[str | Path], *, orphan_signal: signal.Signals = signal.SIGKILL, **rest: Any):
+        """As Popen; ``orphan_signal`` is what the guard sends when we are gone."""
+        self._guard = Guard(orphan_signal)
+        try:
+            super().__init__([os.fspath(a) for a in args], **rest)
+        except BaseException:
+            self._guard.release()
+            raise
+        try:
+            self._guard.watch(self.pid)
+        except OSError:  # ended by a signal to all of us for example: the child must not be left alone
+            self.kill()
+            self.wait()
+            raise
+
+    def poll(self) -> int | None:
+        """None while it runs, else its exit code."""
+        code = super().poll()
+        if code is not None:
+            self._guard.release()
+        return code
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code when it has ended. subprocess.TimeoutExpired if that takes longer."""
+        code = super().wait(timeout)
+        self._guard.release()
+        return code
+
+
 class Child:
     """A child process in a session of its own that does not outlive us.
 
-    A session of its own keeps Ctrl-C in a terminal away from it: we decide who stops when. A guard process ends the
-    child when we are gone, whichever way we went. (Linux' parent-death signal would do for most of that, but it
-    fires when the *thread* that started the child ends, is lost at a change of user, and leaves a frozen child.)
+    A session of its own keeps Ctrl-C in a terminal away from it: we decide who stops when. A guard ends the child
+    when we are gone.
     """
 
     def __init__(
@@ -45,12 +110,7 @@ class Child:
     ) -> None:
         """Start ``args``; ``orphan_signal`` is what the guard sends when we are gone. DevError if it fails."""
         self.name = name
-        self._guard = subprocess.Popen(
-            [sys.executable, "-P", guard.__file__, str(os.getpid()), str(int(orphan_signal))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._guard = Guard(orphan_signal)
         process: subprocess.Popen[bytes] | None = None
         try:
             self._process = process = subprocess.Popen(
@@ -64,13 +124,11 @@ class Child:
                 pass_fds=pass_fds,
                 **identity(account),
             )
-            assert self._guard.stdin is not None  # noqa: S101 - Popen was told so
-            self._guard.stdin.write(b"%d\n" % self._process.pid)
-            self._guard.stdin.flush()
+            self._guard.watch(self._process.pid)
         except (OSError, subprocess.SubprocessError) as e:
             if process is not None:  # the guard ended before it knew of it, by a signal to all of us for example
                 self.kill()
-            self._release_guard()
+            self._guard.release()
             who = f" as user {account.name}" if account is not None else ""
             raise DevError(f"{name} cannot be started{who}: {e}") from e
         assert self._process.stdin is not None  # noqa: S101 - Popen was told so
@@ -89,7 +147,7 @@ class Child:
     def wait(self) -> int:
         """Wait until it ends by itself; its exit code."""
         code = self._process.wait()
-        self._release_guard()
+        self._guard.release()
         return code
 
     def stop(self, how: signal.Signals, timeout: float) -> None:
@@ -102,7 +160,7 @@ class Child:
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise DevError(f"{self.name} did not stop within {timeout:g} s and was killed") from None
-        self._release_guard()
+        self._guard.release()
 
     def kill(self) -> None:
         """SIGKILL it and everything below it; returns when all are gone."""
@@ -118,7 +176,7 @@ class Child:
             left = still_there(below, KILL_TIMEOUT)
             if left:
                 raise DevError(f"{self.name}: process {left[0].pid} does not end, even by SIGKILL")
-        self._release_guard()
+        self._guard.release()
 
     def freeze(self) -> None:
         """SIGSTOP it and everything below it: it keeps its sockets and answers nothing."""
@@ -133,13 +191,6 @@ class Child:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()
         self._process.send_signal(signal.SIGCONT)
-
-    def _release_guard(self) -> None:
-        # The guard ends at the end of its input; with the child gone it has nothing to do.
-        if self._guard.stdin is not None and not self._guard.stdin.closed:
-            with contextlib.suppress(BrokenPipeError):
-                self._guard.stdin.close()
-            self._guard.wait()
 
 
 def processes_in(folder: Path, names: tuple[str, ...]) -> list[int]:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from app.dev.processes import Guarded
 from tests.counts.proxy import Proxy
 from tests.support import GunicornService, wait_until
 
@@ -74,7 +75,7 @@ class CountedService(GunicornService):
         """Start, and wait until it is ready."""
         ours, theirs = socket.socketpair()
         with theirs, open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
+            self.process = Guarded(
                 [*self._traced, sys.executable, "-m", "tests.counts.launch",
                  "-c", str(self.root / "gunicorn.conf.py"), self.module],
                 cwd=self.root,

@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from app.metric_files import FILE_BYTES
-from tests.support import GunicornService, event, wait_until
+from tests.support import Database, GunicornService, event, wait_until
 
-Run = Callable[..., GunicornService]
+Run = Callable[[], GunicornService]
 WORKERS = 2
 # A worker's: counters, histograms, three kinds of gauges, and one of the exporter's.
 FILES = 6
@@ -58,15 +58,24 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 @pytest.fixture
-def run(run_service: Run, disk: SmallDisk, monkeypatch: pytest.MonkeyPatch) -> Callable[[], GunicornService]:
+def run(database: Database, disk: SmallDisk, tmp_path: Path) -> Iterator[Run]:
+    service = GunicornService(
+        {
+            **database.environ,
+            "DATASTORAGE_SERVER__WORKERS": str(WORKERS),
+            "PROMETHEUS_MULTIPROC_DIR": str(disk.path),
+        },
+        tmp_path / "gunicorn.log",
+    )
+
     def start() -> GunicornService:
-        service = run_service(start=False, server__workers=str(WORKERS))
-        service.environ["PROMETHEUS_MULTIPROC_DIR"] = str(disk.path)
         service.start()
         wait_until(lambda: len(workers(service)) == WORKERS, what="all workers")
         return service
 
-    return start
+    yield start
+    if service.process is not None:
+        service.kill()
 
 
 def workers(service: GunicornService) -> list[int]:
@@ -84,9 +93,7 @@ def writes(service: GunicornService, count: int = 40) -> None:
         assert service.request("POST", "/api/v1/audit/events", event()).status == 201
 
 
-def test_a_worker_makes_all_its_files_at_the_start_without_a_hole(
-    run: Callable[[], GunicornService], disk: SmallDisk
-) -> None:
+def test_a_worker_makes_all_its_files_at_the_start_without_a_hole(run: Run, disk: SmallDisk) -> None:
     service = run()
     wait_until(lambda: len(disk.files()) == WORKERS * FILES, what="the files of all workers")
     assert set(disk.files().values()) == {FILE_BYTES}
@@ -94,7 +101,7 @@ def test_a_worker_makes_all_its_files_at_the_start_without_a_hole(
     assert service.stop() == 0
 
 
-def test_it_starts_and_serves_on_a_disk_that_is_full(run: Callable[[], GunicornService], disk: SmallDisk) -> None:
+def test_it_starts_and_serves_on_a_disk_that_is_full(run: Run, disk: SmallDisk) -> None:
     disk.fill()
     service = run()
     wait_until(lambda: lines(service, NO_ROOM) == WORKERS, what="each has said so")
@@ -111,7 +118,7 @@ def test_it_starts_and_serves_on_a_disk_that_is_full(run: Callable[[], GunicornS
     assert service.stop() == 0
 
 
-def test_it_goes_on_when_the_disk_fills_up_while_it_runs(run: Callable[[], GunicornService], disk: SmallDisk) -> None:
+def test_it_goes_on_when_the_disk_fills_up_while_it_runs(run: Run, disk: SmallDisk) -> None:
     service = run()
     wait_until(lambda: len(disk.files()) == WORKERS * FILES, what="the files of all workers")
     disk.fill()

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from app.dev.processes import Guarded
 from tests.support import (
     PATIENT,
     GunicornService,
@@ -38,8 +39,9 @@ class LocalRun:
         for name in ("DATABASE_URL", "REDIS_URL"):
             kept.pop(name, None)
         with open(output, "wb") as stream:
-            self.process = subprocess.Popen(
+            self.process = Guarded(
                 [sys.executable, "-m", "app.cli", "dev"],
+                orphan_signal=signal.SIGTERM,
                 env={**kept, "PORT": str(self.port), "DATASTORAGE_SERVER__WORKERS": "1", **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=stream,

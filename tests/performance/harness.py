@@ -6,8 +6,6 @@ import contextlib
 import os
 import statistics
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,7 +17,7 @@ from rich.console import Console
 
 from app.dev import postgres_binaries
 from tests.performance.client import WrongAnswerError
-from tests.support import AS_SHIPPED, ROOT, Database, GunicornService, wait_until
+from tests.support import AS_SHIPPED, Database, GunicornService, wait_until
 
 EVENTS = "/api/v1/audit/events"
 WORKFLOWS = "/api/v1/workflows"
@@ -75,22 +73,7 @@ def medians(runs: list[list[Figure]]) -> list[Figure]:
 class Service(GunicornService):
     """gunicorn as in production, serving any application."""
 
-    application = "app.wsgi:application"
     limits = AS_SHIPPED
-
-    def launch(self) -> float:
-        """Start the process without waiting; the moment of the start."""
-        with open(self.log, "ab") as log:
-            began = time.perf_counter()
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), self.application],
-                cwd=ROOT,
-                env=self._environ,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        return began
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes."""
@@ -152,7 +135,7 @@ class Bench:
             },
             self.folder / f"{application.split(':')[1]}.log",
         )
-        made.application = application
+        made.module = application
         made.launch()
         try:
             if launch:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import subprocess
 import threading
 import time
 import urllib.parse
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.dev.processes import Guarded
 from tests.driving import Driven, driven_service
 from tests.promql import RULES, alerts, panel_queries
 from tests.support import PostgresServer, free_port, wait_until
@@ -45,7 +45,7 @@ class Prometheus:
             )
         )
         self._log = open(directory / "prometheus.log", "wb")  # noqa: SIM115 - closed by stop
-        self._process = subprocess.Popen(
+        self._process = Guarded(
             [
                 "prometheus",
                 f"--config.file={config}",

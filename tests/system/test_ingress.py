@@ -23,6 +23,7 @@ from pathlib import Path
 
 import pytest
 
+from app.dev.processes import Guarded
 from tests.support import Database, GunicornService, event, free_port, valkey_server, wait_until
 
 # The proxy is at 127.0.0.1 and trusted; clients come from another address of this machine.
@@ -152,7 +153,7 @@ def ingress(request: pytest.FixtureRequest, database: Database, tmp_path: Path) 
         config = str(tmp_path / "proxy.conf")
         command = [binary, "-db", "-f", config] if kind == "haproxy" else [binary, "-p", str(tmp_path), "-c", config]
         with open(tmp_path / "proxy.log", "wb") as log:
-            proxy = subprocess.Popen(command, stdout=log, stderr=log)
+            proxy = Guarded(command, stdout=log, stderr=log)
         stack.callback(proxy.wait, 20)
         stack.callback(proxy.terminate)
         made = Ingress(port, ssl.create_default_context(cafile=str(certificate)), instances)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import threading
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -17,6 +16,7 @@ from app.audit.outcome import WriteRequest
 from app.audit.schemas import Refusal, Validator
 from app.audit.store import WriteSession, write
 from app.config import AuditSettings
+from app.dev.processes import Guarded
 from tests.support import BACKEND, Database, event, wait_until
 
 pytestmark = [
@@ -45,7 +45,7 @@ def test_a_month_that_was_made_a_moment_ago_takes_events(database: Database, tmp
         # The maker has read the catalog, so that it is not held before it has made anything.
         maker.execute("SELECT audit_ensure_partition('2031-01-01')")
         arguments = ["gdb", "-q", "-batch", "-x", str(tmp_path / "hold"), "-p", str(maker.info.backend_pid)]
-        with open(log, "wb") as output, subprocess.Popen(arguments, stdout=output, stderr=output) as debugger:
+        with open(log, "wb") as output, Guarded(arguments, stdout=output, stderr=output) as debugger:
             try:
                 wait_until(lambda: b"Breakpoint 1 at" in log.read_bytes() or debugger.poll() is not None, 60, "gdb")
                 if debugger.poll() is not None:
