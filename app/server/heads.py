@@ -15,6 +15,8 @@ from app.server.bodies import Body, ChunkedBody, SizedBody
 MAX_HEAD_BYTES = 64 * 1024
 # A head that ends with bare line feeds ends as well, to be refused then and not after its time.
 _END = re.compile(rb"\n\r?\n")
+# Not everybody in front reads two spaces, or a version with more digits, the same way.
+_REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]\r\n")
 _HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]*")
 # More digits than these are too many bytes in any case.
 _LENGTH = re.compile(r"0*([0-9]{1,18}|[0-9]{19,})")
@@ -118,7 +120,8 @@ def parse(cfg: Any, head: bytes, client: Any) -> Request:
     """The request that a head makes. Raises HeadError."""
     # Each line ends with CR LF and none goes on in the next: not everybody in front reads anything else the same way.
     lines = head.count(b"\r\n")
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\n " in head or b"\n\t" in head:
+    doubtful = head.count(b"\n") != lines or head.count(b"\r") != lines or b"\n " in head or b"\n\t" in head
+    if doubtful or not _REQUEST_LINE.match(head):
         raise HeadError(Problem("invalid_request", "the request could not be understood"))
     arrived = _Arrived(head)
     try:

@@ -5,6 +5,7 @@ docs/decisions/graceful-shutdown.md has the steps and why they are these.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -31,7 +32,9 @@ class Shutdown:
         self._services = services
         self._log = log
         self._mark = unfinished_mark(os.getpid())
-        self._mark.touch()
+        # Where its folder has no room a worker without a mark is one that nobody misses: no reason not to serve.
+        with contextlib.suppress(OSError):
+            self._mark.touch()
         self._ended = False
         self.stops_at: float | None = None  # on the monotonic clock; None while nobody has asked for it
 
