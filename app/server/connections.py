@@ -21,6 +21,8 @@ RECEIVE_BYTES = 8192
 BODY_BYTES = 64 * 1024
 # An answer is sent when it is whole, or in pieces of so many bytes.
 _PIECE_BYTES = 256 * 1024
+# That the kernel takes in one call, on every system.
+_MOST_PARTS = 16
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -103,7 +105,9 @@ class Answer:
         ]
         if request_id:
             lines.append(f"X-Request-ID: {request_id}")
-        self._parts = ["\r\n".join([*lines, "", ""]).encode("ascii"), body]
+        self._parts, self._size = [], 0  # what nobody has seen of another one
+        self.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+        self.sendall(body)
         self.finish()
 
     def go_on(self) -> None:
@@ -112,14 +116,20 @@ class Answer:
             send_now(self._sock, memoryview(_CONTINUE))
 
     def _send(self) -> memoryview:
-        parts, self._parts, self._size = self._parts, [], 0
-        data = memoryview(parts[0] if len(parts) == 1 else b"".join(parts))
+        parts, size = self._parts, self._size
+        self._parts, self._size = [], 0
         self.begun = True
+        if len(parts) > _MOST_PARTS:
+            parts = [b"".join(parts)]
         try:
-            return data[send_now(self._sock, data) :]
-        except ClientGoneError:
+            # Not joined first: the body can be large.
+            sent = self._sock.sendmsg(parts)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
             self.over = True
-            raise
+            raise ClientGoneError from None
+        return memoryview(b"" if sent == size else b"".join(parts)[sent:])
 
 
 def send_now(sock: socket.socket, data: Buffer) -> int:

@@ -18,8 +18,8 @@ import memray
 from tests.counts.counter import place_of
 
 _FREED = {memray.AllocatorType.FREE, memray.AllocatorType.MUNMAP, memray.AllocatorType.PYMALLOC_FREE}
-# Where only the threads that serve are: gunicorn's loop and a request thread, the flusher.
-_SERVING = ("gunicorn/workers/gthread.py", "app/worker.py", "app/audit/flusher.py")
+# Where only the threads that serve are: the loop and a request thread, the flusher.
+_SERVING = ("app/server/worker.py", "app/audit/flusher.py")
 # Where nearly all is one thread's.
 _ONE_THREAD = ("start", "replay")
 _NO_FRAME = "(no Python code)"

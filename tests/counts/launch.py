@@ -19,7 +19,7 @@ from typing import Any
 from tests.counts import counter
 
 # Threads that take part in serving; the others watch, sample and write logs, at times of their own.
-SERVING = ("MainThread", "ThreadPoolExecutor-", "flusher")
+SERVING = ("MainThread", "request", "flusher")
 MARK = "/counts-mark-"
 # Modules of the machine's Python, and of what counts.
 _NOT_OURS = ("sitecustomize", "usercustomize", "_sysconfigdata", "tests.counts.counter", "tests.counts.launch")
@@ -44,15 +44,15 @@ def main() -> None:
 
 
 def _call_when_ready(ready: Callable[[], None]) -> None:
-    from gunicorn.workers.gthread import ThreadWorker
+    from app.server.worker import Worker
 
-    serve = ThreadWorker.run
+    serve = Worker.run
 
     def run(worker: Any) -> None:
         ready()
         serve(worker)
 
-    ThreadWorker.run = run
+    Worker.run = run  # type: ignore[method-assign]
 
 
 def _ready() -> None:
