@@ -98,7 +98,7 @@ class ServerSettings:
     )
     max_body_size: int = setting(5 * 1024**2, parse_size, "Largest request body, after decompression.")
     max_body_bytes_in_flight: int = setting(
-        48 * 1024**2, parse_size, "Request bodies that a worker reads at a time, in bytes; beyond that 503."
+        48 * 1024**2, parse_size, "Request bodies that a worker keeps at a time, in bytes; beyond that 503."
     )
     problem_base_url: str = setting("https://kubernaut.ai/problems", _text, "What the `type` of a problem starts with.")
     cors_allowed_origins: tuple[str, ...] = setting(

@@ -21,6 +21,8 @@ RECEIVE_BYTES = 8192
 BODY_BYTES = 64 * 1024
 # An answer is sent when it is whole, or in pieces of so many bytes.
 _PIECE_BYTES = 256 * 1024
+# What a client has not taken of an answer that goes on.
+_MAX_REST_BYTES = 4 * 1024**2
 # That the kernel takes in one call, on every system.
 _MOST_PARTS = 16
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -62,13 +64,18 @@ class Answer:
         self.begun = self.over = False
 
     def sendall(self, data: bytes) -> None:
-        """Take a part of the answer. Raises ClientGoneError; waits for a client only where the answer is large."""
+        """Take a part of the answer. Raises ClientGoneError; waits for a client only in the middle of a large one."""
         if self.over:
             raise ClientGoneError
+        if self._size >= _PIECE_BYTES:
+            # Of the part before this one, so that the last is never waited for here.
+            rest = self._send()
+            if len(rest) > _MAX_REST_BYTES:
+                self.wait(rest)
+            elif rest:
+                self._parts, self._size = [bytes(rest)], len(rest)
         self._parts.append(data)
         self._size += len(data)
-        if self._size >= _PIECE_BYTES:
-            self.wait(self._send())
 
     def finish(self) -> memoryview:
         """The answer is complete: send what is left. What the client does not take at once is returned."""

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 # No descriptor, memory or buffer is left for a connection: those that wait are asked for again after so long.
 _NO_ROOM = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
-_NO_ROOM_SECONDS = 0.25
+_NO_ROOM_SECONDS = 0.1
 # One line says it for so long.
 _SAID_SECONDS = 10.0
 # Whoever has left before it was taken, says accept(2).
@@ -50,7 +50,7 @@ class Listeners:
     """The sockets that this worker listens on.
 
     ``taken`` is called with each connection, its client's and its own address. ``others_first`` says whether another
-    worker should have the next one.
+    worker should have the next one, ``make_room`` ends connections that can be spared when no descriptor is left.
     """
 
     def __init__(
@@ -60,12 +60,14 @@ class Listeners:
         probes_port: int,
         taken: Taken,
         others_first: Callable[[], bool],
+        make_room: Callable[[], None],
     ) -> None:
         self._poller = poller
         self._addresses = {sock: sock.getsockname() for sock in sockets}
         self._probes = [sock for sock in sockets if probes_port and sock.getsockname()[1] == probes_port]
         self._taken = taken
         self._others_first = others_first
+        self._make_room = make_room
         self._open: set[socket.socket] = set()
         self._paused: dict[socket.socket, float] = {}  # until then
         self._said = 0.0
@@ -167,10 +169,11 @@ class Listeners:
 
     def _no_room(self, sock: socket.socket, error: OSError) -> None:
         self._pause(sock, _NO_ROOM_SECONDS)
+        self._make_room()
         now = time.monotonic()
         if now - self._said >= _SAID_SECONDS or not self._said:
             self._said = now
-            log.warning("no connection can be taken: %s; they wait until others have ended", error.strerror)
+            log.warning("no connection can be taken: %s; they wait while idle ones are ended", error.strerror)
 
 
 def held_by(pid: int, listener: socket.socket) -> bool:

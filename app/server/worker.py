@@ -49,6 +49,8 @@ _IDLE_TURN_SECONDS = 1.0
 _ASK_SECONDS = 0.05
 # Where connections or the memory for bodies are all taken, whoever has kept its place waiting for longest goes.
 _CROWDED_SECONDS = 0.5
+# So many are ended at a time where no descriptor is left.
+_SPARED = 4
 # Of answers that clients have not read yet, all together; beyond that a thread waits for its client.
 _MAX_UNSENT_BYTES = 32 * 1024**2
 
@@ -109,7 +111,12 @@ class Worker(base.Worker):  # type: ignore[misc]
         self._held = self._unsent = 0  # bytes of bodies, of answers
         self._next_beat = 0.0
         self._listeners = Listeners(
-            self._poller, self.sockets, self._health_port, self._on_connected, self._others_first
+            self._poller,
+            self.sockets,
+            self._health_port,
+            self._on_connected,
+            self._others_first,
+            self._make_room,
         )
         self._shutdown = Shutdown(settings.shutdown, services, self.log)
         services.start()
@@ -228,6 +235,15 @@ class Worker(base.Worker):  # type: ignore[misc]
         """Of the connections that keep their places waiting, one that does so for longest."""
         found = (queue.oldest(_CROWDED_SECONDS, now) for queue in (self._lingering, self._heads, self._bodies))
         return next((conn for conn in found if conn is not None), None)
+
+    def _make_room(self) -> None:
+        """No descriptor is left: end a few connections that nobody misses, and those that wait for longest."""
+        now = time.monotonic()
+        for _ in range(_SPARED):
+            if (conn := self._lingering.oldest(0.0, now) or self._idle.oldest(_CROWDED_SECONDS, now)) is not None:
+                self._close(conn)
+            elif (conn := self._slowest(now)) is not None:
+                self._give_up(conn)
 
     def _give_up(self, conn: Connection) -> None:
         if conn.received or conn.body is not None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import psutil
 import pytest
 
 from tests.support import GunicornService, PostgresServer, event, wait_until
@@ -158,6 +159,65 @@ def test_answers_that_nobody_reads(service: GunicornService) -> None:
     for client in deaf:
         client.close()
     assert_alive(service)
+
+
+BODY_HEAD = b"POST /api/v1/audit/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 1000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n"])
+def test_slow_bodies_hold_nobody_up(run_service: RunService, framing: bytes) -> None:
+    service = run_service(**FAR)
+    with trickling(service, BODY_HEAD + framing, b" "):
+        assert_served(service)
+    assert_alive(service)
+
+
+def test_answers_that_nobody_reads_hold_nobody_up(run_service: RunService) -> None:
+    service = run_service(**FAR)
+    batch = [event(event_data={"text": "x" * 100_000}) for _ in range(10)]
+    assert service.request("POST", "/api/v1/audit/events/batch", batch).status == 201
+    with contextlib.ExitStack() as stack:
+        for _ in range(SLOW):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", service.port))
+            client.sendall(b"GET /api/v1/audit/events?limit=1000 HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+        assert_served(service)
+    assert_alive(service)
+
+
+def test_a_client_that_asks_before_it_sends(service: GunicornService) -> None:
+    """`Expect: 100-continue` is met when the application reads, and not for what it refuses without reading."""
+    body = json.dumps(event()).encode()
+    expecting = f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as client:
+        client.sendall(BODY_HEAD + expecting)
+        assert client.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(body)
+        assert client.recv(65536).startswith(b"HTTP/1.1 201 ")
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as client:
+        client.sendall(BODY_HEAD.replace(b"POST", b"PUT") + expecting)
+        answer = answer_of(client)
+        assert answer.startswith(b"HTTP/1.1 405 ")
+        assert b"Connection: close\r\n" in answer
+
+
+def test_more_connections_than_descriptors(run_service: RunService) -> None:
+    """The worker stays, probes and others are served all the while."""
+    service = run_service(**FAR | {"server__threads": "64"})
+    assert service.process is not None
+    (worker,) = psutil.Process(service.process.pid).children()
+    assert service.request("POST", "/api/v1/audit/events", event()).status == 201
+    worker.rlimit(psutil.RLIMIT_NOFILE, (worker.num_fds() + 50,) * 2)
+    with contextlib.ExitStack() as stack:
+        for n in range(200):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=60))
+            client.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n" if n % 2 else b"GET /")
+        wait_until(lambda: "no connection can be taken" in service.log.read_text(), what="no descriptor is left")
+        assert service.probe("/health/live", port=service.health_port) == 200
+        wait_until(lambda: stored(service), what="an event stored beside them")
+    assert_alive(service)
+    assert psutil.Process(service.process.pid).children() == [worker]
 
 
 def test_more_slow_clients_than_connections(run_service: RunService) -> None:
