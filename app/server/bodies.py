@@ -29,11 +29,12 @@ class Body:
     behind the end.
     """
 
-    __slots__ = ("_limit", "_parts", "held", "ready", "rest", "whole")
+    __slots__ = ("_kept", "_limit", "held", "ready", "rest", "whole")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._parts: list[bytes] = []
+        # One piece as it came, or several put together: kept apart, pieces of a few bytes would take twenty times that.
+        self._kept: bytes | bytearray = b""
         self.held = 0
         self.ready = self.whole = False
         self.rest = b""
@@ -44,10 +45,15 @@ class Body:
 
     def content(self) -> bytes:
         """All of it, or more than ``limit`` bytes of it."""
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        return bytes(self._kept)
 
     def _keep(self, part: bytes) -> None:
-        self._parts.append(part)
+        if not self._kept:
+            self._kept = part
+        elif isinstance(self._kept, bytearray):
+            self._kept += part
+        else:
+            self._kept = bytearray(self._kept) + part
         self.held += len(part)
 
     def _end(self, rest: bytes) -> None:
