@@ -19,7 +19,7 @@ _END = re.compile(rb"\n\r?\n")
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]\r\n")
 _HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]*")
 # More digits than these are too many bytes in any case.
-_LENGTH = re.compile(r"0*([0-9]{1,18}|[0-9]{19,})")
+_LENGTH_DIGITS = 19
 
 
 class HeadError(Exception):
@@ -96,9 +96,9 @@ class Request(GunicornRequest):  # type: ignore[misc]
                 raise errors.UnsupportedTransferCoding(coding)
             self.chunked = True
         elif length is not None:
-            if not length.isascii() or (digits := _LENGTH.fullmatch(length)) is None:
+            if not (length.isascii() and length.isdecimal()):
                 raise errors.InvalidHeader("CONTENT-LENGTH")
-            self.length = int(digits[1][:19])
+            self.length = int(length.lstrip("0")[:_LENGTH_DIGITS] or "0")
         tokens = [each.strip().lower() for each in connection.split(",")] if connection else ()
         if "close" in tokens or (self.version <= (1, 0) and "keep-alive" not in tokens):
             self.force_close()
