@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import gzip
 import io
 import json
 import logging
 import uuid
+import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -31,13 +31,11 @@ MIB = 1024 * KIB
 
 
 def reading(bodies: Bodies, body: Any, *, content_length: int | None = None, encoding: str | None = None) -> bytes:
-    """Read a body (bytes or a stream); without content_length as a chunked one comes from the server."""
-    environ = {
-        "REQUEST_METHOD": "POST",
-        "wsgi.input": io.BytesIO(body) if isinstance(body, bytes) else body,
-        "wsgi.input_terminated": content_length is None,
-    }
-    if content_length is not None:
+    """Read a body (bytes or a stream); without content_length as one in chunks, as the server hands it over."""
+    environ = {"REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(body) if isinstance(body, bytes) else body}
+    if content_length is None:
+        environ["HTTP_TRANSFER_ENCODING"] = "chunked"
+    else:
         environ["CONTENT_LENGTH"] = str(content_length)
     if encoding is not None:
         environ["HTTP_CONTENT_ENCODING"] = encoding
@@ -73,7 +71,19 @@ def test_bodies_over_the_limit(bodies: Bodies, declared: bool) -> None:
     for sent, encoding in ((body, "identity"), (compress(body), "gzip")):
         problem = refusal(bodies, sent, encoding=encoding, content_length=len(sent) if declared else None)
         assert problem.kind.slug == "request-too-large"
-        assert problem.headers["Connection"] == "close", "the rest of the body is not read"
+        assert problem.detail == "the request body exceeds 102400 bytes"
+
+
+def test_a_body_that_the_server_has_cut_off_behind_its_limit_is_over_it(bodies: Bodies) -> None:
+    """The server does not wait for the rest of a body that is too long, whatever its length says."""
+    cut_off = b"x" * (100 * KIB + 1)
+    assert refusal(bodies, cut_off).kind.status == 413
+    assert refusal(bodies, cut_off, encoding="gzip").kind.status == 413
+    assert refusal(bodies, b"", content_length=10**18).kind.status == 413
+
+
+def test_a_request_without_a_body(bodies: Bodies) -> None:
+    assert bodies.read(flask.Request({"REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(b"")})) == b""
 
 
 def test_a_declared_length_is_refused_before_reading(bodies: Bodies) -> None:
@@ -86,8 +96,6 @@ def test_a_declared_length_is_refused_before_reading(bodies: Bodies) -> None:
 
 
 def test_a_bomb_is_not_unpacked(bodies: Bodies, monkeypatch: pytest.MonkeyPatch) -> None:
-    import zlib
-
     unpacked = 0
     make = zlib.decompressobj
 
@@ -148,55 +156,66 @@ def test_a_body_that_ends_too_early(bodies: Bodies, encoding: str) -> None:
     assert (problem.kind.slug, problem.detail) == ("invalid_request", "the request body ended too early")
 
 
-class Meanwhile(io.RawIOBase):
-    """A body during whose reading something else happens."""
+class Meanwhile:
+    """zlib, during whose work something else happens once."""
+
+    error = zlib.error
 
     def __init__(self, action: Callable[[], Any]) -> None:
-        self._action = action
+        self._actions = [action]
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._action()
-        return 0
+    def decompressobj(self, wbits: int) -> Any:
+        while self._actions:
+            self._actions.pop()()
+        return zlib.decompressobj(wbits=wbits)
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "good"), [(100, 50, True), (100, 51, False), (None, 50, True), (None, 51, False)]
+    ("in_flight", "encoding", "good"),
+    [(200, "gzip", True), (199, "gzip", False), (100, "gzip", False), (100, "identity", True)],
 )
-def test_bodies_in_flight_are_bounded(first: int | None, second: int, good: bool) -> None:
-    bodies = Bodies(max_size=100, max_in_flight=150)
-    seen = []
+@pytest.mark.parametrize("declared", [True, False])
+def test_what_comes_out_of_compressed_bodies_is_bounded_all_together(
+    monkeypatch: pytest.MonkeyPatch, in_flight: int, encoding: str, good: bool, declared: bool
+) -> None:
+    """Each may come to the limit of one; those that are not compressed are bounded by the server."""
+    bodies = Bodies(max_size=100, max_in_flight=in_flight)
+    body = b"x" * 100
+    sent = compress(body) if encoding == "gzip" else body
+    seen: list[bytes | Problem] = []
 
     def other() -> None:
         try:
-            seen.append(reading(bodies, b"x" * second, content_length=second))
+            seen.append(reading(bodies, sent, content_length=len(sent) if declared else None, encoding=encoding))
         except Problem as problem:
-            seen.append(problem)  # type: ignore[arg-type]
+            seen.append(problem)
 
-    with contextlib.suppress(Problem):  # the first one's own end does not matter here
-        reading(bodies, Meanwhile(other), content_length=first)
+    monkeypatch.setattr("app.http.zlib", Meanwhile(other))
+    assert reading(bodies, compress(body), encoding="gzip") == body
     if good:
-        assert seen == [b"x" * second]
+        assert seen == [body]
     else:
-        assert isinstance(seen[0], Problem)
-        assert (seen[0].kind.slug, seen[0].headers["Retry-After"]) == ("buffer-full", "1")
+        [problem] = seen
+        assert isinstance(problem, Problem)
+        assert (problem.kind.slug, problem.headers["Retry-After"]) == ("buffer-full", "1")
     assert bodies._in_flight == 0
-    assert len(reading(bodies, b"x" * 100, content_length=100)) == 100
+    assert reading(bodies, compress(body), encoding="gzip") == body
 
 
 @pytest.mark.parametrize(
     ("text", "length"),
-    [("844", 844), ("0", 0), ("0" * 30 + "844", 844), ("9" * 5000, 10**18 - 1), ("", None), ("-1", None)],
+    [("844", 844), ("0", 0), ("0" * 30 + "844", 844), ("9" * 5000, 10**18 - 1), ("", 0), ("-1", 0)],
 )
 def test_the_length_that_a_request_declares(text: str, length: int | None) -> None:
     assert _declared_length({"CONTENT_LENGTH": text}) == length
     assert _declared_length({"CONTENT_LENGTH": text, "HTTP_TRANSFER_ENCODING": "chunked"}) is None
 
 
-def test_one_body_alone_is_always_let_in() -> None:
-    assert reading(Bodies(max_size=100, max_in_flight=10), b"x" * 100) == b"x" * 100
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_one_body_alone_is_always_let_in(encoding: str) -> None:
+    body = b"x" * 100
+    sent = compress(body) if encoding == "gzip" else body
+    assert reading(Bodies(max_size=100, max_in_flight=10), sent, encoding=encoding) == body
 
 
 # --- the app ------------------------------------------------------------------------------------------------
