@@ -119,8 +119,9 @@ class Listeners:
             self._leave(sock)
             while room():
                 if not self._take(sock):
-                    sock.close()
-                    del self._addresses[sock]
+                    if sock not in self._paused:  # or there is no descriptor: they still wait
+                        sock.close()
+                        del self._addresses[sock]
                     break
         return all(sock in self._probes for sock in self._addresses)
 
