@@ -77,6 +77,13 @@ class Answer:
         self._parts.append(data)
         self._size += len(data)
 
+    def withdraw(self) -> bool:
+        """Forget what has been taken, for it will be made anew; False if some of it has been sent."""
+        if self.begun or self.over:
+            return False
+        self._parts, self._size = [], 0
+        return True
+
     def finish(self) -> memoryview:
         """The answer is complete: send what is left. What the client does not take at once is returned."""
         if self.over:

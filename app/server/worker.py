@@ -408,7 +408,9 @@ class Worker(base.Worker):  # type: ignore[misc]
         try:
             conn.keep = self._respond(conn)
         except BodyWantedError:
-            conn.asked = True
+            conn.asked = conn.answer.withdraw()
+            if not conn.asked:
+                self.log.error("the application began its answer before it read the body: the connection ends")
         except ClientGoneError:
             pass
         except Exception:
