@@ -225,15 +225,15 @@ class Worker(base.Worker):  # type: ignore[misc]
                 self._give_up(conn)
         while (conn := self._unasked.due(now)) is not None:
             self._give_to_thread(conn)
-        while len(self._connections) >= self._limit and (conn := self._slowest(now)) is not None:
-            if conn.queue is self._lingering:
-                self._close(conn)
-            else:
-                self._give_up(conn)
+        while len(self._connections) >= self._limit and (conn := self._lingering.oldest(_CROWDED_SECONDS, now)):
+            self._close(conn)
+        # One that lingers leaves soon: no other has to go for the same place.
+        while len(self._connections) - len(self._lingering) >= self._limit and (conn := self._slowest(now)) is not None:
+            self._give_up(conn)
 
     def _slowest(self, now: float) -> Connection | None:
         """Of the connections that keep their places waiting, one that does so for longest."""
-        found = (queue.oldest(_CROWDED_SECONDS, now) for queue in (self._lingering, self._heads, self._bodies))
+        found = (queue.oldest(_CROWDED_SECONDS, now) for queue in (self._heads, self._bodies))
         return next((conn for conn in found if conn is not None), None)
 
     def _make_room(self) -> None:
