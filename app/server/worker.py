@@ -125,6 +125,8 @@ class Worker(base.Worker):  # type: ignore[misc]
         """Serve until told to stop, finish what is in flight, then flush."""
         if self._shutdown is None:
             return
+        if not self.alive:  # told to stop while it began
+            self._stop(wait=False)
         now = time.monotonic()
         while not self._shutdown.due(now):
             self._listeners.accept(enabled=self._has_room())
