@@ -429,11 +429,13 @@ class Worker(base.Worker):  # type: ignore[misc]
         assert request is not None  # noqa: S101 - whole, or it would not be here
         assert body is not None  # noqa: S101
         request.body = io.BytesIO(body.content()) if body.ready else NotYet()
-        if not self.alive or len(self._idle) >= self._limit - self.cfg.threads or not self.cfg.keepalive:
-            request.force_close()
         response, environ = wsgi.create(request, answer, conn.client, conn.server, self.cfg)
         environ["wsgi.multithread"] = True
         parts = self.wsgi(environ, response.start_response)
+        # Looked at as late as can be, just before the head is written: the answer takes a while, and a client that was
+        # told that the connection stays may send its next request into the end.
+        if not self.alive or len(self._idle) >= self._limit - self.cfg.threads or not self.cfg.keepalive:
+            request.force_close()
         try:
             for part in parts:
                 response.write(part)
