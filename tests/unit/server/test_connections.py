@@ -143,6 +143,21 @@ def test_a_refusal_takes_the_place_of_what_was_gathered_and_not_sent(pair: Pair)
     assert b"half of it" not in got
 
 
+def test_an_answer_can_be_made_anew_until_some_of_it_is_sent(pair: Pair) -> None:
+    client, server = pair
+    thread, found = read_by_another(client)
+    answer = Answer(server, HOUR)
+    answer.sendall(b"forgotten")
+    assert answer.withdraw()
+    answer.sendall(LARGE)
+    assert not answer.withdraw()
+    answer.finish()
+    assert not answer.withdraw()
+    server.close()
+    thread.join()
+    assert found == [LARGE]
+
+
 def test_a_client_is_told_to_go_on_before_the_answer(pair: Pair) -> None:
     client, server = pair
     answer = Answer(server, HOUR)
