@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr(shutdown.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(shutdown, "time", SimpleNamespace(monotonic=lambda: self.now))
         self.log = Log()
 
     def make(self, services: FakeServices | None = None, **settings: Any) -> Shutdown:

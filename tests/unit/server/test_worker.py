@@ -11,6 +11,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -469,8 +470,8 @@ def test_the_memory_for_bodies_is_bounded(
     clients = [world.start(max_body_bytes_in_flight=100).client(), world.client()]
     for number, client in enumerate(clients):
         client.send_request("/echo", "Content-Length: 150")
-        wait_until(lambda number=number: len(world.app.calls) == number + 1)
-        wait_until(lambda number=number: len(world.worker._bodies) == number + 1)
+        expected = number + 1
+        wait_until(partial(lambda count: len(world.app.calls) == len(world.worker._bodies) == count, expected))
     clients[0].sendall(b"x" * 90)
     wait_until(lambda: world.worker._held == 90)
     clients[1].sendall(b"x" * 20)
