@@ -31,6 +31,8 @@ class Body:
 
     __slots__ = ("_kept", "_limit", "held", "ready", "rest", "whole")
 
+    RECEIVE_BYTES = 64 * 1024  # to be read at a time
+
     def __init__(self, limit: int) -> None:
         self._limit = limit
         # One piece as it came, or several put together: kept apart, pieces of a few bytes would take twenty times that.
@@ -92,6 +94,8 @@ class ChunkedBody(Body):
     """A body in chunks."""
 
     __slots__ = ("_extensions", "_in_trailers", "_missing", "_raw", "_trailers")
+
+    RECEIVE_BYTES = 16 * 1024  # chunks of one byte keep the loop from others for some 5 ms
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)

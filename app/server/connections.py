@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     from app.server.lingering import Queue
 
-# Read at a time: what a request takes, and what a large body takes.
+# Read at a time; nearly all requests fit.
 RECEIVE_BYTES = 8192
-BODY_BYTES = 64 * 1024
 # An answer is sent when it is whole, or in pieces of so many bytes.
 _PIECE_BYTES = 256 * 1024
 # What a client has not taken of an answer that goes on.
@@ -103,7 +102,11 @@ class Answer:
                 self.over = True
                 raise ClientGoneError
             poll.poll(left * 1000)
-            rest = rest[send_now(self._sock, rest) :]
+            try:
+                rest = rest[send_now(self._sock, rest) :]
+            except ClientGoneError:
+                self.over = True
+                raise
 
     def refuse(self, problem: Problem, base_url: str, path: str = "", request_id: str = "") -> None:
         """Answer with a problem, from whatever thread, as far as that needs no waiting; nothing if it has begun."""
@@ -220,7 +223,7 @@ class Connection:
     def receive(self) -> bytes | None:
         """What is there to read; b"" at the end of the client's side or of the connection, None if there is nothing."""
         try:
-            return self.sock.recv(RECEIVE_BYTES if self.body is None else BODY_BYTES)
+            return self.sock.recv(RECEIVE_BYTES if self.body is None else self.body.RECEIVE_BYTES)
         except BlockingIOError:
             return None
         except OSError:

@@ -25,8 +25,8 @@ _NO_ROOM = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
 _NO_ROOM_SECONDS = 0.1
 # One line says it for so long.
 _SAID_SECONDS = 10.0
-# Whoever has left before it was taken, says accept(2).
-_GONE = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.EINTR))
+# Whoever has left before it was taken, says accept(2): others may wait behind.
+_GONE = frozenset((errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.EINTR))
 
 # At the end: how long a connection that a client has begun may take to be made: a round trip of a long way, or of a
 # short one where both ends wait for a processor.
@@ -156,13 +156,17 @@ class Listeners:
             self._take(sock)
 
     def _take(self, sock: socket.socket) -> bool:
-        """Take one connection; False if none is there or none can be taken."""
+        """Take one connection, if its client is still there; False if none waits or none can be taken."""
         try:
             accepted, client = sock.accept()
+        except BlockingIOError:
+            return False
         except OSError as e:
+            if e.errno in _GONE:
+                return True
             if e.errno in _NO_ROOM:
                 self._no_room(sock, e)
-            elif e.errno not in _GONE:
+            else:
                 log.warning("a connection could not be taken: %s", e)
             return False
         self._taken(accepted, client, self._addresses[sock])

@@ -443,13 +443,18 @@ class Worker(base.Worker):  # type: ignore[misc]
         finally:
             if hasattr(parts, "close"):
                 parts.close()
+        declared = None if request.method == "HEAD" or response.status_code in (204, 304) else response.response_length
+        whole = declared is None or response.sent == declared
+        if not whole:
+            # What came next would be taken for the rest of this one.
+            self.log.error("an answer was %d bytes long and said %d: the connection ends", response.sent, declared)
         rest = answer.finish()
         if rest:
             if self._unsent + len(rest) > _MAX_UNSENT_BYTES:
                 answer.wait(rest)
             else:
                 conn.unsent = rest
-        return not response.should_close()
+        return whole and not response.should_close()
 
     def _on_served(self, conn: Connection) -> None:
         if conn.asked and not conn.answer.over and conn.body is not None and not conn.body.ready:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from app.dev.processes import Guarded
 from tests.support import GunicornService, free_port, wait_until
 
 KINDS = ("haproxy-safe", "haproxy-aggressive", "haproxy-always", "nginx")
@@ -95,7 +95,7 @@ def proxy(kind: str, folder: Path, instances: Sequence[GunicornService]) -> Iter
     file.write_text(_haproxy(reuse, port, instances) if name == "haproxy" else _nginx(folder, port, instances))
     command = [binary, "-db", "-f", str(file)] if name == "haproxy" else [binary, "-p", str(folder), "-c", str(file)]
     with open(folder / f"{kind}.log", "wb") as log:
-        running = subprocess.Popen(command, stdout=log, stderr=log)
+        running = Guarded(command, stdout=log, stderr=log)
     try:
         wait_until(
             lambda: running.poll() is not None or instances[0].probe("/health/live", port=port) == 200,

@@ -31,6 +31,7 @@ from tests.unit.fakes import HOUR
 BASE = "https://p.example/problems"
 PROBLEM = Problem("unauthorized", "no token", headers={"WWW-Authenticate": "Bearer"})
 LARGE = b"x" * 300 * 1024  # more than is gathered before it is sent
+TOO_LARGE = bytes(8 * 1024**2)  # beyond what is kept for a client that reads slowly
 Pair = tuple[socket.socket, socket.socket]
 
 
@@ -100,6 +101,7 @@ def test_nothing_but_the_rest_is_written_once_an_answer_has_begun(pair: Pair) ->
     thread, found = read_by_another(client)
     answer = Answer(server, HOUR)
     answer.sendall(LARGE)
+    answer.sendall(b"more")  # the part before it is sent by now
     assert (answer.begun, answer.over) == (True, False)
     answer.refuse(PROBLEM, BASE)
     answer.go_on()
@@ -107,7 +109,7 @@ def test_nothing_but_the_rest_is_written_once_an_answer_has_begun(pair: Pair) ->
     answer.wait(answer.finish())
     server.close()
     thread.join()
-    assert found == [LARGE + b"end"]
+    assert found == [LARGE + b"more" + b"end"]
 
 
 def test_a_refusal_is_the_answer(pair: Pair) -> None:
@@ -150,12 +152,13 @@ def test_an_answer_can_be_made_anew_until_some_of_it_is_sent(pair: Pair) -> None
     answer.sendall(b"forgotten")
     assert answer.withdraw()
     answer.sendall(LARGE)
+    answer.sendall(b"end")
     assert not answer.withdraw()
-    answer.finish()
+    answer.wait(answer.finish())
     assert not answer.withdraw()
     server.close()
     thread.join()
-    assert found == [LARGE]
+    assert found == [LARGE + b"end"]
 
 
 def test_a_client_is_told_to_go_on_before_the_answer(pair: Pair) -> None:
@@ -196,8 +199,9 @@ def test_an_answer_waits_for_a_client_that_reads_slowly(pair: Pair) -> None:
 def test_a_client_that_does_not_read_is_given_up_after_its_seconds(pair: Pair) -> None:
     _, server = pair
     answer = Answer(server, 0.01)
+    answer.sendall(TOO_LARGE)
     with pytest.raises(ClientGoneError):
-        answer.sendall(LARGE)
+        answer.sendall(b"end")
     assert answer.over
     with pytest.raises(ClientGoneError):
         answer.sendall(b"more")

@@ -51,10 +51,10 @@ OF_CLASSES: dict[type, set[str]] = {
         *("run", "handle_exit", "handle_quit"),  # overridden
     },
     message.Request: {
-        *("headers", "version", "path", "must_close", "force_close", "body", "_expected_100_continue"),
+        *("headers", "version", "path", "method", "must_close", "force_close", "body", "_expected_100_continue"),
         *("set_body_reader", "should_close"),  # overridden
     },
-    wsgi.Response: {"start_response", "write", "close", "should_close"},
+    wsgi.Response: {"start_response", "write", "close", "should_close", "sent", "response_length", "status_code"},
     glogging.Logger: {"setup", "error_log", "info", "warning", "error", "exception"},
 }
 # Of gunicorn's settings, in code; those that gunicorn.conf.py sets are found there.

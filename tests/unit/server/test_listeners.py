@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import logging
 import os
 import resource
+import select
 import selectors
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +20,7 @@ import pytest
 
 from app.server import listeners
 from app.server.balance import AFTER_YIELD
-from app.server.listeners import Listeners, raise_descriptor_limit
+from app.server.listeners import Listeners, held_by, raise_descriptor_limit, take_no_newcomers
 from tests.unit.fakes import HOUR
 
 # What a test asks of a listener's accept, once each, before it works again.
@@ -44,6 +47,7 @@ class World:
         self.api, self.probes = self._listener(), self._listener()
         self.taken: list[tuple[socket.socket, Any, Any]] = []
         self.others_first = False
+        self.spared: list[int] = []
         self.room: Callable[[], bool] = lambda: True
         self.clients: list[socket.socket] = []
         self.listeners = Listeners(
@@ -52,6 +56,7 @@ class World:
             self.probes.getsockname()[1],
             lambda *connection: self.taken.append(connection),
             lambda: self.others_first,
+            lambda: self.spared.append(1),
         )
 
     def _listener(self) -> Listener:
@@ -123,12 +128,12 @@ def test_where_there_is_no_room_only_probes_are_taken(world: World) -> None:
 
 def test_without_a_port_for_probes_every_listener_is_the_apis() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, selectors.DefaultSelector() as poller:
-        made = Listeners(poller, [listener], 0, lambda *_: None, lambda: False)
+        made = Listeners(poller, [listener], 0, lambda *_: None, lambda: False, lambda: None)
         made.accept(enabled=False)
         assert not poller.get_map()
         made.accept(enabled=True)
         assert len(poller.get_map()) == 1
-        assert made.close(lambda: True)
+        assert made.close(lambda: True, os.getpid())
         assert not poller.get_map()
 
 
@@ -151,7 +156,7 @@ def test_without_descriptors_taking_pauses_and_goes_on_by_itself(
     assert len(world.taken) == 1
     assert not world.paused
     assert [record.getMessage() for record in caplog.records] == [
-        f"no connection can be taken: {os.strerror(code)}; they wait until others have ended"
+        f"no connection can be taken: {os.strerror(code)}; they wait while idle ones are ended"
     ]
 
 
@@ -216,7 +221,7 @@ from app.server.listeners import Listeners
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 poller, taken = selectors.DefaultSelector(), []
 listener = socket.create_server(("127.0.0.1", 0), backlog=50)
-listeners = Listeners(poller, [listener], 0, lambda accepted, *_: taken.append(accepted), lambda: False)
+listeners = Listeners(poller, [listener], 0, lambda accepted, *_: taken.append(accepted), lambda: False, lambda: None)
 clients = [socket.create_connection(listener.getsockname()) for _ in range(20)]
 resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 6, 1000))
 def turn():
@@ -237,7 +242,7 @@ print(len(taken))
 def test_a_process_that_runs_out_of_descriptors_goes_on_when_some_are_free() -> None:
     ended = subprocess.run([sys.executable, "-c", RUN_OUT], capture_output=True, text=True, timeout=120, check=False)
     assert ended.stdout.splitlines() == [
-        "no connection can be taken: Too many open files; they wait until others have ended",
+        "no connection can be taken: Too many open files; they wait while idle ones are ended",
         "True",
         "20",
     ], ended
@@ -306,7 +311,7 @@ def test_who_has_connected_is_taken_before_the_end_and_who_comes_later_is_refuse
     world.listeners.accept(enabled=True)
     api, probes = world.api.getsockname(), world.probes.getsockname()
     early = [world.connect() for _ in range(3)]
-    assert world.listeners.close(world.room)
+    assert world.listeners.close(world.room, os.getpid())
     assert [address for _, address, _ in world.taken] == [client.getsockname() for client in early]
     assert refused(api)
     world.connect(probes)
@@ -321,14 +326,14 @@ def test_where_there_is_no_room_for_all_it_is_not_closed_yet(world: World) -> No
     for _ in range(3):
         world.connect()
     world.room = lambda: len(world.taken) < 2
-    assert not world.listeners.close(world.room)
+    assert not world.listeners.close(world.room, os.getpid())
     assert len(world.taken) == 2
-    assert not world.listeners.close(world.room)
+    assert not world.listeners.close(world.room, os.getpid())
     assert len(world.taken) == 2
     world.room = lambda: True
-    assert world.listeners.close(world.room)
+    assert world.listeners.close(world.room, os.getpid())
     assert len(world.taken) == 3
-    assert world.listeners.close(world.room)
+    assert world.listeners.close(world.room, os.getpid())
 
 
 def test_without_descriptors_it_is_not_closed_yet_either(world: World) -> None:
@@ -336,10 +341,10 @@ def test_without_descriptors_it_is_not_closed_yet_either(world: World) -> None:
     world.listeners.accept(enabled=True)
     world.api.faults = [errno.EMFILE] * 2
     world.connect()
-    assert not world.listeners.close(world.room)
+    assert not world.listeners.close(world.room, os.getpid())
     world.turn(1e9)
     assert world.paused
-    assert world.listeners.close(world.room)
+    assert world.listeners.close(world.room, os.getpid())
     assert world.turn(1e9) is None
     assert len(world.taken) == 1
 
@@ -350,7 +355,7 @@ def test_a_pause_is_over_with_the_end(world: World) -> None:
     world.connect()
     world.turn()
     assert world.paused
-    assert world.listeners.close(world.room)
+    assert world.listeners.close(world.room, os.getpid())
     assert world.turn(1e9) is None
     assert len(world.taken) == 1
 
@@ -359,7 +364,7 @@ def test_a_second_process_keeps_the_listener_open(world: World) -> None:
     """Each worker closes its own end; another that listens there, a new release's, goes on."""
     with socket.socket(fileno=os.dup(world.api.fileno())) as held:
         world.listeners.accept(enabled=True)
-        assert world.listeners.close(world.room)
+        assert world.listeners.close(world.room, os.getpid())
         world.connect(held.getsockname())
         held.settimeout(HOUR)
         held.accept()[0].close()
@@ -380,3 +385,66 @@ def test_the_limit_of_descriptors_is_raised_as_far_as_it_may() -> None:
             assert raise_descriptor_limit(hard + 100) == hard
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+# --- the end of a listener ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0), backlog=5) as made:
+        made.settimeout(60)
+        yield made
+
+
+def may_filter(listener: socket.socket) -> bool:
+    """Whether the kernel lets this user filter a socket at all, tried with a program that lets everything pass."""
+    program = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0xFFFFFFFF), 8)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, 26, struct.pack("@HP", 1, ctypes.addressof(program)))
+    except PermissionError:
+        return False
+    return True
+
+
+def test_who_has_connected_is_served_and_who_comes_later_is_refused(listener: socket.socket) -> None:
+    filtered = may_filter(listener)
+    address = listener.getsockname()
+    with socket.create_connection(address, timeout=60) as early, socket.socket() as late:
+        assert take_no_newcomers(listener) is filtered
+        late.settimeout(0.1)
+        if filtered:
+            with pytest.raises(TimeoutError):
+                late.connect(address)
+        early.sendall(b"request")
+        served, _ = listener.accept()
+        with served:
+            served.settimeout(60)
+            assert served.recv(100) == b"request"
+            served.sendall(b"answer")
+            assert early.recv(100) == b"answer"
+        assert select.select([listener], [], [], 0)[0] == []
+        listener.close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, timeout=60)
+
+
+def test_whether_another_process_holds_it(listener: socket.socket) -> None:
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(write)
+        os.read(read, 1)
+        listener.close()
+        os._exit(0)
+    os.close(read)
+    assert held_by(child, listener)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert not held_by(child, other)
+    os.close(write)
+    os.waitpid(child, 0)
+
+
+def test_a_process_that_cannot_be_looked_at_may_hold_it(listener: socket.socket) -> None:
+    nobody = 2**22 + 1  # above the most that Linux gives
+    assert held_by(nobody, listener)
