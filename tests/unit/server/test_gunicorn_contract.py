@@ -9,6 +9,7 @@ import ast
 import inspect
 import os
 import runpy
+import signal
 import socket
 import textwrap
 from collections.abc import Iterator
@@ -508,9 +509,13 @@ def test_the_worker_hooks_use_of_a_worker(conf: dict[str, Any]) -> None:
     assert {"shares", "slot", "core"}.isdisjoint(of_class(base.Worker))
     assert "pid" in of_class(base.Worker), moved("Worker.pid", "gunicorn.conf.py: child_exit")
     workers: dict[int, Any] = {}
-    for pid in range(3):
-        worker: Any = SimpleNamespace(shares=None, slot=0)
-        conf["pre_fork"](SimpleNamespace(WORKERS=workers), worker)
-        workers[pid] = worker
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        for pid in range(3):
+            worker: Any = SimpleNamespace(shares=None, slot=0)
+            conf["pre_fork"](SimpleNamespace(WORKERS=workers), worker)
+            workers[pid] = worker
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # as after a fork, of which there was none
     assert [worker.slot for worker in workers.values()] == [0, 1, 2]
     assert len({id(worker.shares) for worker in workers.values()}) == 1
