@@ -6,15 +6,12 @@ long answers and the drain took.
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import statistics
 import threading
 import time
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +19,7 @@ import redis
 
 from app.dev import EmbeddedPostgres, EmbeddedValkey
 from app.dlq.stream import KEYS
+from tests.e2e.load import Load
 from tests.support import Database, GunicornService, event, postgres_server, valkey_server, wait_until
 
 pytestmark = pytest.mark.embedded
@@ -74,70 +72,6 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield made
         for service in made.services:
             service.stop()
-
-
-class Load:
-    """Writers that together send so many single events a second, on connections that they keep."""
-
-    def __init__(self, ports: Callable[[], list[int]], rate: float, threads: int = 10) -> None:
-        self._ports = ports
-        self._interval = threads / rate
-        self._lock = threading.Lock()
-        self.answers: Counter[int] = Counter()
-        self.acknowledged: list[str] = []
-        self.seconds: list[tuple[float, int, float]] = []  # when, status, how long
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._write) for _ in range(threads)]
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def until(self, status: int, count: int) -> None:
-        """Wait for so many answers of this status in all."""
-        wait_until(lambda: self.answers[status] >= count, what=f"{count} answers of {status}")
-
-    def _write(self) -> None:
-        connections: dict[int, http.client.HTTPConnection] = {}
-        turn = 0
-        due = time.monotonic()
-        while not self._stop.is_set():
-            ident = str(uuid.uuid4())
-            ports = self._ports()
-            # As a balancer does: an instance that left the rotation is not talked to on old connections.
-            for gone in connections.keys() - set(ports):
-                connections.pop(gone).close()
-            turn += 1
-            port = ports[turn % len(ports)]
-            started = time.monotonic()
-            status = self._send(connections, port, json.dumps(event(event_id=ident)).encode())
-            self.seconds.append((started, status, time.monotonic() - started))
-            with self._lock:
-                self.answers[status] += 1
-            if status in (201, 202):
-                self.acknowledged.append(ident)
-            due = max(due + self._interval, time.monotonic() - 1)
-            time.sleep(max(0.0, due - time.monotonic()))
-        for connection in connections.values():
-            connection.close()
-
-    def _send(self, connections: dict[int, http.client.HTTPConnection], port: int, body: bytes) -> int:
-        if port not in connections:
-            connections[port] = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        try:
-            connections[port].request("POST", "/api/v1/audit/events", body, {"Content-Type": "application/json"})
-            response = connections[port].getresponse()
-            response.read()
-            return response.status
-        except (OSError, http.client.HTTPException):
-            connections.pop(port).close()
-            return 0
 
 
 def p95(values: list[float]) -> float:
