@@ -9,8 +9,8 @@ export BACKEND
 PYTEST := $(BIN)/python -m pytest
 # Two at a time, a file's tests together: each process has servers of its own.
 PARALLEL := -n 2 --dist loadfile
-# What takes long as well, and more made-up cases.
-NIGHTLY := HYPOTHESIS_PROFILE=nightly $(PYTEST) -m "nightly or not nightly" --timeout 900
+# What takes long as well, more made-up cases, more rolling restarts.
+NIGHTLY := HYPOTHESIS_PROFILE=nightly ROLLING_ROUNDS=10 $(PYTEST) -m "nightly or not nightly" --timeout 900
 
 .DEFAULT_GOAL := help
 .PHONY: help run venv test test-unit test-integration test-debian test-pgbouncer test-e2e test-counts check-counts update-counts test-system test-nightly coverage test-contract test-e2e-datastorage image test-image test-kind manifests chaos bench-datastorage bench-large check-performance-baseline update-performance-baseline test-performance loadtest lint types client openapi format lock clean
@@ -63,6 +63,7 @@ test-system: $(VENV)/.test ## Run the tests that need packages of Debian's (scri
 # Figures of time are judged here and nowhere before: run it on a machine that does nothing else.
 test-nightly: $(VENV)/.test ## Run everything, what takes long too: campaigns, large tables, many made-up cases, timed ratios.
 	$(NIGHTLY) $(PARALLEL) tests/unit tests/integration tests/e2e
+	$(NIGHTLY) tests/system
 	$(MAKE) --no-print-directory test-counts
 	$(MAKE) --no-print-directory test-contract EXAMPLES=40
 	$(MAKE) --no-print-directory chaos SECONDS=120
