@@ -13,7 +13,7 @@ PARALLEL := -n 2 --dist loadfile
 NIGHTLY := HYPOTHESIS_PROFILE=nightly ROLLING_ROUNDS=10 $(PYTEST) -m "nightly or not nightly" --timeout 900
 
 .DEFAULT_GOAL := help
-.PHONY: help run venv test test-unit test-integration test-debian test-pgbouncer test-e2e test-counts check-counts update-counts test-system test-nightly coverage test-contract test-e2e-datastorage image test-image test-kind manifests chaos bench-datastorage bench-large check-performance-baseline update-performance-baseline test-performance loadtest lint types client openapi format lock clean
+.PHONY: help run venv test test-unit test-integration test-debian test-pgbouncer test-e2e test-counts check-counts update-counts test-system test-nightly coverage test-contract test-e2e-datastorage image test-image test-kind manifests chaos bench-datastorage bench-large bench-slow-clients check-performance-baseline update-performance-baseline test-performance loadtest lint types client openapi format lock clean
 # A stamp must not outlive a recipe that was interrupted.
 .DELETE_ON_ERROR:
 
@@ -102,6 +102,9 @@ bench-datastorage: $(VENV)/.test ## Measure the service against what this machin
 
 bench-large: $(VENV)/.test ## Measure many stored events against one million (ROWS=10000000 DATA=folder to keep).
 	$(BIN)/python -m tests.performance.large --rows $(or $(ROWS),10000000) $(if $(DATA),--data $(DATA))
+
+bench-slow-clients: $(VENV)/.test ## Measure what silent and slow clients cost the others (ROUNDS=3, JSON=file).
+	$(BIN)/python -m tests.performance.slow_clients --rounds $(or $(ROUNDS),3) $(if $(JSON),--json $(JSON))
 
 loadtest: $(VENV)/.test ## Run a load scenario (SCENARIO=write_storm BASE_URL= PROCESSES=2 SECONDS= ROWS= WEB=1).
 	@$(BIN)/python -m loadtests $(or $(SCENARIO),write_storm) $(if $(BASE_URL),--base-url $(BASE_URL)) \
