@@ -10,6 +10,8 @@ from app.problems import Problem
 MAX_CHUNK_LINE = 256
 MAX_EXTENSIONS = 4096
 MAX_TRAILERS = 4096
+# Kept apart, pieces of a few bytes would take twenty times that.
+_PIECE_BYTES = 1024
 
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})([ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _TRAILER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*")
@@ -29,14 +31,13 @@ class Body:
     behind the end.
     """
 
-    __slots__ = ("_kept", "_limit", "held", "ready", "rest", "whole")
+    __slots__ = ("_limit", "_parts", "held", "ready", "rest", "whole")
 
     RECEIVE_BYTES = 64 * 1024  # to be read at a time
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        # One piece as it came, or several put together: kept apart, pieces of a few bytes would take twenty times that.
-        self._kept: bytes | bytearray = b""
+        self._parts: list[bytes | bytearray] = []
         self.held = 0
         self.ready = self.whole = False
         self.rest = b""
@@ -47,15 +48,15 @@ class Body:
 
     def content(self) -> bytes:
         """All of it, or more than ``limit`` bytes of it."""
-        return bytes(self._kept)
+        return b"".join(self._parts)
 
     def _keep(self, part: bytes) -> None:
-        if not self._kept:
-            self._kept = part
-        elif isinstance(self._kept, bytearray):
-            self._kept += part
+        if len(part) >= _PIECE_BYTES:
+            self._parts.append(part)
+        elif self._parts and isinstance(last := self._parts[-1], bytearray):
+            last += part
         else:
-            self._kept = bytearray(self._kept) + part
+            self._parts.append(bytearray(part))
         self.held += len(part)
 
     def _end(self, rest: bytes) -> None:
