@@ -90,8 +90,8 @@ def make_verifier(settings: AuthSettings) -> Verifier | None:
 
 
 def usable_name(name: object) -> bool:
-    """Whether a name can be recorded: 1 to 255 printable characters."""
-    return isinstance(name, str) and 0 < len(name) <= _MAX_NAME_CHARS and name.isprintable()
+    """Whether a name can be recorded: 1 to 255 printable characters, not a lone dash, which stands for nobody."""
+    return isinstance(name, str) and 0 < len(name) <= _MAX_NAME_CHARS and name.isprintable() and name != "-"
 
 
 class WatchedFile(Generic[T]):
@@ -207,7 +207,7 @@ def _token_entry(item: object) -> TokenEntry:
         raise ValueError("there is no key " + ", ".join(unknown))
     name, digest, scopes, expires = (item.get(k) for k in ("name", "sha256", "scopes", "expires"))
     if not usable_name(name):
-        raise ValueError(f"name must be 1 to {_MAX_NAME_CHARS} printable characters")
+        raise ValueError(f"name must be 1 to {_MAX_NAME_CHARS} printable characters and not only a dash")
     try:
         hashed = bytes.fromhex(digest) if isinstance(digest, str) else b""
     except ValueError:

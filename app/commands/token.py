@@ -68,7 +68,7 @@ def create(name: str, scopes: tuple[str, ...], expires: timedelta | None, path: 
     change within a second. With --append the file is made (mode 0600) or added to.
     """
     if not usable_name(name):
-        raise click.UsageError("--name must be 1 to 255 printable characters")
+        raise click.UsageError("--name must be 1 to 255 printable characters and not only a dash")
     if quiet and path is None:
         raise click.UsageError("--quiet needs --append: nothing else would hold the entry")
     made = PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)

@@ -177,7 +177,7 @@ def test_a_file_without_tokens_lets_nobody_in(content: bytes) -> None:
     assert parse_tokens(content) == {}
 
 
-@pytest.mark.parametrize("name", ["", "a" * 256, "a\nb", "a\x00", "a\x1b[0m", None, 5, ["a"]])
+@pytest.mark.parametrize("name", ["-", "", "a" * 256, "a\nb", "a\x00", "a\x1b[0m", None, 5, ["a"]])
 def test_names_that_cannot_be_recorded(name: object) -> None:
     assert not usable_name(name)
 
