@@ -47,11 +47,12 @@ _IDLE_TURN_SECONDS = 1.0
 # A body that does not come along with its head has so long before the application is asked whether it wants it: whoever
 # is not let in is answered then, whatever he still means to send.
 _ASK_SECONDS = 0.05
-# Where connections or the memory for bodies are all taken, whoever has kept its place waiting for longest goes.
+# Where connections or the memory for bodies or answers are all taken, whoever has kept its place waiting for longest
+# goes.
 _CROWDED_SECONDS = 0.5
 # So many are ended at a time where no descriptor is left.
 _SPARED = 4
-# Of answers that clients have not read yet, all together; beyond that a thread waits for its client.
+# Of answers that clients have not read yet, all together; at twice as much nobody is waited for.
 _MAX_UNSENT_BYTES = 32 * 1024**2
 
 
@@ -119,6 +120,8 @@ class Worker(base.Worker):  # type: ignore[misc]
             self._make_room,
         )
         self._shutdown = Shutdown(settings.shutdown, services, self.log)
+        if not self.alive:  # told so since it was looked at, when there was nothing yet to be told
+            self._shutdown.begin(wait=False)
         services.start()
 
     def run(self) -> None:
@@ -232,11 +235,18 @@ class Worker(base.Worker):  # type: ignore[misc]
         # One that lingers leaves soon: no other has to go for the same place.
         while len(self._connections) - len(self._lingering) >= self._limit and (conn := self._slowest(now)) is not None:
             self._give_up(conn)
+        self._bound_unsent(_MAX_UNSENT_BYTES, _CROWDED_SECONDS, now)
 
     def _slowest(self, now: float) -> Connection | None:
-        """Of the connections that keep their places waiting, one that does so for longest."""
-        found = (queue.oldest(_CROWDED_SECONDS, now) for queue in (self._heads, self._bodies))
+        """Of the connections that keep their places waiting, one that does so for longest; an idle one if need be."""
+        queues = (self._heads, self._bodies, self._unread, self._idle)
+        found = (queue.oldest(_CROWDED_SECONDS, now) for queue in queues)
         return next((conn for conn in found if conn is not None), None)
+
+    def _bound_unsent(self, most: int, waited: float, now: float) -> None:
+        """Where more than so many bytes wait for clients that do not read them, end who has waited for longest."""
+        while self._unsent > most and (conn := self._unread.oldest(waited, now)) is not None:
+            self._close(conn)
 
     def _make_room(self) -> None:
         """No descriptor is left: end a few connections that nobody misses, and those that wait for longest."""
@@ -248,10 +258,11 @@ class Worker(base.Worker):  # type: ignore[misc]
                 self._give_up(conn)
 
     def _give_up(self, conn: Connection) -> None:
-        if conn.received or conn.body is not None:
+        answered = conn.queue in (self._lingering, self._unread)
+        if not answered and (conn.received or conn.body is not None):
             self._refuse(conn, Problem("request-timeout", "the request took too long to arrive"))
         else:
-            self._close(conn)  # it never began a request, so there is nothing to answer
+            self._close(conn)  # it has its answer, or never began a request
 
     # --- connections ------------------------------------------------------------------------------------------
 
@@ -448,12 +459,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         if not whole:
             # What came next would be taken for the rest of this one.
             self.log.error("an answer was %d bytes long and said %d: the connection ends", response.sent, declared)
-        rest = answer.finish()
-        if rest:
-            if self._unsent + len(rest) > _MAX_UNSENT_BYTES:
-                answer.wait(rest)
-            else:
-                conn.unsent = rest
+        conn.unsent = answer.finish() or None
         return whole and not response.should_close()
 
     def _on_served(self, conn: Connection) -> None:
@@ -469,6 +475,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         self._ignore(conn)
         conn.registered = True
         self._poller.register(conn.sock, selectors.EVENT_WRITE, partial(self._on_event, conn))
+        self._bound_unsent(2 * _MAX_UNSENT_BYTES, 0.0, time.monotonic())
 
     def _on_wanted(self, conn: Connection) -> None:
         """The application would read the body: wait for it."""

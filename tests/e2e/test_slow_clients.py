@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import select
 import socket
@@ -226,6 +227,53 @@ def test_more_slow_clients_than_connections(run_service: RunService) -> None:
     with trickling(service, b"GET /health HTTP/1.1\r\nX: ", b"a", count=160):
         assert service.request("POST", "/api/v1/audit/events", event(), timeout=60).status == 201
         assert service.probe("/health/live", port=service.health_port) == 200
+    assert_alive(service)
+
+
+@contextlib.contextmanager
+def deaf(service: GunicornService, sent: bytes, count: int) -> Iterator[None]:
+    """So many clients without a token that ask for much and read nothing of it."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            client = stack.enter_context(socket.socket())
+            client.settimeout(60)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", service.port))
+            client.sendall(sent)
+        yield
+
+
+def test_more_answers_that_nobody_reads_than_connections(run_service: RunService) -> None:
+    """Past the limit of connections who does not read loses his place."""
+    service = run_service(**FAR)
+    with deaf(service, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 50, 160):
+        assert service.request("POST", "/api/v1/audit/events", event(), timeout=60).status == 201
+    assert_alive(service)
+
+
+def test_more_answers_that_nobody_reads_than_memory_for_them(run_service: RunService) -> None:
+    """No thread waits for such a client."""
+    service = run_service(**FAR)
+    with deaf(service, b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 8, 60):
+        assert_served(service)
+    assert_alive(service)
+
+
+def test_idle_clients_on_all_connections(run_service: RunService) -> None:
+    """Clients that came at the same time and stay leave room for the next one, however long they may."""
+    service = run_service(**FAR | {"server__threads": "32", "server__keepalive": "3600"})
+    request = b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=60)) for _ in range(128)
+        ]
+        for client in clients:
+            client.sendall(request)
+        for client in clients:
+            answer = http.client.HTTPResponse(client)
+            answer.begin()
+            assert len(answer.read()) > 1_000_000
+        assert service.request("POST", "/api/v1/audit/events", event(), timeout=60).status == 201
     assert_alive(service)
 
 
