@@ -52,6 +52,8 @@ _ASK_SECONDS = 0.05
 _CROWDED_SECONDS = 0.5
 # So many are ended at a time where no descriptor is left.
 _SPARED = 4
+# No thread can be started: one line says it for so long.
+_SAID_SECONDS = 10.0
 # Of answers that clients have not read yet, all together; at twice as much nobody is waited for.
 _MAX_UNSENT_BYTES = 32 * 1024**2
 
@@ -92,6 +94,8 @@ class Worker(base.Worker):  # type: ignore[misc]
         self._health_port = settings.health.port
         self._probes = ThreadPoolExecutor(_PROBE_THREADS, thread_name_prefix="probe")
         self._threads = ThreadPoolExecutor(self.cfg.threads, thread_name_prefix="request")
+        for pool in (self._probes, self._threads):
+            pool.submit(int)  # a thread is there from the beginning, whoever has taken all others later
 
         self._poller = selectors.DefaultSelector()
         self._served: deque[Connection] = deque()
@@ -110,7 +114,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         self._unread = Queue(server.answer_timeout)
         self._lingering = Queue(LINGER_SECONDS)
         self._held = self._unsent = 0  # bytes of bodies, of answers
-        self._next_beat = 0.0
+        self._next_beat = self._say_no_thread_from = 0.0
         self._listeners = Listeners(
             self._poller,
             self.sockets,
@@ -361,7 +365,12 @@ class Worker(base.Worker):  # type: ignore[misc]
     def _give_to_thread(self, conn: Connection) -> None:
         self._move(conn, None)
         probe = self._health_port and conn.server[1] == self._health_port
-        (self._probes if probe else self._threads).submit(self._serve, conn)
+        try:
+            (self._probes if probe else self._threads).submit(self._serve, conn)
+        except RuntimeError as e:  # it waits for a thread that is there already
+            if time.monotonic() >= self._say_no_thread_from:
+                self._say_no_thread_from = time.monotonic() + _SAID_SECONDS
+                self.log.warning("requests wait for the threads that are there: %s", e)
 
     def _free(self, conn: Connection) -> None:
         """The memory for bodies is used up: one that is waited for has to go. One alone may have all of it."""

@@ -1,13 +1,16 @@
-"""Moments that hardly ever come: no descriptor left at the end, a signal in the middle of the beginning."""
+"""Moments that hardly ever come: no descriptor, place or thread left, a signal in the middle of the beginning."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import selectors
 import signal
 import socket
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -54,30 +57,80 @@ def test_no_descriptor_left_when_the_last_connections_are_taken() -> None:
             accepted.close()
 
 
-def test_a_signal_while_a_worker_begins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """A worker of no master, that has not begun."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     calls: list[str] = []
-    services = SimpleNamespace(start=lambda: calls.append("start"), drain=lambda: calls.append("drain"))
-    worker: Any = Worker.__new__(Worker)
-    worker.alive = True
-    worker.log = SimpleNamespace(warning=lambda *_: None)
-    worker.cfg = SimpleNamespace(threads=1, keepalive=1, worker_connections=8)
-    worker.sockets = []
-    worker.wsgi = SimpleNamespace(extensions={"datastorage": services})
+    services = SimpleNamespace(start=lambda: calls.append("start"), drain=lambda: calls.append("drain"), calls=calls)
+    made: Any = Worker.__new__(Worker)
+    made.alive = True
+    made.log = SimpleNamespace(warning=lambda text, *arguments: calls.append(text % arguments))
+    made.cfg = SimpleNamespace(threads=2, keepalive=3600, worker_connections=8)
+    made.sockets = []
+    made.wsgi = SimpleNamespace(extensions={"datastorage": services})
+    yield made
+    made._threads.shutdown()
+    made._probes.shutdown()
+    made._poller.close()
+    os.close(made._wake_read)
+    os.close(made._wake_write)
 
+
+def test_a_signal_while_a_worker_begins(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def told(*arguments: Any) -> Shutdown:
         worker.handle_exit(signal.SIGTERM, None)
         return Shutdown(*arguments)
 
     monkeypatch.setattr(worker_module, "Shutdown", told)
     worker.begin(Settings())
-    try:
-        assert worker._shutdown.due(time.monotonic() + 3600)
-        assert calls == ["drain", "start"]
-    finally:
-        worker._poller.close()
-        os.close(worker._wake_read)
-        os.close(worker._wake_write)
+    assert worker._shutdown.due(time.monotonic() + 3600)
+    assert worker.wsgi.extensions["datastorage"].calls == ["drain", "start"]
+
+
+def test_idle_clients_on_all_connections_leave_room(worker: Any) -> None:
+    """Where each place is taken, whoever has been idle for longest goes."""
+    worker.begin(Settings())
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(worker._limit):
+            ours, client = socket.socketpair()
+            clients.append(stack.enter_context(client))
+            worker._on_connected(ours, ("192.0.2.1", 1), ("192.0.2.2", 2))
+        for conn in list(worker._heads):
+            worker._move(conn, worker._idle)
+        first = next(iter(worker._idle))
+        worker._expire(time.monotonic() + 60)
+        assert worker._has_room()
+        assert len(worker._idle) == worker._limit - 1
+        assert first not in worker._connections
+        for conn in list(worker._idle):
+            worker._close(conn)
+
+
+def test_no_thread_can_be_started(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests wait for the threads that are there, and one line says so."""
+    worker.begin(Settings())
+    served: list[int] = []
+    done = threading.Event()
+    last = 5
+
+    def serve(conn: Any) -> None:
+        served.append(conn.number)
+        if conn.number == last:
+            done.set()
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(worker, "_serve", serve)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for number in range(last + 1):
+        worker._give_to_thread(SimpleNamespace(queue=None, server=("192.0.2.2", 2), number=number))
+    assert done.wait(60)
+    assert served == [*range(last + 1)]
+    said = worker.wsgi.extensions["datastorage"].calls
+    assert said in (["start"], ["start", "requests wait for the threads that are there: can't start new thread"])
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])
