@@ -12,6 +12,8 @@ MAX_EXTENSIONS = 4096
 MAX_TRAILERS = 4096
 # Kept apart, pieces of a few bytes would take twenty times that.
 _PIECE_BYTES = 1024
+# With less than so many bytes to a line, a body is a fine one.
+_FINE_BYTES = 64
 
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})([ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _TRAILER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*")
@@ -28,18 +30,16 @@ class Body:
 
     ``ready`` says that a request can be served: the body is there to its end (``whole``), or it is larger than
     ``limit`` bytes and nobody has to see the rest. ``held`` counts the bytes that are kept, ``rest`` is what came
-    behind the end.
+    behind the end. ``fine`` says that it comes in chunks so small that taking them apart is most of the work.
     """
 
-    __slots__ = ("_limit", "_parts", "held", "ready", "rest", "whole")
-
-    RECEIVE_BYTES = 64 * 1024  # to be read at a time
+    __slots__ = ("_limit", "_parts", "fine", "held", "ready", "rest", "whole")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._parts: list[bytes | bytearray] = []
         self.held = 0
-        self.ready = self.whole = False
+        self.ready = self.whole = self.fine = False
         self.rest = b""
 
     def take(self, data: bytes) -> None:
@@ -96,21 +96,20 @@ class ChunkedBody(Body):
 
     __slots__ = ("_extensions", "_in_trailers", "_missing", "_raw", "_trailers")
 
-    RECEIVE_BYTES = 16 * 1024  # chunks of one byte keep the loop from others for some 5 ms
-
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
         self._raw = b""  # what has arrived and is not taken apart yet, a line at the most
         self._missing = 0  # of the current chunk with the line end behind it; 0 before a chunk's line
         self._extensions = self._trailers = 0
         self._in_trailers = False
+        self.fine = True  # until more is known
 
     def take(self, data: bytes) -> None:
         """Take apart what has arrived. Raises MalformedBodyError."""
         if self.ready:
             return
         raw = self._raw + data if self._raw else data
-        at = 0
+        at = lines = 0
         while not self.ready:
             if self._missing:
                 if at == len(raw):
@@ -127,6 +126,7 @@ class ChunkedBody(Body):
                     raise MalformedBodyError("a line of it does not end with CR LF")
                 line = raw[at : end - 1]
                 at = end + 1
+                lines += 1
                 if self._in_trailers:
                     self._trailer(line, raw, at)
                 else:
@@ -134,6 +134,7 @@ class ChunkedBody(Body):
             if self.held > self._limit:
                 self.ready = True
         self._raw = b"" if self.ready else raw[at:]
+        self.fine = lines * _FINE_BYTES > len(data)
 
     def _chunk_line(self, line: bytes) -> None:
         found = _CHUNK_LINE.fullmatch(line)

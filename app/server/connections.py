@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
     from app.server.lingering import Queue
 
-# Read at a time; nearly all requests fit.
+# Read at a time: what a request takes, what a large body takes, and what one in tiny chunks takes: each of those costs
+# over a microsecond, and all other clients wait meanwhile.
 RECEIVE_BYTES = 8192
+BODY_BYTES = 64 * 1024
+FINE_BODY_BYTES = 2048
 # An answer is sent when it is whole, or in pieces of so many bytes.
 _PIECE_BYTES = 256 * 1024
 # What a client has not taken of an answer that goes on.
@@ -222,8 +225,9 @@ class Connection:
 
     def receive(self) -> bytes | None:
         """What is there to read; b"" at the end of the client's side or of the connection, None if there is nothing."""
+        body = self.body
         try:
-            return self.sock.recv(RECEIVE_BYTES if self.body is None else self.body.RECEIVE_BYTES)
+            return self.sock.recv(RECEIVE_BYTES if body is None else FINE_BODY_BYTES if body.fine else BODY_BYTES)
         except BlockingIOError:
             return None
         except OSError:

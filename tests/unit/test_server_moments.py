@@ -139,9 +139,17 @@ def test_many_small_chunks_take_hardly_more_than_they_hold(size: int) -> None:
     chunks = (b"%x\r\n" % size + b"x" * size + b"\r\n") * (100_000 // size)
     for at in range(0, len(chunks), 65536):
         body.take(chunks[at : at + 65536])
+        assert body.fine, "little of it is read at a time"
     body.take(b"0\r\n\r\nrest")
     assert body.whole
     assert body.rest == b"rest"
     assert body.content() == b"x" * (100_000 // size * size)
     assert body.held == len(body.content())
     assert len(body._parts) < 200
+
+
+def test_large_chunks_are_read_in_large_pieces() -> None:
+    body = ChunkedBody(1_000_000)
+    assert body.fine
+    body.take(b"7d0\r\n" + b"x" * 2000 + b"\r\n")
+    assert not body.fine
