@@ -250,23 +250,6 @@ def test_more_answers_that_nobody_reads_than_connections(run_service: RunService
     assert_alive(service)
 
 
-def test_more_answers_that_nobody_reads_than_memory_for_them(run_service: RunService) -> None:
-    """No thread waits for such a client."""
-    service = run_service(**FAR)
-    assert service.process is not None
-    (worker,) = psutil.Process(service.process.pid).children()
-
-    def at_rest() -> bool:
-        before = worker.cpu_times().user
-        time.sleep(0.5)
-        return bool(worker.cpu_times().user - before < 0.1)
-
-    with deaf(service, b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 8, 60):
-        wait_until(at_rest, what="as much sent as goes")
-        assert_served(service)
-    assert_alive(service)
-
-
 def test_pipelined_requests_and_empty_lines(service: GunicornService) -> None:
     request = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
     with socket.create_connection(("127.0.0.1", service.port), timeout=60) as client:

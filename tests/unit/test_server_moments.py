@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from gunicorn.config import Config
 
 from app.config import Settings
 from app.server import worker as worker_module
@@ -106,6 +107,34 @@ def test_idle_clients_on_all_connections_leave_room(worker: Any) -> None:
         assert first not in worker._connections
         for conn in list(worker._idle):
             worker._close(conn)
+
+
+def test_more_unread_answers_than_memory_for_them(worker: Any) -> None:
+    """No thread waits for who does not read: he is ended by the loop after a while."""
+    worker.begin(Settings())
+    worker.cfg = Config()
+    worker.cfg.set("keepalive", 3600)
+
+    def answer(_: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", str(8 * 1024**2))])
+        return [b"x" * 8 * 1024**2]
+
+    worker.wsgi = answer
+    worker._answer_timeout = 0.0  # a thread that waited would find the client gone
+    ours, client = socket.socketpair()
+    with client:
+        worker._on_connected(ours, ("192.0.2.1", 1), ("192.0.2.2", 2))
+        [conn] = worker._connections
+        assert conn.take(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        worker._move(conn, None)
+        before = worker._unsent = worker_module._MAX_UNSENT_BYTES
+        conn.keep = worker._respond(conn)
+        worker._on_served(conn)
+        assert conn.queue is worker._unread
+        assert worker._unsent > before
+        worker._expire(time.monotonic() + 1)
+        assert worker._unsent == before
+        assert not worker._connections
 
 
 def test_no_thread_can_be_started(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
