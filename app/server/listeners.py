@@ -116,8 +116,6 @@ class Listeners:
             self.accept(enabled=room())
             return False
         for sock in [each for each in self._addresses if each not in self._probes]:
-            if sock in self._paused:  # no descriptor is left for who waits there
-                continue
             self._leave(sock)
             while room():
                 if not self._take(sock):

@@ -171,7 +171,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         while True:
             closed = closed or self._listeners.close(self._has_room, self.ppid)
             for conn in self._idle:  # nobody waits on them
-                self._close(conn)
+                self._end_idle(conn)
             for conn in self._heads if now >= last_call else ():
                 if not conn.received:
                     self._close(conn)
@@ -222,13 +222,20 @@ class Worker(base.Worker):  # type: ignore[misc]
         os.read(self._wake_read, 64)
         self._woken = False
         while self._served:
-            self._on_served(self._served.popleft())
+            conn = self._served.popleft()
+            try:
+                self._on_served(conn)
+            except Exception:  # as in _on_event
+                self.log.exception("unexpected error with a connection")
+                self._close(conn)
 
     def _expire(self, now: float) -> None:
         """End what has waited long enough; where everything is taken, what has waited longest."""
-        for queue in (self._lingering, self._idle, self._unread):
+        for queue in (self._lingering, self._unread):
             while (conn := queue.due(now)) is not None:
                 self._close(conn)
+        while (conn := self._idle.due(now)) is not None:
+            self._end_idle(conn)
         for queue in (self._heads, self._bodies):
             while (conn := queue.due(now)) is not None:
                 self._give_up(conn)
@@ -256,12 +263,25 @@ class Worker(base.Worker):  # type: ignore[misc]
         """No descriptor is left: end a few connections that nobody misses, and those that wait for longest."""
         now = time.monotonic()
         for _ in range(_SPARED):
-            if (conn := self._lingering.oldest(0.0, now) or self._idle.oldest(_CROWDED_SECONDS, now)) is not None:
+            if (conn := self._lingering.oldest(0.0, now)) is not None:
                 self._close(conn)
+            elif (conn := self._idle.oldest(_CROWDED_SECONDS, now)) is not None:
+                self._end_idle(conn)
             elif (conn := self._slowest(now)) is not None:
                 self._give_up(conn)
 
+    def _end_idle(self, conn: Connection) -> None:
+        """Close it, unless its next request came at this very moment."""
+        data = conn.receive()
+        if data:
+            self._advance(conn, data)
+        else:
+            self._close(conn)
+
     def _give_up(self, conn: Connection) -> None:
+        if conn.queue is self._idle:
+            self._end_idle(conn)
+            return
         answered = conn.queue in (self._lingering, self._unread)
         if not answered and (conn.received or conn.body is not None):
             self._refuse(conn, Problem("request-timeout", "the request took too long to arrive"))

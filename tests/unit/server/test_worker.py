@@ -509,16 +509,6 @@ def test_a_client_that_does_not_read_its_answer_keeps_no_thread(world: World) ->
     wait_until(lambda: world.worker._unsent == 0)
 
 
-def test_beyond_a_limit_a_thread_waits_for_its_client(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "_MAX_UNSENT_BYTES", 0)
-    world.listeners[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
-    client = world.start(threads=1).client(receive_buffer=8192)
-    client.send_request("/unread")
-    assert client.answer()[::2] == (200, b"x" * UNREAD)
-    client.send_request("/large")
-    assert client.answer()[::2] == (200, b"x" * LARGE)
-
-
 def test_an_application_that_raises_before_it_answers(world: World) -> None:
     client = world.start().client()
     client.sendall(request("/broken") + request("/hello"))
