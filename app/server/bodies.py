@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 from app.problems import Problem
@@ -47,8 +48,9 @@ class Body:
         raise NotImplementedError
 
     def content(self) -> bytes:
-        """All of it, or more than ``limit`` bytes of it."""
-        return b"".join(self._parts)
+        """All of it, or more than ``limit`` bytes of it; handed over, so only once."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
 
     def _keep(self, part: bytes) -> None:
         if len(part) >= _PIECE_BYTES:
@@ -62,6 +64,22 @@ class Body:
     def _end(self, rest: bytes) -> None:
         self.ready = self.whole = True
         self.rest = rest
+
+
+class Content(io.BytesIO):
+    """A body as the application reads it, let go when it is read: what is made of it is kept while it waits."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._size = len(data)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of any stream; all of it in one piece is not a copy."""
+        data = super().read(size)
+        if len(data) == self._size:
+            self.seek(0)
+            self.truncate()
+        return data
 
 
 class SizedBody(Body):

@@ -10,7 +10,6 @@ thread waits for something.
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import selectors
 import time
@@ -26,6 +25,7 @@ from gunicorn.workers import base
 from app import logs
 from app.problems import Problem
 from app.server.balance import Shares
+from app.server.bodies import Content
 from app.server.connections import BodyWantedError, ClientGoneError, Connection, NotYet, RefusedError, send_now
 from app.server.lingering import LINGER_SECONDS, Queue, drain, end_our_side
 from app.server.listeners import Listeners, raise_descriptor_limit
@@ -468,7 +468,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         request, body, answer = conn.request, conn.body, conn.answer
         assert request is not None  # noqa: S101 - whole, or it would not be here
         assert body is not None  # noqa: S101
-        request.body = io.BytesIO(body.content()) if body.ready else NotYet()
+        request.body = Content(body.content()) if body.ready else NotYet()
         response, environ = wsgi.create(request, answer, conn.client, conn.server, self.cfg)
         environ["wsgi.multithread"] = True
         parts = self.wsgi(environ, response.start_response)
