@@ -172,9 +172,9 @@ def test_many_small_chunks_take_hardly_more_than_they_hold(size: int) -> None:
     body.take(b"0\r\n\r\nrest")
     assert body.whole
     assert body.rest == b"rest"
-    assert body.content() == b"x" * (100_000 // size * size)
-    assert body.held == len(body.content())
     assert len(body._parts) < 200
+    assert body.held == 100_000 // size * size
+    assert body.content() == b"x" * body.held
 
 
 def test_large_chunks_are_read_in_large_pieces() -> None:
