@@ -241,16 +241,16 @@ class Worker(base.Worker):  # type: ignore[misc]
                 self._give_up(conn)
         while (conn := self._unasked.due(now)) is not None:
             self._give_to_thread(conn)
-        while len(self._connections) >= self._limit and (conn := self._lingering.oldest(_CROWDED_SECONDS, now)):
-            self._close(conn)
-        # One that lingers leaves soon: no other has to go for the same place.
-        while len(self._connections) - len(self._lingering) >= self._limit and (conn := self._slowest(now)) is not None:
+        # One for each place that is needed, and at once: nobody's end of a connection is waited for where others wait.
+        while len(self._connections) >= self._limit and (conn := self._slowest(now)) is not None:
             self._give_up(conn)
+            if conn.queue is self._lingering:
+                self._close(conn)
         self._bound_unsent(_MAX_UNSENT_BYTES, _CROWDED_SECONDS, now)
 
     def _slowest(self, now: float) -> Connection | None:
         """Of the connections that keep their places waiting, one that does so for longest; an idle one if need be."""
-        queues = (self._heads, self._bodies, self._unread, self._idle)
+        queues = (self._lingering, self._heads, self._bodies, self._unread, self._idle)
         found = (queue.oldest(_CROWDED_SECONDS, now) for queue in queues)
         return next((conn for conn in found if conn is not None), None)
 
