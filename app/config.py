@@ -31,6 +31,7 @@ from app.values import networks as _networks
 from app.values import optional_text as _optional_text
 from app.values import parse_duration as parse_duration
 from app.values import parse_size as parse_size
+from app.values import schema as _schema
 from app.values import subset as _subset
 from app.values import text as _text
 from app.values import texts as _texts
@@ -151,6 +152,7 @@ class DatabaseSettings:
     name: str = setting("datastorage", _text, "Database.")
     user: str = setting("datastorage", _text, "Role of the service; it needs no more than SELECT and INSERT.")
     password_file: str | None = setting(None, _optional_text, "File that holds the role's password.")
+    schema: str = setting("public", _schema, "Schema that holds the tables; migrate makes it where it is missing.")
     read_url: str | None = setting(
         None,
         _optional_text,

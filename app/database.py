@@ -1,24 +1,29 @@
-"""PostgreSQL: how connections are made, how long anything may take, and whose fault an error is."""
+"""PostgreSQL: the pool for queries, and whose fault an error is."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import socket
-import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from enum import Enum
+from typing import TypeVar
 
 import psycopg
-from psycopg import conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
 from app.clock import Clock
 from app.config import DatabaseSettings
+from app.sessions import Connection, Limits, begin, begun, connection_string, is_hung_up, pin, reading
+from app.watchdog import Watchdog
 
-# Wake-ups of the watchdog: deadlines are whole seconds, so a tenth is fine enough and costs next to nothing.
-_WATCH_INTERVAL_SECONDS = 0.1
+T = TypeVar("T")
+
+# A lost connection of the pool is tried again for so long: the next request for one tries anew, and waits for no
+# back-off that an outage has made long.
+_RECONNECT_SECONDS = 2.0
+# A connection that had died unnoticed fails at once; what fails later is the server's own trouble.
+_AT_ONCE_SECONDS = 1.0
 # The service's clock is the one that counts; it fires this much after the server's own timeout should have.
 _READ_GRACE_SECONDS = 1.0
 
@@ -72,129 +77,19 @@ def is_timeout(error: BaseException) -> bool:
     return isinstance(error, psycopg.Error) and error.sqlstate in _TIMEOUT_CODES
 
 
-class Watchdog:
-    """Shuts the socket of a connection whose deadline has passed.
-
-    A frozen server acknowledges TCP and never answers, and its statement_timeout is a clock that does not tick.
-    Whoever waits on the connection then gets an OperationalError at once; `Deadline.fired` says why.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._armed: dict[int, Deadline] = {}
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=1)
-
-    @contextlib.contextmanager
-    def deadline(self, conn: psycopg.Connection, seconds: float) -> Iterator[Deadline]:
-        """Give the block ``seconds``; after that the connection is dead and its user finds out."""
-        armed = Deadline(conn, self._clock.monotonic() + seconds)
-        with self._lock:
-            self._armed[id(armed)] = armed
-        try:
-            yield armed
-        finally:
-            with self._lock:
-                del self._armed[id(armed)]
-
-    def _run(self) -> None:
-        while not self._stop.wait(_WATCH_INTERVAL_SECONDS):
-            now = self._clock.monotonic()
-            # Inside the lock: afterwards the descriptor may belong to somebody else.
-            with self._lock:
-                for armed in self._armed.values():
-                    if not armed.fired and now >= armed.at:
-                        armed.fire()
+class _DiedUnnoticedError(psycopg.OperationalError):
+    """A connection was found dead by the first that was said to it."""
 
 
-class Deadline:
-    """One armed deadline of the watchdog."""
-
-    def __init__(self, conn: psycopg.Connection, at: float) -> None:
-        self.at = at
-        self.fired = False
-        self._conn = conn
-
-    def fire(self) -> None:
-        """Shut the socket both ways. Called by the watchdog."""
-        self.fired = True
-        shut_socket(self._conn)
-
-
-def shut_socket(conn: psycopg.Connection) -> None:
-    """End a connection at the socket, whatever thread is waiting on it; no goodbye to the server."""
+@contextlib.contextmanager
+def _as_died_unnoticed(conn: Connection) -> Iterator[None]:
+    started = time.monotonic()
     try:
-        fd = conn.pgconn.socket
-    except psycopg.Error:
-        return  # closed already: nobody waits on it
-    with contextlib.suppress(OSError):  # not connected any more: the aim is reached
-        duplicate = socket.socket(fileno=os.dup(fd))
-        try:
-            duplicate.shutdown(socket.SHUT_RDWR)
-        finally:
-            duplicate.close()
-
-
-def connection_string(
-    settings: DatabaseSettings,
-    purpose: str,
-    *,
-    statement_timeout: float,
-    lock_timeout: float,
-    replica: bool = False,
-) -> str:
-    """libpq connection string with every wait bounded; the timeouts in seconds.
-
-    Without prepared statements a pooler in transaction mode is assumed: it refuses session settings at
-    connection start, so they are left to the transactions that need them.
-    """
-    base = settings.read_conninfo() if replica else settings.conninfo()
-    known = conninfo.conninfo_to_dict(base)
-    # Each host of several gets its share, so that all of them together take no longer than one would.
-    hosts = str(known.get("host") or "").count(",") + 1
-    parts: dict[str, str | int] = {
-        "application_name": f"datastorage-{purpose}",
-        # libpq takes whole seconds and treats 1 as 2.
-        "connect_timeout": max(2, round(settings.connect_timeout / hosts)),
-        "tcp_user_timeout": round(1000 * max(statement_timeout, settings.connect_timeout)),
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-    }
-    if settings.prepared_statements:
-        given = known.get("options") or ""
-        session = {
-            "statement_timeout": f"{round(1000 * statement_timeout)}",
-            "lock_timeout": f"{round(1000 * lock_timeout)}",
-            "idle_in_transaction_session_timeout": f"{round(1000 * 2 * statement_timeout)}",
-            # Durable whatever the role's default says: an answered 201 is on disk.
-            "synchronous_commit": "on",
-            "TimeZone": "UTC",
-        }
-        parts["options"] = " ".join([str(given), *(f"-c {k}={v}" for k, v in session.items())]).strip()
-    return conninfo.make_conninfo(base, **parts)
-
-
-def connect(
-    settings: DatabaseSettings, purpose: str, *, statement_timeout: float, lock_timeout: float
-) -> psycopg.Connection:
-    """A connection in autocommit mode, bounded in every wait. Raises psycopg.OperationalError."""
-    conn = psycopg.connect(
-        connection_string(settings, purpose, statement_timeout=statement_timeout, lock_timeout=lock_timeout),
-        autocommit=True,
-    )
-    conn.prepare_threshold = 5 if settings.prepared_statements else None
-    return conn
+        yield
+    except psycopg.OperationalError as e:
+        if conn.closed and time.monotonic() - started < _AT_ONCE_SECONDS:
+            raise _DiedUnnoticedError(str(e)) from e
+        raise
 
 
 class Database:
@@ -207,22 +102,18 @@ class Database:
         # Where the primary stands in for a replica, nobody waits for that longer than a connection takes.
         pool_timeout = min(settings.pool_timeout, settings.connect_timeout) if replica else settings.pool_timeout
         self.watchdog = Watchdog(clock)
-        self._pool: ConnectionPool[psycopg.Connection] = ConnectionPool(
+        self._limits = Limits(settings.statement_timeout, settings.lock_timeout)
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            connection_class=Connection,
             kwargs={"autocommit": True},
             # Asked for each connection, so that a rotated password file needs no restart.
-            conninfo=lambda: connection_string(
-                settings,
-                purpose,
-                replica=replica,
-                statement_timeout=settings.statement_timeout,
-                lock_timeout=settings.lock_timeout,
-            ),
+            conninfo=lambda: connection_string(settings, purpose, replica=replica),
             min_size=0,
             max_size=pool_size,
             # Waiters beyond this are told at once; each holds a request thread.
             max_waiting=4 * pool_size + 64,
             timeout=pool_timeout,
-            reconnect_timeout=10,
+            reconnect_timeout=_RECONNECT_SECONDS,
             open=False,
             configure=self._configure,
             name=purpose,
@@ -238,15 +129,64 @@ class Database:
         self._pool.close(timeout=3)
         self.watchdog.stop()
 
-    def _configure(self, conn: psycopg.Connection) -> None:
-        conn.prepare_threshold = 5 if self.settings.prepared_statements else None
+    def renew(self) -> None:
+        """Drop every connection there is, at once or when it comes back: PostgreSQL was away and may have moved."""
+        self._pool.drain()
+
+    def _configure(self, conn: Connection) -> None:
+        pin(conn, self.settings, self._limits, self.watchdog)
+
+    def read(self, query: Callable[[Connection], T]) -> T:
+        """Run a query, once more if its connection had died unnoticed.
+
+        Errors of PostgreSQL and of the pool pass through as they are.
+        """
+        try:
+            return self._query(query)
+        except _DiedUnnoticedError:
+            return self._query(query)
+
+    def _query(self, query: Callable[[Connection], T]) -> T:
+        with self._connection() as conn, _as_died_unnoticed(conn), reading(conn):
+            return query(conn)
+
+    def change(self, action: Callable[[Connection], T]) -> T:
+        """Run the action in one transaction that writes; it is not run again, whatever happens.
+
+        Errors of PostgreSQL and of the pool pass through as they are; `sessions.UnconfirmedError` is one.
+        """
+        try:
+            return self._change(action)
+        except _DiedUnnoticedError:  # by the first word to it: nothing was done
+            return self._change(action)
+
+    def _change(self, action: Callable[[Connection], T]) -> T:
+        with self._connection() as conn:
+            with _as_died_unnoticed(conn):
+                begin(conn)
+            with begun(conn):
+                return action(conn)
+
+    def apart(self, action: Callable[[Connection], T]) -> T:
+        """Run an action that makes transactions of its own with `sessions.writing`."""
+        with self._connection() as conn:
+            return action(conn)
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[psycopg.Connection]:
-        """A connection for queries. Errors of PostgreSQL and of the pool pass through as they are."""
-        seconds = self.settings.statement_timeout + _READ_GRACE_SECONDS
-        with self._pool.connection() as conn, self.watchdog.deadline(conn, seconds):
-            yield conn
+    def _connection(self) -> Iterator[Connection]:
+        """A connection whose other side is still there, as far as this machine knows, with its deadline."""
+        until = time.monotonic() + self._pool.timeout
+        conn = self._pool.getconn()
+        while is_hung_up(conn):
+            # A restart closes them all: the pool puts a new one in each one's place, and none of them costs a wait.
+            conn.close()
+            self._pool.putconn(conn)
+            conn = self._pool.getconn(until - time.monotonic())
+        try:
+            with self.watchdog.deadline(conn, self.settings.statement_timeout + _READ_GRACE_SECONDS):
+                yield conn
+        finally:
+            self._pool.putconn(conn)
 
     def pool_stats(self) -> dict[str, int]:
         """psycopg_pool's counters: pool_size, pool_available, requests_waiting, requests_wait_ms, …"""

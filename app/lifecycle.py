@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import TypeVar
-
-import psycopg
 
 from app import metrics
 from app.audit.buffer import Buffer
@@ -18,7 +16,7 @@ from app.audit.flusher import Flusher
 from app.audit.ingest import Ingest
 from app.audit.outcome import Sink, UnavailableSink
 from app.audit.schemas import Validator
-from app.audit.store import write
+from app.audit.store import make_partition, write
 from app.audit.writer import WriteFunction, Writer
 from app.breaker import Breaker
 from app.clock import Clock
@@ -33,6 +31,7 @@ from app.logs import RequestLog
 from app.monitor import Monitor
 from app.problems import unavailable
 from app.replica import Replica, ReplicaAwayError
+from app.sessions import Connection
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -93,7 +92,7 @@ class Services:
             settings, self.buffer, self.sink, self.breaker, self.database.watchdog, self.clock, write_function
         )
         self.ingest = Ingest(settings.buffer, self.buffer, self.clock)
-        self.monitor = Monitor(settings, self.breaker, self.database.watchdog, self.clock)
+        self.monitor = Monitor(settings, self.breaker, self.database.watchdog, self.clock, found_again=self.renew_pools)
         self.request_log = RequestLog(settings.logging)
         self.draining = False
         self._busy = 0
@@ -118,6 +117,12 @@ class Services:
             self.replayer.start()
         self._sampler = threading.Thread(target=self._sample_forever, name="sampler", daemon=True)
         self._sampler.start()
+
+    def renew_pools(self) -> None:
+        """Drop pooled connections after an outage: they lead nowhere, or to a server that is a standby by now."""
+        self.database.renew()
+        if self.replica is not None:
+            self.replica.database.renew()
 
     def drain(self) -> None:
         """Turn readiness off; requests are still served."""
@@ -152,7 +157,7 @@ class Services:
                 log.exception("shutdown: %s did not stop", name)
         return clean
 
-    def read(self, query: Callable[[psycopg.Connection], T]) -> T:
+    def read(self, query: Callable[[Connection], T]) -> T:
         """Run a query on a pooled connection, once more if the connection had died unnoticed.
 
         On the replica where there is one and it answers; what was written a moment ago may not be there yet.
@@ -163,26 +168,22 @@ class Services:
                 return self.replica.read(query)
         if self.breaker.unreachable:
             raise unavailable()
-        for attempt in (1, 2):
-            with self.database.reading() as conn:
-                started = time.monotonic()
-                try:
-                    return query(conn)
-                except psycopg.OperationalError:
-                    # A connection that broke while it lay in the pool fails at once; a slow failure is the server's.
-                    if attempt == 2 or not conn.closed or time.monotonic() - started > 1:
-                        raise
-        raise AssertionError("unreachable")
+        return self.database.read(query)
 
-    def change(self, action: Callable[[psycopg.Connection], T]) -> T:
-        """Run the action in one transaction on a pooled connection, not repeated whatever happens.
+    def change(self, action: Callable[[Connection], T]) -> T:
+        """Run the action in one transaction that writes, not repeated whatever happens.
 
         Raises Problem 503 at once while PostgreSQL is known to be away; errors of psycopg pass through.
         """
         if self.breaker.unreachable:
             raise unavailable()
-        with self.database.reading() as conn, conn.transaction():
-            return action(conn)
+        return self.database.change(action)
+
+    def make_partition(self, day: date) -> None:
+        """Make the partition of the day's month. Raises as `change` does."""
+        if self.breaker.unreachable:
+            raise unavailable()
+        self.database.apart(lambda conn: make_partition(conn, day))
 
     def redis_state(self) -> RedisState:
         """What is known of Redis; never waits."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -16,11 +17,14 @@ import psycopg
 
 from app import metrics
 from app.audit.partitions import months_ahead, wanted_months
+from app.audit.store import make_partition
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config import Settings
-from app.database import Fault, Watchdog, classify, connect
+from app.database import Fault, classify
 from app.migrate import required_version
+from app.sessions import Connection, Limits, connect, is_hung_up, reading
+from app.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +43,8 @@ class DatabaseState:
     may_write: bool = True
     durable: bool = True  # fsync and full_page_writes are on
     deployment_fault: bool = False  # bad password, missing database, missing table
+    standby: bool = False  # the server follows another one
+    encoding: str = "UTF8"
 
     def schema_outdated(self, required: int) -> bool:
         """Whether the schema is known to be older than this release needs."""
@@ -56,12 +62,20 @@ SELECT to_regclass('schema_migrations') IS NOT NULL,
 class Monitor:
     """Watches PostgreSQL for one worker; `state` is the last known."""
 
-    def __init__(self, settings: Settings, breaker: Breaker, watchdog: Watchdog, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        breaker: Breaker,
+        watchdog: Watchdog,
+        clock: Clock,
+        found_again: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._found_again = found_again  # called when the server was away, or a standby, and takes writes again
         self._settings = settings
         self._breaker = breaker
         self._watchdog = watchdog
         self._clock = clock
-        self._conn: psycopg.Connection | None = None
+        self._conn: Connection | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._round = 0
@@ -90,20 +104,21 @@ class Monitor:
 
     def look(self) -> DatabaseState:
         """One round: probe, and now and then inspect; the new state."""
+        before = self.state
         try:
-            conn = self._connected()
-            # A probe that takes longer says the same as one that fails.
-            with self._watchdog.deadline(conn, self._settings.health.probe_timeout):
-                conn.execute("SELECT 1")
-                if self._round % _SLOW_EVERY == 0 or not self.state.connected or not self._is_right():
-                    self._inspect(conn)
-            if self.state.seen and not self.state.connected:
-                log.info("PostgreSQL answers again")
-            self._round += 1
-            self.state = replace(self.state, connected=True, seen=True, deployment_fault=False)
+            conn, standby = self._probe()
         except (psycopg.Error, OSError) as e:  # a password file that cannot be read is an OSError
             self._lost(e)
             return self.state
+        if before.seen and not before.connected:
+            log.info("PostgreSQL answers again")
+        self._round += 1
+        self.state = replace(self.state, connected=True, seen=True, deployment_fault=False, standby=standby)
+        if standby:
+            self._is_standby(before)
+            return self.state
+        if before.seen and (not before.connected or before.standby):
+            self._found_again()
         self._breaker.recovered()
         try:
             self._ensure_months(conn)
@@ -113,19 +128,62 @@ class Monitor:
                 self._drop()
         return self.state
 
+    def _probe(self) -> tuple[Connection, bool]:
+        """The connection, found well, and whether its server only follows another. Raises psycopg.Error, OSError."""
+        used = self._conn is not None
+        try:
+            return self._probe_once()
+        except psycopg.OperationalError:
+            # Perhaps only this connection has ended, which says nothing of the server: ask on another at once.
+            if not used or self._conn is None or not self._conn.closed:
+                raise
+            self._drop()
+            return self._probe_once()
+
+    def _probe_once(self) -> tuple[Connection, bool]:
+        conn = self._connected()
+        # A probe that takes longer says the same as one that fails.
+        with self._watchdog.deadline(conn, self._settings.health.probe_timeout) as deadline:
+            try:
+                [(standby,)] = conn.execute("SELECT pg_is_in_recovery()").fetchall()
+                if self._round % _SLOW_EVERY == 0 or not self.state.connected or not self._is_right():
+                    with reading(conn):
+                        self._inspect(conn)
+            except psycopg.Error as e:
+                if deadline.fired:
+                    self._drop()  # not a connection that had ended before
+                raise e from None
+        return conn, bool(standby)
+
+    def _is_standby(self, before: DatabaseState) -> None:
+        """The server follows another, or has been made to: the address may lead to that other one by now."""
+        if not before.standby:
+            log.warning("PostgreSQL is a standby and takes no writes; they go to the dead letter queue")
+        self._drop()
+        self._breaker.failed()
+
     def _is_right(self) -> bool:
         s = self.state
         return s.may_write and s.schema_version is not None and s.schema_version >= self.required_schema
 
-    def _inspect(self, conn: psycopg.Connection) -> None:
+    def _inspect(self, conn: Connection) -> None:
         row = conn.execute(_INSPECT).fetchone()
         assert row is not None  # noqa: S101 - a SELECT without FROM has one row
         migrated, may_write, durable = row
         found = conn.execute("SELECT coalesce(max(version), 0) FROM schema_migrations").fetchone() if migrated else (0,)
         assert found is not None  # noqa: S101
+        encoding = str(conn.info.parameter_status("server_encoding"))
+        if encoding != "UTF8" and self.state.encoding == "UTF8":
+            log.error(
+                "the database's encoding is %s: not every text can be kept as it came. Move to a database that was "
+                "made with ENCODING 'UTF8'",
+                encoding,
+            )
         if not durable and self.state.durable:
             log.error("PostgreSQL runs with fsync or full_page_writes off: a power cut loses acknowledged events")
-        self.state = replace(self.state, schema_version=found[0], may_write=may_write, durable=durable)
+        self.state = replace(
+            self.state, schema_version=found[0], may_write=may_write, durable=durable, encoding=encoding
+        )
 
     def _lost(self, error: Exception) -> None:
         fault = classify(error)
@@ -137,7 +195,7 @@ class Monitor:
         self.state = replace(self.state, connected=False, seen=True, deployment_fault=fault is Fault.DEPLOYMENT)
         self._breaker.failed(unreachable=True)
 
-    def _ensure_months(self, conn: psycopg.Connection) -> None:
+    def _ensure_months(self, conn: Connection) -> None:
         if self.state.schema_outdated(self.required_schema):
             return
         today = self._clock.now().date()
@@ -150,19 +208,22 @@ class Monitor:
                 metrics.PARTITION_MONTHS_AHEAD.set(months_ahead(today, self._months))
         metrics.PARTITION_MONTHS_AHEAD.set(months_ahead(today, self._months))
 
-    def _make_months(self, conn: psycopg.Connection, wanted: list[date]) -> None:
+    def _make_months(self, conn: Connection, wanted: list[date]) -> None:
         with self._watchdog.deadline(conn, self._settings.database.connect_timeout):
-            self._months = {row[0] for row in conn.execute("SELECT * FROM audit_partition_months()")}
+            with reading(conn):
+                self._months = {row[0] for row in conn.execute("SELECT * FROM audit_partition_months()")}
             for month in wanted:
                 if month not in self._months:
-                    conn.execute("SELECT audit_ensure_partition(%s)", (month,))
+                    make_partition(conn, month)
                     self._months.add(month)
                     log.info("made the partition of %s", month.strftime("%Y-%m"))
 
-    def _connected(self) -> psycopg.Connection:
-        if self._conn is None or self._conn.closed:
+    def _connected(self) -> Connection:
+        if self._conn is not None and is_hung_up(self._conn):
+            self._drop()
+        if self._conn is None:
             limit = self._settings.health.probe_timeout
-            self._conn = connect(self._settings.database, "monitor", statement_timeout=limit, lock_timeout=limit)
+            self._conn = connect(self._settings.database, "monitor", Limits(limit, limit), self._watchdog)
         return self._conn
 
     def _drop(self) -> None:

@@ -15,6 +15,7 @@ from app import metrics
 from app.clock import Clock
 from app.config import DatabaseSettings
 from app.database import Database, Fault, classify, is_timeout
+from app.sessions import Connection
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class Replica:
         self._away = False
         self._next_try = 0.0
 
-    def read(self, query: Callable[[psycopg.Connection], T]) -> T:
+    def read(self, query: Callable[[Connection], T]) -> T:
         """Run a query. Raises ReplicaAwayError where the primary should be asked instead.
 
         A query that takes too long is not repeated there: what was too much for one would be for the other.
@@ -45,8 +46,7 @@ class Replica:
             raise ReplicaAwayError
         started = time.monotonic()
         try:
-            with self.database.reading() as conn:
-                result = query(conn)
+            result = self.database.read(query)
         except (psycopg.Error, PoolTimeout, TooManyRequests, OSError) as e:
             fault = classify(e)
             if fault is Fault.CONFLICT:

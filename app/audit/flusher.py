@@ -28,7 +28,7 @@ from app.audit.writer import WriteFunction, Writer
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config import Settings
-from app.database import Watchdog
+from app.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 

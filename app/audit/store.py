@@ -28,6 +28,7 @@ from app.audit.outcome import (
     WriteRequest,
 )
 from app.database import Fault, classify, is_timeout
+from app.sessions import Connection, UnconfirmedError, begin, commit, roll_back, writing
 
 _CONFLICT_RETRIES = 3
 
@@ -113,24 +114,12 @@ EventKey = tuple[UUID, date]
 
 
 class WriteSession:
-    """A connection for writes and what has to be known of it while it commits.
+    """A connection for writes and what has to be known of it while it commits."""
 
-    ``local_settings``: SQL that each transaction starts with, for poolers that drop session settings.
-    """
-
-    def __init__(self, conn: psycopg.Connection, local_settings: str = "") -> None:
+    def __init__(self, conn: Connection) -> None:
         self.conn = conn
-        self.begin = f"BEGIN; {local_settings}" if local_settings else "BEGIN"
-        self.always_transaction = bool(local_settings)
         # True from the moment a commit may be on its way to the moment it was answered.
         self.committing = False
-        # A commit that gave up waiting for a synchronous standby succeeds with only a warning: in doubt.
-        self.warned = False
-        conn.add_notice_handler(self._notice)
-
-    def _notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
-        if diagnostic.severity_nonlocalized == "WARNING":
-            self.warned = True
 
     @property
     def broken(self) -> bool:
@@ -142,10 +131,6 @@ class WriteSession:
 _ALL_NEW = Stored()
 
 
-class _UnconfirmedError(Exception):
-    """A commit was answered with a warning: it may not be on the standby that it has to be on."""
-
-
 def write(session: WriteSession, requests: Sequence[WriteRequest]) -> list[WriteOutcome]:
     """Store the requests; one outcome each, in order. Never raises for what PostgreSQL says.
 
@@ -155,7 +140,7 @@ def write(session: WriteSession, requests: Sequence[WriteRequest]) -> list[Write
     return _attempt(session, list(requests), conflicts_left=_CONFLICT_RETRIES, may_make_partition=True)
 
 
-def append(conn: psycopg.Connection, events: Sequence[AuditEvent]) -> None:
+def append(conn: Connection, events: Sequence[AuditEvent]) -> None:
     """Store the service's own events in the caller's transaction: both that and they are kept, or neither.
 
     Raises psycopg.Error. Their ids are new, so there is nothing to be a duplicate of, and they have no parents.
@@ -168,10 +153,10 @@ def _attempt(
 ) -> list[WriteOutcome]:
     if session.broken:
         return [NotWritten(Fault.OUTAGE)] * len(requests)
-    session.committing = session.warned = False
+    session.committing = session.conn.warned = False
     try:
         settled = _write_once(session, requests)
-    except _UnconfirmedError:
+    except UnconfirmedError:
         return [NotWritten(Fault.OUTAGE, in_doubt=True)] * len(requests)
     except psycopg.Error as e:
         fault = classify(e)
@@ -179,7 +164,7 @@ def _attempt(
         in_doubt = session.committing and (session.broken or e.sqlstate is None)
         timed_out = is_timeout(e)
         if not in_doubt:
-            in_doubt = not _abandon(session) and session.committing
+            in_doubt = not roll_back(session.conn) and session.committing
     else:
         for i, request in enumerate(requests):
             if i not in settled:
@@ -221,7 +206,7 @@ def _faulty_index(session: WriteSession, request: WriteRequest) -> int:
     while high - low > 1 and not session.broken:
         middle = (low + high) // 2
         try:
-            session.conn.execute(session.begin)
+            begin(session.conn)
             _insert_all(session, WriteRequest(request.records[low:middle]))
             low = middle
         except psycopg.Error as e:
@@ -229,7 +214,7 @@ def _faulty_index(session: WriteSession, request: WriteRequest) -> int:
                 return 0
             high = middle
         finally:
-            _abandon(session)
+            roll_back(session.conn)
     return low
 
 
@@ -242,34 +227,20 @@ def _insert_all(session: WriteSession, request: WriteRequest) -> None:
         session.conn.execute(_INSERT_NOTIFICATIONS, _notification_arrays(notifications))
 
 
-def _abandon(session: WriteSession) -> bool:
-    """End the transaction, if there is one, without its changes; False if the connection did not survive."""
-    if session.broken:
-        return False
-    if session.conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
-        return True
-    try:
-        session.conn.execute("ROLLBACK")
-    except psycopg.Error:
-        session.conn.close()
-        return False
-    return True
-
-
-def make_partition(conn: psycopg.Connection, day: date) -> None:
+def make_partition(conn: Connection, day: date) -> None:
     """Make the partition of the month that holds the day; events go into it from the next statement on.
 
-    Raises psycopg.Error.
+    On a connection without a transaction. Raises psycopg.Error.
     """
     # Another instance, or the monitor, may have made it in between: then the aim is reached.
-    with contextlib.suppress(psycopg.errors.DuplicateTable), conn.transaction():
+    with contextlib.suppress(psycopg.errors.DuplicateTable), writing(conn):
         conn.execute("SELECT audit_ensure_partition(%s)", (day,))
     # Whoever made it commits, and only then tells the other sessions that there is a partition more: one that looks in
     # between finds the month in the catalog, and no partition for its rows. The lock of the maker is held to the end of
     # both, so whoever has waited for it has been told.
-    conn.execute(
-        "SELECT set_config('lock_timeout', '900ms', true), pg_advisory_xact_lock(hashtext('audit_ensure_partition'))"
-    )
+    with writing(conn):
+        conn.execute("SELECT set_config('lock_timeout', '900ms', true)")
+        conn.execute("SELECT pg_advisory_xact_lock(hashtext('audit_ensure_partition'))")
 
 
 def _make_partitions(session: WriteSession, requests: Iterable[WriteRequest]) -> Fault | None:
@@ -280,7 +251,7 @@ def _make_partitions(session: WriteSession, requests: Iterable[WriteRequest]) ->
             make_partition(session.conn, month)
     except psycopg.Error as e:
         fault = classify(e)
-        _abandon(session)
+        roll_back(session.conn)
         # Not the row's fault: the service accepted its date. A lock held by somebody else passes.
         return Fault.OUTAGE if fault in (Fault.ROW, Fault.MISSING_PARTITION, Fault.CONFLICT) else fault
     return None
@@ -387,12 +358,10 @@ def _commit(
             if isinstance(record, Notification):
                 notifications.setdefault(record.key, record)
     in_transaction = (
-        session.always_transaction
-        or any(len(q.records) > 1 for q in live.values())
-        or bool(plan.events and notifications)
+        session.conn.pooled or any(len(q.records) > 1 for q in live.values()) or bool(plan.events and notifications)
     )
     if in_transaction:
-        session.conn.execute(session.begin)
+        begin(session.conn)
     # Without a transaction of our own the statement is its own commit.
     session.committing = not in_transaction
     new_events, old_events = _put_events(session, plan)
@@ -401,10 +370,10 @@ def _commit(
         return
     if in_transaction:
         session.committing = True
-        session.conn.execute("COMMIT")
+        commit(session.conn)
+    elif session.conn.warned:
+        raise UnconfirmedError
     session.committing = False
-    if session.warned:
-        raise _UnconfirmedError
     if not old_events and not notifications and len(new_events) == sum([len(q.records) for q in live.values()]):
         outcomes.update(dict.fromkeys(live, _ALL_NEW))
         return
@@ -462,7 +431,7 @@ def _undo_conflicts(
             outcomes[i] = Conflict(indexes)
             found = True
     if found:
-        session.conn.execute("ROLLBACK")
+        roll_back(session.conn)
     return found
 
 

@@ -10,28 +10,34 @@ from collections.abc import Callable, Sequence
 
 import psycopg
 
+from app.audit.event import AuditEvent
 from app.audit.outcome import NotWritten, Stored, WriteOutcome, WriteRequest
 from app.audit.store import WriteSession, write
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config import Settings
-from app.database import Fault, Watchdog, classify, connect
+from app.database import Fault, classify
+from app.sessions import Limits, connect, is_hung_up
+from app.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
+
+# A connection that had died unnoticed fails at once; what fails later is the server's own trouble.
+_AT_ONCE_SECONDS = 1.0
 
 WriteFunction = Callable[[WriteSession, Sequence[WriteRequest]], list[WriteOutcome]]
 
 
-def local_settings(settings: Settings) -> str:
-    """What each transaction sets for itself behind a pooler that drops session settings."""
-    if settings.database.prepared_statements:
-        return ""
-    b = settings.buffer
-    return (
-        "SET LOCAL synchronous_commit = on; "
-        f"SET LOCAL statement_timeout = {round(1000 * b.flush_statement_timeout)}; "
-        f"SET LOCAL lock_timeout = {round(1000 * b.flush_lock_timeout)}"
+def _may_be_repeated(requests: Sequence[WriteRequest], outcomes: Sequence[WriteOutcome]) -> bool:
+    """Whether writing all of it once more means the same: an event's digest tells, a notification's id does not."""
+    return not any(
+        isinstance(o, NotWritten) and o.in_doubt and not all(isinstance(r, AuditEvent) for r in q.records)
+        for q, o in zip(requests, outcomes, strict=True)
     )
+
+
+def _refused(outcome: WriteOutcome) -> bool:
+    return isinstance(outcome, NotWritten) and outcome.fault is Fault.OUTAGE and not outcome.timed_out
 
 
 class Writer:
@@ -66,15 +72,25 @@ class Writer:
             raise
 
     def _try(self, requests: list[WriteRequest]) -> list[WriteOutcome]:
-        try:
-            session = self._connected()
-        except (psycopg.Error, OSError) as e:  # OSError: the password file could not be read just now
-            self._report(classify(e), unreachable=True, error=e)
-            return [NotWritten(classify(e))] * len(requests)
-        with self._watchdog.deadline(session.conn, self._settings.buffer.flush_timeout) as deadline:
-            outcomes = self._write(session, requests)
+        used = self._session
+        started = self._clock.monotonic()
+        while True:
+            try:
+                session = self._connected()
+            except (psycopg.Error, OSError) as e:  # OSError: the password file could not be read just now
+                self._report(classify(e), unreachable=True, error=e)
+                return [NotWritten(classify(e))] * len(requests)
+            with self._watchdog.deadline(session.conn, self._settings.buffer.flush_timeout) as deadline:
+                outcomes = self._write(session, requests)
+            if session is not used or not session.broken or deadline.fired:
+                break
+            # Perhaps only this connection has ended: a proxy or a restart closes what lay idle.
+            if self._clock.monotonic() - started > _AT_ONCE_SECONDS or not _may_be_repeated(requests, outcomes):
+                break
+            self.drop_session()
         self._judge(requests, outcomes, fired=deadline.fired, broken=session.broken)
-        if session.broken:
+        if session.broken or any(_refused(o) for o in outcomes):
+            # A server that takes no writes may have become a standby: the next write asks the address again.
             self.drop_session()
         return outcomes
 
@@ -106,15 +122,13 @@ class Writer:
             log.log(level, "PostgreSQL does not take writes (%s); they go to the dead letter queue", kind)
 
     def _connected(self) -> WriteSession:
-        if self._session is None or self._session.broken:
+        if self._session is not None and (self._session.broken or is_hung_up(self._session.conn)):
+            self.drop_session()
+        if self._session is None:
             b = self._settings.buffer
-            conn = connect(
-                self._settings.database,
-                self._purpose,
-                statement_timeout=b.flush_statement_timeout,
-                lock_timeout=b.flush_lock_timeout,
-            )
-            self._session = WriteSession(conn, local_settings(self._settings))
+            limits = Limits(b.flush_statement_timeout, b.flush_lock_timeout)
+            conn = connect(self._settings.database, self._purpose, limits, self._watchdog)
+            self._session = WriteSession(conn)
         return self._session
 
     def drop_session(self) -> None:

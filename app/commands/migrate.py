@@ -23,7 +23,8 @@ def migrate(config_path: str | None) -> None:
     try:
         # It listens to nobody: what an open address demands of the service is not asked of it.
         settings = load_settings(config_path, {**os.environ, "DATASTORAGE_SERVER__HOST": "127.0.0.1"})
-        applied = run(settings.database.migration_conninfo(), service_role=settings.database.service_role())
+        d = settings.database
+        applied = run(d.migration_conninfo(), service_role=d.service_role(), schema=d.schema)
     except (ConfigError, MigrationError) as e:
         click.echo(f"datastorage: {e}", err=True)
         sys.exit(2 if isinstance(e, ConfigError) else 1)

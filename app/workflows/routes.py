@@ -23,6 +23,7 @@ from app.auth import recorded_by
 from app.database import Fault, classify
 from app.http import count_validation_failures, json_body, json_document, json_response, register_field_labels, trace_id
 from app.problems import Problem
+from app.sessions import Connection
 from app.workflows import schemas, search, store
 from app.workflows.events import CATEGORY, EventFactory
 from app.workflows.search import ANY, LABELS, STATUSES, Sql, label_condition
@@ -225,7 +226,7 @@ class _Catalogue:
     def _insert(self, workflows: Sequence[Mapping[str, Any]]) -> list[store.Row]:
         ids = [uuid_utils.compat.uuid7() for _ in workflows]
 
-        def action(conn: psycopg.Connection) -> list[store.Row]:
+        def action(conn: Connection) -> list[store.Row]:
             rows = store.create(conn, ids, workflows)
             audit_store.append(conn, [self._events.created(row, trace_id(), recorded_by()) for row in rows])
             return rows
@@ -238,7 +239,7 @@ class _Catalogue:
         if not changes:
             return _one(self.read("get_workflow", lambda conn: store.get(conn, ident)))
 
-        def action(conn: psycopg.Connection) -> store.Row | None:
+        def action(conn: Connection) -> store.Row | None:
             row = store.update(conn, ident, changes)
             if row is not None:
                 audit_store.append(conn, [self._events.updated(row, changes, trace_id(), recorded_by())])
@@ -249,7 +250,7 @@ class _Catalogue:
             metrics.child(metrics.TRACES, CATEGORY, "success").inc()
         return _one(row)
 
-    def _write(self, action: Callable[[psycopg.Connection], T]) -> T:
+    def _write(self, action: Callable[[Connection], T]) -> T:
         """Run the action and commit it together with its events; once more if the events' month had no partition."""
         started = time.perf_counter()
         try:
@@ -259,15 +260,15 @@ class _Catalogue:
                 if classify(e) is not Fault.MISSING_PARTITION:
                     raise
             today = self._services.clock.now().date()
-            self._services.change(lambda conn: audit_store.make_partition(conn, today))
+            self._services.make_partition(today)
             return self._write_once(action)
         finally:
             metrics.WRITE_SECONDS.labels("workflow_catalog").observe(time.perf_counter() - started)
 
-    def _write_once(self, action: Callable[[psycopg.Connection], T]) -> T:
+    def _write_once(self, action: Callable[[Connection], T]) -> T:
         committing = False
 
-        def run(conn: psycopg.Connection) -> T:
+        def run(conn: Connection) -> T:
             nonlocal committing
             result = action(conn)
             committing = True

@@ -17,6 +17,7 @@ import psycopg
 
 from app import jsonvalue
 from app.audit.event import rfc3339
+from app.sessions import Connection
 from app.workflows.search import Sql
 
 # Creates of one name wait for each other: an advisory lock of this class, one of so many for each name. Few enough
@@ -132,7 +133,7 @@ def _plain(member: str, value: Any) -> Any:
     return value
 
 
-def create(conn: psycopg.Connection, ids: Sequence[UUID], workflows: Sequence[Mapping[str, Any]]) -> list[Row]:
+def create(conn: Connection, ids: Sequence[UUID], workflows: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Insert the workflows in their order, all or none; the rows as stored.
 
     The last active one of a name becomes its latest version. Raises DuplicateError, and psycopg.Error.
@@ -163,7 +164,7 @@ def create(conn: psycopg.Connection, ids: Sequence[UUID], workflows: Sequence[Ma
     return [_row(values) for values in rows]
 
 
-def update(conn: psycopg.Connection, ident: UUID, changes: Mapping[str, Any]) -> Row | None:
+def update(conn: Connection, ident: UUID, changes: Mapping[str, Any]) -> Row | None:
     """Set these members, and disabled_at with the status; the row as stored, None if there is none."""
     assignments = ["updated_at = clock.at"]
     parameters: list[object] = []

@@ -7,12 +7,12 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 
 from app.audit.event import AuditEvent
 from app.audit.outcome import Conflict, Stored, WriteRequest
 from app.audit.store import WriteSession, write
+from app.sessions import Connection
 from tests.integration.service import BATCH, Service, problem, running
 from tests.support import PostgresServer, event
 
@@ -186,7 +186,7 @@ def test_contradicting_what_is_not_stored_in_the_end_is_no_conflict(service: Ser
         events = [service.parts.validator.event(e) for e in body]
         assert all(isinstance(e, AuditEvent) for e in events)
         requests.append(WriteRequest(tuple(events)))
-    with psycopg.connect(service.database.service_url, autocommit=True) as conn:
+    with Connection.connect(service.database.service_url, autocommit=True) as conn:
         outcomes = write(WriteSession(conn), requests)
     assert outcomes == [Conflict((1,)), Stored(()), Conflict((0,)), Stored((0,)), Conflict((0,))]
     assert service.row(lone["event_id"])["version"] == "3"

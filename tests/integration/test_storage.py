@@ -16,6 +16,7 @@ from app.audit.outcome import WriteRequest
 from app.audit.partitions import add_months
 from app.audit.store import WriteSession, write
 from app.migrate import migrate, migrations, required_version
+from app.sessions import Connection
 from tests.conftest import settings_for
 from tests.integration.service import BATCH, NOW, running
 from tests.integration.workflow_support import WORKFLOWS, workflow
@@ -234,7 +235,7 @@ def test_two_writers_that_miss_the_same_month(postgres: PostgresServer, template
 
             def send(start: threading.Barrier = start, outcomes: list[Any] = outcomes) -> None:
                 record = s.parts.validator.event(event(event_timestamp=rfc3339(s.clock.at)))
-                with psycopg.connect(s.database.service_url, autocommit=True) as conn:
+                with Connection.connect(s.database.service_url, autocommit=True) as conn:
                     start.wait()
                     outcomes.extend(write(WriteSession(conn), [WriteRequest((record,))]))
 

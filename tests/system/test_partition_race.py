@@ -17,6 +17,7 @@ from app.audit.schemas import Refusal, Validator
 from app.audit.store import WriteSession, write
 from app.config import AuditSettings
 from app.dev.processes import Guarded
+from app.sessions import Connection
 from tests.support import BACKEND, Database, event, wait_until
 
 pytestmark = [
@@ -40,7 +41,7 @@ def test_a_month_that_was_made_a_moment_ago_takes_events(database: Database, tmp
     log = tmp_path / "gdb.log"
     with (
         psycopg.connect(database.service_url, autocommit=True) as maker,
-        psycopg.connect(database.service_url, autocommit=True) as writer,
+        Connection.connect(database.service_url, autocommit=True) as writer,
     ):
         # The maker has read the catalog, so that it is not held before it has made anything.
         maker.execute("SELECT audit_ensure_partition('2031-01-01')")
@@ -57,7 +58,7 @@ def test_a_month_that_was_made_a_moment_ago_takes_events(database: Database, tmp
                 debugger.terminate()
 
 
-def _store_in_between(maker: psycopg.Connection, writer: psycopg.Connection, day: date) -> str | None:
+def _store_in_between(maker: psycopg.Connection, writer: Connection, day: date) -> str | None:
     """What becomes of an event between the commit of its month and the news of it; None if that was missed."""
     # The writer knows that there is no such month.
     assert not _has_place(writer, day)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import flask
+import psycopg
 
 from app import create_app
 from app.audit.outcome import Outcome, WriteRequest
@@ -60,6 +63,7 @@ class FakeIngest:
 class FakeCursor:
     def __init__(self, rows: Sequence[tuple[Any, ...]]) -> None:
         self.rows = list(rows)
+        self.statusmessage = "COMMIT"
 
     def fetchone(self) -> tuple[Any, ...] | None:
         return self.rows[0] if self.rows else None
@@ -71,18 +75,32 @@ class FakeCursor:
         return iter(self.rows)
 
 
+_IDLE = SimpleNamespace(
+    transaction_status=psycopg.pq.TransactionStatus.IDLE, parameter_status=lambda name: "UTF8", server_version=180000
+)
+# What a poll sees of a connection on which nothing has come, and of one whose other end is gone.
+_QUIET, _OTHER_END = os.pipe()
+_ENDED, _GONE = os.pipe()
+os.close(_GONE)
+
+
 class FakeConnection:
     """A connection that answers each statement with the rows of the first key that the statement contains.
 
     A value that is an exception is raised instead.
     """
 
+    pooled = warned = False
+    begin_writing, begin_reading = "BEGIN", "BEGIN READ ONLY"
+
     def __init__(self, answers: dict[str, Sequence[tuple[Any, ...]] | Exception] | None = None) -> None:
         self.answers = answers or {}
         self.executed: list[tuple[str, Any]] = []
-        self.closed = False
+        self.closed = self.broken = False
+        self.pgconn = SimpleNamespace(socket=_QUIET, consume_input=self._hung_up)
+        self.info = _IDLE
 
-    def execute(self, statement: str, parameters: Any = None) -> FakeCursor:
+    def execute(self, statement: str, parameters: Any = None, **_: Any) -> FakeCursor:
         self.executed.append((statement, parameters))
         for part, rows in self.answers.items():
             if part in statement:
@@ -90,6 +108,16 @@ class FakeConnection:
                     raise rows
                 return FakeCursor(rows)
         return FakeCursor([])
+
+    def add_notice_handler(self, handler: object) -> None:
+        pass
+
+    def hang_up(self) -> None:
+        """The other side ends the connection; nobody on this side has noticed yet."""
+        self.pgconn.socket = _ENDED
+
+    def _hung_up(self) -> None:
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
 
     def close(self) -> None:
         self.closed = True

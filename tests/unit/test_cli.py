@@ -167,8 +167,8 @@ def test_serve_becomes_gunicorn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_migrate_says_what_it_did(monkeypatch: pytest.MonkeyPatch, applied: list[str], output: str) -> None:
     asked: list[Any] = []
 
-    def migrate(conninfo: str, *, service_role: str | None) -> list[str]:
-        asked.append((conninfo, service_role))
+    def migrate(conninfo: str, *, service_role: str | None, schema: str) -> list[str]:
+        asked.append((conninfo, service_role, schema))
         return applied
 
     monkeypatch.setattr(migrate_command, "run", migrate)
@@ -176,14 +176,15 @@ def test_migrate_says_what_it_did(monkeypatch: pytest.MonkeyPatch, applied: list
         "migrate",
         DATASTORAGE_DATABASE__URL="postgresql://service@db/d",
         DATASTORAGE_DATABASE__DIRECT_URL="postgresql://owner@db/d",
+        DATASTORAGE_DATABASE__SCHEMA="audit",
     )
     assert (result.exit_code, result.output) == (0, output)
-    assert asked == [("postgresql://owner@db/d", "service")]
+    assert asked == [("postgresql://owner@db/d", "service", "audit")]
 
 
 @pytest.mark.parametrize(("error", "code"), [(MigrationError("migration failed: no"), 1), (ConfigError(["a", "b"]), 2)])
 def test_migrate_fails_with_one_line(monkeypatch: pytest.MonkeyPatch, error: Exception, code: int) -> None:
-    def migrate(conninfo: str, *, service_role: str | None) -> list[str]:
+    def migrate(conninfo: str, *, service_role: str | None, schema: str) -> list[str]:
         raise error
 
     monkeypatch.setattr(migrate_command, "run", migrate)

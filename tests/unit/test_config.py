@@ -36,6 +36,7 @@ OTHER = {
     "database.host": "db",
     "database.name": "other",
     "database.user": "other",
+    "database.schema": "audit",
     "database.password_file": __file__,
     "database.direct_password_file": __file__,
     "database.sslmode": "require",

@@ -32,23 +32,14 @@ from app.audit.outcome import (
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config import Settings
-from app.database import Fault, Watchdog
+from app.database import Fault
+from app.watchdog import Watchdog
 from tests.support import wait_until
-from tests.unit.fakes import HOUR
+from tests.unit.fakes import HOUR, FakeConnection
 
 OUTAGE = NotWritten(Fault.OUTAGE)
 IN_DOUBT = NotWritten(Fault.OUTAGE, in_doubt=True)
 GONE = Refused("service-unavailable")
-
-
-class FakeConnection:
-    closed = broken = False
-
-    def add_notice_handler(self, handler: object) -> None:
-        pass
-
-    def close(self) -> None:
-        self.closed = True
 
 
 class FakeSink:
@@ -240,6 +231,64 @@ def test_a_broken_connection_is_replaced(stage: Stage) -> None:
     assert len(stage.connections) == 1
     stage.connections[0].broken = True
     flusher.flush([request("c")])
+    assert len(stage.connections) == 2
+
+
+def test_a_connection_that_ended_while_it_lay_idle_is_replaced_before_the_write(stage: Stage) -> None:
+    flusher = stage.make()
+    flusher.flush([request("a")])
+    stage.connections[0].hang_up()
+    assert flusher.flush([request("b")]) == [Stored()]
+    assert (len(stage.connections), stage.calls, stage.breaker.state) == (2, [["a"], ["b"]], "closed")
+
+
+def breaks_once(stage: Stage, said: WriteOutcome) -> Flusher:
+    """A flusher whose connection turns out to be dead in its second write."""
+
+    def answer(name: str, call: int) -> WriteOutcome:
+        if call == 2:
+            stage.connections[0].broken = True
+            return said
+        return Stored()
+
+    stage.answer = answer
+    flusher = stage.make()
+    flusher.flush([request("a")])
+    return flusher
+
+
+def test_a_write_on_a_connection_that_had_died_unnoticed_is_tried_on_another(stage: Stage) -> None:
+    flusher = breaks_once(stage, OUTAGE)
+    assert flusher.flush([request("b")]) == [Stored()]
+    assert (stage.calls, stage.breaker.state) == ([["a"], ["b"], ["b"]], "closed")
+
+
+def test_what_no_digest_vouches_for_is_not_written_twice(stage: Stage) -> None:
+    """A notification that was perhaps stored would be told that its id is taken."""
+    flusher = breaks_once(stage, IN_DOUBT)
+    assert flusher.flush([request("b")]) == [Spilled()]
+    assert (stage.calls, stage.breaker.state) == ([["a"], ["b"]], "open")
+
+
+def test_a_connection_that_breaks_again_is_an_outage(stage: Stage) -> None:
+    def answer(name: str, call: int) -> WriteOutcome:
+        stage.connections[-1].broken = call > 1
+        return OUTAGE if call > 1 else Stored()
+
+    stage.answer = answer
+    flusher = stage.make()
+    flusher.flush([request("a")])
+    assert flusher.flush([request("b")]) == [Spilled()]
+    assert (len(stage.calls), stage.breaker.state) == (3, "open")
+
+
+def test_a_server_that_takes_no_writes_is_asked_for_anew(stage: Stage) -> None:
+    """The address may lead to another by now: the old primary answers as a standby on the connection that lives."""
+    stage.answer = lambda name, call: OUTAGE if call == 1 else Stored()
+    flusher = stage.make()
+    flusher.flush([request("a")])
+    stage.breaker.recovered()
+    assert flusher.flush([request("b")]) == [Stored()]
     assert len(stage.connections) == 2
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import logging
 from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -11,13 +13,14 @@ from app import metrics, monitor
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config import HealthSettings, Settings
-from app.database import Watchdog
 from app.monitor import DatabaseState, Monitor
+from app.sessions import Limits
+from app.watchdog import Watchdog
 from tests.support import wait_until
 from tests.unit.fakes import FakeConnection, FixedClock
 
 MONTHS = [(date(2025, 12, 1),), (date(2026, 1, 1),), (date(2026, 2, 1),), (date(2026, 3, 1),)]
-PING, INSPECT, VERSION = "SELECT 1", "to_regclass", "FROM schema_migrations"
+PING, INSPECT, VERSION = "pg_is_in_recovery", "to_regclass", "FROM schema_migrations"
 
 
 class WatchedConnection(FakeConnection):
@@ -27,6 +30,7 @@ class WatchedConnection(FakeConnection):
         super().__init__()
         required = answers.pop("version", 10_000)
         self.answers = {
+            PING: [(answers.pop("standby", False),)],
             VERSION: [(required,)],
             INSPECT: [answers.pop("inspect", (True, True, True))],
             "audit_partition_months": answers.pop("months", MONTHS),
@@ -44,14 +48,18 @@ class World:
         self.waiting = list(connections)
         self.breaker = Breaker()
         self.clock = FixedClock()
-        self.limits: dict[str, Any] = {}
+        self.limits: list[Limits] = []
+        self.found = 0
         monkeypatch.setattr(monitor, "connect", self.connect)
         self.watchdog = Watchdog(Clock())
         settings = Settings(health=HealthSettings(probe_timeout=7.0))
-        self.monitor = Monitor(settings, self.breaker, self.watchdog, self.clock)
+        self.monitor = Monitor(settings, self.breaker, self.watchdog, self.clock, self.find)
 
-    def connect(self, *args: Any, **kwargs: Any) -> Any:
-        self.limits = kwargs
+    def find(self) -> None:
+        self.found += 1
+
+    def connect(self, settings: Any, purpose: str, limits: Limits, watchdog: Watchdog) -> Any:
+        self.limits.append(limits)
         made = self.waiting.pop(0)
         if isinstance(made, Exception):
             raise made
@@ -83,7 +91,7 @@ def test_a_probe_has_the_time_that_is_set(monkeypatch: pytest.MonkeyPatch) -> No
     real = world.watchdog.deadline
     monkeypatch.setattr(world.watchdog, "deadline", lambda conn, s: deadlines.append(s) or real(conn, s))
     world.look()
-    assert world.limits == {"statement_timeout": 7.0, "lock_timeout": 7.0}
+    assert world.limits == [Limits(7.0, 7.0)]
     assert deadlines[0] == 7.0
 
 
@@ -140,14 +148,15 @@ def test_away_at_start(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptur
     assert len(caplog.records) == 1, "said once, not every second"
     assert "connection refused" in caplog.text, "an operator is told why"
     assert world.look().connected
-    assert world.breaker.state == "half-open", "an answer to SELECT 1 is no proof that writes are taken"
+    assert world.breaker.state == "half-open", "an answer to a question is no proof that writes are taken"
+    assert world.found == 1
 
 
 def test_lost_and_found(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     conn, again = WatchedConnection(inspect=(True, False, True)), WatchedConnection()
-    world = World(monkeypatch, conn, again)
+    world = World(monkeypatch, conn, REFUSED, again)
     world.look()
-    conn.answers = {PING: psycopg.errors.AdminShutdown("terminating")}
+    conn.hang_up()
     state = world.look()
     assert not state.connected
     assert (state.schema_version, state.may_write) == (10_000, False), "what was known stays known"
@@ -155,6 +164,65 @@ def test_lost_and_found(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptu
     assert world.breaker.state == "open"
     assert world.look() == DatabaseState(connected=True, seen=True, schema_version=10_000)
     assert [r.levelno for r in caplog.records] == [logging.WARNING]
+    assert world.found == 1
+
+
+def test_a_connection_that_ended_says_nothing_of_the_server(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    idle, dead = WatchedConnection(), WatchedConnection()
+    world = World(monkeypatch, idle, dead, WatchedConnection())
+    world.look()
+    idle.hang_up()
+    assert world.look().connected
+    dead.answers = {PING: psycopg.OperationalError("server closed the connection unexpectedly")}
+    dead.closed = True
+    assert world.look().connected
+    assert (world.breaker.state, caplog.records, world.waiting) == ("closed", [], [])
+
+
+def test_a_probe_that_takes_too_long_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    conn = WatchedConnection()
+    world = World(monkeypatch, conn, WatchedConnection())
+    world.look()
+    world.monitor._watchdog = SimpleNamespace(  # type: ignore[assignment]
+        deadline=lambda conn, seconds: contextlib.nullcontext(SimpleNamespace(fired=True))
+    )
+    conn.answers = {PING: psycopg.OperationalError("server closed the connection unexpectedly")}
+    conn.closed = True
+    assert not world.look().connected
+    assert world.breaker.unreachable
+    assert len(world.waiting) == 1
+
+
+def test_a_server_that_became_a_standby_is_left_for_the_one_that_the_address_leads_to(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    primary, standby, other = WatchedConnection(), WatchedConnection(standby=True), WatchedConnection()
+    world = World(monkeypatch, primary, standby, other)
+    world.look()
+    primary.answers[PING] = [(True,)]
+    for conn in (primary, standby):
+        assert world.look().standby
+        assert conn.closed, "asked for again by its address in the next round"
+        assert world.breaker.state == "open"
+    assert world.found == 0
+    state = world.look()
+    assert (state.standby, world.breaker.state, world.found) == (False, "half-open", 1)
+    assert len(caplog.records) == 1, "said once"
+
+
+def test_an_encoding_that_cannot_hold_every_text_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    conn = WatchedConnection()
+    conn.info = SimpleNamespace(parameter_status=lambda name: {"server_encoding": "LATIN1"}[name])
+    world = World(monkeypatch, conn)
+    for _ in range(17):
+        assert world.look().encoding == "LATIN1"
+    [said] = caplog.records
+    assert "LATIN1" in said.getMessage()
+    assert "ENCODING 'UTF8'" in said.getMessage()
 
 
 def test_a_wrong_password_is_a_fault_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +235,7 @@ def test_missing_months_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     conn = WatchedConnection(months=MONTHS[:2])
     world = World(monkeypatch, conn)
     world.look()
-    assert conn.asked("audit_ensure_partition") == [(date(2026, 2, 1),), (date(2026, 3, 1),)]
+    assert conn.asked("SELECT audit_ensure_partition") == [(date(2026, 2, 1),), (date(2026, 3, 1),)]
     assert metrics.PARTITION_MONTHS_AHEAD._value.get() == 2
     world.look()
     assert len(conn.asked("audit_partition_months")) == 1, "known, so not asked again"
@@ -179,7 +247,7 @@ def test_a_new_month_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     world.look()
     world.clock.moment = world.clock.moment.replace(month=2)
     world.look()
-    assert conn.asked("audit_ensure_partition") == [(date(2026, 4, 1),)]
+    assert conn.asked("SELECT audit_ensure_partition") == [(date(2026, 4, 1),)]
 
 
 def test_months_that_cannot_be_made_do_not_make_it_unhealthy(
@@ -191,7 +259,7 @@ def test_months_that_cannot_be_made_do_not_make_it_unhealthy(
     assert "InsufficientPrivilege" in caplog.text
     del conn.answers["audit_ensure_partition"]
     world.look()
-    assert conn.asked("audit_ensure_partition")[-1] == (date(2026, 3, 1),)
+    assert conn.asked("SELECT audit_ensure_partition")[-1] == (date(2026, 3, 1),)
 
 
 def test_it_runs_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

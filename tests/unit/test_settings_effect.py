@@ -25,10 +25,10 @@ from app.config import (
     Settings,
     load_settings,
 )
-from app.database import connection_string
 from app.dlq.replay import Entry, Replayer
 from app.dlq.stream import DeadLetterQueue
 from app.http import client_address
+from app.sessions import connection_string, pins
 from tests.unit.fakes import FixedClock, event, make_services
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -74,13 +74,18 @@ def test_server_max_body_bytes_in_flight() -> None:
         bodies._reserve(1)
 
 
-def test_database_user_sslmode_and_lock_timeout() -> None:
-    settings = DatabaseSettings(user="somebody", sslmode="verify-ca", lock_timeout=7.0)
-    found = conninfo.conninfo_to_dict(
-        connection_string(settings, "query", statement_timeout=1.0, lock_timeout=settings.lock_timeout)
-    )
+def test_database_user_and_sslmode() -> None:
+    settings = DatabaseSettings(user="somebody", sslmode="verify-ca")
+    found = conninfo.conninfo_to_dict(connection_string(settings, "query"))
     assert (found["user"], found["sslmode"]) == ("somebody", "verify-ca")
-    assert "-c lock_timeout=7000" in str(found["options"])
+
+
+def test_database_timeouts_and_schema() -> None:
+    settings = Settings(database=DatabaseSettings(lock_timeout=7.0, statement_timeout=8.0, schema="audit"))
+    database = make_services(settings).database
+    made = pins(database._limits, database.settings.schema, 180000)
+    assert (made["lock_timeout"], made["statement_timeout"]) == ("7000", "8000")
+    assert made["search_path"] == '"audit", pg_temp'
 
 
 def test_database_direct_password_file(tmp_path: Path) -> None:
@@ -91,7 +96,7 @@ def test_database_direct_password_file(tmp_path: Path) -> None:
 
 def test_database_several_hosts_mean_the_one_that_takes_writes() -> None:
     settings = DatabaseSettings(host="db-1,db-2", connect_timeout=6.0)
-    found = conninfo.conninfo_to_dict(connection_string(settings, "query", statement_timeout=1.0, lock_timeout=1.0))
+    found = conninfo.conninfo_to_dict(connection_string(settings, "query"))
     assert (found["host"], found["target_session_attrs"]) == ("db-1,db-2", "read-write")
     assert found["connect_timeout"] == "3", "each host has its share"
     for url, expected in (

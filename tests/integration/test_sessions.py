@@ -1,0 +1,275 @@
+"""What a role, a database, the environment or a pooler sets changes nothing of what is stored, read or answered."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from app.audit.event import rfc3339
+from app.migrate import migrate
+from tests.conftest import settings_for
+from tests.integration.service import BATCH, NOTIFICATIONS, Service, running
+from tests.integration.workflow_support import LABELS, SEARCH, WORKFLOWS, workflow
+from tests.pooler import BINARY, pgbouncer
+from tests.support import Database, PostgresServer, event, notification
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HOSTILE = {
+    "client_encoding": "LATIN1",
+    "datestyle": "SQL, DMY",
+    "intervalstyle": "iso_8601",
+    "timezone": "Asia/Kathmandu",
+    "bytea_output": "escape",
+    "standard_conforming_strings": "off",
+    "array_nulls": "off",
+    "search_path": "nowhere",
+    "extra_float_digits": "-15",
+    "idle_session_timeout": "100ms",
+    "idle_in_transaction_session_timeout": "1ms",
+    "default_transaction_read_only": "on",
+    "default_transaction_isolation": "serializable",
+    "synchronous_commit": "off",
+    "client_min_messages": "error",
+    "row_security": "on",
+    "gin_fuzzy_search_limit": "1",
+    "transform_null_equals": "on",
+    "exit_on_error": "on",
+}
+# What a write needs in their place, and what follows from it.
+NEEDED = {
+    "synchronous_commit": "on",
+    "transaction_isolation": "read committed",
+    "transaction_read_only": "off",
+    "client_min_messages": "notice",
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    "bytea_output": "hex",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "timezone": "UTC",
+    "extra_float_digits": "1",
+    "row_security": "off",
+    "gin_fuzzy_search_limit": "0",
+    "transform_null_equals": "off",
+    "exit_on_error": "off",
+    "idle_session_timeout": "0",
+    "search_path": '"public", pg_temp',
+}
+# Every write is noted, with the settings that it was made with.
+SPY = """
+CREATE TABLE public.seen (place text, statement text, settings jsonb);
+CREATE FUNCTION public.spy_settings() RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_object_agg(lower(name), setting) FROM pg_settings
+    WHERE lower(name) IN ({names})
+$$;
+CREATE FUNCTION public.spy() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO public.seen VALUES (TG_TABLE_NAME, current_query(), public.spy_settings());
+    RETURN NULL;
+END $$;
+CREATE FUNCTION public.spy_schema() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO public.seen VALUES (TG_TAG, current_query(), public.spy_settings());
+END $$;
+"""
+SPY_ON_TABLES = "CREATE EVENT TRIGGER spy ON ddl_command_end EXECUTE FUNCTION public.spy_schema()"
+TABLES = ("audit_events", "notification_audit", "remediation_workflow_catalog")
+
+
+def make_hostile(database: Database) -> None:
+    """Let every session of this database begin with settings that nobody expects."""
+    with psycopg.connect(database.superuser_url, autocommit=True) as conn:
+        for name, value in HOSTILE.items():
+            conn.execute(
+                sql.SQL("ALTER DATABASE {} SET {} TO {}").format(
+                    sql.Identifier(database.name), sql.Identifier(name), sql.Literal(value)
+                )
+            )
+
+
+def spy_on(database: Database) -> None:
+    with psycopg.connect(database.superuser_url, autocommit=True, options="-c default_transaction_read_only=off") as c:
+        c.execute("SET search_path TO public")
+        names = ", ".join(f"'{name}'" for name in (*NEEDED, "statement_timeout", "idle_in_transaction_session_timeout"))
+        c.execute(SPY.replace("{names}", names))
+        for table in TABLES:
+            c.execute(
+                f"CREATE TRIGGER spy BEFORE INSERT OR UPDATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION spy()"
+            )
+        c.execute(SPY_ON_TABLES)
+
+
+@pytest.fixture(scope="module", params=["direct", "pgbouncer", "pgbouncer, not told"])
+def server(request: pytest.FixtureRequest, postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """PostgreSQL itself, behind a pooler, and behind a pooler that the settings do not know of."""
+    if request.param == "direct" or postgres.pooled:
+        yield postgres
+        return
+    if BINARY is None:
+        pytest.skip("PgBouncer is not installed (Debian package pgbouncer)")
+    with pgbouncer(postgres) as pooled:
+        pooled.pooled = request.param == "pgbouncer"
+        yield pooled
+
+
+@pytest.fixture(scope="module")
+def template(server: PostgresServer) -> Iterator[str]:
+    """A database with hostile settings from before its tables were made, its writes noted."""
+    database = server.make_database("template0")
+    make_hostile(database)
+    role = settings_for(database).database.service_role()
+    assert migrate(database.owner_url, service_role=role)
+    spy_on(database)
+    yield database.name
+    database.drop()
+
+
+@pytest.fixture(scope="module")
+def service(server: PostgresServer, template: str) -> Iterator[Service]:
+    with running(server, template, at=datetime.now(UTC).replace(microsecond=0)) as s:
+        # Settings of a database are not copied with it.
+        make_hostile(s.database)
+        s.parts.renew_pools()
+        s.parts.flusher.drop_session()
+        yield s
+
+
+def notes(service: Service) -> list[tuple[str, str, dict[str, str]]]:
+    with psycopg.connect(service.database.superuser_url, autocommit=True) as conn:
+        return conn.execute("SELECT place, statement, settings FROM public.seen").fetchall()
+
+
+def write_everything(service: Service) -> None:
+    """One write of each kind that the service makes; replay writes with the function of the flusher."""
+    assert service.post(event()).status_code == 201
+    assert service.post([event(), event()], BATCH).status_code == 201
+    assert service.post(notification(), NOTIFICATIONS).status_code == 201
+    made = service.post(workflow(), WORKFLOWS)
+    assert made.status_code == 201, made.text
+    assert service.post([workflow(), workflow()], WORKFLOWS + "/batch").status_code == 201
+    ident = made.json["workflow_id"]
+    assert service.client.patch(f"{WORKFLOWS}/{ident}", json={"status": "disabled"}).status_code == 200
+    search = service.post({"filters": LABELS}, SEARCH)
+    assert search.status_code == 200
+    search.close()
+
+
+def test_texts_times_and_numbers_come_back_as_they_went(service: Service) -> None:
+    sent = event(correlation_id="zoë", event_data={"user": "Jürgen", "back": "a\\b'c", "n": 0.1, "e": "€ 😀"})
+    stored = service.stored(sent)
+    assert (stored["correlation_id"], stored["event_data"]["user"]) == ("zoë", "Jürgen")
+    assert stored["event_data"]["back"] == "a\\b'c"
+    assert stored["event_data"]["e"] == "€ 😀"
+    assert stored["event_timestamp"] == sent["event_timestamp"]
+    assert [e["event_id"] for e in service.list(correlation_id="zoë")["data"]] == [stored["event_id"]]
+    assert service.list(data='{"user": "Jürgen"}')["data"]
+    assert service.post(sent | {"event_id": stored["event_id"]}).status_code == 200, "the digest is the same"
+    told = notification(recipient="zoë@example.com")
+    assert service.post(told, NOTIFICATIONS).status_code == 201
+    page = service.client.get(NOTIFICATIONS)
+    assert [n["recipient"] for n in page.json["data"]] == ["zoë@example.com"]
+    again = service.post(told, NOTIFICATIONS)
+    assert again.status_code == 409
+    flow = service.post(workflow(name="Größer", parameters={"null": None, "list": [None, "NULL"]}), WORKFLOWS)
+    assert flow.status_code == 201, flow.text
+    assert flow.json["name"] == "Größer"
+    assert flow.json["parameters"] == {"null": None, "list": [None, "NULL"]}
+    assert service.client.get(WORKFLOWS).json["total"] >= 1
+    assert service.post({"filters": LABELS}, SEARCH).json["total_results"] >= 1
+
+
+def test_every_write_is_made_with_the_settings_that_it_needs(service: Service) -> None:
+    write_everything(service)
+    # A month that is missing is made by the flush that needs it, and by the change of the catalogue.
+    service.parts.monitor.stop()
+    for post in (lambda at: service.post(event(event_timestamp=at)), lambda at: service.post(workflow(), WORKFLOWS)):
+        service.clock.at += timedelta(days=150)
+        assert post(rfc3339(service.clock.at)).status_code == 201
+    noted = notes(service)
+    assert {place for place, _, _ in noted} >= {*TABLES, "CREATE TABLE", "ALTER TABLE", "CREATE TRIGGER"}
+    for place, statement, settings in noted:
+        found = {name: settings[name] for name in NEEDED}
+        if place in ("CREATE TABLE", "ALTER TABLE", "CREATE TRIGGER"):
+            found["search_path"] = NEEDED["search_path"]  # the function that makes months has its own
+        assert found == NEEDED, statement
+        assert int(settings["statement_timeout"]) > 0
+        assert int(settings["idle_in_transaction_session_timeout"]) > 1
+    assert_every_writing_statement_was_seen({" ".join(statement.split()) for _, statement, _ in noted})
+
+
+WRITES = re.compile(
+    r"\s*(INSERT|UPDATE|DELETE|TRUNCATE|MERGE|COPY|CREATE|ALTER|DROP|GRANT|REVOKE|LOCK|CALL"
+    r"|SELECT audit_ensure_partition)\b(?!$)"
+)
+# Where statements may stand that write, and how they begin; migrations run as the owner, by themselves.
+KNOWN = {
+    ("app/audit/store.py", "INSERT INTO audit_events ("),
+    ("app/audit/store.py", "INSERT INTO "),
+    ("app/audit/store.py", "SELECT audit_ensure_partition("),
+    ("app/workflows/store.py", "INSERT INTO remediation_workflow_catalog ("),
+    ("app/workflows/store.py", "UPDATE remediation_workflow_catalog SET is_latest_version"),
+    ("app/workflows/store.py", "UPDATE remediation_workflow_catalog SET "),
+}
+OWNERS = {"app/migrate.py", "app/dev/postgres.py"}
+
+
+def writing_statements() -> Iterator[tuple[str, str]]:
+    """Every text in the application that is a statement which writes: its file, and the text up to its first gap."""
+    for path in sorted((ROOT / "app").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                parts = []
+                for part in node.values:
+                    if isinstance(part, ast.Constant):
+                        parts.append(str(part.value))
+                    elif isinstance(part, ast.FormattedValue) and ast.unparse(part.value) == "_TABLE":
+                        parts.append("remediation_workflow_catalog")
+                    else:
+                        break
+                text = "".join(parts)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+                text = node.value
+            else:
+                continue
+            if WRITES.match(text):
+                yield str(path.relative_to(ROOT)), " ".join(text.split())
+
+
+def assert_every_writing_statement_was_seen(seen: set[str]) -> None:
+    for path, text in writing_statements():
+        if path in OWNERS:
+            continue
+        start = text.split("%")[0].strip()
+        assert any(start in statement for statement in seen), f"{path}: no test has made the service run {text!r}"
+
+
+def test_statements_that_write_are_where_they_are_known_to_be() -> None:
+    """A new one goes through `sessions.writing`, and is added to the test that sees each of them run."""
+    found = {(path, text) for path, text in writing_statements() if path not in OWNERS}
+    unknown = {f for f in found if not any(f[0] == path and f[1].startswith(start.strip()) for path, start in KNOWN)}
+    assert not unknown
+    assert found
+
+
+@pytest.mark.parametrize(
+    ("what", "where"),
+    [
+        (r"\.transaction\(", set()),
+        (r'execute\(\s*"(BEGIN|COMMIT|SET )', {"app/sessions.py"}),
+        (r"psycopg\.connect\(", {"app/dev/postgres.py"}),
+        (r"Connection\.connect\(", {"app/sessions.py", "app/migrate.py"}),
+        (r"ConnectionPool\[?", {"app/database.py"}),
+    ],
+)
+def test_connections_and_transactions_are_made_in_one_place(what: str, where: set[str]) -> None:
+    found = {str(p.relative_to(ROOT)) for p in (ROOT / "app").rglob("*.py") if re.search(what, p.read_text())}
+    assert found == where
