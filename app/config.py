@@ -169,7 +169,7 @@ class DatabaseSettings:
         None, _optional_text, "File that holds the password of the role of direct_url."
     )
     prepared_statements: bool = setting(
-        True, _boolean, "Use prepared statements; false behind a pooler in transaction mode."
+        True, _boolean, "Prepare statements where no pooler is in between; false never prepares any."
     )
     pool_size: int = setting(25, _integer(1, 1000), "Connections for queries of an instance, shared by its workers.")
     pool_timeout: float = setting(5.0, parse_duration, "Longest wait for a connection of the pool; then 503.")

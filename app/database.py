@@ -144,6 +144,7 @@ class Database:
         try:
             return self._query(query)
         except _DiedUnnoticedError:
+            self.renew()  # the others lie there as long
             return self._query(query)
 
     def _query(self, query: Callable[[Connection], T]) -> T:
@@ -158,6 +159,7 @@ class Database:
         try:
             return self._change(action)
         except _DiedUnnoticedError:  # by the first word to it: nothing was done
+            self.renew()
             return self._change(action)
 
     def _change(self, action: Callable[[Connection], T]) -> T:

@@ -74,7 +74,11 @@ def degradations(services: Services) -> list[str]:
         reasons.append("missing_rights")
     if not state.durable:
         reasons.append("database_not_durable")
-    if services.breaker.troubled:
+    if state.encoding != "UTF8":
+        reasons.append("database_encoding")
+    if state.standby:
+        reasons.append("database_is_standby")
+    elif services.breaker.troubled:
         reasons.append("database_refuses_writes")
     return reasons
 
@@ -93,8 +97,9 @@ def readiness(services: Services) -> tuple[dict[str, Any], int]:
         return {"status": "ready", "mode": "degraded", "reason": "database_unreachable"}, 200
     if not state.may_write:
         return {"status": "ready", "mode": "degraded", "reason": "missing_rights"}, 200
-    if services.breaker.troubled:
-        return {"status": "ready", "mode": "degraded", "reason": "database_refuses_writes"}, 200
+    if state.standby or services.breaker.troubled:
+        reason = "database_is_standby" if state.standby else "database_refuses_writes"
+        return {"status": "ready", "mode": "degraded", "reason": reason}, 200
     if services.buffer.depth >= services.buffer.size:
         return {"status": "ready", "mode": "degraded", "reason": "buffer_full"}, 200
     return {"status": "ready"}, 200

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg import conninfo
 
-from app import metrics
+from app import create_app, metrics
 from app.audit.event import rfc3339
 from app.audit.outcome import WriteRequest
 from app.audit.partitions import add_months
 from app.audit.store import WriteSession, write
-from app.migrate import migrate, migrations, required_version
+from app.lifecycle import Services
+from app.migrate import MigrationError, migrate, migrations, required_version
 from app.sessions import Connection
 from tests.conftest import settings_for
 from tests.integration.service import BATCH, NOW, running
 from tests.integration.workflow_support import WORKFLOWS, workflow
-from tests.support import Database, PostgresServer, event
+from tests.support import Database, PostgresServer, event, wait_until, with_dbname
 
 PARTITIONS = "SELECT to_char(d, 'YYYY-MM') FROM audit_partition_months() d ORDER BY 1"
 
@@ -278,6 +281,51 @@ def test_migrations_run_twice(empty: Database) -> None:
     assert empty.query(shape) == before
     assert versions(empty) == list(range(1, required_version() + 1))
     assert months(empty) in (around(began), around(ended))
+
+
+def test_the_tables_are_in_the_schema_that_is_set(empty: Database) -> None:
+    role = settings_for(empty).database.service_role()
+    assert len(migrate(empty.owner_url, service_role=role, schema="Audit_2")) == required_version()
+    tables = (
+        "SELECT DISTINCT relnamespace::regnamespace::text FROM pg_class WHERE relname ~ '^(audit|schema|remed|notif)'"
+    )
+    assert empty.query(tables) == [('"Audit_2"',)]
+    services = Services(settings_for(empty, database={"url": empty.service_url, "schema": "Audit_2"}))
+    client = create_app(services.settings, services).test_client()
+    services.start()
+    try:
+        wait_until(lambda: services.monitor.state.connected, what="database connected")
+        assert client.post(BATCH, json=[event(), event()]).status_code == 201
+        assert client.post(WORKFLOWS, json=workflow()).status_code == 201
+        assert client.get("/api/v1/audit/events").json["pagination"]["total"] == 3
+        assert client.get("/health").json["status"] == "healthy"
+    finally:
+        services.stop()
+    # Without the setting nobody begins anew beside what is there.
+    with pytest.raises(
+        MigrationError, match=r"the tables are in the schema Audit_2, not in public: set database\.schema to Audit_2"
+    ):
+        migrate(empty.owner_url, service_role=role)
+    assert empty.query(tables) == [('"Audit_2"',)]
+
+
+def test_an_encoding_other_than_utf8_is_said(postgres: PostgresServer, direct: None) -> None:
+    name = "t_latin1_" + uuid.uuid4().hex[:8]
+    owner = conninfo.conninfo_to_dict(postgres.owner_url)["user"]
+    with psycopg.connect(postgres.superuser_url, autocommit=True) as conn:
+        conn.execute(f"CREATE DATABASE {name} OWNER {owner} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    urls = (with_dbname(u, name) for u in (postgres.superuser_url, postgres.owner_url, postgres.service_url))
+    latin = Database(name, *urls, server=postgres)
+    try:
+        with pytest.raises(MigrationError, match="the database's encoding is LATIN1: make it with ENCODING 'UTF8'"):
+            migrate(latin.owner_url)
+        services = Services(settings_for(latin))
+        services.monitor.start()
+        wait_until(lambda: services.monitor.state.connected, what="database connected")
+        assert services.monitor.state.encoding == "LATIN1"
+        services.stop()
+    finally:
+        latin.drop()
 
 
 def test_migrations_run_concurrently(empty: Database) -> None:

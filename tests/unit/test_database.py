@@ -114,6 +114,9 @@ class Pool:
     def putconn(self, conn: Any) -> None:
         self.back.append(conn)
 
+    def drain(self) -> None:
+        """The connections of a test are those that it makes."""
+
 
 def failing(error: Exception, *, closed: bool, statement: str = "SELECT") -> FakeConnection:
     conn = FakeConnection({statement: error})

@@ -98,6 +98,8 @@ def test_health(database: DatabaseState, redis: RedisState, code: int, body: dic
         ({"schema_version": 0, "may_write": False}, ["schema_outdated"]),
         ({"may_write": False}, ["missing_rights"]),
         ({"durable": False}, ["database_not_durable"]),
+        ({"encoding": "LATIN1"}, ["database_encoding"]),
+        ({"standby": True}, ["database_is_standby"]),
         ({"may_write": False, "durable": False}, ["missing_rights", "database_not_durable"]),
     ],
 )
