@@ -286,8 +286,9 @@ def test_migrations_run_twice(empty: Database) -> None:
 def test_the_tables_are_in_the_schema_that_is_set(empty: Database) -> None:
     role = settings_for(empty).database.service_role()
     assert len(migrate(empty.owner_url, service_role=role, schema="Audit_2")) == required_version()
-    tables = "SELECT DISTINCT relnamespace::regnamespace::text FROM pg_class WHERE relname IN ('audit_events', 'schema_migrations')"
-    assert empty.query(tables) == [('"Audit_2"',)]
+    homes = "SELECT DISTINCT relnamespace::regnamespace::text FROM pg_class WHERE relname IN (%s, %s)"
+    tables = (homes, "audit_events", "schema_migrations")
+    assert empty.query(*tables) == [('"Audit_2"',)]
     services = Services(settings_for(empty, database={"url": empty.service_url, "schema": "Audit_2"}))
     client = create_app(services.settings, services).test_client()
     services.start()
@@ -304,7 +305,7 @@ def test_the_tables_are_in_the_schema_that_is_set(empty: Database) -> None:
         MigrationError, match=r"the tables are in the schema Audit_2, not in public: set database\.schema to Audit_2"
     ):
         migrate(empty.owner_url, service_role=role)
-    assert empty.query(tables) == [('"Audit_2"',)]
+    assert empty.query(*tables) == [('"Audit_2"',)]
 
 
 def test_an_encoding_other_than_utf8_is_said(postgres: PostgresServer, direct: None) -> None:
