@@ -181,6 +181,14 @@ class Monitor:
             )
         if not durable and self.state.durable:
             log.error("PostgreSQL runs with fsync or full_page_writes off: a power cut loses acknowledged events")
+        if found[0] < self.required_schema and found[0] != self.state.schema_version:
+            log.error(
+                "the tables in the schema %s are at version %d, and %d is needed: run datastorage migrate, or set "
+                "database.schema to where they are",
+                self._settings.database.schema,
+                found[0],
+                self.required_schema,
+            )
         self.state = replace(
             self.state, schema_version=found[0], may_write=may_write, durable=durable, encoding=encoding
         )

@@ -121,10 +121,15 @@ def test_what_may_be_wrong(monkeypatch: pytest.MonkeyPatch, answers: dict[str, A
     assert state.schema_outdated(1) is (expected.get("schema_version") == 0)
 
 
-def test_what_is_wrong_is_looked_at_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_wrong_is_looked_at_every_round(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     conn = WatchedConnection(version=0)
     world = World(monkeypatch, conn)
-    world.look()
+    for _ in range(3):
+        world.look()
+    [said] = caplog.records
+    assert "the tables in the schema public are at version 0" in said.getMessage()
     assert not conn.asked("audit_partition_months"), "an old schema may have no such function"
     conn.answers[VERSION] = [(10_000,)]
     assert not world.look().schema_outdated(10_000)
