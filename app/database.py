@@ -22,6 +22,8 @@ T = TypeVar("T")
 # A lost connection of the pool is tried again for so long: the next request for one tries anew, and waits for no
 # back-off that an outage has made long.
 _RECONNECT_SECONDS = 2.0
+# Who waits for a connection looks up so often whether there is still something to wait for.
+_LOOK_UP_SECONDS = 0.5
 # A connection that had died unnoticed fails at once; what fails later is the server's own trouble.
 _AT_ONCE_SECONDS = 1.0
 # The service's clock is the one that counts; it fires this much after the server's own timeout should have.
@@ -95,8 +97,17 @@ def _as_died_unnoticed(conn: Connection) -> Iterator[None]:
 class Database:
     """The pool for queries. Writes have a connection of their own (the flusher's), so reads cannot starve them."""
 
-    def __init__(self, settings: DatabaseSettings, *, pool_size: int, clock: Clock, replica: bool = False) -> None:
+    def __init__(
+        self,
+        settings: DatabaseSettings,
+        *,
+        pool_size: int,
+        clock: Clock,
+        replica: bool = False,
+        is_away: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.settings = settings
+        self._is_away = is_away
         self._clock = clock
         purpose = "replica" if replica else "query"
         # Where the primary stands in for a replica, nobody waits for that longer than a connection takes.
@@ -178,17 +189,27 @@ class Database:
     def _connection(self) -> Iterator[Connection]:
         """A connection whose other side is still there, as far as this machine knows, with its deadline."""
         until = time.monotonic() + self._pool.timeout
-        conn = self._pool.getconn()
+        conn = self._wait_for_one(until)
         while is_hung_up(conn):
             # A restart closes them all: the pool puts a new one in each one's place, and none of them costs a wait.
             conn.close()
             self._pool.putconn(conn)
-            conn = self._pool.getconn(until - time.monotonic())
+            conn = self._wait_for_one(until)
         try:
             with self.watchdog.deadline(conn, self.settings.statement_timeout + _READ_GRACE_SECONDS):
                 yield conn
         finally:
             self._pool.putconn(conn)
+
+    def _wait_for_one(self, until: float) -> Connection:
+        """A connection of the pool. Raises PoolTimeout, and where PostgreSQL is known to be away soon."""
+        while True:
+            left = until - time.monotonic()
+            try:
+                return self._pool.getconn(min(left, _LOOK_UP_SECONDS))
+            except PoolTimeout:
+                if left <= _LOOK_UP_SECONDS or self._is_away():
+                    raise
 
     def pool_stats(self) -> dict[str, int]:
         """psycopg_pool's counters: pool_size, pool_available, requests_waiting, requests_wait_ms, …"""

@@ -69,11 +69,13 @@ class Services:
         self.bodies = Bodies(settings.server.max_body_size, settings.server.max_body_bytes_in_flight)
         # pool_size is an instance's; its workers share it out, and each has at least one.
         pool_size = max(1, settings.database.pool_size // max(1, instance_workers))
-        self.database = Database(settings.database, pool_size=pool_size, clock=self.clock)
+        self.breaker = Breaker()
+        self.database = Database(
+            settings.database, pool_size=pool_size, clock=self.clock, is_away=lambda: self.breaker.unreachable
+        )
         self.replica: Replica | None = None
         if settings.database.read_url is not None:
             self.replica = Replica(settings.database, pool_size=pool_size, clock=self.clock)
-        self.breaker = Breaker()
         self.queue: DeadLetterQueue | None = None
         self.operator: Operator | None = None
         self.queue_watch: QueueWatch | None = None

@@ -155,6 +155,35 @@ def test_connections_that_have_ended_in_the_pool_are_passed_over_without_a_try()
     assert all(conn.closed and not conn.executed for conn in dead)
 
 
+class EmptyPool(Pool):
+    """Has no connection for anybody; waits are over at once, so that a test sees how long they would have been."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def getconn(self, timeout: float | None = None) -> Any:
+        assert timeout is not None
+        self.waits.append(timeout)
+        raise PoolTimeout
+
+
+def test_who_waits_for_a_connection_ends_when_postgresql_is_known_to_be_away() -> None:
+    services = reader()
+    pool = services.database._pool = EmptyPool()
+
+    def lost_in_the_third_look() -> bool:
+        if len(pool.waits) == 3:
+            services.breaker.failed(unreachable=True)
+        return bool(services.breaker.unreachable)
+
+    services.database._is_away = lost_in_the_third_look
+    with pytest.raises(PoolTimeout):
+        services.read(select)
+    assert pool.waits == [0.5] * 3
+    assert make_services().database._is_away() is False
+
+
 def test_a_change_is_made_on_another_connection_where_nothing_was_said_on_the_first() -> None:
     conn = FakeConnection({"SELECT": [(1,)]})
     assert reader(hung_up(), failing(LOST, closed=True, statement="BEGIN"), conn).change(select) == (1,)
