@@ -200,3 +200,22 @@ def test_what_was_answered_survives_a_crash_whatever_the_role_says(make_services
         counts = {table: database.count(table) for table in ("audit_events", "notification_audit")}
         assert counts == {"audit_events": 5 * (1 + 2 + 1), "notification_audit": 5}
         assert database.count("remediation_workflow_catalog") == 5
+
+
+@pytest.mark.embedded
+def test_a_change_of_the_catalogue_that_no_standby_has_is_in_doubt(make_services_on: Any) -> None:
+    """Cancelled in its wait for a synchronous standby, PostgreSQL calls a commit a success, with a warning."""
+    waiting = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    with postgres_server() as server, ThreadPoolExecutor(1) as other:
+        database = server.make_database()
+        database.query(f"ALTER DATABASE {database.name} SET client_min_messages = error")
+        app = make_services_on(database)
+        database.query("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        database.query("SELECT pg_reload_conf()")
+        wait_until(lambda: database.query("SHOW synchronous_standby_names") == [("nobody",)], what="the new setting")
+        asked = other.submit(app.test_client().post, WORKFLOWS, json=workflow())
+        wait_until(lambda: database.query(waiting) or asked.done(), what="a commit that waits")
+        answer = asked.result()
+        assert (answer.status_code, answer.json["outcome"]) == (503, "unknown")
+        database.query("ALTER SYSTEM RESET synchronous_standby_names")
+        database.query("SELECT pg_reload_conf()")
