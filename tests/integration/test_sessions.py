@@ -132,7 +132,16 @@ def template(server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def service(server: PostgresServer, template: str) -> Iterator[Service]:
+def environment() -> Iterator[None]:
+    """Variables that libpq reads."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("PGCLIENTENCODING", "LATIN1"), ("PGDATESTYLE", "SQL, DMY"), ("PGTZ", "Asia/Kathmandu")):
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def service(server: PostgresServer, template: str, environment: None) -> Iterator[Service]:
     with running(server, template, at=datetime.now(UTC).replace(microsecond=0)) as s:
         # Settings of a database are not copied with it.
         make_hostile(s.database)
