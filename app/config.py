@@ -101,6 +101,11 @@ class ServerSettings:
     max_body_bytes_in_flight: int = setting(
         48 * 1024**2, parse_size, "Request bodies that a worker keeps at a time, in bytes; beyond that 503."
     )
+    max_response_bytes: int = setting(
+        8 * 1024**2,
+        parse_size,
+        "Largest answer with a page of rows: it ends early, with a cursor; a single row is given whole.",
+    )
     problem_base_url: str = setting("https://kubernaut.ai/problems", _text, "What the `type` of a problem starts with.")
     cors_allowed_origins: tuple[str, ...] = setting(
         (), _texts, "Origins whose pages may call the API from a browser; none by default."

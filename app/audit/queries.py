@@ -1,6 +1,7 @@
 """Reading events and notifications: filters, pages by offset or cursor, one event by id.
 
-Ids are picked first, from an index and inside a LIMIT; the wide rows are read for those alone.
+Ids are picked first, from an index and inside a LIMIT; the wide rows are read for those alone, and no more of them
+than one answer may hold.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, cast
@@ -17,7 +18,7 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from app import jsonvalue
+from app import bounded, jsonvalue
 from app.audit.event import rfc3339
 from app.audit.schemas import EVENT_FIELDS, parse_rfc3339, parse_uuid
 from app.audit.times import parse_time
@@ -61,6 +62,17 @@ EVENT_MEMBERS = (
     "digest",
 )
 _EVENT_SELECT = ", ".join(_EVENT_EXPRESSIONS.get(m, f"e.{m}") for m in EVENT_MEMBERS)
+# Where a row is large, without these two; event_data is never NULL otherwise.
+_LARGE = {"event_data": "e.event_data::text", "error_message": "e.error_message"}
+_IS_SMALL = bounded.is_small(["e.event_data"], ["e.error_message"])
+_SMALL_SELECT = ", ".join(
+    f"CASE WHEN {_IS_SMALL} THEN {_LARGE[m]} END" if m in _LARGE else _EVENT_EXPRESSIONS.get(m, f"e.{m}")
+    for m in EVENT_MEMBERS
+)
+_WIDE_SELECT = ", ".join(
+    f"{'e.event_data' if m == 'event_data' else _EVENT_EXPRESSIONS.get(m, f'e.{m}')} AS {m}" for m in EVENT_MEMBERS
+)
+_EVENT_DATA = EVENT_MEMBERS.index("event_data")
 
 NOTIFICATION_MEMBERS = (
     "id",
@@ -272,8 +284,8 @@ def _where(conditions: tuple[str, ...]) -> str:
     return " WHERE " + " AND ".join(conditions) if conditions else ""
 
 
-def event_page_sql(query: Query) -> tuple[str, list[object]]:
-    """The statement that reads a page of events, and its parameters."""
+def _event_keys(query: Query) -> tuple[str, list[object]]:
+    """The statement that picks the keys of a page, one more than asked for, and its parameters."""
     conditions, parameters = query.conditions, list(query.parameters)
     if query.cursor is not None:
         # The bound on event_date says nothing new, but lets PostgreSQL leave later months out.
@@ -284,12 +296,28 @@ def event_page_sql(query: Query) -> tuple[str, list[object]]:
         "ORDER BY event_timestamp DESC, event_id DESC LIMIT %s OFFSET %s"
     )
     # One row more than asked for tells whether there is another page.
-    parameters += [query.limit + 1, query.offset]
+    return keys, [*parameters, query.limit + 1, query.offset]
+
+
+def event_page_sql(query: Query, max_bytes: int) -> tuple[str, list[object]]:
+    """The statement that reads a page of events, and its parameters; event_data is NULL where a row is not small."""
+    keys, parameters = _event_keys(query)
     statement = (
-        f"SELECT {_EVENT_SELECT} FROM ({keys}) k JOIN audit_events e USING (event_id, event_date) "  # noqa: S608
+        f"SELECT {_SMALL_SELECT} FROM ({keys}) k JOIN audit_events e USING (event_id, event_date) "  # noqa: S608
         "ORDER BY e.event_timestamp DESC, e.event_id DESC"
     )
-    return statement, parameters
+    return statement, [bounded.small_bytes(max_bytes, query.limit)] * len(_LARGE) + parameters
+
+
+def large_event_page_sql(query: Query, max_bytes: int) -> tuple[str, list[object]]:
+    """As `event_page_sql`, for rows of any size: only the first that fit, and behind each how many there are."""
+    keys, parameters = _event_keys(query)
+    rows = (
+        f"SELECT {_WIDE_SELECT}, k.n, k.found FROM ({bounded.numbered(keys)}) AS k "  # noqa: S608
+        "JOIN audit_events e USING (event_id, event_date)"
+    )
+    statement = bounded.page_sql(rows, EVENT_MEMBERS, ["event_data"], ["error_message"])
+    return statement, [*parameters, *bounded.page_parameters(max_bytes)]
 
 
 def _execute(conn: psycopg.Connection, statement: str, parameters: object) -> psycopg.Cursor[tuple[Any, ...]]:
@@ -297,18 +325,15 @@ def _execute(conn: psycopg.Connection, statement: str, parameters: object) -> ps
     return conn.execute(statement, cast("list[object]", parameters))
 
 
-def list_events(conn: psycopg.Connection, query: Query) -> bytes:
-    """The JSON answer of GET /api/v1/audit/events."""
-    statement, parameters = event_page_sql(query)
-    rows = _execute(conn, statement, parameters).fetchall()
-    more = len(rows) > query.limit
-    rows = rows[: query.limit]
-    total = _count(conn, "audit_events", query, seen=len(rows), more=more)
-    last = None
-    if more:
-        at = EVENT_MEMBERS.index("event_timestamp")
-        last = Cursor(rows[-1][at], str(rows[-1][0]))
-    return _page([_event(row) for row in rows], query, total, more, last)
+def list_events(conn: psycopg.Connection, query: Query, max_bytes: int) -> bytes:
+    """The JSON answer of GET /api/v1/audit/events, of at most ``max_bytes`` unless one event is larger."""
+    rows = _execute(conn, *event_page_sql(query, max_bytes)).fetchall()
+    found = len(rows)
+    if None in [row[_EVENT_DATA] for row in rows]:
+        large = _execute(conn, *large_event_page_sql(query, max_bytes)).fetchall()
+        found = large[0][-1] if large else 0
+        rows = [row[:-1] for row in large]
+    return _page(conn, _EVENTS, query, rows, found, max_bytes)
 
 
 def get_event(conn: psycopg.Connection, event_id: UUID) -> bytes | None:
@@ -322,25 +347,20 @@ def get_event(conn: psycopg.Connection, event_id: UUID) -> bytes | None:
     return None if row is None else orjson.dumps(_event(row))
 
 
-def list_notifications(conn: psycopg.Connection, query: Query) -> bytes:
-    """The JSON answer of GET /api/v1/audit/notifications."""
+def list_notifications(conn: psycopg.Connection, query: Query, max_bytes: int) -> bytes:
+    """The JSON answer of GET /api/v1/audit/notifications, of at most ``max_bytes``."""
     conditions, parameters = query.conditions, list(query.parameters)
     if query.cursor is not None:
         conditions = (*conditions, "(sent_at, id) < (%s, %s)")
         parameters += [query.cursor.moment, int(query.cursor.ident)]
+    # A row is bounded by the lengths of its members, 13 KB at the most, so a page of them can be read whole.
     rows = _execute(
         conn,
         f"SELECT {', '.join(NOTIFICATION_MEMBERS)} FROM notification_audit{_where(conditions)} "  # noqa: S608
         "ORDER BY sent_at DESC, id DESC LIMIT %s OFFSET %s",
         [*parameters, query.limit + 1, query.offset],
     ).fetchall()
-    more = len(rows) > query.limit
-    rows = rows[: query.limit]
-    total = _count(conn, "notification_audit", query, seen=len(rows), more=more)
-    last = None
-    if more:
-        last = Cursor(rows[-1][NOTIFICATION_MEMBERS.index("sent_at")], str(rows[-1][0]))
-    return _page([_notification(row) for row in rows], query, total, more, last)
+    return _page(conn, _NOTIFICATIONS, query, rows, len(rows), max_bytes)
 
 
 def _count(conn: psycopg.Connection, table: str, query: Query, *, seen: int, more: bool) -> int | None:
@@ -354,12 +374,37 @@ def _count(conn: psycopg.Connection, table: str, query: Query, *, seen: int, mor
     return int(row[0])
 
 
-def _page(data: list[dict[str, Any]], query: Query, total: int | None, more: bool, last: Cursor | None) -> bytes:
-    pagination: dict[str, Any] = {"limit": query.limit, "offset": query.offset}
+def _page(
+    conn: psycopg.Connection, kind: _Kind, query: Query, rows: list[tuple[Any, ...]], found: int, max_bytes: int
+) -> bytes:
+    """The answer with the rows that fit; ``found``: how many there are, one more than asked for if there are others."""
+    rows = rows[: query.limit]
+    ended_early = len(rows) < min(found, query.limit)
+    data: list[Any] = [kind.read(row) for row in rows]
+    body = b"" if ended_early else _answer(conn, kind, query, rows, data, query.limit, found > query.limit)
+    if ended_early or len(body) > max_bytes:
+        written = [orjson.dumps(row) for row in data]
+        fit = bounded.fitting(written, max_bytes)
+        data = [orjson.Fragment(row) for row in written[:fit]]
+        body = _answer(conn, kind, query, rows[:fit], data, fit, fit < found)
+    return body
+
+
+def _answer(
+    conn: psycopg.Connection,
+    kind: _Kind,
+    query: Query,
+    rows: list[tuple[Any, ...]],
+    data: list[Any],
+    limit: int,
+    more: bool,
+) -> bytes:
+    pagination: dict[str, Any] = {"limit": limit, "offset": query.offset}
+    total = _count(conn, kind.table, query, seen=len(rows), more=more)
     if total is not None:
         pagination["total"] = total
     pagination["has_more"] = more
-    pagination["next_cursor"] = None if last is None else last.encode()
+    pagination["next_cursor"] = Cursor(rows[-1][kind.moment], str(rows[-1][0])).encode() if more else None
     return orjson.dumps({"data": data, "pagination": pagination})
 
 
@@ -376,3 +421,15 @@ def _event(row: tuple[Any, ...]) -> dict[str, Any]:
 def _notification(row: tuple[Any, ...]) -> dict[str, Any]:
     """A stored notification; null optionals are left out."""
     return {member: _plain(value) for member, value in zip(NOTIFICATION_MEMBERS, row, strict=True) if value is not None}
+
+
+class _Kind(NamedTuple):
+    """What there are pages of: its table, where the time of a row stands that it is sorted by, how a row is given."""
+
+    table: str
+    moment: int
+    read: Callable[[tuple[Any, ...]], dict[str, Any]]
+
+
+_EVENTS = _Kind("audit_events", EVENT_MEMBERS.index("event_timestamp"), _event)
+_NOTIFICATIONS = _Kind("notification_audit", NOTIFICATION_MEMBERS.index("sent_at"), _notification)

@@ -57,6 +57,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
     register_field_labels([*EVENT_FIELDS, *NOTIFICATION_FIELDS, "Content-Type"])
     validator = services.validator
     limit = services.settings.audit.max_batch_size
+    max_bytes = services.settings.server.max_response_bytes
 
     @blueprint.post("/events")
     def create_event() -> flask.Response:
@@ -90,7 +91,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
     @blueprint.get("/events")
     def list_events() -> flask.Response:
         query = queries.event_query(flask.request.args, services.clock.now())
-        return json_response(_read(services, "list_events", lambda conn: queries.list_events(conn, query)))
+        return json_response(_read(services, "list_events", lambda conn: queries.list_events(conn, query, max_bytes)))
 
     @blueprint.get("/events/<event_id>")
     def get_event(event_id: str) -> flask.Response:
@@ -118,7 +119,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
     def list_notifications() -> flask.Response:
         query = queries.notification_query(flask.request.args, services.clock.now())
         return json_response(
-            _read(services, "list_notifications", lambda conn: queries.list_notifications(conn, query))
+            _read(services, "list_notifications", lambda conn: queries.list_notifications(conn, query, max_bytes))
         )
 
     return blueprint

@@ -18,6 +18,7 @@ from tests.support import Database, PostgresServer
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 TODAY = NOW.date()
+MAX_BYTES = 8 * 1024**2
 FILL = """
 INSERT INTO audit_events (event_id, event_date, event_version, event_type, event_timestamp, event_category,
     event_action, event_outcome, correlation_id, event_data, actor_type, actor_id, resource_type, resource_id,
@@ -114,7 +115,7 @@ def explaining(filled: Database) -> Iterator[Explaining]:
 
 def page(explaining: Explaining, **arguments: str) -> Plan:
     query = queries.event_query({"count": "none", **arguments}, NOW)
-    queries.list_events(explaining, query)  # type: ignore[arg-type]
+    queries.list_events(explaining, query, MAX_BYTES)  # type: ignore[arg-type]
     (plan,) = explaining.plans
     return plan
 
@@ -176,6 +177,15 @@ def test_each_form_uses_an_index(explaining: Explaining, form: dict[str, str], r
         assert following not in plan.partitions
 
 
+@pytest.mark.parametrize("form", FORMS, ids=lambda f: "&".join(f) or "all")
+def test_a_page_of_large_events_uses_the_same_indexes(explaining: Explaining, form: dict[str, str], rows: int) -> None:
+    if "limit" in form:
+        form = {"limit": str(rows // 1000)}
+    # So small that no event is.
+    queries.list_events(explaining, queries.event_query({"count": "none", **form}, NOW), 1)  # type: ignore[arg-type]
+    assert explaining.plans[-1].scanned == set()
+
+
 @pytest.mark.parametrize(
     "name", ["event_category", "severity", "actor_type", "resource_type", "namespace", "cluster_name"]
 )
@@ -194,7 +204,7 @@ def test_one_event_by_its_id(explaining: Explaining) -> None:
     "form", [{"correlation_id": "c-5"}, {"actor_id": "actor-5"}, {"since": "24h", "until": "0h"}, {"data": '{"k": 5}'}]
 )
 def test_counting_what_a_filter_picks(explaining: Explaining, form: dict[str, str]) -> None:
-    queries.list_events(explaining, queries.event_query({"limit": "1", **form}, NOW))  # type: ignore[arg-type]
+    queries.list_events(explaining, queries.event_query({"limit": "1", **form}, NOW), MAX_BYTES)  # type: ignore[arg-type]
     assert len(explaining.plans) == 2
     assert explaining.plans[1].scanned == set()
 

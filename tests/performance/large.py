@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.progress import track
 
 from app.audit import queries
+from app.config import ServerSettings
 from app.dev import EmbeddedPostgres
 from tests.performance import client, fill
 from tests.performance.bench import markdown, report
@@ -138,7 +139,9 @@ def explain(bench: Bench, databases: dict[str, Database], rows: dict[str, int]) 
                 arguments = dict(part.split("=", 1) for part in path[1:].split("&"))
                 if "data" in arguments:
                     arguments["data"] = '{"sequence":23757}'
-                statement, parameters = queries.event_page_sql(queries.event_query(arguments, datetime.now(UTC)))
+                statement, parameters = queries.event_page_sql(
+                    queries.event_query(arguments, datetime.now(UTC)), ServerSettings().max_response_bytes
+                )
                 for _ in range(2):
                     plan = conn.execute(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", parameters).fetchall()
                 bench.console.print(f"\n[bold]{which}: {name}[/]")

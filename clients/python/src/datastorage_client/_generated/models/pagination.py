@@ -15,7 +15,7 @@ T = TypeVar("T", bound="Pagination")
 class Pagination:
     """
     Attributes:
-        limit (int):
+        limit (int): As asked; of a page that ended early, the number of its rows. The next offset is `offset + limit`.
         offset (int):
         has_more (bool):
         next_cursor (None | str): The `cursor` of the next page; null on the last.
