@@ -278,7 +278,9 @@ class AuditSettings:
     )
     clock_skew: float = setting(300.0, parse_duration, "How far ahead of now an event_timestamp may be.")
     max_event_age: float = setting(7 * 86400.0, parse_duration, "How far back from now an event_timestamp may be.")
-    max_event_data: int = setting(256 * 1024, parse_size, "Largest event_data as compact UTF-8.")
+    max_event_data: int = setting(
+        256 * 1024, parse_size, "Largest event_data as compact UTF-8, its numbers written out."
+    )
     max_nesting: int = setting(32, _integer(1, 200), "Deepest nesting of event_data.")
 
 

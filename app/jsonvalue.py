@@ -19,6 +19,10 @@ import orjson
 _MAX_INT_DIGITS = 18
 # Lone surrogates and NUL can only arrive as \u escapes: raw ones are not valid UTF-8 or not valid in a string.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# Where a compact text may hold a number with an exponent; strings can look like it.
+_EXPONENT = re.compile(rb"\dE[+-]\d")
+# What writing numbers out may add to a value that has no limit of its own.
+MAX_GROWTH_BYTES = 256 * 1024
 
 
 class JSONError(ValueError):
@@ -177,6 +181,39 @@ def number_out_of_range(value: Any, limit: int) -> bool:
         elif isinstance(item, list):
             stack.extend(item)
     return False
+
+
+def _written_digits(value: Decimal) -> int:
+    """Characters of a number as PostgreSQL writes it: without an exponent."""
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)  # noqa: S101 - NaN and Infinity never parse
+    if exponent >= 0:
+        return sign + (len(digits) + exponent if value else 1)
+    return sign + max(len(digits) + exponent, 1) + 1 - exponent
+
+
+def growth_bytes(value: Any) -> int:
+    """How much longer than `compact` PostgreSQL writes a parsed value, for its exponents: 1e400 has 401 digits there.
+
+    The numbers have to be in range, see `number_out_of_range`.
+    """
+    grown = 0
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Decimal):
+            grown += _written_digits(item) - len(str(item))
+        elif isinstance(item, dict):
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+    return grown
+
+
+def written_bytes(value: Any) -> int:
+    """The size of a parsed value as compact UTF-8 with its numbers written out."""
+    text = compact(value)
+    return len(text) + (growth_bytes(value) if _EXPONENT.search(text) else 0)
 
 
 def fault_of(value: Any, max_depth: int, max_digits: int) -> Literal["depth", "number", "text"] | None:

@@ -257,6 +257,8 @@ def _containment(read: _Arguments, arguments: Mapping[str, str]) -> None:
         or jsonvalue.has_unstorable_text(value)
     ):
         read.refuse("data", "holds something that cannot be stored")
+    elif jsonvalue.growth_bytes(value) > jsonvalue.MAX_GROWTH_BYTES:
+        read.refuse("data", "holds too many numbers with large exponents")
     else:
         read.conditions.append("event_data @> %s::jsonb")
         read.parameters.append(jsonvalue.compact(value).decode())

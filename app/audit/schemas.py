@@ -402,7 +402,10 @@ class Validator:
         recorded_by: str | None = None,
         context_trace_id: str | None = None,
     ) -> AuditEvent | Refusal:
-        """Validate one event. ``window=False`` leaves the timestamp window out, as replay must.
+        """Validate one event.
+
+        ``window=False``: as replay must, which leaves the timestamp window out, and takes event_data by its size as it
+        was sent: what waits in the queue may have been accepted before numbers were written out to be measured.
 
         ``plain``: the body comes from a plain `jsonvalue.Document`. ``context_trace_id``: from the request's headers,
         for an event that names no trace itself.
@@ -451,7 +454,7 @@ class Validator:
         else:
             if not jsonvalue.is_storable_text("".join([v for v in members.values() if type(v) is str])):
                 return None
-            if self._data(parsed) is not None:
+            if self._data(parsed, written_out=window) is not None:
                 return None
             data = jsonvalue.compact(parsed)
         for name in _WITHOUT_DEFAULT:
@@ -473,7 +476,7 @@ class Validator:
             fault, extra = self._window(loaded["event_timestamp"])
             if fault is not None:
                 faults.append(FieldFault("event_timestamp", fault))
-        if isinstance(raw_data, dict) and (data_fault := self._data(raw_data)) is not None:
+        if isinstance(raw_data, dict) and (data_fault := self._data(raw_data, written_out=window)) is not None:
             faults.append(FieldFault("event_data", data_fault))
         if faults:
             faults.sort(key=lambda f: f.fault.stage)
@@ -518,7 +521,7 @@ class Validator:
             return Fault(text, "timestamp_too_old", WINDOW), members
         return None, {}
 
-    def _data(self, data: dict[str, Any]) -> Fault | None:
+    def _data(self, data: dict[str, Any], *, written_out: bool) -> Fault | None:
         limit = self._settings.max_nesting
         match jsonvalue.fault_of(data, limit, _MAX_NUMBER_DIGITS):
             case "depth":
@@ -528,9 +531,11 @@ class Validator:
                 return Fault(f"holds a number beyond {n} significant digits or an exponent of ±{n}", "invalid", DATA)
             case "text":
                 return Fault("holds a character that cannot be stored", "invalid", DATA)
-        size = len(jsonvalue.compact(data))
-        if size > self._settings.max_event_data:
-            text = f"exceeds maximum size (actual: {size} bytes, max: {self._settings.max_event_data} bytes)"
+        sent, limit = len(jsonvalue.compact(data)), self._settings.max_event_data
+        size = jsonvalue.written_bytes(data) if written_out else sent
+        if size > limit:
+            how = "" if size == sent else " with its numbers written out"
+            text = f"exceeds maximum size{how} (actual: {size} bytes, max: {limit} bytes)"
             return Fault(text, "exceeds_max_length", DATA)
         return None
 

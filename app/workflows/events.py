@@ -102,7 +102,7 @@ class EventFactory:
     ) -> AuditEvent:
         """A search was answered."""
         filters = dict(search.asked)
-        if len(jsonvalue.compact(filters)) > self._max_filters:
+        if jsonvalue.written_bytes(filters) > self._max_filters:
             filters = {name: search.labels[name] for name in LABELS}
         return self._event(
             trace_id=trace_id,

@@ -133,6 +133,8 @@ class Parameters(fields.Field[dict[str, Any]]):
             raise ValidationError(Fault("is nested too deeply or holds a number too large to store", "invalid"))
         if jsonvalue.has_unstorable_text(value):
             raise ValidationError(Fault("holds a character that cannot be stored", "invalid"))
+        if jsonvalue.growth_bytes(value) > jsonvalue.MAX_GROWTH_BYTES:
+            raise ValidationError(Fault("holds too many numbers with large exponents", "exceeds_max_length"))
         return value
 
 
@@ -327,7 +329,7 @@ def _quick_search(body: dict[str, Any], *, plain: bool) -> dict[str, Any] | None
         loaded["min_score"] = _MIN_SCORE.deserialize(body.get("min_score"))
     except (msgspec.ValidationError, UnicodeEncodeError, ValidationError):
         return None
-    if not plain and jsonvalue.has_unstorable_text([body["filters"], body.get("remediation_id")]):
+    if not plain and jsonvalue.has_unstorable_text(body.get("remediation_id")):
         return None
     filters = _given(loaded["filters"])
     _as_list(filters, "status")
@@ -352,12 +354,14 @@ WRONG_EXPLAIN = FieldFault("explain", Fault("must be true or false", "invalid"))
 
 def search(body: dict[str, Any], *, plain: bool = False) -> Search | Refusal:
     """The search that a request asks for. ``plain``: the body comes from a plain `jsonvalue.Document`."""
+    # The filters go into the answer and the search's audit event as they came, with members that mean nothing.
+    asked = body.get("filters")
+    unfit = jsonvalue.depth_exceeds(asked, 32) if plain else jsonvalue.fault_of(asked, 32, 400) is not None
     quick = _quick_search(body, plain=plain)
-    if quick is not None and not jsonvalue.depth_exceeds(body["filters"], 32):
+    if quick is not None and not unfit:
         return _search(quick, body)
     loaded, faults = _load(_SEARCH, body)
-    asked = body.get("filters")
-    if not faults and (jsonvalue.has_unstorable_text(asked) or jsonvalue.depth_exceeds(asked, 32)):
+    if not faults and unfit:
         faults = [FieldFault("filters", Fault("holds something that cannot be stored", "invalid"))]
     if faults:
         return Refusal(tuple(faults), {})

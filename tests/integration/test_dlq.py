@@ -197,6 +197,19 @@ def test_what_can_never_be_stored_becomes_a_dead_letter_with_its_reason(
     assert client.get("/api/v1/dlq").json["streams"]["events"]["dead_letters"] == 5
 
 
+def test_what_was_accepted_before_numbers_were_measured_written_out_is_kept(
+    make: Callable[..., flask.Flask], database: Database, streams: redis.Redis
+) -> None:
+    client = make().test_client()
+    body = json.dumps(event(event_id=str(uuid.uuid4()), event_data="@"))
+    body = body.replace('"@"', '{"n": [' + ",".join(["1e400"] * 1000) + "]}")
+    assert client.post("/api/v1/audit/events", data=body, content_type="application/json").status_code == 400
+    streams.xadd(KEYS["events"].stream, {"message": f'{{"type": "audit_event", "payload": {body}}}'})
+    wait_until(lambda: empty(streams), what="stream empty")
+    assert database.count() == 1
+    assert client.get("/api/v1/dlq/dead-letters").json["dead_letters"] == []
+
+
 def test_a_dead_letter_is_replayed_after_a_fix_or_deleted(
     make: Callable[..., flask.Flask], database: Database, streams: redis.Redis
 ) -> None:

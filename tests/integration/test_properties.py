@@ -15,9 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app import jsonvalue
 from app.audit.event import rfc3339
 from tests.integration.service import BATCH, NOW, Service, exact, running
 from tests.support import PostgresServer, event
+from tests.unit.test_jsonvalue import NUMBERS
 
 CATEGORIES = ("gateway", "notification", "analysis", "signalprocessing", "workflow", "execution", "orchestration")
 
@@ -195,3 +197,11 @@ def test_cursor_pages_give_each_row_once_while_writers_write(
         assert any(row["correlation_id"] == "during" for row in rows)
         keys = [(row["event_timestamp"], row["event_id"]) for row in rows]
         assert all(a > b for a, b in pairwise(keys))
+
+
+@given(st.lists(NUMBERS, max_size=20))
+def test_numbers_are_measured_as_postgresql_writes_them(service: Service, numbers: list[Any]) -> None:
+    written = jsonvalue.compact(numbers).decode()
+    [(size,)] = service.database.query("SELECT octet_length(replace(%s::jsonb::text, ' ', ''))", written)
+    # It writes -0 as 0.
+    assert 0 <= jsonvalue.written_bytes(numbers) - size <= len(numbers)

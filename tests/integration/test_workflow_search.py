@@ -318,6 +318,29 @@ def test_filters_too_big_for_an_event_are_cut_to_the_five(service: Service) -> N
     assert event["event_data"]["query"]["filters"] == LABELS
 
 
+@pytest.mark.parametrize("number", ["1e401", "1e131080", "1e99999999999999999999", "9" * 401])
+@pytest.mark.parametrize("place", ['"x": %s', '"detected_labels": {"x": %s}'])
+def test_a_number_that_cannot_be_stored_is_refused_wherever_it_stands(
+    service: Service, place: str, number: str
+) -> None:
+    """Unknown members come back in the answer and stand in the audit event."""
+    body = json.dumps({"filters": LABELS})[:-2] + f", {place % number}}}}}"
+    assert problem(service.post(body.encode(), SEARCH), 400, "validation-error", SEARCH)["field_errors"] == {
+        "filters": "holds something that cannot be stored"
+    }
+
+
+def test_filters_that_grow_too_big_for_an_event_are_cut_to_the_five(service: Service) -> None:
+    correlation = uuid.uuid4().hex
+    body = json.dumps({"remediation_id": correlation, "filters": LABELS})
+    numbers = ",".join(["1e400"] * 1000)
+    answer = service.post((body[:-2] + f', "x": [{numbers}]}}}}').encode(), SEARCH)
+    assert answer.status_code == 200
+    answer.close()
+    [event] = wait_until(lambda: search_events(service, correlation))
+    assert event["event_data"]["query"]["filters"] == LABELS
+
+
 def test_a_failing_audit_never_fails_the_search(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> bool:
         raise RuntimeError("no audit")

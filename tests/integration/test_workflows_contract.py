@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 import psycopg
 import pytest
+from werkzeug.test import TestResponse
 
 from app import metrics
 from app.audit import store as audit_store
@@ -136,6 +138,17 @@ def test_a_wrong_member_is_named(service: Service) -> None:
         named = {name for name in errors if name.startswith(f"[{index}].")}
         assert named == {f"[{index}].{field}"}, members
     assert service.database.count(TABLE) == before
+
+
+def test_parameters_count_with_their_numbers_written_out(service: Service) -> None:
+    body = orjson.dumps(workflow(parameters={"n": "@"}))
+
+    def create(count: int) -> TestResponse:
+        return service.post(body.replace(b'"@"', b"[" + b",".join([b"1e400"] * count) + b"]"), WORKFLOWS)
+
+    message = "holds too many numbers with large exponents"
+    assert problem(create(700), 400, "validation-error", WORKFLOWS)["field_errors"] == {"parameters": message}
+    assert create(600).status_code == 201
 
 
 def test_every_wrong_member_is_named_at_once(service: Service) -> None:

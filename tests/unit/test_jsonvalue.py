@@ -181,6 +181,30 @@ def test_number_out_of_range(text: str, out: bool) -> None:
     assert jsonvalue.number_out_of_range(parse(text.encode()), 400) is out
 
 
+@given(NUMBERS)
+def test_a_number_written_out_has_no_exponent(number: Any) -> None:
+    plain = str(number)
+    if isinstance(number, Decimal):
+        # Python writes the zeros of 0e5 too, PostgreSQL does not.
+        plain = format(number if number else number.scaleb(-max(number.as_tuple().exponent, 0)), "f")
+    assert jsonvalue.written_bytes([number]) == len(f"[{plain}]")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("[1e400]", 403),
+        ("[1e-400]", 404),
+        ("[-12.5e3]", 8),
+        ("[0e400]", 3),
+        ('["1E+400", 5]', 12),
+        ('{"a": [1e400, {"b": 1.50}]}', 420),
+    ],
+)
+def test_the_size_with_numbers_written_out(text: str, size: int) -> None:
+    assert jsonvalue.written_bytes(parse(text.encode())) == size
+
+
 @pytest.mark.parametrize("write", [compact, canonical])
 def test_only_json_values_can_be_written(write: Any) -> None:
     with pytest.raises(TypeError):

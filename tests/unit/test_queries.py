@@ -135,6 +135,8 @@ WRONG_FOR_NOTIFICATIONS = [
     *(("status", v, "must be one of: sent, failed, pending, acknowledged, escalated") for v in ("Sent", "", "x", "-1")),
     *((name, "a\0b", UNSTORABLE) for name in ("remediation_id", "channel", "status")),
 ]
+GROWING = '{"a": [' + ",".join(["1e400"] * 700) + "]}"
+WRONG_FOR_EVENTS.append(("data", GROWING, "holds too many numbers with large exponents"))
 NO_CURSOR = "is not a cursor of this service"
 MOMENT = "2026-01-05T10:00:00Z"
 BAD_CURSORS = [

@@ -422,6 +422,24 @@ def test_data_at_the_limit(data: Any) -> None:
     assert jsonvalue.parse(accepted(event_data=data).event_data) == data
 
 
+def test_data_counts_with_its_numbers_written_out() -> None:
+    strict = Validator(AuditSettings(max_event_data=4096), lambda: NOW)
+
+    def judged(count: int, *, window: bool = True) -> AuditEvent | Refusal:
+        numbers = [Decimal("1e400")] * count
+        return strict.event(event(event_data={"n": numbers}), window=window)
+
+    assert isinstance(judged(10), AuditEvent)
+    refusal = judged(11)
+    assert isinstance(refusal, Refusal)
+    message = "exceeds maximum size with its numbers written out (actual: 4429 bytes, max: 4096 bytes)"
+    assert only_fault(refusal) == ("event_data", message, "exceeds_max_length")
+    assert refusal.slug == "invalid_event_data"
+    # What waits in the queue since before that rule is kept still.
+    assert isinstance(judged(100, window=False), AuditEvent)
+    assert isinstance(judged(1000, window=False), Refusal)
+
+
 def test_limits_of_data_are_configurable() -> None:
     strict = Validator(AuditSettings(max_event_data=10, max_nesting=1), lambda: NOW)
     assert accepted(strict, event_data={"a": 1}).event_data == b'{"a":1}'

@@ -32,8 +32,8 @@ class AuditEventRequest:
         event_outcome (EventOutcome):
         correlation_id (str): What belongs together has the same.
         event_data (AuditEventRequestEventData): What happened, kept value-exact. At most 256 KiB as compact UTF-8
-            (audit.max_event_data), 32 levels (audit.max_nesting), numbers of at most 400 significant digits and exponents
-            of at most ±400.
+            (audit.max_event_data) with numbers written out (1e400 counts as its 401 digits), 32 levels (audit.max_nesting),
+            numbers of at most 400 significant digits and exponents of at most ±400.
         actor_type (str | Unset): Default: `service`.
         actor_id (str | Unset): Default: `<event_category>-service`.
         resource_type (str | Unset): Default: the event_category.

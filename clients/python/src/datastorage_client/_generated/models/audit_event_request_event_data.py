@@ -11,8 +11,9 @@ T = TypeVar("T", bound="AuditEventRequestEventData")
 
 @_attrs_define
 class AuditEventRequestEventData:
-    """What happened, kept value-exact. At most 256 KiB as compact UTF-8 (audit.max_event_data), 32 levels
-    (audit.max_nesting), numbers of at most 400 significant digits and exponents of at most ±400.
+    """What happened, kept value-exact. At most 256 KiB as compact UTF-8 (audit.max_event_data) with numbers written out
+    (1e400 counts as its 401 digits), 32 levels (audit.max_nesting), numbers of at most 400 significant digits and
+    exponents of at most ±400.
 
     """
 

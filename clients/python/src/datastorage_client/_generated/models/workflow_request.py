@@ -37,7 +37,7 @@ class WorkflowRequest:
         owner (None | str | Unset):
         maintainer (None | str | Unset):
         parameters (None | Unset | WorkflowRequestParametersType0): Any object of at most 32 levels, numbers as in
-            event_data.
+            event_data; writing them out may add at most 256 KiB.
         container_image (None | str | Unset):
         container_digest (None | str | Unset):
         custom_labels (None | Unset | WorkflowRequestCustomLabelsType0): They raise the score of a search that asks for

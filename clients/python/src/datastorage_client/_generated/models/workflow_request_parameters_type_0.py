@@ -11,7 +11,7 @@ T = TypeVar("T", bound="WorkflowRequestParametersType0")
 
 @_attrs_define
 class WorkflowRequestParametersType0:
-    """Any object of at most 32 levels, numbers as in event_data."""
+    """Any object of at most 32 levels, numbers as in event_data; writing them out may add at most 256 KiB."""
 
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
