@@ -221,6 +221,8 @@ def response_schemas(sent: Mapping[str, Node]) -> dict[str, Node]:
     found["DetectedLabels"] = {"type": "object", "properties": properties}
     found["Workflow"]["properties"]["detected_labels"] = {"$ref": "#/components/schemas/DetectedLabels"}
     found["Workflow"]["properties"]["custom_labels"] = {"$ref": "#/components/schemas/CustomLabels"}
+    workflow = found["Workflow"]
+    found["ListedWorkflow"] = {**workflow, "required": [m for m in workflow["required"] if m != "content"]}
     return _unshared(found)
 
 
@@ -242,6 +244,7 @@ _ENUMS = {
     "StoredPriority": (*workflows.PRIORITIES, ANY),
     **{f"{name[0].upper()}{name[1:]}": values for name, values in workflows.LABEL_TOOLS.items()},
     "DetectedLabelName": (*FLAG_WEIGHTS, *CHOICE_WEIGHTS),
+    "WorkflowInclude": ("content",),
     "DlqStreamName": STREAMS,
     "ProblemSlug": tuple(KINDS),
 }

@@ -191,19 +191,24 @@ class _Arguments:
         self.refuse(name, f"must be an integer {limit}")
         return default
 
+    def cursor(self) -> Cursor | None:
+        text = self._arguments.get("cursor")
+        if text is None:
+            return None
+        cursor = Cursor.decode(text)
+        if cursor is None:
+            self.refuse("cursor", "is not a cursor of this service")
+        elif "offset" in self._arguments:
+            self.refuse("cursor", "excludes offset")
+        return cursor
+
     def page(self) -> tuple[int, int, Cursor | None, bool]:
         limit = self.whole("limit", 1, 1000, 50)
         offset = self.whole("offset", 0, _MAX_OFFSET, 0)
         count = self._arguments.get("count", "exact")
         if count not in ("exact", "none"):
             self.refuse("count", "must be one of: exact, none")
-        cursor = None
-        if (text := self._arguments.get("cursor")) is not None:
-            cursor = Cursor.decode(text)
-            if cursor is None:
-                self.refuse("cursor", "is not a cursor of this service")
-            elif "offset" in self._arguments:
-                self.refuse("cursor", "excludes offset")
+        cursor = self.cursor()
         return limit, offset, cursor, count == "exact" and cursor is None
 
     def finish(self) -> Query:

@@ -175,8 +175,17 @@ class WorkflowCatalogue:
 
     def hashes(self, name: str) -> Mapping[str, str]:
         """The name's versions, each with its content_hash. Raises ServiceError."""
-        answer = self._client.get(f"{_PATH}/by-name/{quote(name, safe='')}/versions").object()
-        return {v["version"]: v["content_hash"] for v in answer["versions"]}
+        path, found = f"{_PATH}/by-name/{quote(name, safe='')}/versions", {}
+        cursor: str | None = None
+        while True:
+            answer = self._client.get(path, {} if cursor is None else {"cursor": cursor}).object()
+            found.update({v["version"]: v["content_hash"] for v in answer["versions"]})
+            following = answer.get("next_cursor")
+            if following is None:
+                return found
+            if following == cursor or not isinstance(following, str):
+                raise ServiceError("the service gave a cursor that leads nowhere")
+            cursor = following
 
     def create(self, new: Sequence[Mapping[str, Any]]) -> Sequence[str] | None:
         """Create all or none; their ids, or None if one of them has been created meanwhile. Raises ServiceError."""

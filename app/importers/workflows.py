@@ -149,14 +149,15 @@ def _compare(file: File, stored: Mapping[str, str]) -> None:
 
 def _batches(files: Sequence[File]) -> Iterator[list[File]]:
     batch: list[File] = []
-    size = 0
+    size, keys = 0, schemas.IndexKeys()
     for file in files:
-        n = len(jsonvalue.compact(file.workflow)) + 1
-        if batch and (len(batch) == schemas.MAX_BATCH or size + n > MAX_BATCH_BYTES):
+        n, its_keys = len(jsonvalue.compact(file.workflow)) + 1, schemas.index_keys(file.workflow["labels"])
+        full = len(batch) == schemas.MAX_BATCH or size + n > MAX_BATCH_BYTES or (keys + its_keys).too_many_for_a_batch
+        if batch and full:
             yield batch
-            batch, size = [], 0
+            batch, size, keys = [], 0, schemas.IndexKeys()
         batch.append(file)
-        size += n
+        size, keys = size + n, keys + its_keys
     if batch:
         yield batch
 

@@ -13,7 +13,7 @@ import orjson
 import psycopg
 import uuid_utils.compat
 
-from app import jsonvalue, metrics
+from app import bounded, jsonvalue, metrics
 from app.audit import store as audit_store
 from app.audit.event import AuditEvent
 from app.audit.outcome import WriteRequest
@@ -26,7 +26,7 @@ from app.problems import Problem
 from app.sessions import Connection
 from app.workflows import schemas, search, store
 from app.workflows.events import CATEGORY, EventFactory
-from app.workflows.search import ANY, LABELS, STATUSES, Sql, label_condition
+from app.workflows.search import ANY, LABELS, STATUSES, Found, Search, Sql, label_condition
 
 if TYPE_CHECKING:
     from app.lifecycle import Services
@@ -71,11 +71,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
     # A name is free text and may hold slashes.
     @blueprint.get("/by-name/<path:name>/versions")
     def versions(name: str) -> flask.Response:
-        rows: list[store.Row] = []
-        if jsonvalue.is_storable_text(name):
-            rows = catalogue.read("workflow_versions", lambda conn: store.versions(conn, name))
-        body = {"workflow_name": name, "versions": [store.to_json(r) for r in rows], "total": len(rows)}
-        return json_response(orjson.dumps(body))
+        return json_response(catalogue.versions(name, flask.request.args))
 
     @blueprint.get("/by-name/<path:name>/latest")
     def latest(name: str) -> flask.Response:
@@ -156,6 +152,23 @@ def _checked(value: T | Refusal, wrong: tuple[FieldFault, ...] = ()) -> T:
     raise Problem(value.slug, value.detail, field_errors={f.name: str(f.fault) for f in value.faults})
 
 
+def _check_keys(workflows: Sequence[Mapping[str, Any]]) -> None:
+    """Raises Problem 400 for a batch whose labels make more keys than one transaction should write."""
+    keys = schemas.IndexKeys()
+    for index, workflow in enumerate(workflows):
+        keys += schemas.index_keys(workflow["labels"])
+        if keys.too_many_for_a_batch:
+            count_validation_failures([("labels", "batch_too_large")])
+            most = f"{schemas.MAX_BATCH_KEYS} keys and {schemas.MAX_BATCH_KEY_BYTES} bytes"
+            made = f"{keys.number} keys of the index with {keys.size_bytes} bytes"
+            text = f"make, with those before, {made}, max {most} in a batch"
+            raise Problem(
+                "batch-size-exceeded",
+                f"workflow at index {index}: labels {text}: send fewer workflows at a time",
+                field_errors={f"[{index}].labels": text},
+            )
+
+
 def _duplicate(workflow: Mapping[str, Any]) -> str:
     return f"workflow {workflow['workflow_name']} with version {workflow['version']} already exists"
 
@@ -167,6 +180,7 @@ class _Catalogue:
         self._services = services
         self._events = EventFactory(services.settings.audit, services.clock.now)
         self._verify = services.settings.workflows.verify_content_hash
+        self._max_bytes = services.settings.server.max_response_bytes
 
     def create(self, body: dict[str, Any]) -> bytes:
         workflow = _checked(schemas.workflow(body, verify_content_hash=self._verify))
@@ -214,6 +228,7 @@ class _Catalogue:
                 workflows.append(workflow)
         if first is not None:
             raise Problem(first[1], f"workflow at index {first[0]}: {first[2]}", field_errors=errors)
+        _check_keys(workflows)
         return workflows
 
     @staticmethod
@@ -292,22 +307,40 @@ class _Catalogue:
 
     def list(self, arguments: Mapping[str, str]) -> bytes:
         query = _list_query(_Arguments(arguments, self._services.clock.now()))
-        rows, total = self.read("list_workflows", lambda conn: store.page(conn, query))
-        workflows = [store.to_json(r) for r in rows]
-        return orjson.dumps({"workflows": workflows, "limit": query.limit, "offset": query.offset, "total": total})
+        page = self.read("list_workflows", lambda conn: store.page(conn, query, self._max_bytes))
+        limit = query.limit if page.next is None else len(page.rows)
+        workflows = [store.to_json(r) for r in page.rows]
+        return orjson.dumps({"workflows": workflows, "limit": limit, "offset": query.offset, **_place(page)})
+
+    def versions(self, name: str, arguments: Mapping[str, str]) -> bytes:
+        query = _versions_query(_Arguments(arguments, self._services.clock.now()), name)
+        page = store.Page([], 0, None)
+        if jsonvalue.is_storable_text(name):
+            page = self.read("workflow_versions", lambda conn: store.page(conn, query, self._max_bytes))
+        return orjson.dumps({"workflow_name": name, "versions": [store.to_json(r) for r in page.rows], **_place(page)})
 
     def search(
         self, body: dict[str, Any], plain: bool, *, explain: bool, wrong: tuple[FieldFault, ...]
     ) -> flask.Response:
         started = time.perf_counter()
         wanted = _checked(schemas.search(body, plain=plain), wrong)
-        found = self.read("search_workflows", lambda conn: search.search(conn, wanted, explain=explain))
-        answer = {"workflows": [f.answer for f in found], "total_results": len(found), "filters": dict(wanted.asked)}
-        response = json_response(jsonvalue.compact(answer))
+        found, answer = self.read("search_workflows", lambda conn: self._found(conn, wanted, explain=explain))
+        response = json_response(answer)
         duration_ms = round((time.perf_counter() - started) * 1000)
         asked = trace_id(), recorded_by()  # not known any more when the answer is closed
         response.call_on_close(lambda: self._post(lambda: self._events.searched(wanted, found, duration_ms, *asked)))
         return response
+
+    def _found(self, conn: psycopg.Connection, wanted: Search, *, explain: bool) -> tuple[Sequence[Found], bytes]:
+        """The results that fit into one answer, and the answer."""
+        found, more = search.search(conn, wanted, self._max_bytes, explain=explain)
+        body = _search_answer(found, wanted, more)
+        if len(body) > self._max_bytes:
+            left = self._max_bytes - len(jsonvalue.compact(wanted.asked))
+            fit = bounded.fitting([jsonvalue.compact(f.answer) for f in found], left)
+            found, more = found[:fit], more or fit < len(found)
+            body = _search_answer(found, wanted, more)
+        return found, body
 
     def _post(self, make: Callable[[], AuditEvent]) -> None:
         try:
@@ -339,7 +372,33 @@ def _list_query(read: _Arguments) -> store.ListQuery:
             read.refuse("latest", "must be true or false")
     limit = read.whole("limit", 1, 1000, 100)
     offset = read.whole("offset", 0, _MAX_OFFSET, 0)
+    plain = [Sql(c, (v,)) for c, v in zip(read.conditions, read.parameters, strict=True)]
+    return _finish(read, (*plain, *conditions), limit, offset)
+
+
+def _versions_query(read: _Arguments, name: str) -> store.ListQuery:
+    """The query of GET /workflows/by-name/{name}/versions. Raises Problem 400 that names every wrong parameter."""
+    return _finish(read, (Sql("workflow_name = %s", (name,)),), read.whole("limit", 1, 1000, 1000), 0)
+
+
+def _finish(read: _Arguments, conditions: tuple[Sql, ...], limit: int, offset: int) -> store.ListQuery:
+    cursor = read.cursor()
+    if cursor is not None and parse_uuid(cursor.ident) is None:
+        read.refuse("cursor", "is not a cursor of this service")
+    include = read.text("include")
+    if include not in (None, "content"):
+        read.refuse("include", "must be content")
     if read.errors:
         raise Problem("validation-error", "; ".join(read.details), field_errors=read.errors)
-    plain = [Sql(c, (v,)) for c, v in zip(read.conditions, read.parameters, strict=True)]
-    return store.ListQuery((*plain, *conditions), limit, offset)
+    return store.ListQuery(conditions, limit, offset, cursor, content=include is not None)
+
+
+def _place(page: store.Page) -> dict[str, Any]:
+    """Where a page stands in its list."""
+    following = None if page.next is None else page.next.encode()
+    return {"total": page.total, "has_more": following is not None, "next_cursor": following}
+
+
+def _search_answer(found: Sequence[Found], wanted: Search, more: bool) -> bytes:
+    answer = {"workflows": [f.answer for f in found], "total_results": len(found), "has_more": more}
+    return jsonvalue.compact({**answer, "filters": dict(wanted.asked)})

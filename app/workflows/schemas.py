@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -28,8 +30,15 @@ _MAX_COUNT = 2**53 - 1  # beyond it many clients' JSON loses digits
 _MAX_RATE_DECIMALS = 20
 
 MAX_BATCH = 1000
-# The index has a key for each combination of a workflow's components and environments.
+# A search looks each of them up in each workflow that fits: a hundred take 0.2 s among ten thousand.
+MAX_PAIRS = 100
 MAX_LABEL_VALUES = 64
+# The index has a key for each combination of a workflow's severities, priorities and signals, and of its components
+# and environments (sql/0003). Creates of other names wait for a batch that writes them: a hundred thousand short keys
+# take a second, and so do sixteen megabytes of long ones.
+MAX_KEYS = 1024
+MAX_BATCH_KEYS = 100_000
+MAX_BATCH_KEY_BYTES = 16 * 1024**2
 METRICS = (
     "expected_success_rate",
     "expected_duration_seconds",
@@ -288,6 +297,44 @@ def _flatten(messages: Mapping[Any, Any], prefix: str) -> Sequence[FieldFault]:
     return found
 
 
+@dataclass(frozen=True)
+class IndexKeys:
+    """What labels cost in the index."""
+
+    number: int = 0
+    size_bytes: int = 0
+
+    def __add__(self, other: IndexKeys) -> IndexKeys:
+        return IndexKeys(self.number + other.number, self.size_bytes + other.size_bytes)
+
+    @property
+    def too_many_for_a_batch(self) -> bool:
+        """Whether one transaction should not write them."""
+        return self.number > MAX_BATCH_KEYS or self.size_bytes > MAX_BATCH_KEY_BYTES
+
+
+def index_keys(labels: Mapping[str, str | Sequence[str]]) -> IndexKeys:
+    """The keys of labels, as workflow_label_keys (sql/0002) and workflow_match_keys (sql/0003) make them."""
+    values = {name: {given} if isinstance(given, str) else set(given) for name, given in labels.items()}
+    sizes = {name: sum(len(v.encode()) for v in some) for name, some in values.items()}
+    count, size = sum(map(len, values.values())), sum(sizes.values())
+    for names in (("severity", "priority", "signal_type"), ("component", "environment")):
+        combinations = math.prod(len(values[name]) for name in names)
+        count += combinations
+        size += sum(sizes[name] * combinations // len(values[name]) for name in names)
+    return IndexKeys(count, size)
+
+
+def _keys_fault(labels: Mapping[str, Any]) -> Fault | None:
+    count = index_keys(labels).number
+    if count <= MAX_KEYS:
+        return None
+    text = (
+        f"make {count} keys of the index, max {MAX_KEYS}: each component goes with each environment, and so on; use *"
+    )
+    return Fault(text, "exceeds_max_length")
+
+
 def workflow(body: dict[str, Any], *, verify_content_hash: bool) -> dict[str, Any] | Refusal:
     """The members of a workflow to be created, nulls left out, content_hash and detected_labels always there."""
     loaded, faults = _load(_WORKFLOW, body)
@@ -297,6 +344,8 @@ def workflow(body: dict[str, Any], *, verify_content_hash: bool) -> dict[str, An
         if verify_content_hash and loaded.setdefault("content_hash", digest) != digest:
             faults.append(FieldFault("content_hash", Fault("is not the SHA-256 of content", "invalid")))
         loaded.setdefault("content_hash", digest)
+    if not any(f.name.partition(".")[0] == "labels" for f in faults) and (fault := _keys_fault(loaded["labels"])):
+        faults.append(FieldFault("labels", fault))
     if faults:
         return Refusal(tuple(faults), {})
     loaded["detected_labels"] = _present(loaded.get("detected_labels"))
@@ -358,14 +407,27 @@ def search(body: dict[str, Any], *, plain: bool = False) -> Search | Refusal:
     asked = body.get("filters")
     unfit = jsonvalue.depth_exceeds(asked, 32) if plain else jsonvalue.fault_of(asked, 32, 400) is not None
     quick = _quick_search(body, plain=plain)
-    if quick is not None and not unfit:
+    if quick is not None and not unfit and _pairs_fault(quick) is None:
         return _search(quick, body)
     loaded, faults = _load(_SEARCH, body)
     if not faults and unfit:
         faults = [FieldFault("filters", Fault("holds something that cannot be stored", "invalid"))]
+    if (fault := _pairs_fault(loaded)) is not None:
+        faults.append(FieldFault("filters.custom_labels", fault))
     if faults:
         return Refusal(tuple(faults), {})
     return _search(loaded, body)
+
+
+def _pairs_fault(loaded: Mapping[str, Any]) -> Fault | None:
+    custom = (loaded.get("filters") or {}).get("custom_labels") or {}
+    if sum(map(len, custom.values())) <= MAX_PAIRS:
+        return None
+    # Each counts once.
+    count = sum(len(set(values)) for values in custom.values())
+    if count <= MAX_PAIRS:
+        return None
+    return Fault(f"must hold at most {MAX_PAIRS} values in all (actual: {count})", "exceeds_max_length")
 
 
 def _search(loaded: dict[str, Any], body: dict[str, Any]) -> Search:

@@ -17,6 +17,8 @@ from uuid import UUID
 import orjson
 import psycopg
 
+from app import bounded
+
 LABELS = ("signal_type", "severity", "component", "environment", "priority")
 STATUSES = ("active", "disabled", "deprecated", "archived")
 ANY = "*"
@@ -157,30 +159,66 @@ def _sum(parts: Sequence[Sql]) -> Sql:
 _EXACT = " + ".join(["(%s = ANY(label_keys))::int"] * len(LABELS))
 
 
+_COLUMNS = (
+    *("workflow_id", "name", "description", "signal_type", "container_image", "container_digest"),
+    *("boost", "penalty", "final", "custom_labels", "detected_labels"),
+)
+_DOCUMENTS = ("signal_type", "custom_labels", "detected_labels")
+_TEXTS = ("name", "description", "container_image")
+# Where a result is large, without these; the description is never NULL otherwise.
+_LARGE = {"description": "description", "custom_labels": "custom_labels::text"}
+_IS_SMALL = bounded.is_small(["custom_labels"], ["description"])
+_EXPRESSIONS = {
+    "signal_type": "(labels -> 'signal_type')::text",
+    "detected_labels": "detected_labels::text",
+    **{c: f"CASE WHEN {_IS_SMALL} THEN {text} END" for c, text in _LARGE.items()},
+}
+_SMALL_SELECT = ", ".join(_EXPRESSIONS.get(c, c) for c in _COLUMNS)
+_DESCRIPTION = _COLUMNS.index("description")
+_ORDER = "ORDER BY final DESC, exact DESC, created_at DESC, workflow_id"
+
+
 @lru_cache(1024)
-def _statement(boost: str, penalty: str, condition: str, shown: tuple[str, ...]) -> str:
-    # OFFSET 0 keeps each row's points from being worked out again wherever they are named; what only the results
-    # show is worked out for those alone.
+def _ranked(boost: str, penalty: str, condition: str) -> str:
+    # OFFSET 0 keeps each row's points from being worked out again wherever they are named.
     return f"""
-        SELECT workflow_id, name, description, (labels -> 'signal_type')::text, container_image, container_digest,
-               boost, penalty, final, custom_labels::text, detected_labels::text{"".join([f", {s}" for s in shown])}
-        FROM (
             SELECT *, least({_MAXIMUM}, {_BASE} + boost - penalty) AS final
             FROM (SELECT workflow_id, created_at, name, description, labels, container_image, container_digest,
                          custom_labels, detected_labels, {boost} AS boost, {penalty} AS penalty, {_EXACT} AS exact
                   FROM remediation_workflow_catalog
                   WHERE is_latest_version AND {condition} OFFSET 0) AS scored
             WHERE least({_MAXIMUM}, {_BASE} + boost - penalty) >= %s
-            ORDER BY final DESC, exact DESC, created_at DESC, workflow_id
-            LIMIT %s
-        ) AS ranked
-        ORDER BY final DESC, exact DESC, created_at DESC, workflow_id"""  # noqa: S608 - put together from this module's constants
+            {_ORDER}
+            LIMIT %s"""  # noqa: S608 - put together from this module's constants
 
 
-def search_sql(search: Search, terms: Sequence[Term], pairs: Sequence[tuple[str, str]], *, explain: bool) -> Sql:
+@lru_cache(1024)
+def _statement(ranked: str, shown: tuple[str, ...]) -> str:
+    # What only the results show is worked out for those alone.
+    return f"SELECT {_SMALL_SELECT}{''.join([f', {s}' for s in shown])} FROM ({ranked}) AS ranked {_ORDER}"  # noqa: S608
+
+
+def _large_statement(ranked: str, shown: tuple[str, ...]) -> str:
+    """As `_statement` for results of any size: only the first that fit, and behind each how many there are."""
+    named = {f"shown_{i}": text for i, text in enumerate(shown)}
+    made = "".join(f", {text} AS {name}" for name, text in named.items())
+    results = f"SELECT *, labels -> 'signal_type' AS signal_type{made} FROM ({ranked}) AS ranked {_ORDER}"  # noqa: S608
+    return bounded.page_sql(bounded.numbered(results), (*_COLUMNS, *named), _DOCUMENTS, _TEXTS)
+
+
+def search_sql(
+    search: Search,
+    terms: Sequence[Term],
+    pairs: Sequence[tuple[str, str]],
+    max_bytes: int,
+    *,
+    explain: bool,
+    large: bool = False,
+) -> Sql:
     """The statement that ranks; with ``explain`` it gives each term's points as well, as two arrays.
 
-    ``terms`` and ``pairs``: what `detected_terms` and `custom_pairs` make of the search.
+    ``terms`` and ``pairs``: what `detected_terms` and `custom_pairs` make of the search. The description is NULL where
+    a result is not small; with ``large`` it is there, of the results that fit, and behind each how many there are.
     """
     boosts = [t.sql for t in terms if not t.penalty]
     if pairs:
@@ -197,12 +235,17 @@ def search_sql(search: Search, terms: Sequence[Term], pairs: Sequence[tuple[str,
         shown.append(Sql(f"ARRAY[{points}]::int[]", tuple(v for t in terms for v in t.sql.parameters)))
         shown.append(_custom(pairs, f"array_agg({_CUSTOM_POINTS} ORDER BY q.n)"))
     least = int(search.min_score.quantize(Decimal("0.0001"), rounding=ROUND_CEILING).scaleb(4))
-    text = _statement(boost.text, penalty.text, " AND ".join([m.text for m in matches]), tuple(s.text for s in shown))
+    ranked = _ranked(boost.text, penalty.text, " AND ".join([m.text for m in matches]))
     parameters: list[object] = [v for s in shown for v in s.parameters]
     parameters += [*boost.parameters, *penalty.parameters, *exact]
     for match in matches:
         parameters += match.parameters
-    return Sql(text, (*parameters, least, search.top_k))
+    parameters += [least, search.top_k]
+    texts = tuple([s.text for s in shown])
+    if large:
+        return Sql(_large_statement(ranked, texts), (*parameters, *bounded.page_parameters(max_bytes)))
+    small = [bounded.small_bytes(max_bytes, search.top_k)] * len(_LARGE)
+    return Sql(_statement(ranked, texts), (*small, *parameters))
 
 
 def _points(thousandths: int) -> float:
@@ -242,35 +285,51 @@ class Found:
         return {"workflow_id": str(a["workflow_id"]), "title": a["title"], "rank": a["rank"], "scoring": scoring}
 
 
-def search(conn: psycopg.Connection, query: Search, *, explain: bool = False) -> list[Found]:
-    """The best ``top_k`` workflows, best first; the same order for the same catalogue, every time."""
+def search(
+    conn: psycopg.Connection, query: Search, max_bytes: int, *, explain: bool = False
+) -> tuple[list[Found], bool]:
+    """The best ``top_k`` workflows, best first; the same order for the same catalogue, every time.
+
+    Fewer of them where they are not much smaller than ``max_bytes``; and whether that is so.
+    """
     terms, pairs = detected_terms(query), custom_pairs(query)
-    sql = search_sql(query, terms, pairs, explain=explain)
-    # The statement is put together from constants of this module; values are parameters only.
-    rows = conn.execute(cast("Any", sql.text), sql.parameters).fetchall()
-    found = []
-    for rank, row in enumerate(rows, start=1):
-        ident, title, description, signal_type, image, digest, boost, penalty, final, custom, detected = row[:11]
-        score = final / _MAXIMUM
-        answer: dict[str, Any] = {
-            "workflow_id": cast("UUID", ident),
-            "title": title,
-            "description": description,
-            "signal_type": orjson.Fragment(signal_type),
-        }
-        if image is not None:
-            answer["container_image"] = image
-        if digest is not None:
-            answer["container_digest"] = digest
-        answer["confidence"] = score
-        answer["label_boost"] = _points(boost)
-        answer["label_penalty"] = _points(penalty)
-        answer["final_score"] = score
-        answer["rank"] = rank
-        if custom is not None:
-            answer["custom_labels"] = orjson.Fragment(custom)
-        answer["detected_labels"] = orjson.Fragment(detected)
-        if explain:
-            answer["score_breakdown"] = _breakdown(terms, pairs, row[11:])
-        found.append(Found(answer))
-    return found
+
+    def rows_of(*, large: bool) -> list[tuple[Any, ...]]:
+        sql = search_sql(query, terms, pairs, max_bytes, explain=explain, large=large)
+        # The statement is put together from constants of this module; values are parameters only.
+        return conn.execute(cast("Any", sql.text), sql.parameters).fetchall()
+
+    rows, more = rows_of(large=False), False
+    if None in [row[_DESCRIPTION] for row in rows]:
+        rows = rows_of(large=True)
+        more = bool(rows) and len(rows) < rows[0][-1]
+        rows = [row[:-1] for row in rows]
+    return [_found(rank, row, terms, pairs, explain=explain) for rank, row in enumerate(rows, start=1)], more
+
+
+def _found(
+    rank: int, row: Sequence[Any], terms: Sequence[Term], pairs: Sequence[tuple[str, str]], *, explain: bool
+) -> Found:
+    ident, title, description, signal_type, image, digest, boost, penalty, final, custom, detected = row[:11]
+    score = final / _MAXIMUM
+    answer: dict[str, Any] = {
+        "workflow_id": cast("UUID", ident),
+        "title": title,
+        "description": description,
+        "signal_type": orjson.Fragment(signal_type),
+    }
+    if image is not None:
+        answer["container_image"] = image
+    if digest is not None:
+        answer["container_digest"] = digest
+    answer["confidence"] = score
+    answer["label_boost"] = _points(boost)
+    answer["label_penalty"] = _points(penalty)
+    answer["final_score"] = score
+    answer["rank"] = rank
+    if custom is not None:
+        answer["custom_labels"] = orjson.Fragment(custom)
+    answer["detected_labels"] = orjson.Fragment(detected)
+    if explain:
+        answer["score_breakdown"] = _breakdown(terms, pairs, row[11:])
+    return Found(answer)

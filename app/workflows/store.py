@@ -15,8 +15,9 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from app import jsonvalue
+from app import bounded, jsonvalue
 from app.audit.event import rfc3339
+from app.audit.queries import Cursor
 from app.sessions import Connection
 from app.workflows.search import Sql
 
@@ -67,6 +68,9 @@ MEMBERS = (
     *("disabled_at", "disabled_by", "disabled_reason", "created_at", "updated_at", "updated_by"),
 )
 _SELECT = ", ".join(f"{m}::text" if m in _JSON else m for m in MEMBERS)
+# Columns of no fixed size.
+_DOCUMENTS = sorted(_JSON)
+_TEXTS = [m for m, kind in _SENT.items() if kind == "text"] + ["disabled_by", "disabled_reason", "updated_by"]
 _TABLE = "remediation_workflow_catalog"
 
 _COLUMNS = {**_MADE, **_SENT}
@@ -102,11 +106,22 @@ class DuplicateError(Exception):
 
 @dataclass(frozen=True)
 class ListQuery:
-    """A checked GET /workflows: conditions that are joined by AND, and the page."""
+    """A checked list of workflows: conditions that are joined by AND, the page, and whether content is wanted."""
 
     conditions: tuple[Sql, ...]
     limit: int
     offset: int
+    cursor: Cursor | None
+    content: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows of a list, how many there are in all, and where the next page begins; None on the last."""
+
+    rows: list[Row]
+    total: int
+    next: Cursor | None
 
 
 def _execute(conn: psycopg.Connection, statement: str, parameters: Sequence[object]) -> psycopg.Cursor[tuple[Any, ...]]:
@@ -189,12 +204,6 @@ def get(conn: psycopg.Connection, ident: UUID) -> Row | None:
     return None if values is None else _row(values)
 
 
-def versions(conn: psycopg.Connection, name: str) -> list[Row]:
-    """Every version of a name, newest first."""
-    statement = f"SELECT {_SELECT} FROM {_TABLE} WHERE workflow_name = %s ORDER BY created_at DESC, workflow_id"  # noqa: S608
-    return [_row(v) for v in _execute(conn, statement, (name,)).fetchall()]
-
-
 def latest(conn: psycopg.Connection, name: str) -> Row | None:
     """The latest version of a name, whatever its status."""
     statement = f"SELECT {_SELECT} FROM {_TABLE} WHERE workflow_name = %s AND is_latest_version"  # noqa: S608
@@ -202,17 +211,46 @@ def latest(conn: psycopg.Connection, name: str) -> Row | None:
     return None if values is None else _row(values)
 
 
-def page(conn: psycopg.Connection, query: ListQuery) -> tuple[list[Row], int]:
-    """A page of the list, newest first, and how many rows there are in all."""
-    where = " AND ".join(["true", *(c.text for c in query.conditions)])
-    parameters = [v for c in query.conditions for v in c.parameters]
-    statement = (
-        f"SELECT {_SELECT} FROM {_TABLE} WHERE {where} "  # noqa: S608 - conditions are this package's
+def _page_sql(query: ListQuery, members: Sequence[str], max_bytes: int) -> tuple[str, list[object]]:
+    conditions = [*query.conditions]
+    if query.cursor is not None:
+        moment, ident = query.cursor.moment, UUID(query.cursor.ident)
+        conditions.append(Sql("created_at <= %s AND (created_at < %s OR workflow_id > %s)", (moment, moment, ident)))
+    where = " AND ".join(["true", *(c.text for c in conditions)])
+    keys = (
+        f"SELECT workflow_id FROM {_TABLE} WHERE {where} "  # noqa: S608 - conditions are this package's
         "ORDER BY created_at DESC, workflow_id LIMIT %s OFFSET %s"
     )
-    rows = [_row(v) for v in _execute(conn, statement, (*parameters, query.limit, query.offset)).fetchall()]
-    if len(rows) < query.limit and (rows or query.offset == 0):
-        return rows, query.offset + len(rows)
+    rows = (
+        f"SELECT {', '.join(members)}, n, found FROM ({bounded.numbered(keys)}) AS k JOIN {_TABLE} USING (workflow_id)"  # noqa: S608
+    )
+    statement = bounded.page_sql(
+        rows, members, [m for m in _DOCUMENTS if m in members], [m for m in _TEXTS if m in members]
+    )
+    parameters = [v for c in conditions for v in c.parameters]
+    # One row more than asked for tells whether there is another page.
+    return statement, [*parameters, query.limit + 1, query.offset, *bounded.page_parameters(max_bytes)]
+
+
+def page(conn: psycopg.Connection, query: ListQuery, max_bytes: int) -> Page:
+    """A page of the list, newest first; it ends early where its rows are not much smaller than ``max_bytes``."""
+    members = [m for m in MEMBERS if query.content or m != "content"]
+    read = _execute(conn, *_page_sql(query, members, max_bytes)).fetchall()
+    found = read[0][-1] if read else 0
+    rows = [dict(zip(members, values[:-1], strict=True)) for values in read[: query.limit]]
+    fit = bounded.fitting([orjson.dumps(to_json(row)) for row in rows], max_bytes)
+    rows = rows[:fit]
+    if fit < found:
+        return Page(rows, _count(conn, query), Cursor(rows[-1]["created_at"], str(rows[-1]["workflow_id"])))
+    if query.cursor is None and (rows or query.offset == 0):
+        # The page reached the end, so the count is known without counting.
+        return Page(rows, query.offset + len(rows), None)
+    return Page(rows, _count(conn, query), None)
+
+
+def _count(conn: psycopg.Connection, query: ListQuery) -> int:
+    where = " AND ".join(["true", *(c.text for c in query.conditions)])
+    parameters = [v for c in query.conditions for v in c.parameters]
     counted = _execute(conn, f"SELECT count(*) FROM {_TABLE} WHERE {where}", parameters).fetchone()  # noqa: S608
     assert counted is not None  # noqa: S101 - count always has a row
-    return rows, int(counted[0])
+    return int(counted[0])

@@ -9,12 +9,14 @@ from typing import Any
 
 import orjson
 import psutil
+from datastorage_client import DataStorageClient
 
 from tests.e2e.load import EVENTS
 from tests.e2e.test_concurrency import at_once, workers_of
 from tests.support import Answer, GunicornService, event
 
 MIB = 1024**2
+WORKFLOWS = "/api/v1/workflows"
 Run = Callable[..., GunicornService]
 
 
@@ -59,5 +61,42 @@ def test_four_readers_of_large_events_side_by_side(run_service: Run) -> None:
     first = page(service.request("GET", f"{EVENTS}?limit=1000"))
     assert first["pagination"]["has_more"]
     assert first["pagination"]["total"] == len(sent)
+    [worker] = workers_of(service)
+    assert peak_bytes(worker) < 300 * MIB
+
+
+def test_four_readers_of_large_workflows_side_by_side(run_service: Run) -> None:
+    service = run_service(server__workers="1")
+    labels = {"signal_type": "s", "severity": "low", "component": "c", "environment": "e", "priority": "P0"}
+    made = []
+    for number in range(12):
+        # Content and description take the room in turn: one is left out of lists, the other is not.
+        large = texts(4_500_000)
+        workflow = {
+            "workflow_name": f"large-{number % 2}",
+            "version": str(number),
+            "name": "n",
+            "execution_engine": "job",
+            "content": large if number % 2 else "c",
+            "description": "d" if number % 2 else large,
+            "labels": {**labels, "component": f"c{number % 2}"},
+        }
+        answer = service.request("POST", WORKFLOWS, workflow)
+        assert answer.status == 201
+        made.append(orjson.loads(answer.body)["workflow_id"])
+
+    def read(number: int) -> None:
+        with DataStorageClient(service.url) as client:
+            rows = list(client.iter_workflows(page_size=1000, content=number % 2 == 0))
+            assert [str(row.workflow_id) for row in rows] == made[::-1]
+            versions = list(client.iter_workflow_versions("large-0", content=True))
+            assert [row.version for row in versions] == [str(n) for n in range(10, -1, -2)]
+            for component in ("c0", "c1"):
+                filters = {**labels, "component": component}
+                assert client.search_workflows({"filters": filters, "top_k": 100}).total_results == 1
+
+    at_once(4, read)
+    page(service.request("GET", f"{WORKFLOWS}?limit=1000"))
+    page(service.request("GET", f"{WORKFLOWS}/by-name/large-1/versions?include=content"))
     [worker] = workers_of(service)
     assert peak_bytes(worker) < 300 * MIB

@@ -1,4 +1,4 @@
-"""Pages are bounded in bytes: they end early, say so, and give each row exactly once to whoever goes on."""
+"""Pages are bounded in bytes: they end early, say so, and give each row exactly once."""
 
 from __future__ import annotations
 

@@ -49,7 +49,9 @@ def test_all_are_stored_and_found_right_after(
     made = send(service, bodies)
     # Equal scores: newest first, which is the last of the array.
     assert ids(found(service, top_k=100, filters=labels)) == made[:-101:-1]
-    listed = service.client.get(WORKFLOWS, query_string={"component": labels["component"], "limit": 1000}).json
+    listed = service.client.get(
+        WORKFLOWS, query_string={"component": labels["component"], "limit": 1000, "include": "content"}
+    ).json
     assert [(w["workflow_id"], w["content"]) for w in listed["workflows"]] == [
         (ident, body["content"]) for ident, body in zip(made[::-1], bodies[::-1], strict=True)
     ]

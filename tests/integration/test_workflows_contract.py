@@ -23,6 +23,7 @@ from werkzeug.test import TestResponse
 
 from app import metrics
 from app.audit import store as audit_store
+from app.workflows import schemas
 from tests.integration.service import Service, exact, problem, running
 from tests.integration.workflow_support import LABELS, WORKFLOWS, created, workflow
 from tests.support import Database, GunicornService, PostgresServer, wait_until
@@ -36,6 +37,11 @@ TABLE = "remediation_workflow_catalog"
 def service(postgres: PostgresServer, template: str) -> Iterator[Service]:
     with running(postgres, template) as s:
         yield s
+
+
+def without_content(workflow: dict[str, Any]) -> dict[str, Any]:
+    """The workflow as lists have it."""
+    return {k: v for k, v in workflow.items() if k != "content"}
 
 
 def get(service: Service, path: str, **query: Any) -> dict[str, Any]:
@@ -149,6 +155,82 @@ def test_parameters_count_with_their_numbers_written_out(service: Service) -> No
     message = "holds too many numbers with large exponents"
     assert problem(create(700), 400, "validation-error", WORKFLOWS)["field_errors"] == {"parameters": message}
     assert create(600).status_code == 201
+
+
+def many(prefix: str, count: int) -> list[str]:
+    return [f"{prefix}{i}" for i in range(count)]
+
+
+MANY_LABELS: list[dict[str, Any]] = [
+    LABELS,
+    {**LABELS, "component": many("c", 31), "environment": many("e", 30)},
+    {**LABELS, "component": ["a", "a", "ä", "*"], "environment": ["e", "e"], "severity": ["*", "low", "low"]},
+    {**dict.fromkeys(LABELS, "*"), "signal_type": many("s", 64), "priority": ["P0", "P1", "P2", "P3", "*"]},
+]
+
+
+def test_keys_are_counted_as_the_index_has_them(service: Service) -> None:
+    for labels in MANY_LABELS:
+        ident = created(service, labels=labels)["workflow_id"]
+        [(number, size)] = service.database.query(
+            "SELECT cardinality(keys), octet_length(array_to_string(keys, '')) "
+            "FROM (SELECT label_keys || match_keys AS keys FROM remediation_workflow_catalog WHERE workflow_id = %s) k",
+            ident,
+        )
+        counted = schemas.index_keys(labels)
+        assert counted.number == number
+        # Without what stands between the values.
+        assert size - 12 * number <= counted.size_bytes <= size
+
+
+def test_the_keys_of_a_workflow_are_bounded(service: Service) -> None:
+    most = {**LABELS, "component": many("c", 31), "environment": many("e", 30)}
+    assert service.post(workflow(labels=most), WORKFLOWS).status_code == 201
+    more = {**most, "component": many("c", 32), "environment": many("e", 31)}
+    body = problem(service.post(workflow(labels=more, version=""), WORKFLOWS), 400, "validation-error", WORKFLOWS)
+    assert body["field_errors"].keys() == {"version", "labels"}
+    assert body["field_errors"]["labels"].startswith("make 1059 keys of the index, max 1024: ")
+    answer = service.post([workflow(), workflow(labels=more)], BATCH)
+    assert problem(answer, 400, "validation-error", BATCH)["field_errors"].keys() == {"[1].labels"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "first"),
+    [
+        ({**LABELS, "component": many("c", 31), "environment": many("e", 30)}, 100),
+        # As long as labels may be, in characters of four bytes.
+        ({**LABELS, "component": many("\U0001f600" * 250, 31), "environment": many("\U0001f600" * 250, 30)}, 8),
+    ],
+    ids=["number", "bytes"],
+)
+def test_the_keys_of_a_batch_are_bounded(service: Service, labels: dict[str, Any], first: int) -> None:
+    before = service.database.count(TABLE)
+    sent = [workflow(labels=labels) for _ in range(first + 5)]
+    body = problem(service.post(sent, BATCH), 400, "batch-size-exceeded", BATCH)
+    assert body["field_errors"].keys() == {f"[{first}].labels"}
+    assert body["detail"].endswith("send fewer workflows at a time")
+    assert service.database.count(TABLE) == before
+    assert service.post(sent[:first], BATCH).status_code == 201
+
+
+def test_creates_beside_the_largest_batches_are_stored(service: Service) -> None:
+    labels = {**LABELS, "component": many("c", 31), "environment": many("e", 30)}
+    done = threading.Event()
+
+    def create() -> list[int]:
+        codes = []
+        while not done.is_set() or not codes:
+            codes.append(service.post(workflow(), WORKFLOWS).status_code)
+        return codes
+
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(create)
+        try:
+            answers = [service.post([workflow(labels=labels) for _ in range(100)], BATCH) for _ in range(2)]
+        finally:
+            done.set()
+    assert [a.status_code for a in answers] == [201, 201]
+    assert set(beside.result()) == {201}
 
 
 def test_every_wrong_member_is_named_at_once(service: Service) -> None:
@@ -285,12 +367,22 @@ def test_the_list_filters_and_pages(service: Service) -> None:
     assert listed(workflow_name=made[0]["workflow_name"]) == [0]
     page = get(service, "", environment=env, limit=1, offset=1)
     assert (page["limit"], page["offset"], page["total"]) == (1, 1, 3)
-    assert page["workflows"] == [made[1]]
-    assert get(service, "", environment=env, offset=9) == {"workflows": [], "limit": 100, "offset": 9, "total": 3}
+    assert page["workflows"] == [without_content(made[1])]
+    assert page["has_more"]
+    assert get(service, "", environment=env, include="content", limit=1)["workflows"] == [made[2]]
+    end = {"has_more": False, "next_cursor": None}
+    assert get(service, "", environment=env, offset=9) == {
+        "workflows": [],
+        "limit": 100,
+        "offset": 9,
+        "total": 3,
+        **end,
+    }
 
 
 def test_wrong_list_parameters_are_named(service: Service) -> None:
     query = {"limit": "0", "offset": "-1", "status": "x", "latest": "1", "severity": "x", "environment": "\0"}
+    query |= {"include": "everything", "cursor": "x"}
     answer = service.client.get(WORKFLOWS, query_string=query)
     assert problem(answer, 400, "validation-error", WORKFLOWS)["field_errors"].keys() == query.keys()
     assert service.client.get(WORKFLOWS + "?limit=1001").status_code == 400
@@ -301,8 +393,10 @@ def test_names_are_free_text(service: Service) -> None:
     made = created(service, workflow_name=name)
     path = "/by-name/" + quote(name, safe="")
     assert get(service, path + "/latest") == made
-    assert get(service, path + "/versions")["versions"] == [made]
-    assert get(service, "/by-name/unknown/versions") == {"workflow_name": "unknown", "versions": [], "total": 0}
+    assert get(service, path + "/versions")["versions"] == [without_content(made)]
+    assert get(service, path + "/versions", include="content")["versions"] == [made]
+    end = {"has_more": False, "next_cursor": None}
+    assert get(service, "/by-name/unknown/versions") == {"workflow_name": "unknown", "versions": [], "total": 0, **end}
     for unknown in ("unknown", "a%00b"):
         assert service.client.get(f"{WORKFLOWS}/by-name/{unknown}/latest").status_code == 404
     assert service.client.get(f"{WORKFLOWS}/by-name/a%00b/versions").status_code == 200

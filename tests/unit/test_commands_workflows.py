@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
+from app.commands.workflows import WorkflowCatalogue
+from app.http_client import HTTPClient, ServiceError
 from app.problems import Problem
 from tests.unit.stub_service import Canned, StubService
 
@@ -48,3 +52,25 @@ def test_what_only_the_service_refuses_is_a_wrong_option_too() -> None:
         stub.script.append(Canned(400, body, (("Content-Type", "application/problem+json"),)))
         result = search(stub.url)
     assert (result.exit_code, result.stderr) == (2, "datastorage: Validation Error: filters.component is unknown\n")
+
+
+def versions(*pairs: tuple[str, str], cursor: str | None) -> Canned:
+    rows = [{"version": version, "content_hash": digest} for version, digest in pairs]
+    body = json.dumps({"workflow_name": "a/b", "versions": rows, "total": 3, "next_cursor": cursor}).encode()
+    return Canned(200, body, (("Content-Type", "application/json"),))
+
+
+def test_the_import_knows_the_versions_of_all_pages() -> None:
+    with StubService() as stub:
+        stub.script += [versions(("3", "c"), ("2", "b"), cursor="x y"), versions(("1", "a"), cursor=None)]
+        found = WorkflowCatalogue(HTTPClient(stub.url)).hashes("a/b")
+    assert found == {"3": "c", "2": "b", "1": "a"}
+    path = "/api/v1/workflows/by-name/a%2Fb/versions"
+    assert [(r.path, r.query) for r in stub.requests] == [(path, {}), (path, {"cursor": "x y"})]
+
+
+def test_a_cursor_that_leads_nowhere_ends_the_import() -> None:
+    with StubService() as stub:
+        stub.script += [versions(("1", "a"), cursor="x")] * 2
+        with pytest.raises(ServiceError, match="leads nowhere"):
+            WorkflowCatalogue(HTTPClient(stub.url)).hashes("a/b")

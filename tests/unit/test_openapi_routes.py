@@ -134,7 +134,7 @@ def test_any_name_can_be_asked_for(name: str) -> None:
     services.read = lambda read: read(FakeConnection())  # type: ignore[assignment,method-assign]
     client = make_client(services)
     answer = client.get(f"/api/v1/workflows/by-name/{quote(name, safe='')}/versions")
-    assert answer.json == {"workflow_name": name, "versions": [], "total": 0}
+    assert answer.json == {"workflow_name": name, "versions": [], "total": 0, "has_more": False, "next_cursor": None}
 
 
 @pytest.mark.parametrize("path", ["/api/v1/audit/events/batch", "/api/v1/workflows/batch", "/api/v1/workflows/search"])

@@ -24,6 +24,7 @@ from app.importers.workflows import (
     to_workflow,
     version_key,
 )
+from app.workflows import schemas
 
 TEXT = """\
 metadata:
@@ -191,6 +192,20 @@ def test_new_files_go_as_one_batch_in_the_order_of_versions(files: list[File]) -
     assert catalogue.batches == [[("restart-v1", v) for v in ("2", "9", "10")]]
     assert [f.workflow_id for f in files] == ["0", "2", "1", None, None]
     assert files[0].path in files[3].reason
+
+
+def test_no_batch_has_more_keys_than_the_service_takes(files: list[File], monkeypatch: pytest.MonkeyPatch) -> None:
+    one = schemas.index_keys(files[0].workflow["labels"])
+    monkeypatch.setattr(schemas, "MAX_BATCH_KEYS", 2 * one.number)
+    catalogue = FakeCatalogue()
+    settle(files, catalogue)
+    assert [len(batch) for batch in catalogue.batches] == [2, 1]
+    monkeypatch.setattr(schemas, "MAX_BATCH_KEY_BYTES", one.size_bytes)
+    catalogue = FakeCatalogue()
+    for file in files[:3]:
+        file.outcome = ""
+    settle(files, catalogue)
+    assert [len(batch) for batch in catalogue.batches] == [1, 1, 1]
 
 
 def test_stored_ones_are_left_out(files: list[File]) -> None:

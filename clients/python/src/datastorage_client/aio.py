@@ -38,6 +38,7 @@ from datastorage_client._generated.models import (
     AuditEventCreated,
     AuditEventPage,
     ListAuditEventsCount,
+    ListedWorkflow,
     ListNotificationsCount,
     Notification,
     NotificationAccepted,
@@ -65,7 +66,9 @@ from datastorage_client.arguments import (
     bodies,
     event_body,
     event_filters,
+    included,
     notification_filters,
+    rows_and_cursor,
     understood,
     verification,
     workflow_filters,
@@ -125,13 +128,15 @@ class AsyncDataStorageClient:
         response = await self._http.request(**operation._get_kwargs(*arguments, **named))
         return understood(operation, self.api, response, kinds)
 
-    async def _pages(self, kind: type[Any], operation: ModuleType, /, **named: Any) -> AsyncIterator[Any]:
+    async def _pages(
+        self, kind: type[Any], operation: ModuleType, /, *arguments: Any, **named: Any
+    ) -> AsyncIterator[Any]:
         cursor: Any = UNSET
         while cursor is not None:
-            page = await self._ask(kind, operation, offset=UNSET, cursor=cursor, **named)
-            for row in page.data:
+            page = await self._ask(kind, operation, *arguments, cursor=cursor, **named)
+            rows, cursor = rows_and_cursor(page)
+            for row in rows:
                 yield row
-            cursor = page.pagination.next_cursor
 
     # Audit events
 
@@ -165,7 +170,7 @@ class AsyncDataStorageClient:
         """All events, newest first, page by page with a cursor: each that was there at the start comes once."""
         wanted = event_filters(filters, "page_size")
         return self._pages(
-            AuditEventPage, list_audit_events, limit=page_size, count=ListAuditEventsCount.NONE, **wanted
+            AuditEventPage, list_audit_events, offset=UNSET, limit=page_size, count=ListAuditEventsCount.NONE, **wanted
         )
 
     # Notifications
@@ -188,7 +193,12 @@ class AsyncDataStorageClient:
         """All notification records, newest first, page by page with a cursor."""
         wanted = notification_filters(filters, "page_size")
         return self._pages(
-            NotificationPage, list_notifications, limit=page_size, count=ListNotificationsCount.NONE, **wanted
+            NotificationPage,
+            list_notifications,
+            offset=UNSET,
+            limit=page_size,
+            count=ListNotificationsCount.NONE,
+            **wanted,
         )
 
     # Workflows
@@ -209,16 +219,36 @@ class AsyncDataStorageClient:
         """The latest version. Raises NotFoundError."""
         return await self._ask(Workflow, get_latest_workflow, name)
 
-    async def list_workflow_versions(self, name: str) -> WorkflowVersions:
-        """All versions, newest first; none for an unknown name."""
-        return await self._ask(WorkflowVersions, list_workflow_versions, name)
+    async def list_workflow_versions(self, name: str, *, content: bool = False) -> WorkflowVersions:
+        """The versions of a name, newest first, at most 1000 and what one answer holds; none for an unknown name.
+
+        With their content only if it is asked for, as in every list; `iter_workflow_versions` gives all of them.
+        """
+        return await self._ask(WorkflowVersions, list_workflow_versions, name, include=included(content))
+
+    def iter_workflow_versions(
+        self, name: str, *, page_size: int = 500, content: bool = False
+    ) -> AsyncIterator[ListedWorkflow]:
+        """All versions of a name, newest first, page by page with a cursor."""
+        return self._pages(WorkflowVersions, list_workflow_versions, name, limit=page_size, include=included(content))
 
     async def list_workflows(
-        self, *, limit: int = 100, offset: int = 0, **filters: Unpack[WorkflowFilters]
+        self, *, limit: int = 100, offset: int = 0, content: bool = False, **filters: Unpack[WorkflowFilters]
     ) -> WorkflowPage:
-        """A page of workflows, newest first."""
-        wanted = workflow_filters(filters, "limit", "offset")
-        return await self._ask(WorkflowPage, list_workflows, limit=limit, offset=offset, **wanted)
+        """A page of workflows, newest first; it ends early where one answer holds no more."""
+        wanted = workflow_filters(filters, "limit", "offset", "content")
+        return await self._ask(
+            WorkflowPage, list_workflows, limit=limit, offset=offset, include=included(content), **wanted
+        )
+
+    def iter_workflows(
+        self, *, page_size: int = 100, content: bool = False, **filters: Unpack[WorkflowFilters]
+    ) -> AsyncIterator[ListedWorkflow]:
+        """All workflows, newest first, page by page with a cursor."""
+        wanted = workflow_filters(filters, "page_size", "content")
+        return self._pages(
+            WorkflowPage, list_workflows, offset=UNSET, limit=page_size, include=included(content), **wanted
+        )
 
     async def search_workflows(
         self, search: WorkflowSearchRequest | Mapping[str, Any], *, explain: bool = False

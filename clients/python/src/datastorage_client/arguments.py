@@ -26,8 +26,12 @@ from datastorage_client._generated.models import (
     NotificationStatus,
     StoredPriority,
     StoredSeverity,
+    WorkflowInclude,
+    WorkflowPage,
     WorkflowStatus,
+    WorkflowVersions,
 )
+from datastorage_client._generated.types import UNSET, Unset
 from datastorage_client.buffered.event import SupportsToDict, capture
 from datastorage_client.texts import Members, Text
 from datastorage_client.transport import UnexpectedAnswerError, address
@@ -82,6 +86,20 @@ class WorkflowFilters(TypedDict, total=False):
     environment: str
     priority: StoredPriority | str
     latest: bool
+
+
+def included(content: bool) -> WorkflowInclude | Unset:
+    """What ``include`` says: whether workflows of a list come with their content."""
+    return WorkflowInclude.CONTENT if content else UNSET
+
+
+def rows_and_cursor(page: Any) -> tuple[list[Any], str | None]:
+    """The rows of a page, and the cursor of the next one; None on the last."""
+    if isinstance(page, WorkflowPage):
+        return page.workflows, page.next_cursor
+    if isinstance(page, WorkflowVersions):
+        return page.versions, page.next_cursor
+    return page.data, page.pagination.next_cursor
 
 
 def event_body(event: Event) -> Members:

@@ -38,6 +38,7 @@ from datastorage_client._generated.models import (
     AuditEventCreated,
     AuditEventPage,
     ListAuditEventsCount,
+    ListedWorkflow,
     ListNotificationsCount,
     Notification,
     NotificationAccepted,
@@ -66,7 +67,9 @@ from datastorage_client.arguments import (
     check_acknowledged,
     event_body,
     event_filters,
+    included,
     notification_filters,
+    rows_and_cursor,
     understood,
     verification,
     workflow_filters,
@@ -142,12 +145,12 @@ class DataStorageClient:
         response = self._http.request(**operation._get_kwargs(*arguments, **named))
         return understood(operation, self.api, response, kinds)
 
-    def _pages(self, kind: type[Any], operation: ModuleType, /, **named: Any) -> Iterator[Any]:
+    def _pages(self, kind: type[Any], operation: ModuleType, /, *arguments: Any, **named: Any) -> Iterator[Any]:
         cursor: Any = UNSET
         while cursor is not None:
-            page = self._ask(kind, operation, offset=UNSET, cursor=cursor, **named)
-            yield from page.data
-            cursor = page.pagination.next_cursor
+            page = self._ask(kind, operation, *arguments, cursor=cursor, **named)
+            rows, cursor = rows_and_cursor(page)
+            yield from rows
 
     # Audit events
 
@@ -192,7 +195,7 @@ class DataStorageClient:
         """All events, newest first, page by page with a cursor: each that was there at the start comes once."""
         wanted = event_filters(filters, "page_size")
         return self._pages(
-            AuditEventPage, list_audit_events, limit=page_size, count=ListAuditEventsCount.NONE, **wanted
+            AuditEventPage, list_audit_events, offset=UNSET, limit=page_size, count=ListAuditEventsCount.NONE, **wanted
         )
 
     # Notifications
@@ -215,7 +218,12 @@ class DataStorageClient:
         """All notification records, newest first, page by page with a cursor."""
         wanted = notification_filters(filters, "page_size")
         return self._pages(
-            NotificationPage, list_notifications, limit=page_size, count=ListNotificationsCount.NONE, **wanted
+            NotificationPage,
+            list_notifications,
+            offset=UNSET,
+            limit=page_size,
+            count=ListNotificationsCount.NONE,
+            **wanted,
         )
 
     # Workflows
@@ -236,14 +244,34 @@ class DataStorageClient:
         """The latest version. Raises NotFoundError."""
         return self._ask(Workflow, get_latest_workflow, name)
 
-    def list_workflow_versions(self, name: str) -> WorkflowVersions:
-        """All versions, newest first; none for an unknown name."""
-        return self._ask(WorkflowVersions, list_workflow_versions, name)
+    def list_workflow_versions(self, name: str, *, content: bool = False) -> WorkflowVersions:
+        """The versions of a name, newest first, at most 1000 and what one answer holds; none for an unknown name.
 
-    def list_workflows(self, *, limit: int = 100, offset: int = 0, **filters: Unpack[WorkflowFilters]) -> WorkflowPage:
-        """A page of workflows, newest first."""
-        wanted = workflow_filters(filters, "limit", "offset")
-        return self._ask(WorkflowPage, list_workflows, limit=limit, offset=offset, **wanted)
+        With their content only if it is asked for, as in every list; `iter_workflow_versions` gives all of them.
+        """
+        return self._ask(WorkflowVersions, list_workflow_versions, name, include=included(content))
+
+    def iter_workflow_versions(
+        self, name: str, *, page_size: int = 500, content: bool = False
+    ) -> Iterator[ListedWorkflow]:
+        """All versions of a name, newest first, page by page with a cursor."""
+        return self._pages(WorkflowVersions, list_workflow_versions, name, limit=page_size, include=included(content))
+
+    def list_workflows(
+        self, *, limit: int = 100, offset: int = 0, content: bool = False, **filters: Unpack[WorkflowFilters]
+    ) -> WorkflowPage:
+        """A page of workflows, newest first; it ends early where one answer holds no more."""
+        wanted = workflow_filters(filters, "limit", "offset", "content")
+        return self._ask(WorkflowPage, list_workflows, limit=limit, offset=offset, include=included(content), **wanted)
+
+    def iter_workflows(
+        self, *, page_size: int = 100, content: bool = False, **filters: Unpack[WorkflowFilters]
+    ) -> Iterator[ListedWorkflow]:
+        """All workflows, newest first, page by page with a cursor."""
+        wanted = workflow_filters(filters, "page_size", "content")
+        return self._pages(
+            WorkflowPage, list_workflows, offset=UNSET, limit=page_size, include=included(content), **wanted
+        )
 
     def search_workflows(
         self, search: WorkflowSearchRequest | Mapping[str, Any], *, explain: bool = False

@@ -35,6 +35,8 @@ from .health_redis import HealthRedis
 from .health_status import HealthStatus
 from .list_audit_events_count import ListAuditEventsCount
 from .list_notifications_count import ListNotificationsCount
+from .listed_workflow import ListedWorkflow
+from .listed_workflow_parameters import ListedWorkflowParameters
 from .liveness import Liveness
 from .liveness_status import LivenessStatus
 from .notification import Notification
@@ -58,6 +60,7 @@ from .stored_priority import StoredPriority
 from .stored_severity import StoredSeverity
 from .workflow import Workflow
 from .workflow_batch_created import WorkflowBatchCreated
+from .workflow_include import WorkflowInclude
 from .workflow_labels import WorkflowLabels
 from .workflow_page import WorkflowPage
 from .workflow_parameters import WorkflowParameters
@@ -111,6 +114,8 @@ __all__ = (
     "HealthRedis",
     "HealthStatus",
     "ListAuditEventsCount",
+    "ListedWorkflow",
+    "ListedWorkflowParameters",
     "ListNotificationsCount",
     "Liveness",
     "LivenessStatus",
@@ -135,6 +140,7 @@ __all__ = (
     "StoredSeverity",
     "Workflow",
     "WorkflowBatchCreated",
+    "WorkflowInclude",
     "WorkflowLabels",
     "WorkflowPage",
     "WorkflowParameters",

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 if TYPE_CHECKING:
-    from ..models.workflow import Workflow
+    from ..models.listed_workflow import ListedWorkflow
 
 
 T = TypeVar("T", bound="WorkflowPage")
@@ -17,16 +17,21 @@ T = TypeVar("T", bound="WorkflowPage")
 class WorkflowPage:
     """
     Attributes:
-        workflows (list[Workflow]):
-        limit (int):
+        workflows (list[ListedWorkflow]):
+        limit (int): As asked; of a page with others behind it, the number of its rows. The next offset is `offset +
+            limit`.
         offset (int):
-        total (int):
+        total (int): Rows of all pages.
+        has_more (bool):
+        next_cursor (None | str): The `cursor` of the next page; null on the last.
     """
 
-    workflows: list[Workflow]
+    workflows: list[ListedWorkflow]
     limit: int
     offset: int
     total: int
+    has_more: bool
+    next_cursor: None | str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -41,6 +46,11 @@ class WorkflowPage:
 
         total = self.total
 
+        has_more = self.has_more
+
+        next_cursor: None | str
+        next_cursor = self.next_cursor
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -49,6 +59,8 @@ class WorkflowPage:
                 "limit": limit,
                 "offset": offset,
                 "total": total,
+                "has_more": has_more,
+                "next_cursor": next_cursor,
             }
         )
 
@@ -56,13 +68,13 @@ class WorkflowPage:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.workflow import Workflow  # noqa: PLC0415
+        from ..models.listed_workflow import ListedWorkflow  # noqa: PLC0415
 
         d = dict(src_dict)
         workflows = []
         _workflows = d.pop("workflows")
         for workflows_item_data in _workflows:
-            workflows_item = Workflow.from_dict(workflows_item_data)
+            workflows_item = ListedWorkflow.from_dict(workflows_item_data)
 
             workflows.append(workflows_item)
 
@@ -72,11 +84,22 @@ class WorkflowPage:
 
         total = d.pop("total")
 
+        has_more = d.pop("has_more")
+
+        def _parse_next_cursor(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        next_cursor = _parse_next_cursor(d.pop("next_cursor"))
+
         workflow_page = cls(
             workflows=workflows,
             limit=limit,
             offset=offset,
             total=total,
+            has_more=has_more,
+            next_cursor=next_cursor,
         )
 
         workflow_page.additional_properties = d

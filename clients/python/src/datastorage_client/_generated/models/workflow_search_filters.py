@@ -28,7 +28,7 @@ class WorkflowSearchFilters:
         component (str): Concrete; `*` matches only a stored `*`.
         environment (str): Concrete; `*` matches only a stored `*`.
         priority (WorkflowPriority):
-        custom_labels (None | Unset | WorkflowSearchFiltersCustomLabelsType0):
+        custom_labels (None | Unset | WorkflowSearchFiltersCustomLabelsType0): At most 100 values in all.
         detected_labels (DetectedLabelsRequest | None | Unset):
         status (list[WorkflowStatus] | None | Unset | WorkflowStatus): One status or a list. Default: active.
     """

@@ -11,6 +11,8 @@ T = TypeVar("T", bound="WorkflowSearchFiltersCustomLabelsType0")
 
 @_attrs_define
 class WorkflowSearchFiltersCustomLabelsType0:
+    """At most 100 values in all."""
+
     additional_properties: dict[str, list[str]] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

@@ -20,11 +20,14 @@ class WorkflowSearchResponse:
     Attributes:
         workflows (list[WorkflowSearchResult]):
         total_results (int): How many results are in this answer.
+        has_more (bool): Whether results are left out because the answer would become larger than
+            `server.max_response_bytes`; the best are there.
         filters (WorkflowSearchResponseFilters): As they were asked.
     """
 
     workflows: list[WorkflowSearchResult]
     total_results: int
+    has_more: bool
     filters: WorkflowSearchResponseFilters
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -36,6 +39,8 @@ class WorkflowSearchResponse:
 
         total_results = self.total_results
 
+        has_more = self.has_more
+
         filters = self.filters.to_dict()
 
         field_dict: dict[str, Any] = {}
@@ -44,6 +49,7 @@ class WorkflowSearchResponse:
             {
                 "workflows": workflows,
                 "total_results": total_results,
+                "has_more": has_more,
                 "filters": filters,
             }
         )
@@ -65,11 +71,14 @@ class WorkflowSearchResponse:
 
         total_results = d.pop("total_results")
 
+        has_more = d.pop("has_more")
+
         filters = WorkflowSearchResponseFilters.from_dict(d.pop("filters"))
 
         workflow_search_response = cls(
             workflows=workflows,
             total_results=total_results,
+            has_more=has_more,
             filters=filters,
         )
 

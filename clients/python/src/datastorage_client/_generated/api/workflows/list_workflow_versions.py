@@ -7,19 +7,39 @@ import httpx
 from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.problem import Problem
+from ...models.workflow_include import WorkflowInclude
 from ...models.workflow_versions import WorkflowVersions
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     name: str,
+    *,
+    limit: int | Unset = 1000,
+    cursor: str | Unset = UNSET,
+    include: WorkflowInclude | Unset = UNSET,
 ) -> dict[str, Any]:
+
+    params: dict[str, Any] = {}
+
+    params["limit"] = limit
+
+    params["cursor"] = cursor
+
+    json_include: str | Unset = UNSET
+    if not isinstance(include, Unset):
+        json_include = include.value
+
+    params["include"] = json_include
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
 
     _kwargs: dict[str, Any] = {
         "method": "get",
         "url": "/api/v1/workflows/by-name/{name}/versions".format(
             name=quote(str(name), safe=""),
         ),
+        "params": params,
     }
 
     return _kwargs
@@ -32,6 +52,11 @@ def _parse_response(
         response_200 = WorkflowVersions.from_dict(response.json())
 
         return response_200
+
+    if response.status_code == 400:
+        response_400 = Problem.from_dict(response.json())
+
+        return response_400
 
     if response.status_code == 401:
         response_401 = Problem.from_dict(response.json())
@@ -74,6 +99,9 @@ def sync_detailed(
     name: str,
     *,
     client: AuthenticatedClient,
+    limit: int | Unset = 1000,
+    cursor: str | Unset = UNSET,
+    include: WorkflowInclude | Unset = UNSET,
 ) -> Response[Problem | WorkflowVersions]:
     """List the versions of a name
 
@@ -81,6 +109,9 @@ def sync_detailed(
 
     Args:
         name (str):
+        limit (int | Unset):  Default: 1000.
+        cursor (str | Unset):
+        include (WorkflowInclude | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -92,6 +123,9 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         name=name,
+        limit=limit,
+        cursor=cursor,
+        include=include,
     )
 
     response = client.get_httpx_client().request(
@@ -105,6 +139,9 @@ def sync(
     name: str,
     *,
     client: AuthenticatedClient,
+    limit: int | Unset = 1000,
+    cursor: str | Unset = UNSET,
+    include: WorkflowInclude | Unset = UNSET,
 ) -> Problem | WorkflowVersions | None:
     """List the versions of a name
 
@@ -112,6 +149,9 @@ def sync(
 
     Args:
         name (str):
+        limit (int | Unset):  Default: 1000.
+        cursor (str | Unset):
+        include (WorkflowInclude | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -124,6 +164,9 @@ def sync(
     return sync_detailed(
         name=name,
         client=client,
+        limit=limit,
+        cursor=cursor,
+        include=include,
     ).parsed
 
 
@@ -131,6 +174,9 @@ async def asyncio_detailed(
     name: str,
     *,
     client: AuthenticatedClient,
+    limit: int | Unset = 1000,
+    cursor: str | Unset = UNSET,
+    include: WorkflowInclude | Unset = UNSET,
 ) -> Response[Problem | WorkflowVersions]:
     """List the versions of a name
 
@@ -138,6 +184,9 @@ async def asyncio_detailed(
 
     Args:
         name (str):
+        limit (int | Unset):  Default: 1000.
+        cursor (str | Unset):
+        include (WorkflowInclude | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -149,6 +198,9 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         name=name,
+        limit=limit,
+        cursor=cursor,
+        include=include,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -160,6 +212,9 @@ async def asyncio(
     name: str,
     *,
     client: AuthenticatedClient,
+    limit: int | Unset = 1000,
+    cursor: str | Unset = UNSET,
+    include: WorkflowInclude | Unset = UNSET,
 ) -> Problem | WorkflowVersions | None:
     """List the versions of a name
 
@@ -167,6 +222,9 @@ async def asyncio(
 
     Args:
         name (str):
+        limit (int | Unset):  Default: 1000.
+        cursor (str | Unset):
+        include (WorkflowInclude | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -180,5 +238,8 @@ async def asyncio(
         await asyncio_detailed(
             name=name,
             client=client,
+            limit=limit,
+            cursor=cursor,
+            include=include,
         )
     ).parsed

@@ -8,6 +8,7 @@ from ...client import AuthenticatedClient, Client
 from ...models.problem import Problem
 from ...models.stored_priority import StoredPriority
 from ...models.stored_severity import StoredSeverity
+from ...models.workflow_include import WorkflowInclude
 from ...models.workflow_page import WorkflowPage
 from ...models.workflow_status import WorkflowStatus
 from ...types import UNSET, Response, Unset
@@ -25,6 +26,8 @@ def _get_kwargs(
     latest: bool | Unset = UNSET,
     limit: int | Unset = 100,
     offset: int | Unset = 0,
+    cursor: str | Unset = UNSET,
+    include: WorkflowInclude | Unset = UNSET,
 ) -> dict[str, Any]:
 
     params: dict[str, Any] = {}
@@ -60,6 +63,14 @@ def _get_kwargs(
     params["limit"] = limit
 
     params["offset"] = offset
+
+    params["cursor"] = cursor
+
+    json_include: str | Unset = UNSET
+    if not isinstance(include, Unset):
+        json_include = include.value
+
+    params["include"] = json_include
 
     params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
 
@@ -133,6 +144,8 @@ def sync_detailed(
     latest: bool | Unset = UNSET,
     limit: int | Unset = 100,
     offset: int | Unset = 0,
+    cursor: str | Unset = UNSET,
+    include: WorkflowInclude | Unset = UNSET,
 ) -> Response[Problem | WorkflowPage]:
     """List workflows
 
@@ -151,6 +164,8 @@ def sync_detailed(
         latest (bool | Unset):
         limit (int | Unset):  Default: 100.
         offset (int | Unset):  Default: 0.
+        cursor (str | Unset):
+        include (WorkflowInclude | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -171,6 +186,8 @@ def sync_detailed(
         latest=latest,
         limit=limit,
         offset=offset,
+        cursor=cursor,
+        include=include,
     )
 
     response = client.get_httpx_client().request(
@@ -193,6 +210,8 @@ def sync(
     latest: bool | Unset = UNSET,
     limit: int | Unset = 100,
     offset: int | Unset = 0,
+    cursor: str | Unset = UNSET,
+    include: WorkflowInclude | Unset = UNSET,
 ) -> Problem | WorkflowPage | None:
     """List workflows
 
@@ -211,6 +230,8 @@ def sync(
         latest (bool | Unset):
         limit (int | Unset):  Default: 100.
         offset (int | Unset):  Default: 0.
+        cursor (str | Unset):
+        include (WorkflowInclude | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -232,6 +253,8 @@ def sync(
         latest=latest,
         limit=limit,
         offset=offset,
+        cursor=cursor,
+        include=include,
     ).parsed
 
 
@@ -248,6 +271,8 @@ async def asyncio_detailed(
     latest: bool | Unset = UNSET,
     limit: int | Unset = 100,
     offset: int | Unset = 0,
+    cursor: str | Unset = UNSET,
+    include: WorkflowInclude | Unset = UNSET,
 ) -> Response[Problem | WorkflowPage]:
     """List workflows
 
@@ -266,6 +291,8 @@ async def asyncio_detailed(
         latest (bool | Unset):
         limit (int | Unset):  Default: 100.
         offset (int | Unset):  Default: 0.
+        cursor (str | Unset):
+        include (WorkflowInclude | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -286,6 +313,8 @@ async def asyncio_detailed(
         latest=latest,
         limit=limit,
         offset=offset,
+        cursor=cursor,
+        include=include,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -306,6 +335,8 @@ async def asyncio(
     latest: bool | Unset = UNSET,
     limit: int | Unset = 100,
     offset: int | Unset = 0,
+    cursor: str | Unset = UNSET,
+    include: WorkflowInclude | Unset = UNSET,
 ) -> Problem | WorkflowPage | None:
     """List workflows
 
@@ -324,6 +355,8 @@ async def asyncio(
         latest (bool | Unset):
         limit (int | Unset):  Default: 100.
         offset (int | Unset):  Default: 0.
+        cursor (str | Unset):
+        include (WorkflowInclude | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -346,5 +379,7 @@ async def asyncio(
             latest=latest,
             limit=limit,
             offset=offset,
+            cursor=cursor,
+            include=include,
         )
     ).parsed
