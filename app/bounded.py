@@ -6,7 +6,11 @@ statement that adds up as it goes and ends early; PostgreSQL makes texts of no m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+
+from app.problems import Problem
 
 # A number of jsonb takes 16 bytes and becomes 402 characters: what is stored as it is grows no more than this.
 _MAX_GROWTH = 26
@@ -16,6 +20,23 @@ _USUAL_RATIO = 10
 _READ_AHEAD = 2
 # The members of a page beside its rows.
 _FRAME_BYTES = 512
+
+# Large pages that a worker makes at a time: each takes several times its answer of memory, so that is what bounds them
+# all. The others wait, which is short: a page takes a fraction of a second.
+_AT_ONCE = 4
+_PATIENCE_SECONDS = 10.0
+_room = threading.BoundedSemaphore(_AT_ONCE)
+
+
+@contextlib.contextmanager
+def large_page() -> Iterator[None]:
+    """What fetches a page of large rows, and makes an answer of it, does so in here. Raises Problem 503."""
+    if not _room.acquire(timeout=_PATIENCE_SECONDS):
+        raise Problem("service-unavailable", "too many large answers are being made - please retry")
+    try:
+        yield
+    finally:
+        _room.release()
 
 
 def small_bytes(max_bytes: int, rows: int) -> int:

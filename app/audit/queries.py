@@ -335,12 +335,12 @@ def _execute(conn: psycopg.Connection, statement: str, parameters: object) -> ps
 def list_events(conn: psycopg.Connection, query: Query, max_bytes: int) -> bytes:
     """The JSON answer of GET /api/v1/audit/events, of at most ``max_bytes`` unless one event is larger."""
     rows = _execute(conn, *event_page_sql(query, max_bytes)).fetchall()
-    found = len(rows)
-    if None in [row[_EVENT_DATA] for row in rows]:
-        large = _execute(conn, *large_event_page_sql(query, max_bytes)).fetchall()
-        found = large[0][-1] if large else 0
-        rows = [row[:-1] for row in large]
-    return _page(conn, _EVENTS, query, rows, found, max_bytes)
+    if None not in [row[_EVENT_DATA] for row in rows]:
+        return _page(conn, _EVENTS, query, rows, len(rows), max_bytes)
+    with bounded.large_page():
+        rows = _execute(conn, *large_event_page_sql(query, max_bytes)).fetchall()
+        found = rows[0][-1] if rows else 0
+        return _page(conn, _EVENTS, query, [row[:-1] for row in rows], found, max_bytes)
 
 
 def get_event(conn: psycopg.Connection, event_id: UUID) -> bytes | None:

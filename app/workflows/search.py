@@ -301,7 +301,8 @@ def search(
 
     rows, more = rows_of(large=False), False
     if None in [row[_DESCRIPTION] for row in rows]:
-        rows = rows_of(large=True)
+        with bounded.large_page():
+            rows = rows_of(large=True)
         more = bool(rows) and len(rows) < rows[0][-1]
         rows = [row[:-1] for row in rows]
     return [_found(rank, row, terms, pairs, explain=explain) for rank, row in enumerate(rows, start=1)], more

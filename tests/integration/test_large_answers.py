@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ import orjson
 import psycopg
 import pytest
 
+from app import bounded
 from app.audit.event import rfc3339
-from tests.integration.service import BATCH, EVENTS, NOTIFICATIONS, NOW, Service, exact, running
+from tests.integration.service import BATCH, EVENTS, NOTIFICATIONS, NOW, Service, exact, problem, running
 from tests.support import PostgresServer, event, notification
 
 LIMIT = 64 * 1024
@@ -116,6 +118,18 @@ def test_every_notification_comes_once_page_by_page(service: Service, follow: st
 def test_a_page_that_ends_early_is_as_full_as_it_can_be(service: Service) -> None:
     page = service.list(correlation_id="apart", limit=1000)
     assert len(page["data"]) == LIMIT // 21_000
+
+
+def test_only_so_many_large_pages_are_made_at_a_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "_PATIENCE_SECONDS", 0)
+    with contextlib.ExitStack() as others:
+        for _ in range(4):
+            others.enter_context(bounded.large_page())
+        answer = service.client.get(EVENTS, query_string={"correlation_id": "apart"})
+        assert problem(answer, 503, "service-unavailable")["detail"].startswith("too many large answers")
+        assert answer.headers["Retry-After"]
+        assert len(service.list(correlation_id="plain")["data"]) == N
+    assert service.list(correlation_id="apart")["data"]
 
 
 def test_postgresql_sends_no_more_than_about_an_answer(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

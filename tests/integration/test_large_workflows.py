@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import orjson
 import psycopg
 import pytest
 
+from app import bounded
 from tests.integration.service import Service, exact, running
 from tests.integration.workflow_support import LABELS, SEARCH, WORKFLOWS, workflow
 from tests.support import PostgresServer
@@ -156,6 +158,19 @@ def test_content_is_read_by_id_or_where_it_is_asked_for(service: Service) -> Non
     assert {**row, "content": whole["content"]} == whole
     asked = pages(service, WORKFLOWS, "workflows", "cursor", component="small", include="content")
     assert {r["content"] for page in asked for r in page["workflows"]} == {whole["content"]}
+
+
+def test_only_so_many_large_answers_are_made_at_a_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "_PATIENCE_SECONDS", 0)
+    with contextlib.ExitStack() as others:
+        for _ in range(4):
+            others.enter_context(bounded.large_page())
+        assert service.client.get(WORKFLOWS).status_code == 503
+        for component, status in (("found description", 503), ("found small", 200)):
+            answer = service.post({"filters": {**LABELS, "component": component}, "top_k": 100}, SEARCH)
+            answer.close()
+            assert answer.status_code == status
+    assert service.client.get(WORKFLOWS).status_code == 200
 
 
 def test_postgresql_sends_no_more_than_about_an_answer(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
