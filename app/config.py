@@ -19,10 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
 from psycopg import conninfo
 
+from app import yamlfile
 from app.credentials import ALGORITHMS, CredentialFileError, make_verifier
+from app.files import ReadError, as_text, read_whole
 from app.values import boolean as _boolean
 from app.values import choice as _choice
 from app.values import durations as _durations
@@ -46,6 +47,8 @@ DEFAULT_EVENT_CATEGORIES = (
     "execution",
     "orchestration",
 )
+# All settings with all they may hold are a few KiB.
+_MAX_FILE_BYTES = 1024 * 1024
 
 
 class ConfigError(Exception):
@@ -424,11 +427,11 @@ def _from_file(path: str | None, faults: list[str]) -> dict[str, dict[str, tuple
     if path is None:
         return {}
     try:
-        with open(path, encoding="utf-8") as stream:
-            document = yaml.safe_load(stream)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
-        reason = e.strerror if isinstance(e, OSError) else "not YAML: " + " ".join(str(e).split())
-        raise ConfigError([f"{path}: {reason}"]) from None
+        document = yamlfile.settings(read_whole(path, _MAX_FILE_BYTES))
+    except ReadError as e:
+        raise ConfigError([str(e)]) from None
+    except yamlfile.YAMLFault as e:
+        raise ConfigError([f"{as_text(path)}: {e}"]) from None
     if document is None:
         return {}
     if not isinstance(document, dict):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import yaml
+from app import yamlfile
 
 if TYPE_CHECKING:
     from app.config import AuthSettings
@@ -35,6 +35,8 @@ _MAX_NAME_CHARS = 255
 _MIN_RSA_BITS = 2048
 # A file is looked at no more often than this, whatever the load.
 _RECHECK_SECONDS = 1.0
+# Some 28,000 tokens.
+_MAX_YAML_SIZE = 16 * 1024**2
 # Verified JWTs that are remembered until they expire; a signature costs a hundred times what a look-up does.
 _CACHE_SIZE = 4096
 
@@ -177,10 +179,9 @@ def parse_tokens(content: bytes) -> dict[bytes, TokenEntry]:
     Raises ValueError, which names every entry that is wrong.
     """
     try:
-        document = yaml.safe_load(content)
-    except (yaml.YAMLError, UnicodeDecodeError):
-        # The parser's own text quotes the file.
-        raise ValueError("is not YAML") from None
+        document = yamlfile.settings(content, _MAX_YAML_SIZE)
+    except yamlfile.YAMLFault as e:
+        raise ValueError(str(e)) from None
     if document is None:
         document = []
     if not isinstance(document, list):

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from app import jsonvalue
 from app.commands.workflows import WorkflowCatalogue, report_workflows
 from app.config import parse_duration
+from app.files import ReadError
 from app.http_client import HTTPClient, ServiceError, counted, printable, service_options
 from app.importers import workflows as workflow_files
 from app.importers.files import FileError, FileRecord, read_records
@@ -140,11 +141,9 @@ def workflows(
     A token needs the scopes workflows:read, by which the command sees what is there, and workflows:write.
     """
     try:
-        files = [workflow_files.read(path, signal_type) for path in workflow_files.find(paths)]
-    except workflow_files.EmptyFolderError as e:
+        files = _workflow_files(paths, signal_type)
+    except (workflow_files.EmptyFolderError, ReadError) as e:
         _fail(str(e), 2)
-    except OSError as e:
-        _fail(f"{e.filename}: {e.strerror}", 2)
     with Meter(len(files), unit="files") as meter:
         client = HTTPClient(url, token=token)
         client.on_wait = lambda seconds, why: meter.note(f"{str(why).splitlines()[0]}: trying again in {seconds:.1f} s")
@@ -156,6 +155,17 @@ def workflows(
     report_workflows(files, dry_run=dry_run, as_json=as_json)
     left_out = any(f.outcome not in (workflow_files.CREATED, workflow_files.EXISTS) for f in files)
     sys.exit(1 if left_out else 0)
+
+
+def _workflow_files(paths: Sequence[str], signal_type: str | None) -> list[workflow_files.File]:
+    """All workflows of the files, each document of a file being one. Raises EmptyFolderError and ReadError."""
+    found = []
+    for path in workflow_files.find(paths):
+        inside = workflow_files.read(path, signal_type)
+        if len(inside) > 1:
+            click.echo(f"{printable(inside[0].path)}: holds {len(inside)} documents, each a workflow", err=True)
+        found += inside
+    return found
 
 
 @dataclass(frozen=True, slots=True)

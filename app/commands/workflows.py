@@ -206,6 +206,7 @@ def report_workflows(files: Sequence[File], *, dry_run: bool, as_json: bool) -> 
         for file in files:
             members = {
                 "path": file.path,
+                "document": file.document,
                 "outcome": file.outcome,
                 "reason": file.reason or None,
                 "line": file.line,
@@ -218,11 +219,12 @@ def report_workflows(files: Sequence[File], *, dry_run: bool, as_json: bool) -> 
         return
     words = {CREATED: "would be created" if dry_run else CREATED, CHANGED: "changed (refused)"}
     for file in files:
-        where = file.path if file.line is None else f"{file.path}:{file.line}"
         what = file.reason or " ".join(file.key)
-        click.echo(printable(f"{words.get(file.outcome, file.outcome)}  {where}  {what}"))
+        click.echo(printable(f"{words.get(file.outcome, file.outcome)}  {file.position}  {what}"))
     counts = Counter(f.outcome for f in files)
     kinds = (CREATED, EXISTS, CHANGED, COLLIDES, INVALID)
     words[COLLIDES] = "colliding"
     told = ", ".join(f"{counts[kind]} {words.get(kind, kind)}" for kind in kinds)
-    click.echo(f"{counted(len(files), 'file')}: {told}")
+    paths = len({file.path for file in files})
+    several = f"{counted(len(files), 'document')} of " if len(files) > paths else ""
+    click.echo(f"{several}{counted(paths, 'file')}: {told}")

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
-from app import jsonvalue
+from app import jsonvalue, yamlfile
 from app.audit.schemas import Refusal
+from app.files import as_text, read_whole
 from app.workflows import schemas
 
 # Far above any workflow; a larger file is a wrong file.
@@ -63,14 +62,21 @@ class EmptyFolderError(Exception):
 
 @dataclass
 class File:
-    """One file, the workflow in it, and what became of it."""
+    """One file, or one document of a file of several; the workflow in it, and what became of it."""
 
-    path: str
+    path: str  # as text, whatever bytes the name is made of
     workflow: dict[str, Any] = field(default_factory=dict)
     outcome: str = ""
     reason: str = ""
     line: int | None = None  # of what is invalid
     workflow_id: str | None = None
+    document: int | None = None  # which of the file's, from 1; None where it holds one
+
+    @property
+    def position(self) -> str:
+        """``FILE:LINE document N``, as far as there is anything to tell apart."""
+        where = self.path if self.line is None else f"{self.path}:{self.line}"
+        return where if self.document is None else f"{where} document {self.document}"
 
     @property
     def key(self) -> tuple[str, str]:
@@ -105,17 +111,27 @@ def find(paths: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
-def read(path: str, signal_type: str | None = None) -> File:
-    """The file with its workflow, or settled as invalid. Raises OSError."""
-    file = File(path)
-    raw = Path(path).read_bytes()
+def read(path: str, signal_type: str | None = None) -> list[File]:
+    """The workflows of the file, one a document; what is none is settled as invalid. Raises ReadError."""
+    name = as_text(path)
     try:
-        if len(raw) > MAX_FILE_BYTES:
-            raise InvalidFileError(f"is larger than {MAX_FILE_BYTES} bytes", 1)
-        file.workflow = to_workflow(raw, signal_type)
+        found = _documents(read_whole(path, MAX_FILE_BYTES, pipes=True))
     except InvalidFileError as e:
-        file.settle(INVALID, str(e))
-        file.line = e.line
+        return [_invalid(File(name), e)]
+    files = []
+    for number, document in enumerate(found, 1):
+        file = File(name, document=number if len(found) > 1 else None)
+        try:
+            file.workflow = _workflow(document, signal_type)
+        except InvalidFileError as e:
+            _invalid(file, e)
+        files.append(file)
+    return files
+
+
+def _invalid(file: File, error: InvalidFileError) -> File:
+    file.settle(INVALID, str(error))
+    file.line = error.line
     return file
 
 
@@ -124,7 +140,7 @@ def run(files: Sequence[File], catalogue: Catalogue, *, dry_run: bool, step: Cal
     first: dict[tuple[str, str], File] = {}
     for file in files:
         if not file.outcome and (winner := first.setdefault(file.key, file)) is not file:
-            file.settle(COLLIDES, f"with {winner.path}: {' '.join(file.key)}")
+            file.settle(COLLIDES, f"with {winner.position}: {' '.join(file.key)}")
     known: dict[str, Mapping[str, str]] = {}
     for file in files:
         step()
@@ -133,7 +149,9 @@ def run(files: Sequence[File], catalogue: Catalogue, *, dry_run: bool, step: Cal
             if name not in known:
                 known[name] = catalogue.hashes(name)
             _compare(file, known[name])
-    new = sorted((f for f in files if not f.outcome), key=lambda f: (f.key[0], version_key(f.key[1]), f.path))
+    new = sorted(
+        (f for f in files if not f.outcome), key=lambda f: (f.key[0], version_key(f.key[1]), f.path, f.document)
+    )
     for batch in _batches(new):
         _send(batch, catalogue, dry_run)
 
@@ -194,19 +212,29 @@ def version_key(version: str) -> tuple[Any, ...]:
 # --- one file ---------------------------------------------------------------------------------------------------
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as JSON could say it: no dates."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def to_workflow(raw: bytes, signal_type: str | None = None) -> dict[str, Any]:
-    """The members of the workflow in a file's text. Raises InvalidFileError."""
-    text, document, lines = _parse(raw)
+    """The members of the one workflow in a file's text. Raises InvalidFileError."""
+    found = _documents(raw)
+    if len(found) > 1:
+        raise InvalidFileError(f"holds {len(found)} documents where one is read", found[1].line)
+    return _workflow(found[0], signal_type)
+
+
+def _documents(raw: bytes) -> list[yamlfile.Document]:
+    """At least one. Raises InvalidFileError."""
+    try:
+        found = yamlfile.documents(raw)
+    except yamlfile.YAMLFault as e:
+        raise InvalidFileError(e.reason, e.line) from None
+    if not found:
+        raise InvalidFileError("is empty", 1)
+    return found
+
+
+def _workflow(source: yamlfile.Document, signal_type: str | None) -> dict[str, Any]:
+    text, document, lines = source.text, source.value, source.lines
+    if not isinstance(document, dict):
+        raise InvalidFileError("must be a YAML mapping", source.line)
 
     def section(name: str) -> dict[str, Any]:
         value = document.get(name, {})
@@ -234,13 +262,9 @@ def to_workflow(raw: bytes, signal_type: str | None = None) -> dict[str, Any]:
         "parameters": {k: document[k] for k in _PASSED_ON if k in document} or None,
     }
     body = {k: v for k, v in body.items() if v is not None}
-    try:
-        jsonvalue.compact(body)
-    except TypeError:
-        raise InvalidFileError("holds a key or a value that JSON has not", lines.get("parameters", 1)) from None
     checked = schemas.workflow(body, verify_content_hash=True)
     if isinstance(checked, Refusal):
-        raise _refused(checked, lines)
+        raise _refused(checked, lines, source.line)
     return body
 
 
@@ -250,7 +274,7 @@ def _place(name: str) -> str:
     return known.replace("failed_detections", "failedDetections")
 
 
-def _refused(refusal: Refusal, lines: Mapping[str, int]) -> InvalidFileError:
+def _refused(refusal: Refusal, lines: Mapping[str, int], first_line: int) -> InvalidFileError:
     places = [(_place(f.name), str(f.fault), f.name) for f in refusal.faults]
     reasons = [
         f"{place or 'the file'}: {fault}" + ("; or give --signal-type" if name == "labels.signal_type" else "")
@@ -260,7 +284,7 @@ def _refused(refusal: Refusal, lines: Mapping[str, int]) -> InvalidFileError:
     # What is missing has no line: the part that it is missing from has.
     while place and place not in lines:
         place = place.rpartition(".")[0]
-    return InvalidFileError("; ".join(reasons), lines.get(place, 1))
+    return InvalidFileError("; ".join(reasons), lines.get(place, first_line))
 
 
 def _description(value: Any) -> tuple[Any, Any]:
@@ -284,44 +308,6 @@ def _detected(given: Mapping[str, Any]) -> dict[str, Any]:
     if "failedDetections" in found:
         found["failed_detections"] = found.pop("failedDetections")
     return found
-
-
-def _parse(raw: bytes) -> tuple[str, dict[str, Any], dict[str, int]]:
-    """Text, mapping, and the line of every dotted key."""
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as e:
-        raise InvalidFileError("is not UTF-8", raw[: e.start].count(b"\n") + 1) from None
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        if not isinstance(node, yaml.MappingNode):
-            raise InvalidFileError("must be a YAML mapping", 1)
-        lines = dict(_lines(node, ""))
-        document: dict[str, Any] = loader.construct_document(node)
-    except yaml.MarkedYAMLError as e:
-        mark = e.problem_mark or e.context_mark
-        raise InvalidFileError(f"is not YAML: {e.problem}", mark.line + 1 if mark else 1) from None
-    except yaml.YAMLError as e:
-        raise InvalidFileError(f"is not YAML: {str(e).splitlines()[0]}", 1) from None
-    except (ValueError, RecursionError):
-        raise InvalidFileError("is not YAML that can be read", 1) from None
-    finally:
-        loader.dispose()
-    return text, document, lines
-
-
-def _lines(node: yaml.MappingNode, prefix: str) -> Iterator[tuple[str, int]]:
-    seen: set[str] = set()
-    for key, value in node.value:
-        name, line = f"{prefix}{key.value}", key.start_mark.line + 1
-        if name in seen:
-            raise InvalidFileError(f"{name}: stands here twice", line)
-        seen.add(name)
-        yield name, line
-        # Two levels hold everything that is checked.
-        if isinstance(value, yaml.MappingNode) and prefix.count(".") < 2:
-            yield from _lines(value, name + ".")
 
 
 __all__ = [

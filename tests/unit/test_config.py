@@ -271,7 +271,7 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_file_that_is_not_text(tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
     path.write_bytes(b"\xff\xfe\x00a")
-    assert faults(path=path)[0].startswith(f"{path}: not YAML")
+    assert faults(path=path) == [f"{path}: is UTF-16: save it as UTF-8 (line 1)"]
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_comparison_is_of_hashes_and_constant(tmp_path: Path, monkeypatch: pytes
         ),
         ("- a\n- b", "entry 1: must have name, sha256 and scopes; entry 2: must have"),
         ("- [", "is not YAML"),
-        ("\xc3\x28", "is not YAML"),
+        ("\xc3\x28", "is not UTF-8"),
     ],
 )
 def test_faults_of_a_token_file(text: str, fault: str) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from app import jsonvalue
 from app.cli import main
 from app.commands.workflows import report_workflows
 from app.importers.workflows import (
@@ -25,6 +28,7 @@ from app.importers.workflows import (
     version_key,
 )
 from app.workflows import schemas
+from tests.unit.stub_service import Canned, StubService
 
 TEXT = """\
 metadata:
@@ -110,7 +114,7 @@ def test_a_long_text_gives_a_title_that_fits() -> None:
         ("actionType: RestartPod", "metadata: {}", 8, "stands here twice"),
         ("actionType: RestartPod", "\tx", 8, "is not YAML"),
         ("actionType: RestartPod", "- x", 8, "is not YAML"),
-        ("default: 2024-01-01", "1: 2", 25, "JSON"),
+        ("default: 2024-01-01", "1: 2", 27, "JSON"),
         ("execution:\n  engine: tekton", "execution: x\nx:\n  engine: tekton", 22, "execution: must be a mapping"),
     ],
 )
@@ -127,6 +131,30 @@ def test_what_is_wrong_is_said_with_its_line(old: str, new: str, line: int, reas
 def test_other_bytes_are_no_workflow(raw: bytes) -> None:
     with pytest.raises(InvalidFileError):
         to_workflow(raw)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("1:30", "1:30"),
+        ("no", "no"),
+        ("1_000", "1_000"),
+        ("12:30:45.5", "12:30:45.5"),
+        ("'0755'", "0755"),
+        ("0.12345678901234567890123", Decimal("0.12345678901234567890123")),
+        ("123456789012345678901234567890", Decimal("123456789012345678901234567890")),
+    ],
+)
+def test_parameters_are_what_was_written(written: str, kept: object) -> None:
+    [parameter] = to_workflow(TEXT.replace("2024-01-01", written).encode())["parameters"]["parameters"]
+    assert parameter["default"] == kept
+    assert (written.strip("'") in jsonvalue.compact(parameter).decode()) is True
+
+
+def test_a_number_that_may_be_octal_is_refused_with_its_line() -> None:
+    with pytest.raises(InvalidFileError, match="read differently") as caught:
+        to_workflow(TEXT.replace("2024-01-01", "0755").encode())
+    assert caught.value.line == 27
 
 
 def test_versions_sort_as_people_sort_them() -> None:
@@ -165,7 +193,7 @@ def files(tmp_path: Path) -> list[File]:
         (tmp_path / f"{name}.yaml").write_text(TEXT.replace("1.0.0", version))
     (tmp_path / "e.yml").write_text("x: 1")
     (tmp_path / "ignored.txt").write_text("")
-    return [read(path) for path in find([str(tmp_path), str(tmp_path / "a.yaml")])]
+    return [file for path in find([str(tmp_path), str(tmp_path / "a.yaml")]) for file in read(path)]
 
 
 def settle(files: Sequence[File], catalogue: FakeCatalogue, *, dry_run: bool = False) -> list[str]:
@@ -206,6 +234,55 @@ def test_no_batch_has_more_keys_than_the_service_takes(files: list[File], monkey
         file.outcome = ""
     settle(files, catalogue)
     assert [len(batch) for batch in catalogue.batches] == [1, 1, 1]
+
+
+def two_documents(tmp_path: Path, second: str = TEXT.replace("1.0.0", "2.0.0")) -> Path:
+    path = tmp_path / "two.yaml"
+    path.write_text(f"---\n{TEXT}---\n{second}")
+    return path
+
+
+def test_each_document_of_a_file_is_a_workflow(tmp_path: Path) -> None:
+    """Its content is its own part of the file, so that it is the same in a file of its own."""
+    found = read(str(two_documents(tmp_path)))
+    assert settle(found, catalogue := FakeCatalogue()) == ["created", "created"]
+    assert catalogue.batches == [[("restart-v1", "1.0.0"), ("restart-v1", "2.0.0")]]
+    assert [f.position for f in found] == [f"{tmp_path}/two.yaml document {n}" for n in (1, 2)]
+    assert [f.workflow["content"] for f in found] == ["---\n" + TEXT, "---\n" + TEXT.replace("1.0.0", "2.0.0")]
+    alone = tmp_path / "alone.yaml"
+    alone.write_text(found[1].workflow["content"])
+    [same] = read(str(alone))
+    assert same.workflow == found[1].workflow
+
+
+def test_one_bad_document_leaves_the_others(tmp_path: Path) -> None:
+    found = read(str(two_documents(tmp_path, TEXT.replace("  engine: tekton\n", ""))))
+    assert settle(found, FakeCatalogue()) == ["created", "invalid"]
+    line = TEXT.count("\n") + 3 + TEXT[: TEXT.index("execution:")].count("\n")
+    assert found[1].position == f"{tmp_path}/two.yaml:{line} document 2"
+
+
+def test_equal_documents_collide_and_say_with_which(tmp_path: Path) -> None:
+    found = read(str(two_documents(tmp_path, TEXT)))
+    assert settle(found, FakeCatalogue()) == ["created", "collides"]
+    assert found[1].reason == f"with {tmp_path}/two.yaml document 1: restart-v1 1.0.0"
+
+
+def test_the_command_says_that_a_file_holds_several(tmp_path: Path) -> None:
+    path = two_documents(tmp_path, "x: 1")
+    (tmp_path / "a.yaml").write_text("x: 1")
+    with StubService() as stub:
+        stub.script.append(Canned(200, b'{"versions": []}'))
+        result = CliRunner().invoke(main, ["import", "workflows", "--dry-run", "--url", stub.url, str(tmp_path)])
+        assert result.exit_code == 1, result.output
+        stub.script.append(Canned(200, b'{"versions": []}'))
+        as_json = CliRunner().invoke(main, ["import", "workflows", "--dry-run", "--json", "--url", stub.url, str(path)])
+    assert result.stderr == f"{path}: holds 2 documents, each a workflow\n"
+    lines = result.stdout.splitlines()
+    assert lines[1] == f"would be created  {path} document 1  restart-v1 1.0.0"
+    assert lines[2].startswith(f"invalid  {path}:29 document 2  metadata.workflowId: is required")
+    assert lines[3].startswith("3 documents of 2 files: 1 would be created, ")
+    assert [json.loads(line)["document"] for line in as_json.stdout.splitlines()] == [1, 2]
 
 
 def test_stored_ones_are_left_out(files: list[File]) -> None:
