@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from app import yamlfile
+from app.files import ReadError, as_text, read_whole
 
 if TYPE_CHECKING:
     from app.config import AuthSettings
@@ -35,7 +36,10 @@ _MAX_NAME_CHARS = 255
 _MIN_RSA_BITS = 2048
 # A file is looked at no more often than this, whatever the load.
 _RECHECK_SECONDS = 1.0
-# Some 28,000 tokens.
+# Of the year 9999.
+_LAST_SECOND = 253_402_300_799
+# Some 28,000 tokens; a key set is far smaller.
+_MAX_FILE_BYTES = 4 * 1024**2
 _MAX_YAML_SIZE = 16 * 1024**2
 # Verified JWTs that are remembered until they expire; a signature costs a hundred times what a look-up does.
 _CACHE_SIZE = 4096
@@ -100,7 +104,7 @@ class WatchedFile(Generic[T]):
     """A file as it was last read and understood; looked at again when it is used, at most once a second.
 
     Once read, a file that is gone or cannot be understood leaves what was known in force, and is logged: a half
-    written file must not lock everybody out.
+    written file must not lock everybody out. One that can be understood is obeyed, also where it admits nobody.
     """
 
     def __init__(self, path: str, parse: Callable[[bytes], T], monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -126,7 +130,10 @@ class WatchedFile(Generic[T]):
         try:
             if self._stat() != self._mark:
                 self._mark, self.value = self._read()
-                log.info("%s has changed and is in force", self.path)
+                if self.value:
+                    log.info("%s has changed and is in force", self.path)
+                else:
+                    log.warning("%s has changed and admits nobody: every token is refused", self.path)
             self._complained = None
         except CredentialFileError as e:
             if self._complained != str(e):
@@ -137,19 +144,18 @@ class WatchedFile(Generic[T]):
         try:
             found = os.stat(self.path)
         except OSError as e:
-            raise CredentialFileError(f"{self.path}: {e.strerror}") from None
+            raise CredentialFileError(f"{as_text(self.path)}: {e.strerror}") from None
         return (found.st_mtime_ns, found.st_size, found.st_ino)
 
     def _read(self) -> tuple[tuple[int, int, int], T]:
         # Looked at before it is read: what changes in between is read again the next time.
         mark = self._stat()
         try:
-            with open(self.path, "rb") as stream:
-                return mark, self._parse(stream.read())
-        except OSError as e:
-            raise CredentialFileError(f"{self.path}: {e.strerror}") from None
+            return mark, self._parse(read_whole(self.path, _MAX_FILE_BYTES))
+        except ReadError as e:
+            raise CredentialFileError(str(e)) from None
         except ValueError as e:
-            raise CredentialFileError(f"{self.path}: {e}") from None
+            raise CredentialFileError(f"{as_text(self.path)}: {e}") from None
 
 
 # --- static tokens ----------------------------------------------------------------------------------------------
@@ -253,28 +259,37 @@ class _Key:
     key: Any
 
 
-def parse_key_set(content: bytes) -> list[_Key]:
-    """The public keys of a JWK set (RFC 7517) that can check signatures with one of ALGORITHMS.
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The keys of a set that can check signatures here; false if there is none, and then nobody is admitted."""
 
-    Raises ValueError for a set without one, and for keys that must not be there: symmetric or private ones, which
-    would let whoever reads the file make tokens, and RSA keys under 2048 bits.
+    keys: tuple[_Key, ...]
+    others: int  # keys for other purposes or algorithms
+
+    def __bool__(self) -> bool:
+        return bool(self.keys)
+
+
+def parse_key_set(content: bytes) -> KeySet:
+    """The public keys of a JWK set (RFC 7517) that can check signatures with one of ALGORITHMS; there may be none.
+
+    Raises ValueError for keys that must not be there: symmetric or private ones, which would let whoever reads the
+    file make tokens, and RSA keys under 2048 bits.
     """
     import json
 
     try:
         document = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("is not JSON") from None
     members = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list) or not all(isinstance(m, dict) for m in members):
         raise ValueError('must be a JSON Web Key Set: {"keys": [...]}')
     keys = [key for number, member in enumerate(members, 1) if (key := _public_key(member, number)) is not None]
-    if not keys:
-        raise ValueError("holds no key for " + ", ".join(ALGORITHMS))
     named = [key.ident for key in keys if key.ident is not None]
     if len(set(named)) < len(named):
         raise ValueError("holds two keys with the same kid")
-    return keys
+    return KeySet(tuple(keys), len(members) - len(keys))
 
 
 def _public_key(member: Mapping[str, Any], number: int) -> _Key | None:
@@ -308,12 +323,15 @@ class JWTVerifier(Verifier):
         self, settings: AuthSettings, now: Callable[[], float] = time.time, cache_size: int = _CACHE_SIZE
     ) -> None:
         self.file = WatchedFile(str(settings.jwt_keys_file), parse_key_set)
+        # An empty set is somebody's wish, one of other keys a mistake; later it takes the earlier keys out of force.
+        if not self.file.value and self.file.value.others:
+            raise CredentialFileError(f"{as_text(self.file.path)}: holds no key for {', '.join(ALGORITHMS)}")
         self._settings = settings
         self._now = now
         self._cache_size = cache_size
         self._lock = threading.Lock()
         # SHA-256 of a verified token → principal, end of validity, and the key set that it was verified with.
-        self._cache: dict[bytes, tuple[Principal, float, list[_Key]]] = {}
+        self._cache: dict[bytes, tuple[Principal, float, KeySet]] = {}
 
     def principal(self, token: str) -> Principal:
         keys = self.file.current()
@@ -325,14 +343,10 @@ class JWTVerifier(Verifier):
             raise TokenError("expired")
         claims = self._verify(token, keys)
         principal = _principal(claims)
-        try:
-            until = float(claims["exp"])
-        except OverflowError:  # more digits than any date has
-            raise TokenError("claims") from None
-        self._remember(digest, principal, until + self._settings.jwt_leeway, keys)
+        self._remember(digest, principal, float(claims["exp"]) + self._settings.jwt_leeway, keys)
         return principal
 
-    def _verify(self, token: str, keys: list[_Key]) -> dict[str, Any]:
+    def _verify(self, token: str, keys: KeySet) -> dict[str, Any]:
         import jwt
         from jwt.exceptions import InvalidSubjectError, MissingRequiredClaimError
 
@@ -359,11 +373,14 @@ class JWTVerifier(Verifier):
             raise TokenError("issuer") from None
         except (MissingRequiredClaimError, InvalidSubjectError, jwt.InvalidIssuedAtError):
             raise TokenError("claims") from None
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise TokenError("unknown") from None
+        # The library takes what Python's int() does: texts, truths, and ends in the year 10**300.
+        if not all(_is_date(claims[name]) for name in ("exp", "nbf", "iat") if name in claims):
+            raise TokenError("claims")
         return claims
 
-    def _key(self, token: str, keys: list[_Key]) -> _Key:
+    def _key(self, token: str, keys: KeySet) -> _Key:
         """The key that has to have signed this token, by what its header says. Raises TokenError."""
         import jwt
 
@@ -378,17 +395,17 @@ class JWTVerifier(Verifier):
         if "crit" in header:
             raise TokenError("unknown")
         if ident is not None:
-            fitting = [key for key in keys if key.ident == ident]
+            fitting = [key for key in keys.keys if key.ident == ident]
             if fitting and fitting[0].algorithm != algorithm:
                 raise TokenError("algorithm")
         else:
-            fitting = [key for key in keys if key.algorithm == algorithm]
+            fitting = [key for key in keys.keys if key.algorithm == algorithm]
         # Without a kid there must be no choice.
         if len(fitting) != 1:
             raise TokenError("key")
         return fitting[0]
 
-    def _remember(self, digest: bytes, principal: Principal, until: float, keys: list[_Key]) -> None:
+    def _remember(self, digest: bytes, principal: Principal, until: float, keys: KeySet) -> None:
         with self._lock:
             if len(self._cache) >= self._cache_size:
                 now = self._now()
@@ -398,6 +415,11 @@ class JWTVerifier(Verifier):
                     del kept[old]
                 self._cache = kept
             self._cache[digest] = (principal, until, keys)
+
+
+def _is_date(claim: object) -> bool:
+    """Whether it is a NumericDate (RFC 7519, section 2) that the calendar has."""
+    return isinstance(claim, int | float) and not isinstance(claim, bool) and 0 <= claim <= _LAST_SECOND
 
 
 def _principal(claims: Mapping[str, Any]) -> Principal:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -234,8 +236,29 @@ def test_leeway_is_for_clocks_that_differ(tmp_path: Path, issuer: Issuer) -> Non
     assert refusal(patient, issuer.token(exp=now - 7200)) == "expired"
 
 
-def test_an_end_of_hundreds_of_digits_is_refused(tmp_path: Path, issuer: Issuer) -> None:
-    assert refusal(verifier_of(tmp_path, issuer.jwks()), issuer.token(exp=10**400)) == "claims"
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize(
+    "value",
+    [10**400, 10**12, -1, -1e300, 1e300, math.inf, -math.inf, math.nan, "4102444800", "1" * 5000, True, None, [], {}],
+    ids=lambda value: repr(value)[:20],
+)
+def test_dates_that_no_calendar_has_are_refused(tmp_path: Path, issuer: Issuer, claim: str, value: object) -> None:
+    """Whatever the reason is told as, the answer is 401."""
+    token = issuer.token(**{"exp": 4102444800, "nbf": 0, "iat": 0, claim: value})
+    refusal(verifier_of(tmp_path, issuer.jwks()), token)
+
+
+def test_dates_at_the_ends_of_the_calendar(tmp_path: Path, issuer: Issuer) -> None:
+    assert verifier_of(tmp_path, issuer.jwks()).principal(issuer.token(exp=253_402_300_799.0, nbf=0, iat=0))
+
+
+def test_claims_that_nest_without_end_are_refused(tmp_path: Path, issuer: Issuer) -> None:
+    deep = "[" * 5000 + "]" * 5000
+    head, _, _ = issuer.token("ec").split(".")
+    signing = f"{head}.{base64.urlsafe_b64encode(deep.encode()).rstrip(b'=').decode()}"
+    key = jwt.get_algorithm_by_name("ES256")
+    signature = base64.urlsafe_b64encode(key.sign(signing.encode(), issuer.keys["ec"])).rstrip(b"=").decode()
+    assert refusal(verifier_of(tmp_path, issuer.jwks()), f"{signing}.{signature}") == "unknown"
 
 
 def test_without_a_kid_there_must_be_one_key_to_choose(tmp_path: Path, issuer: Issuer) -> None:
@@ -292,10 +315,7 @@ def test_faults_of_a_key_set(issuer: Issuer) -> None:
         (b"{", "is not JSON"),
         (b"[]", "must be a JSON Web Key Set"),
         (b'{"keys": [1]}', "must be a JSON Web Key Set"),
-        (jwks(), "holds no key for RS256, ES256, EdDSA"),
-        (jwks({**good, "use": "enc"}), "holds no key"),
-        (jwks({**good, "key_ops": ["sign"]}), "holds no key"),
-        (jwks({**good, "alg": "ES512"}), "holds no key"),
+        (b"[" * 100_000, "is not JSON"),
         (jwks({"kty": "oct", "k": "c2VjcmV0", "kid": "a"}), "key 1 is secret"),
         (jwks(good, private), "key 2 is secret"),
         (jwks(weak), "key 1 is an RSA key of fewer than 2048 bits"),
@@ -311,7 +331,57 @@ def test_faults_of_a_key_set(issuer: Issuer) -> None:
 
 def test_other_keys_may_stand_in_the_set(issuer: Issuer) -> None:
     other = {"kty": "EC", "crv": "P-521", "kid": "other", "x": "AA", "y": "AA"}
-    assert [key.ident for key in parse_key_set(jwks(other, issuer.public("ec", use="sig", alg="ES256")))] == ["ec"]
+    keys = parse_key_set(jwks(other, issuer.public("ec", use="sig", alg="ES256"))).keys
+    assert [key.ident for key in keys] == ["ec"]
+
+
+@pytest.mark.parametrize("members", [{"use": "enc"}, {"key_ops": ["sign"]}, {"alg": "ES512"}])
+def test_the_start_is_refused_with_keys_that_check_nothing(tmp_path: Path, issuer: Issuer, members: Any) -> None:
+    with pytest.raises(CredentialFileError, match=r"holds no key for RS256, ES256, EdDSA$"):
+        verifier_of(tmp_path, jwks(issuer.public("ec", **members)))
+
+
+def test_an_empty_set_admits_nobody(tmp_path: Path, issuer: Issuer) -> None:
+    assert refusal(verifier_of(tmp_path, jwks()), issuer.token("ec")) == "key"
+
+
+@pytest.mark.parametrize("members", [None, {"use": "enc"}])
+def test_a_set_that_loses_its_keys_admits_nobody(
+    tmp_path: Path, issuer: Issuer, members: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also those that it let in before, and says so once."""
+    verifier = verifier_of(tmp_path, issuer.jwks())
+    token = issuer.token("ec")
+    assert verifier.principal(token)
+    replace(tmp_path / "keys.json", jwks(*([] if members is None else [issuer.public("ec", **members)])).decode())
+    for _ in range(3):
+        verifier.file._next_look = 0.0
+        assert refusal(verifier, token) == "key"
+    [line] = [r.getMessage() for r in caplog.records]
+    assert line.endswith("keys.json has changed and admits nobody: every token is refused")
+    replace(tmp_path / "keys.json", issuer.jwks().decode())
+    verifier.file._next_look = 0.0
+    assert verifier.principal(token)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"keys": {}}', "[]", '{"keys": [5]}'])
+def test_a_set_that_went_bad_leaves_its_keys_in_force(tmp_path: Path, issuer: Issuer, content: str) -> None:
+    verifier = verifier_of(tmp_path, issuer.jwks())
+    token = issuer.token("ec")
+    replace(tmp_path / "keys.json", content)
+    verifier.file._next_look = 0.0
+    assert verifier.principal(token)
+
+
+def test_a_list_that_loses_its_tokens_admits_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_tokens(tmp_path / "tokens", entry("a", "one", "audit:read"))
+    verifier = TokenVerifier(str(path))
+    assert verifier.principal("one")
+    replace(path, "[]\n")
+    verifier.file._next_look = 0.0
+    assert refusal(verifier, "one") == "unknown"
+    [line] = [r.getMessage() for r in caplog.records]
+    assert line.endswith("admits nobody: every token is refused")
 
 
 # --- the configuration ---------------------------------------------------------------------------------------
