@@ -21,11 +21,12 @@ from app import jsonvalue
 from app.commands.workflows import WorkflowCatalogue, report_workflows
 from app.config import parse_duration
 from app.files import ReadError
-from app.http_client import HTTPClient, ServiceError, counted, printable, service_options
+from app.http_client import HTTPClient, ServiceError, counted, service_options
 from app.importers import workflows as workflow_files
-from app.importers.files import FileError, FileRecord, read_records
+from app.importers.files import FileError, Inputs
 from app.importers.send import Refusal, Sender, Tally
 from app.importers.shift import Survey, readable, stored_offset, survey, to_now, written
+from app.terminal import printable
 
 # Refused records that are listed for people; a file that is wrong as a whole must not bury its summary.
 SHOWN_REFUSALS = 10
@@ -100,8 +101,9 @@ def cloudtrail(
     """
     if shift_to_now and shift_by is not None:
         raise click.UsageError("--shift-to-now and --shift-by exclude each other")
+    inputs = Inputs(files)
     try:
-        found = survey(_records(files))
+        found = survey(inputs.records())
     except FileError as e:
         _fail(str(e), 2)
     client = HTTPClient(url, token=token)
@@ -109,7 +111,7 @@ def cloudtrail(
         plan = _plan(found, client, shift_to_now, shift_by)
     except ServiceError as e:
         _fail(str(e), 1)
-    _run(files, found, plan, client, batch_size, category, as_json)
+    _run(inputs, found, plan, client, batch_size, category, as_json)
 
 
 @import_.command(
@@ -176,11 +178,6 @@ class Plan:
     how: str  # none, by, now, reused
 
 
-def _records(files: Sequence[str]) -> Iterator[FileRecord]:
-    for path in files:
-        yield from read_records(path)
-
-
 def _plan(found: Survey, client: HTTPClient, shift_to_now: bool, shift_by: timedelta | None) -> Plan:
     if shift_by is not None:
         return Plan(shift_by, "by")
@@ -193,7 +190,7 @@ def _plan(found: Survey, client: HTTPClient, shift_to_now: bool, shift_by: timed
 
 
 def _run(
-    files: Sequence[str],
+    inputs: Inputs,
     found: Survey,
     plan: Plan,
     client: HTTPClient,
@@ -207,7 +204,7 @@ def _run(
         client.on_wait = lambda seconds, why: meter.note(f"{str(why).splitlines()[0]}: trying again in {seconds:.1f} s")
         code, trouble = 0, None
         try:
-            for tally in sender.send(_records(files)):
+            for tally in sender.send(inputs.records()):
                 meter.show(tally.settled)
         except ServiceError as e:
             code, trouble = 1, str(e)
@@ -216,7 +213,7 @@ def _run(
             code, trouble = 2, str(e)
         except KeyboardInterrupt:
             code, trouble = 130, "interrupted"
-    report.summary(len(files), found, plan, sender.tally)
+    report.summary(len(inputs), found, plan, sender.tally)
     if trouble is not None:
         left = found.count - sender.tally.settled
         # What became of the last batch may be unknown, also to a probe; the offset in words is right in any case.
@@ -278,11 +275,14 @@ class Report:
         self._refused = 0
         self._reasons: Counter[str] = Counter()
         self._hints: set[str] = set()
+        self._takes = "7 days"  # by default
 
     def refused(self, refusal: Refusal) -> None:
         """Tell of a refused record as it happens, so that memory does not grow with their number."""
         self._refused += 1
         for reason in refusal.reasons:
+            if found := re.search(r"too old \(must be within ([0-9.]+ (?:days|hours|minutes|seconds))", reason):
+                self._takes = found[1]
             # What stands in parentheses differs from record to record: times, ages, lengths.
             kind = re.sub(r" \(.*\)", "", reason, flags=re.DOTALL)
             known = kind in self._reasons or len(self._reasons) < COUNTED_REASONS
@@ -330,7 +330,7 @@ class Report:
 
     def _hint_texts(self, found: Survey, plan: Plan, tally: Tally) -> Iterator[str]:
         if "timestamp is too old" in self._hints:
-            yield _too_old(found, plan)
+            yield _too_old(found, plan, tally, self._takes)
         if "timestamp is in the future" in self._hints:
             yield (
                 "these records are newer than those of the earlier import, and moved like them they lie ahead of now; "
@@ -350,23 +350,34 @@ class Report:
             )
 
 
-def _too_old(found: Survey, plan: Plan) -> str:
-    """What to do about records that are older than the service takes."""
-    if found.newest is None or plan.how == "none":
-        return "the service takes recent events only (by default of 7 days): --shift-to-now moves the newest to now"
+def _too_old(found: Survey, plan: Plan, tally: Tally, takes: str) -> str:
+    """What to do about records that are older than the service takes; ``takes``: how long back, in its words.
+
+    Never to move records by another time once some are kept: those would be stored a second time.
+    """
+    kept = tally.stored + tally.existing + tally.accepted
+    how_much = "audit.max_event_age of the service sets how much it takes"
+    if found.newest is not None and found.oldest is not None:
+        span = found.newest - found.oldest
+        number, unit = takes.split()
+        if span > timedelta(seconds=parse_duration(number + unit[0])):
+            return (
+                f"the records span {readable(span)[1:]}, more than the service takes back from now ({takes}), so that "
+                f"the oldest cannot be imported however they are moved; {how_much}"
+            )
     if plan.how == "reused":
-        afresh = written(to_now(found.newest, datetime.now(UTC)))
         return (
-            "an earlier import moved these records, and so moved they are by now older than the service takes; "
-            "what it stored is still there. To send all of them a second time under today's date, give "
-            f"--shift-by {afresh}"
+            f"an earlier import moved these records, and so moved they are by now older than the service takes ({takes}"
+            f"); what it stored is still there. {how_much}"
         )
-    if plan.how == "by":
-        return "give a longer --shift-by, or --shift-to-now, which moves the newest record to now"
-    span = readable(found.newest - found.oldest)[1:] if found.oldest is not None else "long"
+    if kept:
+        return (
+            f"the service takes events of {takes} back from now, and refused what is older; moved by another time, the "
+            f"{counted(kept, 'record')} that it has would be stored twice. {how_much}"
+        )
     return (
-        f"the records span {span}, more than the service takes back from now; "
-        "audit.max_event_age of the service sets how much it takes"
+        f"the service takes events of {takes} back from now: --shift-to-now moves the newest record to now, or all as "
+        "an earlier import did"
     )
 
 

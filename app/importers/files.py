@@ -12,11 +12,13 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
 from app import jsonvalue
+from app.files import as_text
+from app.terminal import printable
 
 # A line or a document is held in memory with its parsed form, some ten times its size. CloudTrail's own files end
 # at about 50 MB unpacked; more than this is a wrong file or a decompression bomb.
@@ -24,6 +26,8 @@ MAX_VALUE_BYTES = 128 * 1024**2
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
+# Device, inode, size and time of the last change.
+_Mark = tuple[int, int, int, int]
 
 
 class FileError(Exception):
@@ -34,7 +38,7 @@ class FileError(Exception):
 class FileRecord:
     """One record and where it stands."""
 
-    path: str
+    path: str  # as text, whatever bytes the name is made of
     number: int  # of the record in its file, from 1
     line: int  # where its JSON value starts, from 1
     value: dict[str, Any]  # as `app.jsonvalue.parse` gives it: nothing rounded
@@ -46,15 +50,35 @@ class FileRecord:
         return where if self.number == self.line else f"{where} record {self.number}"
 
 
-def read_records(path: str) -> Iterator[FileRecord]:
-    """The records of a file in its order. Raises FileError at the first thing that is not one."""
+class Inputs:
+    """Files that are read more than once: what is sent has to be what was looked over before."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+        self._marks: dict[str, _Mark] = {}
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def records(self) -> Iterator[FileRecord]:
+        """The records of all files in their order. Raises FileError, also where a file has changed meanwhile."""
+        for path in self._paths:
+            yield from read_records(path, self._marks)
+
+
+def read_records(path: str, marks: dict[str, _Mark] | None = None) -> Iterator[FileRecord]:
+    """The records of a file in its order. Raises FileError at the first thing that is not one.
+
+    ``marks`` remembers how each file was when it was read first.
+    """
     number = 0
-    for line, value in _values(path):
+    shown = as_text(path)
+    for line, value in _values(path, {} if marks is None else marks):
         for element in _elements(value):
             number += 1
             if not isinstance(element, dict):
-                raise FileError(f"{path}: record {number} is not a JSON object (line {line})")
-            yield FileRecord(path, number, line, element)
+                raise FileError(f"{printable(shown)}: record {number} is not a JSON object (line {line})")
+            yield FileRecord(shown, number, line, element)
 
 
 def _elements(value: Any) -> list[Any]:
@@ -65,20 +89,38 @@ def _elements(value: Any) -> list[Any]:
     return [value]
 
 
-def _values(path: str) -> Iterator[tuple[int, Any]]:
+def _values(path: str, marks: dict[str, _Mark]) -> Iterator[tuple[int, Any]]:
     """(line, value) of each JSON value of the file."""
+    shown = printable(as_text(path))
     try:
-        # Looked at before opening: opening a pipe waits for its writer. Importing reads a file twice.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise FileError(f"{path}: is not a regular file")
-        with open(path, "rb") as raw:
+        # Without O_NONBLOCK opening a pipe waits for its writer.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as raw:
+            found = os.fstat(raw.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise FileError(f"{shown}: is not a regular file")  # importing reads a file twice
+            known = marks.setdefault(path, _mark(found))
+            _check_same(shown, known, found)
             packed = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
             stream = io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=raw))) if packed else raw
-            yield from _split(path, stream)
+            for number, value in _split(shown, stream):
+                # Before each: who goes on writing must not be followed for ever.
+                _check_same(shown, known, os.fstat(raw.fileno()))
+                yield number, value
+    except IsADirectoryError:
+        raise FileError(f"{shown}: is not a regular file") from None
     except (OSError, EOFError, zlib.error) as e:
         reason = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
-        raise FileError(f"{path}: {reason}") from None
+        raise FileError(f"{shown}: {reason}") from None
+
+
+def _mark(found: os.stat_result) -> _Mark:
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _check_same(path: str, known: _Mark, found: os.stat_result) -> None:
+    if _mark(found) != known:
+        raise FileError(f"{path}: changed while it was read; import it when nobody writes to it any more")
 
 
 def _split(path: str, stream: IO[bytes]) -> Iterator[tuple[int, Any]]:

@@ -6,15 +6,17 @@ docs/workflows.md has the mapping. Nothing here asks the network: `Catalogue` is
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from app import jsonvalue, yamlfile
 from app.audit.schemas import Refusal
-from app.files import as_text, read_whole
+from app.files import ReadError, as_text, read_whole
+from app.terminal import printable
 from app.workflows import schemas
 
 # Far above any workflow; a larger file is a wrong file.
@@ -98,17 +100,32 @@ class Catalogue(Protocol):
 
 
 def find(paths: Sequence[str]) -> list[str]:
-    """The files: those named, and the YAML files of folders, each once, ordered by path. Raises EmptyFolderError."""
+    """The files: those named, and the YAML files of folders, each once, ordered by path.
+
+    Raises EmptyFolderError, and ReadError for a folder that cannot be read.
+    """
     found: set[str] = set()
     for path in map(Path, paths):
         if path.is_dir():
-            inside = [str(p) for p in path.rglob("*") if p.suffix in _SUFFIXES and p.is_file()]
+            inside = list(_inside(path))
             if not inside:
-                raise EmptyFolderError(f"{path}: no *.yaml or *.yml file is there")
+                raise EmptyFolderError(f"{printable(as_text(path))}: no *.yaml or *.yml file is there")
             found.update(inside)
         else:
             found.add(str(path))
     return sorted(found)
+
+
+def _inside(folder: Path) -> Iterator[str]:
+    # Path.rglob passes over folders that may not be read without a word.
+    for parent, _, names in os.walk(folder, onerror=_unreadable):
+        for path in (Path(parent, name) for name in names):
+            if path.suffix in _SUFFIXES and path.is_file():
+                yield str(path)
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise ReadError(error.filename, error.strerror or type(error).__name__)
 
 
 def read(path: str, signal_type: str | None = None) -> list[File]:

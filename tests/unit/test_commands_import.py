@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import os
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -16,8 +17,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app import http_client, jsonvalue
+from app.audit.schemas import Validator
 from app.cli import main
 from app.commands import import_ as command
+from app.config import AuditSettings
 from app.http_client import HTTPClient
 from app.importers import send
 from app.importers.cloudtrail import to_event
@@ -181,7 +184,9 @@ def test_bad_records_cost_themselves_only(run: Run, stub: StubService, tmp_path:
     assert count(result) == {"records": 10, "stored": 7, "existing": 0, "accepted": 0, "refused": 3}
     assert f"refused {path}:4 ({uuid_of(3)}): event_data: is nested deeper than 32 levels" in result.stderr
     assert f"refused {path}:8 ({uuid_of(7)}): event_timestamp: timestamp is too old" in result.stderr
-    assert "hint: the service takes recent events only (by default of 7 days): --shift-to-now" in result.stderr
+    # One moved record would store the seven others twice.
+    assert "hint: the records span " in result.stderr
+    assert "--shift" not in result.stderr
     assert len(stub.posted()) == 2
 
 
@@ -405,8 +410,69 @@ def test_a_file_that_breaks_between_the_two_readings(
     monkeypatch.setattr(command, "_plan", plan)
     result = run(path, "--batch", 2)
     assert result.exit_code == 2
-    assert count(result)["stored"] == 2
-    assert "1 of 3 records are not known to be stored" in result.stderr
+    assert f"datastorage: {path}: changed while it was read; import it when nobody" in result.stderr
+    assert "3 of 3 records are not known to be stored" in result.stderr
+    assert stub.rows == {}
+
+
+def test_a_file_that_grows_while_it_is_sent(
+    run: Run, stub: StubService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As fast as it is sent: its end would never come."""
+    values = fresh(100)
+    path = write(tmp_path / "x.jsonl", values[:3])
+    real = HTTPClient.post
+
+    def post(self: HTTPClient, *arguments: Any, **options: Any) -> Any:
+        with open(path, "ab") as stream:
+            stream.write(jsonvalue.compact(values[3 + len(stub.requests)]) + b"\n")
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(HTTPClient, "post", post)
+    result = run(path, "--batch", 1)
+    assert (result.exit_code, count(result)["stored"]) == (2, 1)
+    assert f"datastorage: {path}: changed while it was read; import it when nobody writes to it" in result.stderr
+    assert "2 of 3 records are not known to be stored; run it again\n" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["%s\n", "[%s]", '{"Records": [%s]}', '{\n"Records":\n[%s]}'])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "123456789012345678901234567890",
+        "0.12345678901234567890123",
+        "1.10",
+        "-0.0",
+        "1E+300",
+        "9007199254740993",
+        "1E-300",
+    ],
+)
+def test_every_digit_of_a_number_is_sent(run: Run, stub: StubService, tmp_path: Path, form: str, number: str) -> None:
+    path = tmp_path / "x.json"
+    text = json.dumps({**fresh(1)[0], "n": "NUMBER"}).replace('"NUMBER"', number)
+    path.write_text(form % text)
+    assert run(path).exit_code == 0
+    assert f'"n":{number}'.encode() in stub.requests[-1].body
+
+
+@pytest.mark.parametrize("number", ["1" * 401, "1e401", "1e99999999999999999999", "NaN"])
+def test_a_number_that_cannot_be_kept_is_refused_with_its_line(run: Run, tmp_path: Path, number: str) -> None:
+    path = tmp_path / "x.jsonl"
+    good, bad = (json.dumps({**r, "n": "NUMBER"}) for r in fresh(2))
+    path.write_text(f"{good}\n{bad}\n".replace('"NUMBER"', "1", 1).replace('"NUMBER"', number))
+    result = run(path)
+    assert result.exit_code == (2 if number == "NaN" else 1)
+    assert f"{path}:2" in result.stderr or "(line 2)" in result.stderr
+
+
+def test_names_of_files_may_hold_any_bytes(run: Run, stub: StubService, tmp_path: Path) -> None:
+    path = write(tmp_path / os.fsdecode(b"caf\xe9.jsonl"), [*fresh(1), record()])
+    assert f"refused {tmp_path}/caf\\xe9.jsonl:2" in run(path).stderr
+    [line, _] = run(path, "--json").stdout.splitlines()
+    assert json.loads(line)["position"] == f"{tmp_path}/caf\\xe9.jsonl:2"
+    path.write_text("{")
+    assert run(path).stderr.startswith(f"datastorage: {tmp_path}/caf\\xe9.jsonl: not JSON")
 
 
 @pytest.mark.parametrize(
@@ -587,17 +653,58 @@ def test_too_old_for_the_offset_of_the_first_run(run: Run, stub: StubService, tm
     result = run(path, "--shift-to-now")
     assert result.exit_code == 1
     assert "hint: an earlier import moved these records, and so moved they are by now older" in result.stderr
-    again = re.search(r"--shift-by (\d+s)$", result.stderr, re.MULTILINE)
-    assert again
-    stub.now = lambda: datetime.now(UTC)
-    # Eight days later they would fall on other days; on the same day, a second later, they would be in conflict.
-    stub.rows.clear()
-    assert run(path, "--shift-by", again[1]).exit_code == 0
+    assert "--shift" not in result.stderr, "moved by another time they would be stored twice"
+
+
+def test_a_span_of_more_than_the_service_takes(run: Run, stub: StubService, tmp_path: Path) -> None:
+    """Is told as such in every run, and never with advice that would store what is there a second time."""
+    values = records(2)
+    values[0]["eventTime"] = "2023-06-30T11:42:19Z"  # ten days before the other
+    path = write(tmp_path / "x.jsonl", values)
+    for existing in (0, 1, 1):
+        result = run(path, "--shift-to-now")
+        assert result.exit_code == 1
+        assert count(result) == {
+            "records": 2,
+            "stored": 1 - existing,
+            "existing": existing,
+            "accepted": 0,
+            "refused": 1,
+        }
+        [hint] = [line for line in result.stderr.splitlines() if line.startswith("hint: ")]
+        assert hint.startswith("hint: the records span 10d, more than the service takes back from now (7 days)")
+        assert "--shift" not in hint
+    moved = run(path, "--shift-by", written(shifts(stub).pop()))
+    assert "hint: the records span 10d" in moved.stderr
+    assert len(stub.rows) == 1
+
+
+def test_what_the_service_takes_is_told_in_its_words(run: Run, stub: StubService, tmp_path: Path) -> None:
+    stub._validator = Validator(AuditSettings(max_event_age=7200.0), lambda: datetime.now(UTC))
+    values = fresh(2)
+    values[0]["eventTime"] = (datetime.now(UTC) - timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    [one] = run(write(tmp_path / "x.jsonl", values[:1])).stderr.splitlines()[1:]
+    assert one.startswith("hint: the service takes events of 2 hours back from now: --shift-to-now moves")
+    [both] = run(write(tmp_path / "y.jsonl", values[:1] + records(1))).stderr.splitlines()[2:]
+    assert "more than the service takes back from now (2 hours)" in both
+
+
+def test_what_is_kept_is_never_to_be_moved(run: Run, stub: StubService, tmp_path: Path) -> None:
+    values = fresh(2)
+    path = write(tmp_path / "x.jsonl", values)
+    between = datetime.fromisoformat(values[0]["eventTime"]) + timedelta(days=7, seconds=0.5)
+    stub.now = lambda: between
+    result = run(path)
+    assert (result.exit_code, count(result)["stored"]) == (1, 1)
+    assert "moved by another time, the 1 record that it has would be stored twice" in result.stderr
+    assert "--shift" not in result.stderr
 
 
 def test_hints_on_times(run: Run, stub: StubService, tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", records(2))
-    assert "give a longer --shift-by" in run(path, "--shift-by", "1d").stderr
+    assert "--shift-to-now moves the newest record to now, or all as an earlier import did" in (
+        run(path, "--shift-by", "1d").stderr
+    )
     ahead = written(to_now(START, datetime.now(UTC)) + timedelta(days=1))
     assert "hint: events may lie at most minutes ahead of now" in run(path, "--shift-by", ahead).stderr
     wide = records(2)
