@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import re
+from typing import Any
 
 import click
 
+from app import terminal
+from app.files import as_text
+from app.terminal import printable
+
+# What Python makes of bytes of a command line that are not UTF-8.
+_UNDECODED = re.compile("[\udc80-\udcff]")
 # name → (module, attribute, one line of help). Loaded late: `datastorage serve` must not pay for progress bars.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "config": ("app.commands.config", "config", "Show or check the configuration."),
@@ -21,8 +29,25 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 
+class Words(click.types.StringParamType):
+    """Any text. Bytes that are not UTF-8 are refused here: nothing that they are compared with could hold them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = super().convert(value, param, ctx)
+        if _UNDECODED.search(text):
+            self.fail(f"{printable(as_text(text))} is not UTF-8", param, ctx)
+        return text
+
+
 class LazyGroup(click.Group):
     """A click group that imports a subcommand's module when the subcommand is used."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        terminal.prepare()
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as e:
+            terminal.give_up(e)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -33,11 +58,22 @@ class LazyGroup(click.Group):
         module, attribute, _ = COMMANDS[name]
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)  # noqa: S101 - a wiring mistake, not a user's
+        _take_text_only(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][2]) for name in sorted(COMMANDS)])
+
+
+def _take_text_only(command: click.Command) -> None:
+    """Give every option of a command and of those below it that takes any text the type `Words`."""
+    for parameter in command.params:
+        if parameter.type is click.STRING:
+            parameter.type = Words()
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            _take_text_only(below)
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

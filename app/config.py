@@ -24,6 +24,7 @@ from psycopg import conninfo
 from app import yamlfile
 from app.credentials import ALGORITHMS, CredentialFileError, make_verifier
 from app.files import ReadError, as_text, read_whole
+from app.jsonvalue import is_storable_text
 from app.values import boolean as _boolean
 from app.values import choice as _choice
 from app.values import durations as _durations
@@ -397,6 +398,9 @@ def load_settings(path: str | None = None, environ: Mapping[str, str] | None = N
     given = _from_file(path or env.get("CONFIG_PATH") or None, faults)
     for name, text in env.items():
         if name.startswith(ENV_PREFIX) and "__" in name:
+            if not is_storable_text(text):
+                faults.append(f"{name}: holds bytes that are not UTF-8")
+                continue
             section, key = name[len(ENV_PREFIX) :].lower().split("__", 1)
             given.setdefault(section, {})[key] = (text, name)
     parts: dict[str, Any] = {}

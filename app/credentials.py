@@ -39,7 +39,7 @@ _RECHECK_SECONDS = 1.0
 # Of the year 9999.
 _LAST_SECOND = 253_402_300_799
 # Some 28,000 tokens; a key set is far smaller.
-_MAX_FILE_BYTES = 4 * 1024**2
+MAX_FILE_BYTES = 4 * 1024**2
 _MAX_YAML_SIZE = 16 * 1024**2
 # Verified JWTs that are remembered until they expire; a signature costs a hundred times what a look-up does.
 _CACHE_SIZE = 4096
@@ -151,7 +151,7 @@ class WatchedFile(Generic[T]):
         # Looked at before it is read: what changes in between is read again the next time.
         mark = self._stat()
         try:
-            return mark, self._parse(read_whole(self.path, _MAX_FILE_BYTES))
+            return mark, self._parse(read_whole(self.path, MAX_FILE_BYTES))
         except ReadError as e:
             raise CredentialFileError(str(e)) from None
         except ValueError as e:

@@ -25,6 +25,8 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError, SSLError
 
 from app import jsonvalue
+from app.files import MAX_SECRET_BYTES, ReadError, as_text, read_whole
+from app.terminal import printable
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 # A clone has it, an image has not.
@@ -44,7 +46,6 @@ _BUSY = frozenset({429, 502, 503, 504})
 _NOTHING_KEPT = frozenset({429, 503})
 # RFC 6750, section 2.1: b64token.
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
-_MAX_TOKEN_CHARS = 8192
 _SHOWN_FIELD_ERRORS = 20
 _SHOWN_TEXT = 500
 
@@ -305,13 +306,22 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _read_token(path: str) -> str:
     try:
-        with click.open_file(path, encoding="utf-8", errors="replace") as stream:
-            text: str = stream.read(_MAX_TOKEN_CHARS + 1).strip()
+        content = _token_bytes(path)
     except OSError as e:
-        raise click.UsageError(f"--token-file: {path}: {e.strerror}") from None
+        raise click.UsageError(f"--token-file: {as_text(path)}: {e.strerror}") from None
+    except ReadError as e:
+        raise click.UsageError(f"--token-file: {e}") from None
+    text = content.decode("utf-8", "replace").strip()
     if not text:
-        raise click.UsageError(f"--token-file: {path}: is empty")
+        raise click.UsageError(f"--token-file: {as_text(path)}: is empty")
     return text
+
+
+def _token_bytes(path: str) -> bytes:
+    if path == "-":
+        return sys.stdin.buffer.read(MAX_SECRET_BYTES)
+    # `<(vault read …)` of a shell is a pipe.
+    return read_whole(path, MAX_SECRET_BYTES, pipes=True)
 
 
 def _is_loopback(url: str) -> bool:
@@ -331,11 +341,6 @@ def fail(error: ServiceError) -> NoReturn:
 def counted(number: int, what: str) -> str:
     """``1 record``, ``2,274 records``."""
     return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
-def printable(text: str) -> str:
-    """The text with control characters escaped: records come from anyone, and terminals obey what they print."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _string(value: object) -> str:

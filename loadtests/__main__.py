@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from app import terminal
 from app.config import DLQSettings
 from app.dev import DevError, free_port
 from app.dev.processes import Guarded
@@ -325,4 +326,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

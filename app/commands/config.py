@@ -13,7 +13,7 @@ import yaml
 from app.config import ConfigError, Settings, load_settings, parse_duration, parse_size
 
 _config_option = click.option(
-    "--config", "config_path", metavar="FILE", help="YAML file with settings. Default: CONFIG_PATH."
+    "--config", "config_path", metavar="FILE", type=click.Path(), help="YAML file with settings. Default: CONFIG_PATH."
 )
 _json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON instead of YAML: durations in seconds, sizes in bytes."
@@ -72,7 +72,7 @@ def _show(config_path: str | None, as_json: bool) -> None:
     settings = _load(config_path)
     masked = settings.masked()
     if as_json:
-        click.echo(orjson.dumps(masked, option=orjson.OPT_INDENT_2).decode())
+        click.echo(orjson.dumps(masked, option=orjson.OPT_INDENT_2))
         return
     for section, cls in Settings.SECTIONS.items():
         for f in dataclasses.fields(cls):

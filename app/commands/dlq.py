@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from app import jsonvalue
-from app.http_client import HTTPClient, ServiceError, fail, printable, service_options
+from app.http_client import HTTPClient, ServiceError, fail, service_options
+from app.terminal import printable
 
 _PAGE = 500
 # Dead letters that people are shown unless they ask for more.
@@ -66,7 +67,7 @@ def status(url: str, token: str | None, as_json: bool) -> None:
         return
     table = Table("stream", "waiting", "capacity", "full", "oldest", "dead letters")
     for name, stream in answer["streams"].items():
-        table.add_row(
+        cells = (
             name,
             str(stream["depth"]),
             str(stream["capacity"]),
@@ -74,11 +75,11 @@ def status(url: str, token: str | None, as_json: bool) -> None:
             f"{float(stream['oldest_age_seconds']):.0f} s",
             str(stream["dead_letters"]),
         )
-    console = Console()
-    console.print(table)
-    console.print(f"durability of Redis: {answer['durability']}")
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    Console().print(table)
+    click.echo(printable(f"durability of Redis: {answer['durability']}"))
     if answer["replay_paused"]:
-        console.print(f"replay waits: {answer['replay_paused']}")
+        click.echo(printable(f"replay waits: {answer['replay_paused']}"))
 
 
 @dlq.command("list")
@@ -101,12 +102,8 @@ def list_(url: str, token: str | None, stream: str, limit: int | None, as_json: 
     # One more than is shown tells whether there are more.
     found = list(islice(_letters(client, stream), limit + 1))
     for letter in found[:limit]:
-        table.add_row(
-            letter["id"],
-            letter.get("moved_at", "-"),
-            str(letter["final_retry_count"]),
-            Text(printable(letter.get("reason", "-"))),
-        )
+        cells = (letter["id"], letter.get("moved_at", "-"), letter["final_retry_count"], letter.get("reason", "-"))
+        table.add_row(*(Text(printable(str(cell))) for cell in cells))
     if not found:
         click.echo(f"the stream {stream} has no dead letters")
         return
@@ -123,7 +120,7 @@ def list_(url: str, token: str | None, stream: str, limit: int | None, as_json: 
 def show(url: str, token: str | None, letter_id: str) -> None:
     """Print a dead letter with everything in it, as indented JSON."""
     letter = _client(url, token).get(f"/api/v1/dlq/dead-letters/{letter_id}").object()
-    click.echo(jsonvalue.readable(letter).decode())
+    click.echo(jsonvalue.readable(letter))
 
 
 @dlq.command()
@@ -140,7 +137,7 @@ def replay(url: str, token: str | None, letter_ids: tuple[str, ...], everything:
     ids = [letter["id"] for letter in _letters(client, stream)] if everything else list(letter_ids)
     for letter_id in ids:
         client.post(f"/api/v1/dlq/dead-letters/{letter_id}/replay", b"{}", repeatable=False)
-        click.echo(f"queued for replay: {letter_id}")
+        click.echo(printable(f"queued for replay: {letter_id}"))
     if not ids:
         click.echo("there are no dead letters")
 
@@ -178,4 +175,5 @@ def _letters(client: HTTPClient, stream: str) -> Iterator[dict[str, Any]]:
 
 
 def _print_json(value: object) -> None:
-    click.echo(jsonvalue.compact(value).decode())
+    # Bytes: as UTF-8 whatever the terminal's encoding is, so that nothing is replaced.
+    click.echo(jsonvalue.compact(value))

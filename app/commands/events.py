@@ -18,8 +18,9 @@ from app import jsonvalue
 from app.audit.event import rfc3339
 from app.audit.queries import event_query
 from app.audit.times import parse_time
-from app.http_client import HTTPClient, ServiceError, fail, printable, service_options
+from app.http_client import HTTPClient, ServiceError, fail, service_options
 from app.problems import Problem
+from app.terminal import printable
 
 MAX_PAGE = 1000  # the service's limit on `limit`
 DEFAULT_ROWS = 50

@@ -9,7 +9,8 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from app.config import ConfigError, load_settings
-from app.http_client import check_url, printable, why_unreachable
+from app.http_client import check_url, why_unreachable
+from app.terminal import printable
 
 # The service answers a probe within a second whatever hangs behind it.
 _TIMEOUT_SECONDS = 2.0
@@ -33,7 +34,9 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
     callback=lambda ctx, parameter, value: check_url(ctx, parameter, value) if value else None,
     help="Where the service is. Default: on this machine, at the port of the configuration.",
 )
-@click.option("--config", "config_path", metavar="FILE", help="YAML file with settings. Default: CONFIG_PATH.")
+@click.option(
+    "--config", "config_path", metavar="FILE", type=click.Path(), help="YAML file with settings. Default: CONFIG_PATH."
+)
 def health(path: str | None, url: str | None, config_path: str | None) -> None:
     """Print the answer of a probe; exit 0 if it is 200, else 1.
 

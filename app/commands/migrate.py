@@ -13,7 +13,9 @@ from app.migrate import migrate as run
 
 
 @click.command(epilog="Example: DATASTORAGE_DATABASE__DIRECT_URL=postgresql://owner@db/datastorage datastorage migrate")
-@click.option("--config", "config_path", metavar="FILE", help="YAML file with settings. Default: CONFIG_PATH.")
+@click.option(
+    "--config", "config_path", metavar="FILE", type=click.Path(), help="YAML file with settings. Default: CONFIG_PATH."
+)
 def migrate(config_path: str | None) -> None:
     """Apply the migrations that the database lacks, and give the service's role its rights.
 

@@ -14,7 +14,9 @@ GUNICORN_CONF = Path(__file__).resolve().parent.parent.parent / "gunicorn.conf.p
 
 
 @click.command(epilog="Example: DATASTORAGE_DATABASE__URL=postgresql://datastorage@db/datastorage datastorage serve")
-@click.option("--config", "config_path", metavar="FILE", help="YAML file with settings. Default: CONFIG_PATH.")
+@click.option(
+    "--config", "config_path", metavar="FILE", type=click.Path(), help="YAML file with settings. Default: CONFIG_PATH."
+)
 def serve(config_path: str | None) -> None:
     """Run the service under gunicorn until SIGTERM. Settings come from the file and from DATASTORAGE_* variables."""
     if config_path is not None:

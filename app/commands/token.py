@@ -15,7 +15,8 @@ import yaml
 
 from app.audit.event import rfc3339
 from app.config import parse_duration
-from app.credentials import SCOPES, parse_tokens, token_digest, usable_name
+from app.credentials import MAX_FILE_BYTES, SCOPES, parse_tokens, token_digest, usable_name
+from app.files import as_text
 
 # What a token starts with, so that scanners of code and logs can know one.
 PREFIX = "dst_"
@@ -90,7 +91,8 @@ def entry_text(made: str, name: str, scopes: tuple[str, ...], expires: datetime 
     """The entry of a token file, as YAML."""
     digest = token_digest(made).hex()
     entry = {"name": name, "sha256": digest, "scopes": list(dict.fromkeys(scopes))}
-    text = yaml.safe_dump([entry], sort_keys=False, allow_unicode=True, width=1000)
+    # In ASCII, other characters escaped: it may be copied from a terminal that has no others.
+    text = yaml.safe_dump([entry], sort_keys=False, width=1000)
     # A time is no text in YAML: it stands without quotes.
     return text + (f"  expires: {rfc3339(expires.replace(microsecond=0))}\n" if expires is not None else "")
 
@@ -104,21 +106,23 @@ def append(path: Path, entry: str) -> None:
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as e:
-        raise TokenFileError(f"{path}: {e.strerror}") from None
+        raise TokenFileError(f"{as_text(path)}: {e.strerror}") from None
     with os.fdopen(fd, "rb+", buffering=0) as stream:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise TokenFileError(f"{path}: is no ordinary file")
+            raise TokenFileError(f"{as_text(path)}: is no ordinary file")
         fcntl.flock(fd, fcntl.LOCK_EX)
-        there = stream.read() or b""
+        there = stream.read(MAX_FILE_BYTES + 1) or b""
+        if len(there) + len(entry) >= MAX_FILE_BYTES:
+            raise TokenFileError(f"{as_text(path)}: has no room for it: such a file may have {MAX_FILE_BYTES} bytes")
         addition = (b"" if not there or there.endswith(b"\n") else b"\n") + entry.encode()
         try:
             parse_tokens(there)
             parse_tokens(there + addition)
         except ValueError as e:
-            raise TokenFileError(f"{path}: {e}; nothing was added") from None
+            raise TokenFileError(f"{as_text(path)}: {e}; nothing was added") from None
         try:
             if stream.write(addition) != len(addition):
-                raise TokenFileError(f"{path}: could not be written to the end")
+                raise TokenFileError(f"{as_text(path)}: could not be written to the end")
             os.fsync(fd)
         except OSError as e:
-            raise TokenFileError(f"{path}: {e.strerror}") from None
+            raise TokenFileError(f"{as_text(path)}: {e.strerror}") from None

@@ -17,8 +17,9 @@ from rich.text import Text
 
 from app import jsonvalue
 from app.audit.schemas import Refusal
-from app.http_client import HTTPClient, ProblemError, ServiceError, counted, fail, printable, service_options
+from app.http_client import HTTPClient, ProblemError, ServiceError, counted, fail, service_options
 from app.importers.workflows import CHANGED, COLLIDES, CREATED, EXISTS, INVALID, File
+from app.terminal import printable
 from app.workflows import schemas
 from app.workflows.schemas import PRIORITIES, SEVERITIES
 from app.workflows.search import CHOICE_WEIGHTS, FLAG_WEIGHTS, STATUSES

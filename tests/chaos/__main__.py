@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from app import terminal
 from tests.chaos.campaign import Report, run
 from tests.chaos.faults import FAULTS
 
@@ -81,4 +82,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

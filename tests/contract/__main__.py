@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from app import terminal
 from tests.contract import credentials, run, seed_dead_letters
 from tests.support import GunicornService, postgres_server, valkey_server
 
@@ -39,4 +40,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

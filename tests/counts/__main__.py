@@ -19,6 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from app import terminal
 from tests.counts import baseline
 from tests.counts.measure import measure, servers
 from tests.counts.scenarios import SCENARIOS
@@ -62,4 +63,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app import terminal
 from tests.performance.client import WrongAnswerError
 from tests.performance.fill import NoRoomError
 from tests.performance.harness import Bench, Figure, medians, number
@@ -153,4 +154,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

@@ -22,6 +22,7 @@ from typing import Any
 
 from rich.console import Console
 
+from app import terminal
 from tests.performance import compare, guard
 from tests.performance.bench import PARTS, run
 from tests.performance.client import WrongAnswerError
@@ -175,4 +176,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

@@ -28,6 +28,7 @@ import psycopg
 from rich.console import Console
 from rich.progress import track
 
+from app import terminal
 from app.audit import queries
 from app.config import ServerSettings
 from app.dev import EmbeddedPostgres
@@ -252,4 +253,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from app import terminal
 from tests.performance import client
 from tests.performance.bench import report
 from tests.performance.client import Connection, Load, WrongAnswerError, event_bytes, get, load, percentile, post
@@ -234,4 +235,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

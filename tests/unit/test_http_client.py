@@ -13,7 +13,8 @@ import click
 import pytest
 
 from app import http_client
-from app.http_client import DEFAULT_URL, HTTPClient, ProblemError, ServiceError, UnreachableError, check_url, printable
+from app.http_client import DEFAULT_URL, HTTPClient, ProblemError, ServiceError, UnreachableError, check_url
+from app.terminal import printable
 from tests.unit.fakes import NOW
 from tests.unit.stub_service import Canned, StubService, busy
 
