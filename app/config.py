@@ -23,8 +23,9 @@ from psycopg import conninfo
 
 from app import yamlfile
 from app.credentials import ALGORITHMS, CredentialFileError, make_verifier
-from app.files import ReadError, as_text, read_whole
+from app.files import ReadError, as_text, read_secret, read_whole
 from app.jsonvalue import is_storable_text
+from app.terminal import printable
 from app.values import boolean as _boolean
 from app.values import choice as _choice
 from app.values import durations as _durations
@@ -197,7 +198,7 @@ class DatabaseSettings:
     sslkey: str | None = setting(None, _optional_text, "File of the key of sslcert.")
 
     def conninfo(self) -> str:
-        """libpq connection string of the service's role; the password file is read at each call."""
+        """libpq connection string of the service's role; the password file is read at each call. Raises ReadError."""
         dsn = self.url
         if dsn is None:
             dsn = conninfo.make_conninfo(
@@ -223,7 +224,7 @@ class DatabaseSettings:
         if writable and "," in str(known.get("host", "")) and "target_session_attrs" not in known:
             added["target_session_attrs"] = "read-write"
         if password_file is not None:
-            added["password"] = Path(password_file).read_text().rstrip("\r\n")
+            added["password"] = read_secret(password_file)
         return conninfo.make_conninfo(dsn, **added) if added else dsn
 
     def service_role(self) -> str | None:
@@ -435,7 +436,7 @@ def _from_file(path: str | None, faults: list[str]) -> dict[str, dict[str, tuple
     except ReadError as e:
         raise ConfigError([str(e)]) from None
     except yamlfile.YAMLFault as e:
-        raise ConfigError([f"{as_text(path)}: {e}"]) from None
+        raise ConfigError([f"{printable(as_text(path))}: {e}"]) from None
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -494,12 +495,11 @@ _FILES = (
 
 def _file_faults(s: Settings) -> list[str]:
     given = {f"{section}.{key}": getattr(getattr(s, section), key) for section, key in _FILES}
-    faults = [
-        f"{name}: cannot read {file}"
-        for name, file in given.items()
-        # libpq has a word for the authorities that the machine knows.
-        if file is not None and (name, file) != ("database.sslrootcert", "system") and not os.access(file, os.R_OK)
-    ]
+    # libpq has a word for the authorities that the machine knows.
+    named = {
+        k: file for k, file in given.items() if file is not None and (k, file) != ("database.sslrootcert", "system")
+    }
+    faults = [f"{name}: {fault}" for name, file in named.items() if (fault := _file_fault(name, file)) is not None]
     for certificate, key in (("database.sslcert", "database.sslkey"), ("redis.cert_file", "redis.key_file")):
         if (given[certificate] is None) != (given[key] is None):
             faults.append(f"{certificate} and {key} need each other")
@@ -510,6 +510,19 @@ def _file_faults(s: Settings) -> list[str]:
             if given[f"redis.{k}"] is not None
         ]
     return faults
+
+
+def _file_fault(name: str, file: str) -> str | None:
+    """Why a file cannot be used, if it can't: one that would keep its reader waiting, or is no such file at all."""
+    if not os.access(file, os.R_OK):
+        return f"cannot read {printable(as_text(file))}"
+    try:
+        if name.endswith("password_file"):
+            return None if read_secret(file) else f"{printable(as_text(file))}: is empty"
+        read_whole(file, _MAX_FILE_BYTES)
+    except ReadError as e:
+        return str(e)
+    return None
 
 
 def _auth_faults(a: AuthSettings) -> list[str]:

@@ -18,8 +18,8 @@ _ATTEMPTS = 3
 _CHUNK = 64 * 1024
 
 
-class ReadError(Exception):
-    """A file cannot be read; the text names it and says why in one line."""
+class ReadError(OSError):
+    """A file cannot be read, or not as what it should be; the text names it and says why in one line."""
 
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(f"{printable(as_text(path))}: {reason}")
@@ -47,6 +47,8 @@ def read_whole(path: str | os.PathLike[str], limit: int, *, pipes: bool = False)
             return _read(path, limit, pipes=pipes)
         except _ChangedError:
             continue
+        except ReadError:
+            raise
         except OSError as e:
             raise ReadError(path, e.strerror or type(e).__name__) from None
         except ValueError:  # a NUL in the name

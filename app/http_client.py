@@ -307,10 +307,10 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _read_token(path: str) -> str:
     try:
         content = _token_bytes(path)
-    except OSError as e:
-        raise click.UsageError(f"--token-file: {as_text(path)}: {e.strerror}") from None
     except ReadError as e:
         raise click.UsageError(f"--token-file: {e}") from None
+    except OSError as e:
+        raise click.UsageError(f"--token-file: {path}: {e.strerror}") from None
     text = content.decode("utf-8", "replace").strip()
     if not text:
         raise click.UsageError(f"--token-file: {as_text(path)}: is empty")

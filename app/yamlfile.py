@@ -34,6 +34,7 @@ _NULL, _BOOL, _INT, _FLOAT, _STR, _MERGE = (f"{_TAG}{t}" for t in ("null", "bool
 _TWO_MEANINGS = (
     "a number that YAML 1.1 and 1.2 read differently, such as 0755 or 1:30: put it in quotes if it is a text"
 )
+_NO_TEXT = "holds a NUL or half of a surrogate pair, which can be kept nowhere"
 # Plain scalars that YAML 1.1 takes for numbers: octal, and sexagesimal.
 _OLD_NUMBER = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
@@ -261,6 +262,8 @@ class _SettingsLoader(_BoundedLoader):
         node = super().compose_scalar_node(anchor)
         if node.tag in (_INT, _FLOAT) and node.style is None and _OLD_NUMBER.fullmatch(node.value):
             _refuse(_TWO_MEANINGS, node)
+        if not is_storable_text(node.value):
+            _refuse(_NO_TEXT, node)
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -292,7 +295,7 @@ def _key(node: yaml.ScalarNode) -> str:
 
 def _text(node: yaml.ScalarNode) -> str:
     if not is_storable_text(node.value):
-        raise _fault("holds a NUL or half of a surrogate pair, which no text in JSON may", node)
+        raise _fault(_NO_TEXT, node)
     return str(node.value)
 
 

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -29,6 +28,7 @@ from app.breaker import Breaker
 from app.clock import Clock
 from app.config import Settings
 from app.dlq import scripts
+from app.files import ReadError, read_secret
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,8 @@ class PasswordFile(CredentialProvider):
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         """User, if there is one, and password. Raises redis.AuthenticationError while the file cannot be read."""
         try:
-            password = Path(self._path).read_text().rstrip("\r\n")
-        except (OSError, UnicodeDecodeError):
+            password = read_secret(self._path)
+        except ReadError:
             raise AuthenticationError("the file with the password of Redis cannot be read") from None
         return (self._user, password) if self._user else (password,)
 

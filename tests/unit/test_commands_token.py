@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -11,10 +12,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from app import files
 from app.auth import SCOPE_OF
 from app.cli import main
 from app.commands.token import append, entry_text
-from app.credentials import Principal, TokenError, TokenVerifier, parse_tokens
+from app.credentials import MAX_FILE_BYTES, Principal, TokenError, TokenVerifier, parse_tokens
 from app.problems import Problem
 from tests.support import ROOT
 from tests.unit.stub_service import Canned, StubService
@@ -72,6 +74,16 @@ def test_append_refuses_what_is_no_token_file(tmp_path: Path, content: str) -> N
     assert result.stderr.startswith(f"datastorage: {path}: ")
     assert result.stdout == "", "a token that is stored nowhere is not shown"
     assert path.read_text() == content
+
+
+def test_append_refuses_what_is_no_file_or_has_no_room(tmp_path: Path) -> None:
+    fifo, large = tmp_path / "fifo", tmp_path / "large"
+    os.mkfifo(fifo)
+    large.write_bytes(b"# " + b"x" * MAX_FILE_BYTES)
+    for path, reason in ((fifo, "is no ordinary file"), (large, f"such a file may have {MAX_FILE_BYTES} bytes")):
+        result = create("--name", "a", "--scope", "metrics", "--append", path)
+        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+        assert reason in result.stderr
 
 
 def test_append_says_why_it_cannot(tmp_path: Path) -> None:
@@ -213,6 +225,34 @@ def test_where_a_token_may_come_from(stub: StubService, tmp_path: Path) -> None:
     stub.requests.clear()
     run("events", "--token-file", "-", input="piped\n")
     assert shown(stub) == {"Bearer piped"}
+
+
+def test_a_token_that_comes_through_a_pipe(stub: StubService, tmp_path: Path) -> None:
+    """As from `<(program)` of a shell."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(fifo.write_text, "piped\n")
+        run("events", "--token-file", fifo)
+    assert shown(stub) == {"Bearer piped"}
+
+
+def test_a_token_file_that_is_none(stub: StubService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_PIPE_SECONDS", 0.05)
+    fifo, empty = tmp_path / "fifo", tmp_path / "empty"
+    os.mkfifo(fifo)
+    empty.touch()
+    for path, reason in (
+        (fifo, "did not come to its end within 0.05 s"),
+        ("/dev/zero", "is larger than 65536 bytes"),
+        (empty, "is empty"),
+        (tmp_path, "is a directory"),
+    ):
+        result = run("events", "--token-file", path)
+        assert result.exit_code == 2
+        assert reason in result.stderr
+        assert "Traceback" not in result.output
+    assert stub.requests == []
 
 
 def test_tokens_that_cannot_be_sent(stub: StubService, tmp_path: Path) -> None:

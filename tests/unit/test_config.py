@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from app.config import (
     parse_duration,
     parse_size,
 )
+from app.database import Fault, classify
 
 KEYS = [(section, f.name) for section, cls in Settings.SECTIONS.items() for f in dataclasses.fields(cls)]
 # A value other than the default for each key whose kind does not give one.
@@ -449,3 +451,91 @@ def test_cpu_quota(monkeypatch: pytest.MonkeyPatch, files: dict[str, str], quota
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().server.port = 1  # type: ignore[misc]
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    """A pipe that nobody writes to: opening it plainly would wait for ever."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    return path
+
+
+def test_a_settings_file_that_is_none(tmp_path: Path, fifo: Path) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(b"# " + b"x" * 1024**2)
+    for path, reason in (
+        (tmp_path, "is a folder, where a regular file is needed"),
+        (fifo, "is a pipe, where a regular file is needed"),
+        (large, "is larger than 1048576 bytes"),
+        ("/dev/zero", "is larger than 1048576 bytes"),
+        (tmp_path / "no\nne", None),
+    ):
+        [fault] = faults(path=path)  # type: ignore[arg-type]
+        assert fault == (f"{path}: {reason}" if reason else f"{tmp_path}/no\\nne: No such file or directory")
+    assert load_settings("/dev/null", {}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("server: {port: 1}\nserver: {port: 2}\n", "server: stands here twice (line 2)"),
+        ("server:\n  port: 010000\n", "a number that YAML 1.1 and 1.2 read differently"),
+        ("a: &a [*a]\n", "an alias stands inside of what it stands for (line 1)"),
+        ("a: 1\n---\nb: 2\n", "holds 2 documents where one is read (line 2)"),
+        ("[" * 1000, "nested deeper than 64 levels (line 1)"),
+        ("database: {password_file: *s3cret}", "is not YAML: found undefined alias (line 1)"),
+        ("database:\n\tname: x", "is not YAML: a tab stands where YAML takes spaces only (line 2)"),
+    ],
+)
+def test_yaml_that_is_not_taken(yaml_file: Any, text: str, fault: str) -> None:
+    path = yaml_file(text)
+    [told] = faults(path=path)
+    assert told.startswith(f"{path}: {fault}")
+    assert "\n" not in told
+    assert "s3cret" not in told
+
+
+@pytest.mark.parametrize("text", ["no", "off", "False", "'no'", "0x0"])
+def test_booleans_of_yaml_1_1_go_on_to_work(yaml_file: Any, text: str) -> None:
+    if text == "0x0":
+        assert load_settings(str(yaml_file(f"health: {{port: {text}}}")), {}).health.port == 0
+    else:
+        assert load_settings(str(yaml_file(f"auth: {{protect_metrics: {text}}}")), {}).auth.protect_metrics is False
+
+
+def test_variables_of_other_bytes_than_utf_8_are_named() -> None:
+    assert faults(env(SERVER__HOST="\udcff", NOPE__NAME="\udcff")) == [
+        "DATASTORAGE_SERVER__HOST: holds bytes that are not UTF-8",
+        "DATASTORAGE_NOPE__NAME: holds bytes that are not UTF-8",
+    ]
+
+
+@pytest.mark.parametrize(
+    "key", ["database.password_file", "database.direct_password_file", "redis.password_file", "database.sslrootcert"]
+)
+def test_secret_files_that_are_none(tmp_path: Path, fifo: Path, key: str) -> None:
+    def fault_of(path: Path | str) -> str:
+        [fault] = faults(env(**{key.replace(".", "__").upper(): str(path)}))
+        return fault
+
+    assert fault_of(fifo) == f"{key}: {fifo}: is a pipe, where a regular file is needed"
+    assert fault_of(tmp_path) == f"{key}: {tmp_path}: is a folder, where a regular file is needed"
+    assert fault_of("/dev/zero").startswith(f"{key}: /dev/zero: is larger than ")
+    if key.endswith("password_file"):
+        path = tmp_path / "x"
+        for content, reason in ((b"", "is empty"), (b"\n", "is empty"), (b"\xff", "is not UTF-8")):
+            path.write_bytes(content)
+            assert fault_of(path) == f"{key}: {path}: {reason}"
+
+
+def test_a_password_file_that_went_bad_is_an_outage(tmp_path: Path) -> None:
+    """So that writes go to the queue until it is mended."""
+    path = tmp_path / "x"
+    path.write_text("one")
+    settings = load_settings(None, env(DATABASE__PASSWORD_FILE=str(path))).database
+    assert "password=one" in settings.conninfo()
+    path.write_bytes(b"\xff")
+    with pytest.raises(OSError, match="is not UTF-8") as e:
+        settings.conninfo()
+    assert classify(e.value) is Fault.OUTAGE

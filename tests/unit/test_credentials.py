@@ -110,6 +110,33 @@ def test_the_first_reading_must_work(tmp_path: Path) -> None:
         WatchedFile(str(tmp_path / "none"), bytes)
 
 
+def test_a_file_that_is_none_stops_the_start_and_nothing_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fifo, large = tmp_path / "fifo", tmp_path / "large"
+    os.mkfifo(fifo)
+    with open(large, "wb") as stream:
+        stream.truncate(1 << 40)
+    path = tmp_path / "file"
+    path.write_text("one")
+    ticks = Ticks()
+    file = WatchedFile(str(path), bytes, ticks)
+    for bad, reason in (
+        (fifo, "is a pipe, where a regular file is needed"),
+        (tmp_path, "is a folder, where a regular file is needed"),
+        (large, "is larger than 4194304 bytes"),
+    ):
+        with pytest.raises(CredentialFileError, match=reason):
+            WatchedFile(str(bad), bytes)
+        caplog.clear()
+        path.unlink()
+        path.symlink_to(bad)
+        ticks.at += 1
+        assert file.current() == b"one"
+        [line] = [r.getMessage() for r in caplog.records]
+        assert line == f"{path}: {reason}; what was read before stays in force"
+
+
 # --- static tokens -------------------------------------------------------------------------------------------
 
 

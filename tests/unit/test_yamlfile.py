@@ -312,6 +312,14 @@ def test_no_fault_shows_a_value(text: str, read: Any) -> None:
     assert line in (2, 3)
 
 
+@pytest.mark.parametrize("text", ['"\\0"', '"\\ud800"'])
+def test_settings_are_texts_that_can_be_kept(text: str) -> None:
+    assert fault_of(f"a: 1\nb: {text}\n", settings) == (
+        "holds a NUL or half of a surrogate pair, which can be kept nowhere",
+        2,
+    )
+
+
 def test_settings_are_one_document() -> None:
     assert fault_of("a: 1\n---\nb: 2\n", settings) == ("holds 2 documents where one is read", 2)
 
