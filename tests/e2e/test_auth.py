@@ -131,8 +131,17 @@ def test_json_web_tokens_under_gunicorn(
     os.replace(changed, keys)
     wait_until(lambda: ask(issuer.token("ed", sub="by-ed")).status == 201, what="the new key")
     assert ask(issuer.token("ec")).status == 401
+    # A broken set leaves it in force; an emptied one admits nobody, who was known before neither.
+    good = issuer.token("ed", sub="by-ed")
+    assert ask(good).status == 201
+    for content, status, word in ((b"{", 201, "stays in force"), (b'{"keys": []}', 401, "admits nobody")):
+        changed.write_bytes(content)
+        os.replace(changed, keys)
+        wait_until(lambda word=word: ask(good).status and word in service.log.read_text(), what=word)  # type: ignore[misc]
+        assert ask(good).status == status
     service.stop()
     log = service.log.read_text()
+    assert log.count("admits nobody") == 1
     assert not any(token in log for token in bad.values())
 
 

@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -161,3 +163,36 @@ def test_as_a_table(service: Service, shift: timedelta) -> None:
 def moment(text: str) -> datetime:
     """The time of its RFC 3339 text."""
     return datetime.fromisoformat(text)
+
+
+def test_a_span_of_more_than_a_week_is_told_in_every_run(service: Service, tmp_path: Path) -> None:
+    """And what is there is stored once."""
+    ids = [str(uuid.uuid4()) for _ in range(2)]
+    path = tmp_path / "two.jsonl"
+    path.write_bytes(
+        b"".join(
+            jsonvalue.compact(
+                {
+                    "eventID": ident,
+                    "eventTime": f"2026-03-{day:02}T12:00:00Z",
+                    "eventSource": "s3.amazonaws.com",
+                    "eventName": "GetObject",
+                    "requestID": ids[0],
+                }
+            )
+            + b"\n"
+            for ident, day in zip(ids, (1, 11), strict=True)
+        )
+    )
+    for existing in (0, 1):
+        command = [sys.executable, "-m", "app.cli", "import", "cloudtrail", "--shift-to-now", str(path)]
+        done = subprocess.run(
+            [*command, "--url", service.url], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 1
+        assert f"{1 - existing} stored, {existing} already there, 0 accepted for later, 1 refused" in done.stdout
+        [hint] = [line for line in done.stderr.splitlines() if line.startswith("hint: ")]
+        assert hint.startswith("hint: the records span 10d, more than the service takes back from now (7 days)")
+        assert "--shift" not in hint
+    rows = datastorage(service, "events", "--json", "--all", "--correlation-id", ids[0]).splitlines()
+    assert [json.loads(row)["event_id"] for row in rows] == [ids[1]]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from app import jsonvalue
 from app.cli import main
 from tests.integration.service import Service, running
 from tests.integration.workflow_support import LABELS, WORKFLOWS, created, found, ids, workflow
@@ -135,3 +136,49 @@ def test_a_changed_file_needs_a_new_version(gunicorn: GunicornService, tmp_path:
     assert result.exit_code == 1
     assert "changed (refused)" in result.stdout
     assert "new version" in result.stdout
+
+
+HEAD = """\
+metadata: {workflowId: NAME, version: "1.0.0", description: a probe}
+labels: {signalName: OOMKilled, severity: critical, component: pod, environment: staging, priority: P2}
+execution: {engine: tekton, bundle: "example.invalid/probe:v1"}
+"""
+
+
+def test_values_come_back_as_they_were_written(gunicorn: GunicornService, tmp_path: Path) -> None:
+    values = {"A": "1:30", "B": "no", "C": "1_000", "D": "12:30:45.5", "E": "2026-01-05"}
+    numbers = {"F": "0.12345678901234567890123", "G": "123456789012345678901234567890", "H": "1.10"}
+    file = tmp_path / "w.yaml"
+    lines = [f"  - {{name: {name}, default: {text}}}\n" for name, text in {**values, **numbers}.items()]
+    file.write_text(HEAD.replace("NAME", "scalars") + "parameters:\n" + "".join(lines))
+    assert command(gunicorn, "import", "workflows", str(file)).exit_code == 0
+    answer = gunicorn.request("GET", f"{WORKFLOWS}/by-name/scalars/latest")
+    kept = jsonvalue.parse(answer.body)["parameters"]["parameters"]
+    assert {p["name"]: p["default"] for p in kept if p["name"] in values} == values
+    assert {p["name"]: str(p["default"]) for p in kept if p["name"] in numbers} == numbers
+
+
+def test_files_that_are_not_taken_leave_the_others(gunicorn: GunicornService, tmp_path: Path) -> None:
+    good = HEAD.replace("NAME", "one") + "---\n" + HEAD.replace("NAME", "two")
+    aliases = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else 'x'] * 9)}]\n" for n in range(7))
+    texts = {
+        "aliases": HEAD + aliases,
+        "documents": good,
+        "octal": HEAD + "parameters: [0755]\n",
+        "recursive": HEAD + "parameters: &a [*a]\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    result = command(gunicorn, "import", "workflows", str(tmp_path))
+    assert result.exit_code == 1
+    assert result.stderr == f"{tmp_path}/documents.yaml: holds 2 documents, each a workflow\n"
+    assert [line.split("  ")[:2] for line in result.stdout.splitlines()] == [
+        ["invalid", f"{tmp_path}/aliases.yaml:8"],
+        ["created", f"{tmp_path}/documents.yaml document 1"],
+        ["created", f"{tmp_path}/documents.yaml document 2"],
+        ["invalid", f"{tmp_path}/octal.yaml:4"],
+        ["invalid", f"{tmp_path}/recursive.yaml:4"],
+        ["5 documents of 4 files: 2 created, 0 already there, 0 changed (refused), 0 colliding, 3 invalid"],
+    ]
+    again = command(gunicorn, "import", "workflows", str(tmp_path / "documents.yaml"))
+    assert (again.exit_code, "2 already there" in again.stdout) == (0, True)
