@@ -26,6 +26,10 @@ class ReadError(OSError):
         self.reason = reason
 
 
+class TooLargeError(ReadError):
+    """A file is larger than may be."""
+
+
 class _ChangedError(Exception):
     """The file changed while it was read."""
 
@@ -87,7 +91,7 @@ def _read(path: str | os.PathLike[str], limit: int, *, pipes: bool) -> bytes:
     finally:
         os.close(descriptor)
     if left <= 0:
-        raise ReadError(path, f"is larger than {limit} bytes")
+        raise TooLargeError(path, f"is larger than {limit} bytes")
     if not is_pipe and (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
         raise _ChangedError
     return b"".join(parts)

@@ -9,6 +9,7 @@ The text of a fault never holds a value: settings hold secrets.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,8 +37,8 @@ _TWO_MEANINGS = (
 )
 _NO_TEXT = "holds a NUL or half of a surrogate pair, which can be kept nowhere"
 # Plain scalars that YAML 1.1 takes for numbers: octal, and sexagesimal.
-_OLD_NUMBER = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
-_LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
+_OLD_NUMBER = r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)"
+_LEADING_ZERO = r"[-+]?0[0-9]+"
 _BOMS = (
     (b"\xff\xfe\x00\x00", "UTF-32"),
     (b"\x00\x00\xfe\xff", "UTF-32"),
@@ -71,7 +72,7 @@ class Document:
 def documents(raw: bytes, limit: int = MAX_SIZE) -> list[Document]:
     """The documents of a file, empty ones left out, read as YAML 1.2's core schema does. Raises YAMLFault."""
     text = _decoded(raw)
-    _, nodes = _composed(_CoreLoader, text, limit)
+    _, nodes = _composed(_core_loader(), text, limit)
     # A file of one document is that document, also what stands before and after it.
     starts = [0, *(start for start, _ in nodes[1:]), len(text)]
     return [
@@ -227,32 +228,37 @@ def shown_key(key: str) -> str:
 # --- nodes to values --------------------------------------------------------------------------------------------
 
 
-class _CoreLoader(_BoundedLoader):
-    """Scalars of YAML 1.2's core schema (section 10.3.2 of the specification)."""
-
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
-
-    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
-        is_text = self.peek_event().tag == "!"  # type: ignore[no-untyped-call]
-        node = super().compose_scalar_node(anchor)
-        if is_text:
-            node.tag = _STR
-        return node
-
-
+# First characters of a plain scalar, and what the whole has to be, by kind.
 _CORE = {
-    _NULL: (re.compile(r"null|Null|NULL|~|"), ["n", "N", "~", ""]),
-    _BOOL: (re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF")),
-    _INT: (re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"), list("-+0123456789")),
+    _NULL: (["n", "N", "~", ""], r"null|Null|NULL|~|"),
+    _BOOL: (list("tTfF"), r"true|True|TRUE|false|False|FALSE"),
+    _INT: (list("-+0123456789"), r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"),
     _FLOAT: (
-        re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
         list("-+.0123456789"),
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
     ),
     # Not of the core schema; known here so that it can be refused as a key.
-    _MERGE: (re.compile("<<"), ["<"]),
+    _MERGE: (["<"], "<<"),
 }
-for _tag, (_pattern, _first) in _CORE.items():
-    _CoreLoader.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern.pattern})\Z"), _first)
+
+
+@functools.cache  # made when it is needed: the service reads settings alone
+def _core_loader() -> type[_BoundedLoader]:
+    """Scalars of YAML 1.2's core schema (section 10.3.2 of the specification)."""
+
+    class CoreLoader(_BoundedLoader):
+        yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
+
+        def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+            is_text = self.peek_event().tag == "!"  # type: ignore[no-untyped-call]
+            node = super().compose_scalar_node(anchor)
+            if is_text:
+                node.tag = _STR
+            return node
+
+    for tag, (first, pattern) in _CORE.items():
+        CoreLoader.add_implicit_resolver(tag, re.compile(rf"(?:{pattern})\Z"), first)
+    return CoreLoader
 
 
 class _SettingsLoader(_BoundedLoader):
@@ -260,7 +266,7 @@ class _SettingsLoader(_BoundedLoader):
 
     def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
         node = super().compose_scalar_node(anchor)
-        if node.tag in (_INT, _FLOAT) and node.style is None and _OLD_NUMBER.fullmatch(node.value):
+        if node.tag in (_INT, _FLOAT) and node.style is None and re.fullmatch(_OLD_NUMBER, node.value):
             _refuse(_TWO_MEANINGS, node)
         if not is_storable_text(node.value):
             _refuse(_NO_TEXT, node)
@@ -303,7 +309,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     tag, text = node.tag, node.value
     if tag in (_STR, _MERGE):
         return _text(node)
-    if tag not in _CORE or not _CORE[tag][0].fullmatch(text):
+    if tag not in _CORE or not re.fullmatch(_CORE[tag][1], text):
         raise _fault("has a tag that JSON knows nothing like, or that its value does not fit", node)
     if tag == _NULL:
         return None
@@ -313,7 +319,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
 
 
 def _integer(text: str, node: yaml.Node) -> int | Decimal:
-    if _LEADING_ZERO.fullmatch(text):
+    if re.fullmatch(_LEADING_ZERO, text):
         raise _fault(_TWO_MEANINGS, node)
     if text.startswith(("0o", "0x")):
         number = int(text[2:], 8 if text[1] == "o" else 16)

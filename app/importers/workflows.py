@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Protocol
 
 from app import jsonvalue, yamlfile
 from app.audit.schemas import Refusal
-from app.files import ReadError, as_text, read_whole
+from app.files import ReadError, TooLargeError, as_text, read_whole
 from app.terminal import printable
 from app.workflows import schemas
 
@@ -133,6 +133,8 @@ def read(path: str, signal_type: str | None = None) -> list[File]:
     name = as_text(path)
     try:
         found = _documents(read_whole(path, MAX_FILE_BYTES, pipes=True))
+    except TooLargeError as e:
+        return [_invalid(File(name), InvalidFileError(e.reason, 1))]
     except InvalidFileError as e:
         return [_invalid(File(name), e)]
     files = []

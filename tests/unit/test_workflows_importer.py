@@ -15,10 +15,12 @@ from click.testing import CliRunner
 from app import jsonvalue
 from app.cli import main
 from app.commands.workflows import report_workflows
+from app.files import ReadError
 from app.importers.workflows import (
     CHANGED,
     COLLIDES,
     CREATED,
+    MAX_FILE_BYTES,
     File,
     InvalidFileError,
     find,
@@ -234,6 +236,17 @@ def test_no_batch_has_more_keys_than_the_service_takes(files: list[File], monkey
         file.outcome = ""
     settle(files, catalogue)
     assert [len(batch) for batch in catalogue.batches] == [1, 1, 1]
+
+
+def test_a_file_that_is_too_large_or_empty_is_invalid_and_one_that_cannot_be_read_ends_it(tmp_path: Path) -> None:
+    path = tmp_path / "w.yaml"
+    for content, reason in ((b"# " + b"x" * MAX_FILE_BYTES, "is larger than 1048576 bytes"), (b"# c\n", "is empty")):
+        path.write_bytes(content)
+        [file] = read(str(path))
+        assert (file.outcome, file.reason, file.line) == ("invalid", reason, 1)
+    path.unlink()
+    with pytest.raises(ReadError, match="No such file"):
+        read(str(path))
 
 
 def two_documents(tmp_path: Path, second: str = TEXT.replace("1.0.0", "2.0.0")) -> Path:
