@@ -48,7 +48,7 @@ def give_up(error: OSError) -> NoReturn:
     if error.filename is not None or error.errno not in _NO_ROOM:
         raise error
     # What is still to be written is not tried again at the end of the process.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.stderr.write(f"datastorage: the output cannot be written: {error.strerror}\n")
     sys.exit(1)
 

@@ -31,6 +31,8 @@ from app.dev import (
     StartCancelledError,
     port_is_free,
 )
+from app.files import as_text
+from app.jsonvalue import is_storable_text
 from app.migrate import MigrationError, migrate
 
 PORT_VARIABLES = ("PORT", "DATASTORAGE_SERVER__PORT")
@@ -54,6 +56,13 @@ class PortType(click.IntRange):
             raise click.BadParameter(f"{value!r} is not a number from 1 to 65535", ctx, param, hint) from None
 
 
+def _folder(ctx: click.Context, parameter: click.Parameter, value: Path) -> Path:
+    # PostgreSQL's and Valkey's own files name it, as text.
+    if not is_storable_text(str(value.absolute())):
+        raise click.BadParameter(f"{as_text(value.absolute())} is not UTF-8: choose another folder", ctx, parameter)
+    return value
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -75,6 +84,7 @@ Examples:
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
     envvar="DATA_DIR",
+    callback=_folder,
     default=Path(".data"),
     show_default=True,
     help="Where PostgreSQL and Valkey keep their files (or DATA_DIR).",
