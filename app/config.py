@@ -268,10 +268,11 @@ class DLQSettings:
     max_bytes: int = setting(256 * 1024**2, parse_size, "Bytes of entries that a stream holds at the most.")
     dead_letter_max: int = setting(100_000, _integer(1, 10_000_000), "Dead letters of a stream at the most.")
     replay_batch: int = setting(500, _integer(1, 10_000), "Entries that replay writes at a time.")
+    replay_bytes: int = setting(4 * 1024**2, parse_size, "Bytes of entries that replay reads and writes at a time.")
     backoff: tuple[float, ...] = setting(
         (60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0),
         _durations,
-        "Waits before an entry with an unknown error is tried again; after the last it is a dead letter.",
+        "Waits before an entry that fails by itself is tried again; after the last it is a dead letter.",
     )
 
 

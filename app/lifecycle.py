@@ -17,13 +17,13 @@ from app.audit.ingest import Ingest
 from app.audit.outcome import Sink, UnavailableSink
 from app.audit.schemas import Validator
 from app.audit.store import make_partition, write
-from app.audit.writer import WriteFunction, Writer
+from app.audit.writer import WriteFunction
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config import Settings
 from app.database import Database
 from app.dlq.operate import Operator
-from app.dlq.replay import Replayer
+from app.dlq.replay import Replayer, ReplayWriter
 from app.dlq.stream import DeadLetterQueue
 from app.dlq.watch import QueueWatch
 from app.http import Bodies
@@ -86,7 +86,7 @@ class Services:
             self.queue_watch = QueueWatch(
                 Operator(settings, self.clock, timeout=settings.health.probe_timeout), self.queue
             )
-            writer = Writer(settings, self.breaker, self.database.watchdog, self.clock, write_function, "replay")
+            writer = ReplayWriter(settings, self.breaker, self.database.watchdog, self.clock, write_function, "replay")
             self.replayer = Replayer(settings, writer, self.validator, self.breaker, self.clock)
         self.sink: Sink = sink or self.queue or UnavailableSink()
         self.buffer = Buffer(settings.buffer.size, settings.buffer.max_bytes)
