@@ -66,7 +66,7 @@ class ReplayWriter(Writer):
     and the monitor find out; neither do they lose their trial to a replay that fails.
     """
 
-    lost = False  # whether the last write ended with its connection, and not by a deadline of ours
+    lost = False  # whether PostgreSQL was not there to be asked at the last write
 
     def to_database(self, requests: list[WriteRequest]) -> list[WriteOutcome]:
         """Try to write; one outcome each. At once NotWritten while the breaker is open."""
@@ -74,7 +74,6 @@ class ReplayWriter(Writer):
         return [NotWritten(Fault.OUTAGE)] * len(requests) if self.lost else self._try(requests)
 
     def _judge(self, requests: list[WriteRequest], outcomes: list[WriteOutcome], *, fired: bool, broken: bool) -> None:
-        self.lost = broken and not fired
         if any(proves_well(r, o) for r, o in zip(requests, outcomes, strict=True)) and self._breaker.succeeded():
             log.info("PostgreSQL takes writes again")
 
