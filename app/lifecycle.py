@@ -82,10 +82,8 @@ class Services:
         self.replayer: Replayer | None = None
         if settings.redis.url is not None:
             self.queue = DeadLetterQueue(settings, self.clock)
-            self.operator = Operator(settings, self.clock)
-            self.queue_watch = QueueWatch(
-                Operator(settings, self.clock, timeout=settings.health.probe_timeout), self.queue
-            )
+            self.operator = Operator(settings)
+            self.queue_watch = QueueWatch(Operator(settings, timeout=settings.health.probe_timeout), self.queue)
             writer = ReplayWriter(settings, self.breaker, self.database.watchdog, self.clock, write_function, "replay")
             self.replayer = Replayer(settings, writer, self.validator, self.breaker, self.clock)
         self.sink: Sink = sink or self.queue or UnavailableSink()

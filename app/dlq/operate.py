@@ -10,7 +10,6 @@ import redis
 from redis.exceptions import RedisError
 
 from app import jsonvalue
-from app.clock import Clock
 from app.config import Settings
 from app.dlq import scripts
 from app.dlq.stream import KEYS, STREAMS, make_client
@@ -56,9 +55,8 @@ class QueueState:
 class Operator:
     """Reads and mends the queue. Every call is bounded in time and may raise redis.RedisError."""
 
-    def __init__(self, settings: Settings, clock: Clock, *, timeout: float = 1.0) -> None:
+    def __init__(self, settings: Settings, *, timeout: float = 1.0) -> None:
         self._settings = settings
-        self._clock = clock
         self._client: redis.Redis = make_client(settings, connect_timeout=timeout, timeout=timeout)
 
     def look(self) -> QueueState:
@@ -70,11 +68,13 @@ class Operator:
                 pipe.xlen(keys.stream)
                 pipe.xlen(keys.dead)
                 pipe.xrange(keys.stream, count=1)
-                depth, dead, first = pipe.execute()
+                pipe.time()
+                depth, dead, first, (seconds, micros) = pipe.execute()
             age = 0.0
             if first:
                 born = int(first[0][0].split(b"-")[0]) / 1000
-                age = max(0.0, self._clock.now().timestamp() - born)
+                # By the clock that the id is of.
+                age = max(0.0, seconds + micros / 1_000_000 - born)
             streams[name] = StreamState(depth, self._settings.dlq.max_len, dead, age)
         durability, evicts = self._durability()
         return QueueState(True, durability, evicts, streams)

@@ -123,11 +123,14 @@ class Writing:
         self._thread.join()
 
 
-def trigger(database: Database, code: str, condition: str = "NEW.correlation_id = 'poison'") -> None:
-    """Let PostgreSQL refuse rows with this SQLSTATE."""
+def trigger(database: Database, code: str) -> None:
+    """Let PostgreSQL refuse poison with this SQLSTATE; 57P01 ends the connection as well."""
+    action = f"RAISE EXCEPTION 'secret' USING ERRCODE = '{code}'"
+    if code == "57P01":
+        action = "PERFORM pg_terminate_backend(pg_backend_pid())"
     database.query(
-        f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {condition} THEN "
-        f"RAISE EXCEPTION 'secret' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$"
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.correlation_id = 'poison' THEN "
+        f"{action}; END IF; RETURN NEW; END $$"
     )
     database.query("CREATE TRIGGER t BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION refuse()")
 
@@ -186,7 +189,7 @@ def test_a_write_that_times_out_is_halved_and_never_opens_the_breaker(
 # --- what fails alone -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", ["53100", "57014", "55P03", "58030", "42501", "P0001", "40001"])
+@pytest.mark.parametrize("code", ["53100", "57014", "57P01", "55P03", "58030", "42501", "P0001", "40001"])
 def test_an_entry_that_always_fails_alone_is_its_own_fault(
     make: Callable[..., flask.Flask], database: Database, streams: redis.Redis, code: str
 ) -> None:
@@ -285,6 +288,21 @@ def test_a_clock_that_steps_buries_no_child_and_delays_none(
     assert streams.xlen(EVENTS.dead) == 0
     put(streams, event_id=parent)
     wait_until(lambda: database.count() == 2, what="both are stored")
+
+
+@pytest.mark.parametrize("hours", [5, -5])
+def test_the_age_of_what_waits_is_told_by_the_clock_that_dated_it(
+    make: Callable[..., flask.Flask], streams: redis.Redis, hours: int
+) -> None:
+    clock = Stepping()
+    clock.ahead = timedelta(hours=hours)
+    client = make(services={"clock": clock}).test_client()
+    put(streams, parent_event_id=str(uuid.uuid4()))
+
+    def age() -> float:
+        return float(client.get("/api/v1/dlq").json["streams"]["events"]["oldest_age_seconds"])
+
+    assert 0 < wait_until(age, what="an age") < 3600
 
 
 def test_a_clock_of_redis_that_steps_forth_does_not_use_up_a_childs_patience() -> None:
