@@ -29,6 +29,8 @@ PARENT_PATIENCE_SECONDS = 600.0
 _LOOK_LIMIT_SECONDS = 60.0
 # Pages of pending entries that one round walks at the most; the next goes on from there.
 _PAGES_A_ROUND = 10
+# Each page that had nothing to take puts the next walk off by so much: a hundred thousand that wait cost Redis little.
+_EMPTY_PAGE_SECONDS = 0.1
 # The bytes of a stream are added up so often, and so often where it seems half full: there an error refuses writes.
 _RECOUNT_SECONDS, _RECOUNT_FULL_SECONDS = 600, 30
 _RECOUNT_STEPS_A_ROUND = 8
@@ -83,7 +85,8 @@ class Consumer:
         self._name = name
         self._settings = settings
         self._clock = clock
-        self._looked_at = clock.monotonic() - CLAIM_EVERY_SECONDS
+        self._look_at = clock.monotonic()
+        self._empty_pages = 0
         self._cursor = "-"
         self._walking = False
         self._adopting: str | None = None
@@ -129,7 +132,7 @@ class Consumer:
 
     def _pending(self, limit: int) -> list[Entry]:
         now = self._clock.monotonic()
-        if not self._walking and now - self._looked_at < CLAIM_EVERY_SECONDS:
+        if not self._walking and now < self._look_at:
             return []
         for _ in range(_PAGES_A_ROUND):
             entries, cursor = self._eval(
@@ -147,8 +150,10 @@ class Consumer:
                 *self._settings.backoff,
             )
             self._walking, self._cursor = bool(cursor), cursor.decode() or "-"
+            self._empty_pages += 0 if entries else 1
             if not cursor:
-                self._looked_at = now
+                self._look_at = now + max(CLAIM_EVERY_SECONDS, _EMPTY_PAGE_SECONDS * self._empty_pages)
+                self._empty_pages = 0
             if entries or not cursor:
                 return [_entry(ident, fields) for ident, fields in entries]
         return []

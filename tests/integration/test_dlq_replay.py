@@ -21,7 +21,7 @@ from app.clock import Clock
 from app.dlq import consumer, replay
 from app.dlq.stream import GROUP, KEYS
 from app.lifecycle import Services
-from tests.support import Database, Valkey, event, shared_valkey, wait_until
+from tests.support import Database, Valkey, event, shared_valkey, valkey_server, wait_until
 
 EVENTS = KEYS["events"]
 # What fails waits minutes in production, and is looked at every other second.
@@ -184,6 +184,23 @@ def test_a_write_that_times_out_is_halved_and_never_opens_the_breaker(
     assert set(live.codes) == {201}
     assert streams.xlen(EVENTS.dead) == 0
     assert streams.hlen(EVENTS.attempts) == 0
+
+
+def test_a_redis_without_memory_is_emptied_all_the_same(
+    make_app: Callable[..., flask.Flask], database: Database
+) -> None:
+    with valkey_server() as own, redis.Redis.from_url(own.url(0)) as streams:
+        put(streams)
+        put(streams, parent_event_id=str(uuid.uuid4()))  # what is remembered of it finds no room
+        put(streams)
+        streams.set(EVENTS.size, 10**12)  # nor can this be put right
+        streams.xgroup_create(EVENTS.stream, GROUP, id="0")
+        streams.config_set("maxmemory", "1")
+        make_app(redis={"url": own.url(0)})
+        wait_until(lambda: database.count() == 2, what="both are stored")
+        wait_until(lambda: streams.xlen(EVENTS.stream) == 1, what="only the child waits")
+        streams.config_set("maxmemory", "0")
+        wait_until(lambda: streams.hlen(EVENTS.attempts) == 1, what="replay goes on")
 
 
 # --- what fails alone -------------------------------------------------------------------------------------------
