@@ -40,14 +40,14 @@ _POLL_SECONDS = 0.2
 _RECOUNT_EVERY_SECONDS = 1.0
 _LEAVE_EVERY_ROUNDS = 150
 _STALE_CONSUMER_SECONDS = 600.0
-# An entry that failed alone is tried again after so long, and longer while nothing says that PostgreSQL takes others.
+# An entry that failed alone is tried again after so long.
 _ASIDE_SECONDS = 2.0
 # Where nothing is written at all, replay tries no more often than this.
 _PAUSE_SECONDS = 1.0
 # So often an entry has to fail, each time after others were written, until that counts as one attempt. An outage that
 # comes and goes between two looks is then not taken for the entry's fault.
 _STRIKES = 3
-# So many entries that failed alone are known at the most; of more the oldest is forgotten.
+# So many entries of a stream that failed alone are known at the most; of more the oldest is forgotten.
 _SUSPECTS = 10_000
 
 
@@ -101,7 +101,7 @@ class Replayer:
         self._thread: threading.Thread | None = None
         self._rounds = 0
         self._limits = dict.fromkeys(STREAMS, settings.dlq.replay_batch)
-        self._suspects: dict[bytes, _Suspect] = {}
+        self._suspects: dict[str, dict[bytes, _Suspect]] = {name: {} for name in STREAMS}
         self._kept_at_failure = -1
         self._recounted_at = clock.monotonic() - _RECOUNT_EVERY_SECONDS
         self._resume_at = clock.monotonic()
@@ -182,7 +182,7 @@ class Replayer:
 
     def _without_suspects(self, name: str, entries: list[Entry]) -> list[Entry]:
         """The entries up to the first that has failed before, or that one alone: it must take no others with it."""
-        cut = next((i for i, entry in enumerate(entries) if entry.ident in self._suspects), len(entries))
+        cut = next((i for i, entry in enumerate(entries) if entry.ident in self._suspects[name]), len(entries))
         cut = max(1, cut)
         if cut < len(entries):
             self._consumers[name].again(entries[cut])
@@ -205,7 +205,7 @@ class Replayer:
         if settled:  # first: what follows may fail, and these are committed
             self._consumers[name].settle(settled)
             for entry in settled:
-                self._suspects.pop(entry.ident, None)
+                self._suspects[name].pop(entry.ident, None)
         healthy = True
         for entry, outcome in others:
             healthy = self._put_off(name, entry, outcome) and healthy
@@ -240,14 +240,15 @@ class Replayer:
         if self._writer.lost:
             return True
         kept = self._breaker.kept
-        known = self._suspects.pop(entry.ident, _Suspect(0, -1))
-        if len(self._suspects) >= _SUSPECTS:
-            del self._suspects[next(iter(self._suspects))]
+        suspects = self._suspects[name]
+        known = suspects.pop(entry.ident, _Suspect(0, -1))
+        if len(suspects) >= _SUSPECTS:
+            del suspects[next(iter(suspects))]
         strikes = known.strikes + (1 if kept != known.kept else 0)
         if strikes >= _STRIKES:
-            self._suspects[entry.ident] = _Suspect(0, kept)
+            suspects[entry.ident] = _Suspect(0, kept)
             return self._count_attempt(name, entry, "PostgreSQL takes other records, but failed at this one each time")
-        self._suspects[entry.ident] = _Suspect(strikes, kept)
+        suspects[entry.ident] = _Suspect(strikes, kept)
         attempts = consumer.attempts(entry)
         consumer.remember(entry, Attempts(attempts.count, consumer.now() + _ASIDE_SECONDS))
         return True
@@ -325,7 +326,7 @@ class Replayer:
             self.paused = "dead_letters_full"
             return False
         self.paused = None
-        self._suspects.pop(entry.ident, None)
+        self._suspects[name].pop(entry.ident, None)
         if moved:
             metrics.DLQ_REPLAYED.labels(name, "dead_lettered").inc()
             log.error("replay: entry %s of %s became a dead letter: %s", entry.ident.decode(), name, reason)
