@@ -27,6 +27,8 @@ CLAIM_IDLE_SECONDS = 8.0
 PARENT_PATIENCE_SECONDS = 600.0
 # Between two looks for a parent no more than this counts as waiting: the clock may have stepped, or nobody replayed.
 _LOOK_LIMIT_SECONDS = 60.0
+# While new entries keep coming, those of others have their turn after so many portions.
+_NEW_IN_A_ROW = 50
 # Pages of pending entries that one round walks at the most; the next goes on from there.
 _PAGES_A_ROUND = 10
 # Each page that had nothing to take puts the next walk off by so much: a hundred thousand that wait cost Redis little.
@@ -90,15 +92,17 @@ class Consumer:
         self._cursor = "-"
         self._walking = False
         self._adopting: str | None = None
-        self._pending_first = False
+        self._turn = False
+        self._new_in_a_row = 0
 
     def next(self, limit: int) -> list[Entry]:
         """Entries to try now: ``limit`` at the most, and no more bytes than dlq.replay_bytes unless it is one entry."""
         if self._client.xlen(self._keys.stream) == 0:
             return []
-        # In turn, so that neither those put off nor a stream of new ones keeps the others waiting.
-        self._pending_first = not self._pending_first
-        sources = (self._pending, self._new) if self._pending_first else (self._new, self._pending)
+        # Neither those put off nor a stream of new ones keeps the others waiting.
+        self._turn = not self._turn
+        pending_first = self._turn if self._walking else self._new_in_a_row >= _NEW_IN_A_ROW
+        sources = (self._pending, self._new) if pending_first else (self._new, self._pending)
         return sources[0](limit) or sources[1](limit)
 
     def again(self, entry: Entry) -> None:
@@ -115,6 +119,7 @@ class Consumer:
         )
         if lying or self._adopting is not None:
             self._adopt()
+        self._new_in_a_row = self._new_in_a_row + 1 if entries else 0
         return [_entry(ident, fields) for ident, fields in entries]
 
     def _adopt(self) -> None:
@@ -153,7 +158,7 @@ class Consumer:
             self._empty_pages += 0 if entries else 1
             if not cursor:
                 self._look_at = now + max(CLAIM_EVERY_SECONDS, _EMPTY_PAGE_SECONDS * self._empty_pages)
-                self._empty_pages = 0
+                self._empty_pages = self._new_in_a_row = 0
             if entries or not cursor:
                 return [_entry(ident, fields) for ident, fields in entries]
         return []

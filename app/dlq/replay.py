@@ -124,6 +124,7 @@ class Replayer:
         while not self._stop.is_set():
             busy = False
             try:
+                self._recount()
                 busy = self.round()
             except RedisError as e:
                 log.debug("replay: Redis does not answer (%s)", type(e).__name__)
@@ -141,12 +142,7 @@ class Replayer:
 
     def round(self) -> bool:
         """Replay one batch of each stream; True if there was something to do."""
-        now = self._clock.monotonic()
-        if now - self._recounted_at >= _RECOUNT_EVERY_SECONDS:
-            # Also while PostgreSQL is away: that is when a wrong count refuses writes.
-            self._recounted_at = now
-            self._recount()
-        if self._breaker.state == "open" or now < self._resume_at:
+        if self._breaker.state == "open" or self._clock.monotonic() < self._resume_at:
             return False
         self._rounds += 1
         busy = False
@@ -158,6 +154,11 @@ class Replayer:
         return busy
 
     def _recount(self) -> None:
+        """Look at the bytes now and then, also while PostgreSQL is away: that is when a wrong count refuses writes."""
+        now = self._clock.monotonic()
+        if now - self._recounted_at < _RECOUNT_EVERY_SECONDS:
+            return
+        self._recounted_at = now
         try:
             for consumer in self._consumers.values():
                 consumer.recount()
