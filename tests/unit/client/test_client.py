@@ -32,6 +32,7 @@ from datastorage_client import (
 )
 from datastorage_client import transport as transport_module
 from datastorage_client.arguments import verification
+from datastorage_client.connections import Connections
 from datastorage_client.models import (
     AuditEventAccepted,
     AuditEventCreated,
@@ -127,7 +128,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     clock = SimpleNamespace(sleep=made.append, monotonic=lambda: sum(made))
     monkeypatch.setattr(transport_module, "time", clock)
-    monkeypatch.setattr(transport_module, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(transport_module, "asyncio", SimpleNamespace(sleep=sleep, timeout=asyncio.timeout))
     return made
 
 
@@ -343,12 +344,12 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
 
     def handle(self: Any, request: httpx.Request) -> httpx.Response:
         kept.append(request)
-        return httpx.Response(400)
+        return httpx.Response(400, stream=httpx.ByteStream(b""))
 
     async def handle_async(self: Any, request: httpx.Request) -> httpx.Response:
         return handle(self, request)
 
-    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
+    monkeypatch.setattr(Connections, "handle_request", handle)
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle_async)
     return kept
 

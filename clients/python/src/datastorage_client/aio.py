@@ -75,9 +75,10 @@ from datastorage_client.arguments import (
 )
 from datastorage_client.buffered.event import plain
 from datastorage_client.client import DEFAULT_RETRY_FOR_S, DEFAULT_TIMEOUT_S
+from datastorage_client.connections import MAX_ANSWER_BYTES
 from datastorage_client.problems import ConflictError
 from datastorage_client.retry import Backoff
-from datastorage_client.transport import AsyncToken, AsyncTransport
+from datastorage_client.transport import HEADERS, AsyncToken, AsyncTransport, Limits
 
 T = TypeVar("T")
 
@@ -98,14 +99,16 @@ class AsyncDataStorageClient:
         timeout: float = DEFAULT_TIMEOUT_S,
         retry_for: float = DEFAULT_RETRY_FOR_S,
         verify: bool | str = True,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         context = verification(base_url, verify)
-        inner = httpx.AsyncHTTPTransport(verify=context, limits=httpx.Limits(max_connections=100))
+        limits = Limits(timeout=timeout, retry_for=retry_for, max_answer_bytes=max_answer_bytes)
+        inner = httpx.AsyncHTTPTransport(verify=context or False, limits=httpx.Limits(max_connections=100))
         self._http = httpx.AsyncClient(
             base_url=base_url,
             timeout=timeout,
-            transport=AsyncTransport(inner, token, retry_for, Backoff()),
-            headers={"Accept": "application/json"},
+            transport=AsyncTransport(inner, token, limits, Backoff()),
+            headers=HEADERS,
         )
         self.api = AuthenticatedClient(base_url=base_url, token="").set_async_httpx_client(self._http)
 

@@ -154,13 +154,13 @@ def as_uuid(ident: UUID | str) -> UUID:
     return ident if isinstance(ident, UUID) else UUID(ident)
 
 
-def verification(base_url: str, verify: bool | str) -> ssl.SSLContext | bool:
+def verification(base_url: str, verify: bool | str) -> ssl.SSLContext | None:
     """What to verify the service's certificate with. Raises ValueError for what is no URL of a service."""
     url = httpx.URL(base_url)
     # Else every request would fail as if nobody answered.
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError("base_url is http:// or https:// and a host")
-    return httpx.create_ssl_context(verify=verify) if url.scheme == "https" else False
+    return httpx.create_ssl_context(verify=verify) if url.scheme == "https" else None
 
 
 def understood(

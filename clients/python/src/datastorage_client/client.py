@@ -75,9 +75,10 @@ from datastorage_client.arguments import (
     workflow_filters,
 )
 from datastorage_client.buffered.event import plain
+from datastorage_client.connections import MAX_ANSWER_BYTES, Connections
 from datastorage_client.problems import ConflictError
 from datastorage_client.retry import Backoff
-from datastorage_client.transport import ONCE, SyncTransport, Token
+from datastorage_client.transport import HEADERS, ONCE, Limits, SyncTransport, Token
 
 DEFAULT_TIMEOUT_S = 30.0  # more than the service's own 10 s, so that its answer wins
 DEFAULT_RETRY_FOR_S = 30.0
@@ -90,9 +91,10 @@ class DataStorageClient:
     """Speaks to one service; any number of threads may share it, and it lives through a fork.
 
     base_url: such as ``http://127.0.0.1:8080``. token: a bearer token, or what gives one; it is called for each
-    attempt, and once more after a 401, so that tokens can rotate. timeout: seconds for connecting and for each wait
-    for data. retry_for: no attempt starts later than so many seconds after the first; 0 makes one attempt.
-    Back-off is exponential with full jitter, and Retry-After is honoured.
+    attempt, and once more after a 401, so that tokens can rotate. timeout: seconds for one attempt, from
+    connecting to the last byte of the answer. retry_for: no attempt starts later than so many seconds after the first;
+    0 makes one attempt. Back-off is exponential with full jitter, and Retry-After is honoured. max_answer_bytes: an
+    answer that is longer, unpacked, is none.
 
     Repeated are reads, searches, and what the service stores only once however often it comes: events (they get an
     event_id before their first attempt) and notifications. Other writes are repeated only if nothing can have been
@@ -115,17 +117,12 @@ class DataStorageClient:
         timeout: float = DEFAULT_TIMEOUT_S,
         retry_for: float = DEFAULT_RETRY_FOR_S,
         verify: bool | str = True,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         context = verification(base_url, verify)
-        self._transport = SyncTransport(
-            lambda: httpx.HTTPTransport(verify=context, limits=httpx.Limits(max_connections=100)),
-            token,
-            retry_for,
-            Backoff(),
-        )
-        self._http = httpx.Client(
-            base_url=base_url, timeout=timeout, transport=self._transport, headers={"Accept": "application/json"}
-        )
+        limits = Limits(timeout=timeout, retry_for=retry_for, max_answer_bytes=max_answer_bytes)
+        self._transport = SyncTransport(lambda: Connections(context), token, limits, Backoff())
+        self._http = httpx.Client(base_url=base_url, timeout=timeout, transport=self._transport, headers=HEADERS)
         self.api = AuthenticatedClient(base_url=base_url, token="").set_httpx_client(self._http)
 
     def close(self) -> None:
