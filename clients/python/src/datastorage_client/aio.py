@@ -62,6 +62,7 @@ from datastorage_client.arguments import (
     EventFilters,
     NotificationFilters,
     WorkflowFilters,
+    acknowledged,
     as_uuid,
     bodies,
     event_body,
@@ -145,11 +146,15 @@ class AsyncDataStorageClient:
 
     async def create_event(self, event: Event) -> AuditEventCreated | AuditEventAccepted:
         """Store one event. An event_id and event_timestamp are made where absent."""
-        return await self._ask(EVENT_ANSWERS, create_audit_event, body=event_body(event))
+        body = event_body(event)
+        answer = await self._ask(EVENT_ANSWERS, create_audit_event, body=body)
+        return acknowledged(answer, [body], [answer.event_id], self._http.base_url)
 
     async def create_events(self, events: Iterable[Event]) -> AuditBatchCreated | AuditBatchAccepted:
         """Store a batch, all or none of it."""
-        return await self._ask(BATCH_ANSWERS, create_audit_events_batch, body=bodies(events, event_body))
+        sent = bodies(events, event_body)
+        answer = await self._ask(BATCH_ANSWERS, create_audit_events_batch, body=sent)
+        return acknowledged(answer, sent, answer.event_ids, self._http.base_url)
 
     async def get_event(self, event_id: UUID | str) -> AuditEvent:
         """One event. Raises NotFoundError."""

@@ -62,6 +62,7 @@ from datastorage_client.arguments import (
     EventFilters,
     NotificationFilters,
     WorkflowFilters,
+    acknowledged,
     as_uuid,
     bodies,
     check_acknowledged,
@@ -153,11 +154,15 @@ class DataStorageClient:
 
     def create_event(self, event: Event) -> AuditEventCreated | AuditEventAccepted:
         """Store one event. An event_id and event_timestamp are made where absent."""
-        return self._ask(EVENT_ANSWERS, create_audit_event, body=event_body(event))
+        body = event_body(event)
+        answer = self._ask(EVENT_ANSWERS, create_audit_event, body=body)
+        return acknowledged(answer, [body], [answer.event_id], self._http.base_url)
 
     def create_events(self, events: Iterable[Event]) -> AuditBatchCreated | AuditBatchAccepted:
         """Store a batch, all or none of it."""
-        return self._ask(BATCH_ANSWERS, create_audit_events_batch, body=bodies(events, event_body))
+        sent = bodies(events, event_body)
+        answer = self._ask(BATCH_ANSWERS, create_audit_events_batch, body=sent)
+        return acknowledged(answer, sent, answer.event_ids, self._http.base_url)
 
     def send_events(self, body: bytes, count: int) -> int:
         """Send a JSON array of so many events in one attempt, as `BufferedAuditStore` does; the status."""
