@@ -144,7 +144,7 @@ class Received(NamedTuple):
     data: bytes
 
 
-def read_whole(answer: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
+def read_answer(answer: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
     """The body. Raises ServiceError for one that is larger, HTTPError for one that breaks off or takes too long."""
     content = answer.read(max_bytes + 1)
     if len(content) > max_bytes:
@@ -237,7 +237,7 @@ class HTTPClient:
             answer = self._pool.request(
                 method, self.url + target, body=body, headers=headers, redirect=False, preload_content=False
             )
-            content = read_whole(answer, MAX_ANSWER_BYTES)
+            content = read_answer(answer, MAX_ANSWER_BYTES)
         except HTTPError as e:
             raise self._unreachable(e) from e
         self._answered = True
