@@ -37,8 +37,10 @@ if os.environ.get("_METRICS_DIR_OF") != str(os.getpid()):
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from app.addresses import with_port
 from app.config import ConfigError, cpu_quota, load_settings
 from app.server.balance import Shares
+from app.server.sockets import share_ports
 
 try:
     _settings = load_settings()
@@ -50,13 +52,8 @@ except ConfigError as e:
 _server = _settings.server
 
 
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-bind = [_address(_server.host, _server.port)]
-if _settings.health.port:
-    bind.append(_address(_server.host, _settings.health.port))
+bind = [with_port(host, port) for port in (_server.port, _settings.health.port) if port for host in _server.hosts()]
+share_ports(_server.hosts())
 wsgi_app = "app.wsgi:application"
 worker_class = "app.server.worker.Worker"
 logger_class = "app.server.log.Log"

@@ -11,7 +11,6 @@ start with one `ConfigError` that lists all of them.
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ from typing import Any, ClassVar
 
 from psycopg import conninfo
 
-from app import yamlfile
+from app import addresses, yamlfile
 from app.credentials import ALGORITHMS, CredentialFileError, make_verifier
 from app.files import ReadError, as_text, read_secret, read_whole
 from app.jsonvalue import is_storable_text
@@ -29,6 +28,7 @@ from app.terminal import printable
 from app.values import boolean as _boolean
 from app.values import choice as _choice
 from app.values import durations as _durations
+from app.values import hosts as _hosts
 from app.values import integer as _integer
 from app.values import networks as _networks
 from app.values import optional_text as _optional_text
@@ -85,12 +85,17 @@ def cpu_quota() -> float | None:
 
 def setting(default: Any, parse: Callable[[object], Any], help_text: str, *, secret: bool = False) -> Any:
     """One setting: its default in parsed form, how its value is read, and what it does."""
-    return field(default=default, metadata={"parse": parse, "help": help_text, "secret": secret})
+    # A secret is in no representation either: that ends up in logs and tracebacks.
+    return field(default=default, repr=not secret, metadata={"parse": parse, "help": help_text, "secret": secret})
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
-    host: str = setting("127.0.0.1", _text, "Address to listen on.")
+    host: str = setting(
+        "127.0.0.1",
+        _hosts,
+        "Address to listen on, or several separated by commas; :: takes IPv4 as well where 0.0.0.0 is not in the list.",
+    )
     port: int = setting(8080, _integer(1, 65535), "Port of the API.")
     workers: int = setting(0, _integer(0, 256), "Worker processes; 0 means one for each core this process may use.")
     threads: int = setting(32, _integer(1, 512), "Request threads of a worker.")
@@ -133,6 +138,10 @@ class ServerSettings:
         "The header that the trusted proxies write the client's address into; the other one is the client's own.",
     )
     keepalive: int = setting(75, _integer(0, 3600), "Seconds an idle keep-alive connection stays open.")
+
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses of host, each without brackets."""
+        return addresses.hosts(self.host)
 
     def effective_workers(self) -> int:
         """Worker processes to start."""
@@ -467,26 +476,31 @@ def _inconsistent(s: Settings) -> list[str]:
         faults.append("buffer.flush_statement_timeout must be less than buffer.flush_timeout")
     if s.health.probe_timeout <= 0:
         faults.append("health.probe_timeout must be more than 0")
-    if s.auth.mode == "none" and not s.auth.allow_anonymous and not _is_loopback(s.server.host):
+    open_hosts = [host for host in s.server.hosts() if not addresses.is_loopback(host)]
+    if open_hosts and s.auth.mode == "none" and not s.auth.allow_anonymous:
         faults.append(
-            f"server.host {s.server.host} is reachable from outside and auth.mode is none: "
+            f"server.host {','.join(open_hosts)} is reachable from outside and auth.mode is none: "
             "choose an auth.mode, or set auth.allow_anonymous: true"
         )
     faults.extend(_auth_faults(s.auth))
     faults.extend(_file_faults(s))
-    for key in ("url", "read_url", "direct_url"):
-        value = getattr(s.database, key)
-        if value is not None:
-            try:
-                conninfo.conninfo_to_dict(value)
-            except Exception:  # noqa: BLE001 - psycopg raises ProgrammingError with the text, which holds the secret
-                faults.append(f"database.{key} is not a PostgreSQL address")
-    url = s.redis.url
-    if url is not None and not url.startswith(("redis://", "rediss://", "unix://")):
-        faults.append("redis.url is not a Redis address, which starts with redis:// or rediss://")
+    faults.extend(_address_faults(s))
     return faults
 
 
+def _address_faults(s: Settings) -> list[str]:
+    given = [(f"database.{key}", getattr(s.database, key), addresses.check_postgresql) for key in _DATABASE_ADDRESSES]
+    faults = []
+    for name, address, check in [*given, ("redis.url", s.redis.url, addresses.check_redis)]:
+        if address is not None:
+            try:
+                check(address)
+            except ValueError as e:
+                faults.append(f"{name} {e}")
+    return faults
+
+
+_DATABASE_ADDRESSES = ("url", "read_url", "direct_url")
 # Settings that name a file which the service itself, libpq or redis-py has to read.
 _FILES = (
     *(("database", key) for key in ("password_file", "direct_password_file", "sslrootcert", "sslcert", "sslkey")),
@@ -535,12 +549,3 @@ def _auth_faults(a: AuthSettings) -> list[str]:
     except CredentialFileError as e:
         return [f"auth.{needed[0]}: {e}"]
     return []
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -10,6 +10,8 @@ import ipaddress
 import re
 from collections.abc import Callable
 
+from app import addresses
+
 # What is longer is no duration or size that anybody means, and not looked into.
 _MAX_CHARACTERS = 64
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -84,6 +86,11 @@ def text(value: object) -> str:
 
 def optional_text(value: object) -> str | None:
     return None if value is None or value == "" else text(value)
+
+
+def hosts(value: object) -> str:
+    """Hosts separated by commas, each without the brackets that an IPv6 address may have."""
+    return ",".join(addresses.hosts(text(value)))
 
 
 def choice(*allowed: str) -> Callable[[object], str]:

@@ -359,6 +359,11 @@ class GunicornService:
         self.process: subprocess.Popen[bytes] | None = None
         _services.append(self)
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """What it is started with."""
+        return dict(self._environ)
+
     def last_words(self, since: float) -> str:
         """The end of its log, for a test that failed; empty if nothing was logged ``since`` that time."""
         if not self.log.exists() or self.log.stat().st_mtime < since:

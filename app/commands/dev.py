@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import click
 from psycopg.conninfo import conninfo_to_dict
 
+from app.addresses import reached_at, with_port
 from app.config import ConfigError, Settings, load_settings
 from app.dev import (
     OWNER_ROLE,
@@ -124,6 +125,10 @@ class LocalRun:
 
     def __init__(self, environ: Mapping[str, str], port: int, data_dir: Path) -> None:
         self._environ = {**_from_anywhere(environ), "DATASTORAGE_SERVER__PORT": str(port)}
+        # Looked at with all other settings, before anything is started.
+        for short, name in (("DATABASE_URL", "DATASTORAGE_DATABASE__URL"), ("REDIS_URL", "DATASTORAGE_REDIS__URL")):
+            if given := self._environ.get(short):
+                self._environ[name] = given
         # Behind nobody's load balancer there is nothing to wait for at shutdown.
         self._environ.setdefault("DATASTORAGE_SHUTDOWN__ENDPOINT_PROPAGATION_DELAY", "0")
         self._data_dir = data_dir.absolute()
@@ -137,7 +142,8 @@ class LocalRun:
         if not GUNICORN_CONF.exists():
             raise DevError(f"{GUNICORN_CONF} is missing: run this from a clone, installed with `pip install -e .`")
         settings = load_settings(environ=self._environ)
-        check_port(settings.server.host, settings.server.port)
+        for host in settings.server.hosts():
+            check_port(host, settings.server.port)
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, lambda *_: self._stop.set())
         with contextlib.ExitStack() as stack:
@@ -164,8 +170,8 @@ class LocalRun:
 
     def _start_backends(self, stack: contextlib.ExitStack) -> Backends:
         """Start those servers that nobody named, all at once; `stack` stops them."""
-        given_database = self._environ.get("DATABASE_URL") or self._environ.get("DATASTORAGE_DATABASE__URL")
-        given_redis = self._environ.get("REDIS_URL") or self._environ.get("DATASTORAGE_REDIS__URL")
+        given_database = self._environ.get("DATASTORAGE_DATABASE__URL")
+        given_redis = self._environ.get("DATASTORAGE_REDIS__URL")
         postgres = EmbeddedPostgres(self._data_dir / "postgresql")
         valkey = EmbeddedValkey(self._data_dir / "valkey")
         embedded: list[Server] = [
@@ -280,8 +286,7 @@ def probe(host: str, port: int, path: str) -> str:
 
 def base_url(settings: Settings) -> str:
     """Where the service can be reached from this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.server.host, settings.server.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.server.port}"
+    return f"http://{with_port(reached_at(settings.server.hosts()), settings.server.port)}"
 
 
 def banner(settings: Settings, backends: Backends, data_dir: Path) -> str:

@@ -7,6 +7,7 @@ import sys
 import click
 from urllib3.exceptions import HTTPError
 
+from app.addresses import reached_at, with_port
 from app.config import ConfigError, load_settings
 from app.http_client import check_url, why_unreachable
 from app.http_deadline import Deadline, pool_manager
@@ -15,8 +16,6 @@ from app.terminal import printable
 # The service answers a probe within a second whatever hangs behind it.
 _TIMEOUT_SECONDS = 2.0
 _SHOWN_BYTES = 2000
-# What a server that listens everywhere is asked at; an address of its own is asked there.
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 @click.command(
@@ -66,6 +65,5 @@ def health(path: str | None, url: str | None, config_path: str | None) -> None:
 
 def _local(config_path: str | None) -> str:
     settings = load_settings(config_path)
-    host = _ANYWHERE.get(settings.server.host, settings.server.host)
-    port = settings.health.port or settings.server.port
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    host = reached_at(settings.server.hosts())
+    return f"http://{with_port(host, settings.health.port or settings.server.port)}"

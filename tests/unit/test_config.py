@@ -313,6 +313,32 @@ def test_other_addresses_need_auth_or_a_word(host: str) -> None:
     assert AuthSettings().allow_anonymous is False
 
 
+@pytest.mark.parametrize(
+    ("host", "outside"),
+    [
+        ("127.0.0.1,[::1]", None),
+        ("[::1]", None),
+        ("localhost, ::1", None),
+        ("[::]", "::"),
+        ("127.0.0.1,10.0.0.1", "10.0.0.1"),
+        ("::1,0.0.0.0,[::]", "0.0.0.0,::"),
+    ],
+)
+def test_every_host_of_a_list_needs_auth_or_a_word(host: str, outside: str | None) -> None:
+    if outside is not None:
+        [fault] = faults(env(SERVER__HOST=host))
+        assert fault.startswith(f"server.host {outside} is reachable from outside and auth.mode is none")
+    found = load_settings(None, env(SERVER__HOST=host, AUTH__ALLOW_ANONYMOUS="true")).server.hosts()
+    assert found == tuple(part.strip(" []") for part in host.split(","))
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1,", "::1,[::1]", "127.0.0.1;::1", "a b", "[::1]:8080", "http://h", "[::1", "*"]
+)
+def test_what_is_no_host_is_refused(host: str) -> None:
+    assert "server.host must be" in faults(env(SERVER__HOST=host))[0]
+
+
 @pytest.mark.parametrize("section", ["DATABASE", "REDIS"])
 def test_a_secret_file_must_be_there(section: str, tmp_path: Path) -> None:
     [fault] = faults(env(**{f"{section}__PASSWORD_FILE": str(tmp_path / "none")}))
@@ -322,8 +348,20 @@ def test_a_secret_file_must_be_there(section: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["URL", "READ_URL", "DIRECT_URL"])
 def test_a_wrong_address_is_not_shown(key: str) -> None:
     assert faults(env(**{f"DATABASE__{key}": "postgresql://u:s3cret@h:port:1/d?nope=1"})) == [
-        f"database.{key.lower()} is not a PostgreSQL address"
+        f"database.{key.lower()} is not a PostgreSQL address: it has an option that PostgreSQL does not know"
     ]
+
+
+def test_secrets_are_in_no_representation() -> None:
+    settings = Settings(
+        database=DatabaseSettings(
+            url="postgresql://u:s3cret@h/d",
+            read_url="postgresql://u:s3cret@r/d",
+            direct_url="postgresql://o:s3cret@h/d",
+        ),
+        redis=RedisSettings(url="redis://:s3cret@h/0"),
+    )
+    assert "s3cret" not in repr(settings)
 
 
 @pytest.mark.parametrize("url", [None, "postgresql://me@db:6543/store?sslmode=require", "host=db user=me"])

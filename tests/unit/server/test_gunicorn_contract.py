@@ -17,12 +17,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from gunicorn import arbiter, config, glogging, util
+from gunicorn import arbiter, config, glogging, sock, util
 from gunicorn.http import errors, message, wsgi
 from gunicorn.workers import base
 
 from app.server.heads import Request
 from app.server.log import Log
+from app.server.sockets import Ipv6Socket, share_ports
 from app.server.worker import Worker
 from tests.support import ROOT
 
@@ -34,12 +35,14 @@ IMPORTED = {
     "gunicorn.http.errors": "heads.py",
     "gunicorn.http.message.Request": "heads.py",
     "gunicorn.http.wsgi": "worker.py",
+    "gunicorn.sock": "sockets.py",
     "gunicorn.workers.base": "worker.py",
 }
 # What is used of imported modules.
 OF_MODULES: dict[str, set[str]] = {
     "base": {"Worker"},
     "wsgi": {"create"},
+    "gunicorn_sock": {"TCP6Socket"},
     "errors": {
         *("ParseException", "NoMoreData", "InvalidHeader", "UnsupportedTransferCoding", "ExpectationFailed"),
         *("LimitRequestHeaders", "LimitRequestLine"),
@@ -57,6 +60,7 @@ OF_CLASSES: dict[type, set[str]] = {
     },
     wsgi.Response: {"start_response", "write", "close", "should_close", "sent", "response_length", "status_code"},
     glogging.Logger: {"setup", "error_log", "info", "warning", "error", "exception"},
+    sock.TCP6Socket: {"bind"},  # overridden
 }
 # Of gunicorn's settings, in code; those that gunicorn.conf.py sets are found there.
 SETTINGS = {"keepalive", "threads", "worker_connections"}
@@ -66,8 +70,14 @@ CALLED: dict[type, set[str]] = {
     message.Request: {"request"},
     wsgi.Response: {"response"},
     glogging.Logger: {"self.log", "self._log"},
+    sock.TCP6Socket: set(),
 }
-DERIVED = {"base.Worker": base.Worker, "GunicornRequest": message.Request, "Logger": glogging.Logger}
+DERIVED: dict[str, type] = {
+    "base.Worker": base.Worker,
+    "GunicornRequest": message.Request,
+    "Logger": glogging.Logger,
+    "gunicorn_sock.TCP6Socket": sock.TCP6Socket,
+}
 HOOKS: dict[str, tuple[str, ...]] = {
     "on_starting": ("server",),
     "pre_fork": ("server", "worker"),
@@ -176,7 +186,12 @@ def test_all_that_is_used_of_classes_is_listed() -> None:
 
 def test_names_of_the_servers_own_are_none_of_gunicorns() -> None:
     """A method or attribute that gunicorn gets one day must not be overridden by accident."""
-    for own, kind in ((Worker, base.Worker), (Request, message.Request), (Log, glogging.Logger)):
+    for own, kind in (
+        (Worker, base.Worker),
+        (Request, message.Request),
+        (Log, glogging.Logger),
+        (Ipv6Socket, DERIVED["gunicorn_sock.TCP6Socket"]),
+    ):
         names = {name for name in vars(own) if not name.startswith("__")}
         assert names & of_class(kind) <= OF_CLASSES[kind]
 
@@ -519,3 +534,25 @@ def test_the_worker_hooks_use_of_a_worker(conf: dict[str, Any]) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # as after a fork, of which there was none
     assert [worker.slot for worker in workers.values()] == [0, 1, 2]
     assert len({id(worker.shares) for worker in workers.values()}) == 1
+
+
+# --- listening sockets --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hosts", "alone"), [(("::",), False), (("0.0.0.0", "::"), True), (("127.0.0.1", "::1"), False)]
+)
+def test_gunicorn_listens_with_our_socket_of_ipv6(
+    monkeypatch: pytest.MonkeyPatch, hosts: tuple[str, ...], alone: bool
+) -> None:
+    monkeypatch.setattr(sock, "TCP6Socket", sock.TCP6Socket)  # put back afterwards
+    monkeypatch.setattr(Ipv6Socket, "without_ipv4", False)
+    share_ports(hosts)
+    conf = config.Config()
+    conf.set("bind", ["[::]:0"])
+    [listener] = sock.create_sockets(conf, Log(conf))
+    try:
+        assert isinstance(listener, Ipv6Socket), moved("sock.TCP6Socket that create_sockets looks up", "sockets.py")
+        assert bool(listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)) is alone
+    finally:
+        listener.close()
