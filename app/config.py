@@ -273,7 +273,7 @@ class BufferSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DLQSettings:
-    max_len: int = setting(1000, _integer(1, 10_000_000), "Entries that a stream holds at the most.")
+    max_len: int = setting(100_000, _integer(1, 10_000_000), "Entries that a stream holds at the most.")
     max_bytes: int = setting(256 * 1024**2, parse_size, "Bytes of entries that a stream holds at the most.")
     dead_letter_max: int = setting(100_000, _integer(1, 10_000_000), "Dead letters of a stream at the most.")
     replay_batch: int = setting(500, _integer(1, 10_000), "Entries that replay writes at a time.")

@@ -174,6 +174,16 @@ def test_the_schema_knows_every_value_and_every_section() -> None:
     compare(yaml.safe_load((CHART / "values.yaml").read_text()), schema, "")
 
 
+def test_the_queue_is_as_large_everywhere() -> None:
+    compose = yaml.safe_load((ROOT / "deploy" / "compose" / "settings.yaml").read_text())
+    chart = yaml.safe_load((CHART / "values.yaml").read_text())
+    rendered = yaml.safe_load(one("ConfigMap")["data"]["settings.yaml"])
+    sizes = {Settings().dlq.max_len, compose["dlq"]["max_len"], chart["dlq"]["maxLen"], rendered["dlq"]["max_len"]}
+    assert sizes == {100_000}
+    # So many entries of 2.5 KB fit.
+    assert Settings().dlq.max_bytes > 100_000 * 2500
+
+
 def test_the_chart_brings_the_rules_of_prometheus() -> None:
     assert (CHART / "files" / "datastorage.rules.yaml").resolve() == (
         ROOT / "deploy" / "prometheus" / "datastorage.rules.yaml"

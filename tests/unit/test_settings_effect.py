@@ -125,7 +125,7 @@ def test_redis_spill_timeout_bounds_connecting_and_waiting() -> None:
 
 
 def test_redis_min_replicas_and_dlq_max_bytes() -> None:
-    settings = Settings(redis=dataclasses.replace(REDIS, min_replicas=2), dlq=DLQSettings(max_bytes=999))
+    settings = Settings(redis=dataclasses.replace(REDIS, min_replicas=2), dlq=DLQSettings(max_len=1000, max_bytes=999))
     made = queue(settings)
     record = make_services().validator.event(event())
     arguments = made._arguments([WriteRequest((record,))], "why")  # type: ignore[arg-type]
