@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,20 @@ import click
 from psycopg.conninfo import conninfo_to_dict
 
 from app.addresses import reached_at, with_port
+from app.clock import Clock
 from app.config import ConfigError, Settings, load_settings
 from app.dev import (
     OWNER_ROLE,
+    PRIVATE_UMASK,
     SERVICE_ROLE,
     Child,
     DevError,
     EmbeddedPostgres,
     EmbeddedValkey,
+    Keeper,
     Server,
     StartCancelledError,
+    how,
     port_is_free,
 )
 from app.files import as_text
@@ -93,7 +97,8 @@ Examples:
 def dev(port: int, data_dir: Path) -> None:
     """Run everything on this machine: PostgreSQL, Valkey and the service.
 
-    Ctrl-C stops it all; the data stays, and the next start finds it again. DATABASE_URL and REDIS_URL name servers
+    Ctrl-C stops it all; the data stays, and the next start finds it again. PostgreSQL or Valkey that is killed is
+    started again, so that an outage can be tried (kill -9). DATABASE_URL and REDIS_URL name servers
     to use instead of the embedded ones (the environment only: a command line can be read by others). Any
     DATASTORAGE_SECTION__KEY reaches the service.
     """
@@ -205,6 +210,7 @@ class LocalRun:
             "the service",
             [sys.executable, "-m", "gunicorn", "-c", GUNICORN_CONF, "app.wsgi:application"],
             orphan_signal=signal.SIGTERM,
+            umask=PRIVATE_UMASK,
             # gunicorn puts its working directory first among the places to import from: no other `app` may be there.
             cwd=GUNICORN_CONF.parent,
             env={
@@ -218,7 +224,7 @@ class LocalRun:
         url = urlsplit(base_url(settings))
         deadline = time.monotonic() + SERVICE_READY_TIMEOUT
         while not self._stop.wait(0.05):
-            self._check_alive(service, backends)
+            self._check_alive(service, backends.embedded)
             answer = probe(str(url.hostname), settings.server.port, "/health/ready")
             if answer == "200":
                 return service
@@ -229,20 +235,18 @@ class LocalRun:
         return None
 
     def _watch(self, service: Child, backends: Backends) -> None:
-        """Return when asked to stop; DevError when something ended by itself."""
-        while not self._stop.wait(0.25):
-            self._check_alive(service, backends)
+        """Return when asked to stop; DevError when something ended that is not, or cannot be, started again."""
+        keeper = Keeper(backends.embedded, Clock(), say, self._stop)
+        with contextlib.suppress(StartCancelledError):  # asked to stop while a server was started again
+            while not self._stop.wait(0.25):
+                self._check_alive(service, ())
+                keeper.look()
 
-    def _check_alive(self, service: Child, backends: Backends) -> None:
-        codes: list[tuple[str, int | None, Callable[[], str]]] = [
-            (server.name, server.exit_code(), lambda server=server: f"see {server.log_file}")  # type: ignore[misc]
-            for server in backends.embedded
-        ]
-        codes.append((service.name, service.exit_code(), lambda: "see its log above"))
-        for name, code, where in codes:
+    def _check_alive(self, service: Child, servers: Sequence[Server]) -> None:
+        codes = [(server.name, server.exit_code(), f"see {server.log_file}") for server in servers]
+        for name, code, where in [*codes, (service.name, service.exit_code(), "see its log above")]:
             if code is not None:
-                how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-                raise DevError(f"{name} ended unexpectedly {how} ({where()}): stopping everything")
+                raise DevError(f"{name} ended unexpectedly {how(code)} ({where}): stopping everything")
 
 
 def say(text: str) -> None:

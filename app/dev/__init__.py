@@ -2,11 +2,13 @@
 
 Each server is a child process that ends when we do, even if we are killed: a guard process beside it watches us
 (see `Child`). A server listens on loopback only, asks for a password that was drawn at random, and keeps its
-durability on. Nothing outside its data directory is written or re-permissioned.
+durability on. What it writes is for its owner alone, whatever the umask is. Nothing outside its data directory is
+written or re-permissioned.
 """
 
 from app.dev.accounts import Account
 from app.dev.errors import DevError, StartCancelledError
+from app.dev.keeper import Keeper, how
 from app.dev.ports import PORTS, free_port, port_is_free
 from app.dev.postgres import (
     DATABASE,
@@ -18,7 +20,7 @@ from app.dev.postgres import (
     postgres_binaries,
     postgres_url,
 )
-from app.dev.processes import Child
+from app.dev.processes import PRIVATE_UMASK, Child
 from app.dev.server import Server
 from app.dev.valkey import EmbeddedValkey, valkey_binary
 
@@ -26,6 +28,7 @@ __all__ = [
     "DATABASE",
     "OWNER_ROLE",
     "PORTS",
+    "PRIVATE_UMASK",
     "SERVICE_ROLE",
     "SUPERUSER_ROLE",
     "Account",
@@ -33,10 +36,12 @@ __all__ = [
     "DevError",
     "EmbeddedPostgres",
     "EmbeddedValkey",
+    "Keeper",
     "Server",
     "StartCancelledError",
     "check_version",
     "free_port",
+    "how",
     "port_is_free",
     "postgres_binaries",
     "postgres_url",

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from app.dev.accounts import Account, owner_of, reaches, unprivileged
 from app.dev.errors import DevError
-from app.dev.processes import Child
+from app.dev.processes import PRIVATE_UMASK, Child
 from app.dev.server import Server, package
 
 OWNER_ROLE = "datastorage_owner"
@@ -97,6 +97,7 @@ class EmbeddedPostgres(Server):
                 cwd=Path("/"),
                 env=self._ENVIRONMENT,
                 output=log,
+                umask=PRIVATE_UMASK,
                 account=account,
                 pass_fds=pass_fds,
             )
@@ -133,6 +134,7 @@ class EmbeddedPostgres(Server):
                 cwd=Path("/"),
                 env=self._ENVIRONMENT,
                 output=log,
+                umask=PRIVATE_UMASK,
                 account=account,
                 pass_fds=(*pass_fds, password.fileno()),
             )

@@ -21,6 +21,9 @@ from app.dev.guard import children, still_there
 # SIGKILL takes effect at once, unless the process hangs in the kernel on a broken disk.
 KILL_TIMEOUT = 30.0
 
+# Events are nobody else's: what a child writes is for its owner alone, whatever ours is.
+PRIVATE_UMASK = 0o077
+
 
 class Guard:
     """A process that ends a child of ours when we are gone, whichever way we went.
@@ -107,6 +110,7 @@ class Child:
         stdin: bytes = b"",
         account: Account | None = None,
         pass_fds: Sequence[int] = (),
+        umask: int = -1,
     ) -> None:
         """Start ``args``; ``orphan_signal`` is what the guard sends when we are gone. DevError if it fails."""
         self.name = name
@@ -122,6 +126,7 @@ class Child:
                 env=env,
                 start_new_session=True,
                 pass_fds=pass_fds,
+                umask=umask,
                 **identity(account),
             )
             self._guard.watch(self._process.pid)

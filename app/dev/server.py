@@ -1,7 +1,7 @@
 """What the embedded servers share.
 
-Layout of a server's data directory: ``lock`` (held while the server runs), ``server.log``, ``passwords.json``
-(mode 0600), and the data in ``pgdata/`` or ``appendonlydir/``.
+Layout of a server's data directory, which is for its owner alone: ``lock`` (held while the server runs),
+``server.log``, ``passwords.json``, and the data in ``pgdata/`` or ``appendonlydir/``.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ class Server:
             raise DevError(f"{self.name} runs already")
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
+            self.data_dir.chmod(0o700)  # also where an earlier release made it
             self._lock = hold(self.data_dir / "lock", self.name)
         except OSError as e:
             raise DevError(f"cannot use {self.data_dir}: {e.strerror}; choose another folder with DATA_DIR=...") from e

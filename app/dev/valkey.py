@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from app.dev.accounts import owner_of
 from app.dev.errors import DevError
-from app.dev.processes import Child
+from app.dev.processes import PRIVATE_UMASK, Child
 from app.dev.server import Server, package
 
 
@@ -66,6 +66,7 @@ class EmbeddedValkey(Server):
                 cwd=self.data_dir,
                 env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
                 output=log,
+                umask=PRIVATE_UMASK,
                 # The configuration holds the password: neither in arguments nor in the environment.
                 stdin="".join(f"{key} {value}\n" for key, value in directives.items()).encode(),
                 account=owner_of(self.data_dir),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +34,7 @@ pytestmark = pytest.mark.embedded
 class LocalRun:
     """One `datastorage dev`, as a terminal would start it: with a process group of its own."""
 
-    def __init__(self, output: Path, environ: dict[str, str]) -> None:
+    def __init__(self, output: Path, environ: dict[str, str], umask: int = -1) -> None:
         self.port = int(environ.get("PORT") or free_port())
         self.output = output
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("DATASTORAGE_", "PROMETHEUS_", "CONFIG_PATH"))}
@@ -43,6 +46,7 @@ class LocalRun:
                 [sys.executable, "-m", "app.cli", "dev"],
                 orphan_signal=signal.SIGTERM,
                 env={**kept, "PORT": str(self.port), "DATASTORAGE_SERVER__WORKERS": "1", **environ},
+                umask=umask,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -95,9 +99,9 @@ def run(tmp_path: Path) -> Iterator[Callable[..., LocalRun]]:
     """Starts local runs on folders below the test's own: run("data", PORT="8081")."""
     made: list[LocalRun] = []
 
-    def start(folder: str = "data", **environ: str) -> LocalRun:
+    def start(folder: str = "data", umask: int = -1, **environ: str) -> LocalRun:
         environ.setdefault("DATA_DIR", str(tmp_path / folder))
-        made.append(LocalRun(tmp_path / f"output-{len(made)}", environ))
+        made.append(LocalRun(tmp_path / f"output-{len(made)}", environ, umask))
         return made[-1]
 
     yield start
@@ -160,16 +164,91 @@ def test_two_runs_side_by_side_and_one_in_the_others_way(run: Callable[..., Loca
     assert "is in use by another run: stop that one, or choose another folder" in same_folder.text
     assert "Traceback" not in same_folder.text
 
-    # A server that ends by itself takes the run with it, in order.
     processes = second.family()
-    postmaster = next(p for p in processes if p.name() == "postgres" and p.parent().pid == second.process.pid)
-    postmaster.kill()
+    service = next(p for p in processes if p.parent().pid == second.process.pid and "gunicorn" in p.cmdline())
+    service.kill()
     assert second.process.wait(90) == 1
-    assert "PostgreSQL ended unexpectedly by SIGKILL" in second.text
+    assert "the service ended unexpectedly by SIGKILL" in second.text
     wait_until(lambda: gone(processes), what="nothing is left running")
     assert first.count("side-by-side") == 1
     os.kill(first.process.pid, signal.SIGTERM)
     assert first.process.wait(60) == 0, first.text
+
+
+def test_servers_that_are_killed_are_started_again_with_their_data(run: Callable[..., LocalRun]) -> None:
+    one = run().ready()
+
+    def servers(name: str) -> list[psutil.Process]:
+        return [p for p in one.family() if p.name() == name and p.ppid() == one.process.pid]
+
+    def replaced(name: str, before: psutil.Process) -> bool:
+        return servers(name) not in ([], [before])
+
+    def healthy() -> bool:
+        return one.request("GET", "/health").json["status"] == "healthy"
+
+    def write() -> bool:
+        return one.put("killed") == 201
+
+    def said(line: str) -> bool:
+        return line in one.text
+
+    wait_until(healthy, what="healthy")
+    assert write()
+    for name, title in (("postgres", "PostgreSQL"), ("valkey-server", "Valkey")):
+        [before] = servers(name)
+        [port] = {c.laddr.port for c in before.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+        before.kill()
+        line = f"{title} ended by SIGKILL: it is started again now, with its data, at port {port}\n"
+        wait_until(partial(said, line), what="the line that says so")
+        assert one.put("killed") in (201, 202)
+        wait_until(partial(replaced, name, before), what="another process of it")
+        wait_until(healthy, what="both stores again")
+        wait_until(write, what="written to PostgreSQL again")
+        assert one.text.count("ended") == one.text.count("it is started again now") <= 2
+    wait_until(lambda: one.count("killed") >= 5, what="what waited in the queue is written")
+    processes = one.family()
+    assert one.ctrl_c() == 0, one.text
+    assert "Traceback" not in one.text
+    assert gone(processes)
+
+
+@pytest.mark.nightly
+def test_a_server_that_does_not_stay_ends_the_run_in_one_clear_line(run: Callable[..., LocalRun]) -> None:
+    one = run().ready()
+
+    def ended() -> bool:
+        for process in one.family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.name() == "valkey-server":
+                    process.kill()
+        return one.process.poll() is not None
+
+    with contextlib.suppress(psutil.NoSuchProcess):  # it ended between two looks
+        wait_until(ended, 120, "the run gives up")
+    assert one.process.wait(60) == 1
+    last = one.text.splitlines()[-1]
+    assert last.startswith("datastorage: Valkey ended 5 times, each soon after its start, the last time ")
+    assert "server.log says why" in last
+    assert "Traceback" not in one.text
+
+
+def test_nobody_else_reads_what_is_stored(run: Callable[..., LocalRun], tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    one = run(umask=0, TMPDIR=str(tmp_path / "tmp")).ready()
+    assert one.put("private") == 201
+    folders = [
+        tmp_path / "data" / "postgresql",
+        tmp_path / "data" / "valkey",
+        *(tmp_path / "tmp").glob("datastorage-*"),
+    ]
+    assert len(folders) == 3, "two servers, and the metrics"
+    paths = [*folders, *(path for folder in folders for path in folder.rglob("*"))]
+    assert [path for path in paths if "appendonly.aof" in path.name]
+    assert [path for path in paths if path.suffix == ".db"]
+    open_to_others = [p for p in paths if stat.S_IMODE(p.lstat().st_mode) & 0o077]
+    assert not open_to_others
+    assert one.ctrl_c() == 0, one.text
 
 
 def test_servers_that_are_there_are_used(

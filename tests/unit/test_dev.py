@@ -391,11 +391,15 @@ def test_a_wrong_port_is_told_with_where_it_comes_from(
 
 @pytest.mark.parametrize(("code", "how"), [(-9, "by SIGKILL"), (3, "with exit code 3")])
 def test_what_ends_by_itself_is_named(code: int, how: str, tmp_path: Path) -> None:
+    """A server during the start, and the service at any time; servers that end later are started again."""
     run = command.LocalRun({}, 8080, tmp_path)
     server: Any = SimpleNamespace(name="PostgreSQL", exit_code=lambda: code, log_file=tmp_path / "server.log")
     service: Any = SimpleNamespace(name="the service", exit_code=lambda: None)
     backends = command.Backends(database_url="", direct_url="", service_role=None, redis_url="", embedded=(server,))
     with pytest.raises(DevError, match=rf"PostgreSQL ended unexpectedly {how} \(see .*server.log\)"):
+        run._check_alive(service, backends.embedded)
+    service.exit_code = server.exit_code
+    with pytest.raises(DevError, match=rf"the service ended unexpectedly {how} \(see its log above\)"):
         run._watch(service, backends)
 
 
