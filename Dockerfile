@@ -25,12 +25,14 @@ COPY app/ app/
 COPY sql/ sql/
 COPY api/ api/
 # In place, as everywhere else: the code finds sql/, api/ and gunicorn.conf.py beside it. Bytecode is made here, since
-# the running image cannot write any.
+# the running image cannot write any. Readable whoever runs it and however the clone's files are: a cluster may choose any
+# user, with the group 0.
 RUN pip() { /build/bin/pip --python /opt/venv/bin/python "$@"; } \
  && pip install --quiet --no-deps --no-build-isolation -e . \
  && pip uninstall --quiet --yes setuptools \
  && rm -rf requirements *.egg-info build \
- && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash app
+ && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash app \
+ && chmod -R u=rwX,go=rX /opt/venv /srv/datastorage
 
 FROM ${BASE}
 ARG VERSION=unknown
@@ -56,7 +58,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PROMETHEUS_MULTIPROC_DIR=/dev/shm/datastorage-metrics \
     DATASTORAGE_SERVER__HOST=0.0.0.0
 WORKDIR /srv/datastorage
-# A number, so that Kubernetes can see that it is not root.
+# A number, so that Kubernetes can see that it is not root; another one does as well.
 USER 10001:10001
 EXPOSE 8080
 STOPSIGNAL SIGTERM

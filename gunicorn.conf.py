@@ -18,10 +18,18 @@ import tempfile
 if os.environ.get("_METRICS_DIR_OF") != str(os.getpid()):
     if given := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         # The same after a restart of the container, and then full of what the last run left.
-        os.makedirs(given, mode=0o700, exist_ok=True)
-        for _name in os.listdir(given):
-            if _name.endswith((".db", ".db.new")) or _name.startswith("unfinished-"):
-                os.unlink(os.path.join(given, _name))
+        try:
+            os.makedirs(given, mode=0o700, exist_ok=True)
+            for _name in os.listdir(given):
+                if _name.endswith((".db", ".db.new")) or _name.startswith("unfinished-"):
+                    os.unlink(os.path.join(given, _name))
+        except OSError as e:
+            sys.exit(
+                f"datastorage: PROMETHEUS_MULTIPROC_DIR ({given}) cannot be used for the metrics: {e.strerror}; "
+                "name a folder that this user may write to"
+            )
+        if not os.access(given, os.W_OK | os.X_OK):
+            sys.exit(f"datastorage: this user may not write to PROMETHEUS_MULTIPROC_DIR ({given}); name another folder")
     else:
         try:
             _directory = tempfile.mkdtemp(prefix="datastorage-metrics-")
@@ -29,7 +37,10 @@ if os.environ.get("_METRICS_DIR_OF") != str(os.getpid()):
             try:
                 _directory = tempfile.mkdtemp(prefix="datastorage-metrics-", dir="/dev/shm")
             except OSError as e:
-                sys.exit(f"datastorage: no folder for the metrics can be made (PROMETHEUS_MULTIPROC_DIR): {e.strerror}")
+                sys.exit(
+                    "datastorage: no folder for the metrics can be made in TMPDIR or /dev/shm "
+                    f"({e.strerror}): name one with PROMETHEUS_MULTIPROC_DIR"
+                )
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = _directory
         _owner = os.getpid()
         atexit.register(lambda: os.getpid() == _owner and shutil.rmtree(_directory, ignore_errors=True))
@@ -68,7 +79,9 @@ graceful_timeout = int(_settings.shutdown.timeout)
 timeout = 60
 max_requests = 0
 preload_app = False
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - gunicorn's heartbeat files
+# gunicorn's heartbeat files: in memory where that may be written to, else where the metrics are.
+_in_memory = "/dev/shm"  # noqa: S108 - the folder of the machine
+worker_tmp_dir = _in_memory if os.access(_in_memory, os.W_OK | os.X_OK) else os.environ["PROMETHEUS_MULTIPROC_DIR"]
 control_socket_disable = True
 http_parser = "auto"
 accesslog = None

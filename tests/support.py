@@ -337,8 +337,11 @@ class GunicornService:
         module: str = "app.wsgi:application",
         config: Path | None = None,
         root: Path = ROOT,
+        user: int | None = None,
     ) -> None:
+        """``user`` is who runs it, with the group 0, where we are root."""
         self.module = module
+        self._identity = {} if user is None else {"user": user, "group": 0, "extra_groups": []}
         self.root = root
         self.config = config or root / "gunicorn.conf.py"
         self.port = port or free_port()
@@ -398,6 +401,7 @@ class GunicornService:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                **self._identity,
             )
         return began
 

@@ -11,6 +11,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from app.addresses import check_postgresql, check_redis
+from app.config import load_settings
 from tests.helm import CHART, KUBERNETES, RENDERED, Manifest, helm, manifests, pod_spec, template
 from tests.support import ROOT
 
@@ -188,6 +190,7 @@ def test_connections_must_fit(tmp_path: Path, pods: int, surge: int, pool: int, 
         ({"ingress": {"enabled": True, "host": "a.example"}}, "ingress.tlsSecret"),
         ({"autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 2}}, "autoscaling.minReplicas"),
         ({"config": {"server": {"workers": 0}}}, "config.server.workers"),
+        ({"service": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4", "IPv6"]}}, "RequireDualStack, or one"),
     ],
 )
 def test_what_cannot_work_is_refused_in_words(tmp_path: Path, values: dict[str, Any], said: str) -> None:
@@ -213,6 +216,11 @@ def test_what_cannot_work_is_refused_in_words(tmp_path: Path, values: dict[str, 
         {"image__digest": "sha256:short"},
         {"networkPolicy__databaseCIDRs": ["everywhere"]},
         {"service__type": "Loadbalancer"},
+        {"service__ipFamilyPolicy": "DualStack"},
+        {"service__ipFamilies": ["IPv5"]},
+        {"service__targetPort": "Not A Port"},
+        {"memory__mountPath": "dev/shm"},
+        {"sidecars": [{"name": "proxy"}]},
         {"monitoring__serviceMonitor__interval": "often"},
     ],
     ids=str,
@@ -221,6 +229,94 @@ def test_the_schema_refuses_wrong_values(tmp_path: Path, values: dict[str, Any])
     done = template(written(tmp_path, changed(**values)))
     assert done.returncode != 0
     assert "values don't meet the specifications of the schema" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("service", "host"),
+    [
+        ({}, "0.0.0.0"),
+        ({"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]}, "0.0.0.0"),
+        ({"ipFamilies": ["IPv6"]}, "[::]"),
+        ({"ipFamilyPolicy": "PreferDualStack"}, "[::]"),
+        ({"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"]}, "[::]"),
+    ],
+)
+def test_the_pods_listen_in_every_family_that_the_service_has(render: Any, service: dict[str, Any], host: str) -> None:
+    objects = render(changed(service=service))
+    kubernetes_validate.validate(objects["Service", "datastorage"], KUBERNETES, strict=True)
+    spec = objects["Service", "datastorage"]["spec"]
+    assert {k: spec[k] for k in ("ipFamilyPolicy", "ipFamilies") if k in spec} == service
+    assert listened_on(objects) == host
+    # Of a cluster whose nodes have no IPv6 at all, for example.
+    assert listened_on(render(changed(service=service, config={"server": {"host": "0.0.0.0"}}))) == "0.0.0.0"
+
+
+def listened_on(objects: dict[tuple[str, str], Manifest]) -> str:
+    """server.host as the service finds it: the environment, which the image sets as well, is above the file."""
+    [container] = pod_spec(objects["Deployment", "datastorage"])["containers"]
+    [host] = [e["value"] for e in container["env"] if e["name"] == "DATASTORAGE_SERVER__HOST"]
+    settings = yaml.safe_load(objects["ConfigMap", "datastorage"]["data"]["settings.yaml"])
+    assert settings["server"]["host"] == host
+    assert load_settings(None, {"DATASTORAGE_SERVER__HOST": host, "DATASTORAGE_AUTH__ALLOW_ANONYMOUS": "true"})
+    return str(host)
+
+
+def test_openshift_chooses_the_user_and_the_groups(render: Any) -> None:
+    """What restricted-v2 admits: no number of ours, and everything else that it asks for."""
+    objects = render(CHART / "ci" / "openshift.yaml")
+    for name in ("Deployment", "datastorage"), ("Job", "datastorage-migrate"):
+        pod = pod_spec(objects[name])
+        assert pod["securityContext"] == {
+            "runAsNonRoot": True,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "runAsNonRoot": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+def test_one_folder_is_written_to_wherever_it_is(render: Any) -> None:
+    def folder(values: dict[str, Any] | Path) -> tuple[str, dict[str, str], Any]:
+        pod = pod_spec(render(values)["Deployment", "datastorage"])
+        [mount] = [m for m in pod["containers"][0]["volumeMounts"] if not m.get("readOnly")]
+        [volume] = [v for v in pod["volumes"] if v["name"] == mount["name"]]
+        environ = {e["name"]: e["value"] for e in pod["containers"][0]["env"]}
+        return mount["mountPath"], environ, volume["emptyDir"]
+
+    where, environ, volume = folder(changed())
+    assert (where, volume) == ("/dev/shm", {"medium": "Memory", "sizeLimit": "64Mi"})
+    assert not {"TMPDIR", "PROMETHEUS_MULTIPROC_DIR"} & environ.keys(), "the image's are right"
+    where, environ, volume = folder(CHART / "ci" / "openshift.yaml")
+    assert (where, volume) == ("/run/datastorage", {"medium": "", "sizeLimit": "128Mi"})
+    assert (environ["TMPDIR"], environ["PROMETHEUS_MULTIPROC_DIR"]) == (where, f"{where}/datastorage-metrics")
+
+
+def test_a_sidecar_starts_first_ends_last_and_takes_the_traffic(render: Any) -> None:
+    objects = render(CHART / "ci" / "openshift.yaml")
+    [sidecar] = pod_spec(objects["Deployment", "datastorage"])["initContainers"]
+    assert (sidecar["name"], sidecar["restartPolicy"]) == ("proxy", "Always")
+    [port] = objects["Service", "datastorage"]["spec"]["ports"]
+    [rule] = objects["NetworkPolicy", "datastorage"]["spec"]["ingress"]
+    assert port["targetPort"] == rule["ports"][0]["port"] == sidecar["ports"][0]["containerPort"]
+    job = objects["Job", "datastorage-migrate"]["spec"]["template"]
+    assert "initContainers" not in job["spec"]
+    assert job["metadata"]["labels"]["sidecar.istio.io/inject"] == "false"
+    assert job["metadata"]["annotations"] == {"example.org/note": "no"}
+
+
+def test_addresses_of_ipv6_are_what_the_service_takes(render: Any) -> None:
+    objects = render(CHART / "ci" / "openshift.yaml")
+    migration = yaml.safe_load(objects["ConfigMap", "datastorage-migrate"]["data"]["settings.yaml"])["database"]
+    assert migration["direct_url"] == "postgresql://datastorage_owner@[fd00::5]:5432/datastorage?sslmode=require"
+    check_postgresql(migration["direct_url"])
+    service = yaml.safe_load(objects["ConfigMap", "datastorage"]["data"]["settings.yaml"])
+    assert service["database"]["host"] == "fd00::5"
+    check_redis(service["redis"]["url"])
 
 
 def test_the_values_of_the_documentation_install(render: Any) -> None:

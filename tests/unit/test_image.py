@@ -25,6 +25,17 @@ def test_it_runs_as_a_number_and_signals_reach_the_service() -> None:
     assert json.loads(check.partition("CMD ")[2]) == ["datastorage", "health", "--live"]
 
 
+def test_any_user_can_read_it_and_nobody_but_root_write_it() -> None:
+    [copied] = [run for run in instructions(BUILD, "RUN") if "chmod" in run]
+    # The last of the stage: what comes after would have the modes of the clone, or of the builder's umask.
+    assert copied.endswith("&& chmod -R u=rwX,go=rX /opt/venv /srv/datastorage")
+    assert instructions(BUILD, "RUN")[-1] == copied
+    assert BUILD.rindex("COPY ") < BUILD.index("chmod -R")
+    assert {line.split()[-1] for line in instructions(LAST, "COPY")} == {"/opt/venv", "/srv/datastorage"}
+    assert "--chown" not in TEXT
+    assert "--chmod" not in TEXT
+
+
 def test_what_is_installed_is_locked() -> None:
     [installs] = [run for run in instructions(BUILD, "RUN") if "-r requirements/run.txt" in run]
     assert installs.count("--require-hashes") == 2

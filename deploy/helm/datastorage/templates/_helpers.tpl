@@ -29,24 +29,18 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ .Values.serviceAccount.name | default (include "datastorage.name" .) }}
 {{- end -}}
 
-{{- /* What the restricted pod security standard asks of a pod, and of a container. */ -}}
 {{- define "datastorage.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-# Secrets are readable for this group alone.
-fsGroup: 10001
-fsGroupChangePolicy: OnRootMismatch
-seccompProfile:
-  type: RuntimeDefault
+{{- .Values.podSecurityContext | toYaml -}}
 {{- end -}}
 
 {{- define "datastorage.containerSecurity" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-runAsNonRoot: true
-capabilities:
-  drop: [ALL]
+{{- .Values.containerSecurityContext | toYaml -}}
+{{- end -}}
+
+{{- /* Every address of the pod: of IPv4, or of both families where the Service may have IPv6. */ -}}
+{{- define "datastorage.host" -}}
+{{- $s := .Values.service -}}
+{{- ternary "[::]" "0.0.0.0" (or (has "IPv6" $s.ipFamilies) (hasSuffix "DualStack" $s.ipFamilyPolicy)) -}}
 {{- end -}}
 
 {{- define "datastorage.workers" -}}
@@ -80,7 +74,7 @@ capabilities:
 {{- $_ := set $database "sslrootcert" "/etc/datastorage/secrets/database-ca/ca.crt" -}}
 {{- end -}}
 {{- $settings := dict
-  "server" (dict "host" "0.0.0.0" "port" 8080 "workers" 1)
+  "server" (dict "host" (include "datastorage.host" .) "port" 8080 "workers" 1)
   "logging" (dict "format" "json")
   "database" $database
   "redis" $redis
@@ -98,7 +92,9 @@ capabilities:
 {{- /* Each of several hosts has its port. */ -}}
 {{- $hosts := list -}}
 {{- range splitList "," ($m.host | default $v.database.host) -}}
-{{- $hosts = append $hosts (printf "%s:%v" (trim .) ($m.port | default $v.database.port)) -}}
+{{- $host := trim . -}}
+{{- if and (contains ":" $host) (not (hasPrefix "[" $host)) -}}{{- $host = printf "[%s]" $host -}}{{- end -}}
+{{- $hosts = append $hosts (printf "%s:%v" $host ($m.port | default $v.database.port)) -}}
 {{- end -}}
 {{- $url := printf "postgresql://%s@%s/%s?sslmode=%s" $m.user (join "," $hosts) $v.database.name $v.database.sslmode -}}
 database:
@@ -139,6 +135,9 @@ database:
 {{- end -}}
 {{- if and $v.networkPolicy.enabled (not $v.networkPolicy.fromNamespaces) -}}
 {{- fail "networkPolicy.fromNamespaces is needed: the namespaces that may use the service (or networkPolicy.enabled: false)" -}}
+{{- end -}}
+{{- if and (eq $v.service.ipFamilyPolicy "SingleStack") (gt (len $v.service.ipFamilies) 1) -}}
+{{- fail "service.ipFamilies names two families and service.ipFamilyPolicy is SingleStack: choose PreferDualStack or RequireDualStack, or one family" -}}
 {{- end -}}
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) -}}
 {{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" -}}
