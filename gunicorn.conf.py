@@ -51,6 +51,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from app.addresses import with_port
 from app.config import ConfigError, cpu_quota, load_settings
 from app.server.balance import Shares
+from app.server.room import end_until_there_is_room, is_no_room, keep_spawning
 from app.server.sockets import share_ports
 
 try:
@@ -124,7 +125,8 @@ os.register_at_fork(after_in_parent=_let_stops_through)
 
 
 def on_starting(server):  # type: ignore[no-untyped-def]
-    """Say what starts."""
+    """Say what starts, and do not end where a worker cannot be started for a while."""
+    keep_spawning(server)
     server.log.info("datastorage: %d workers × %d threads%s", workers, threads, ", pinned" if _pin else "")
 
 
@@ -163,6 +165,20 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
     if not worker.alive:
         sys.exit(0)  # told to stop before there was anything to finish
     sys.setswitchinterval(_server.switch_interval)
+    try:
+        _begin(worker)
+    except (OSError, RuntimeError, MemoryError) as e:
+        if not is_no_room(e):
+            raise
+        end_until_there_is_room(worker, e)
+    # What is there now stays: the collector need not look at it again and again. A batch is parsed into thousands of
+    # objects that no cycle holds, so it looks less often than every 700 of them.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+
+
+def _begin(worker):  # type: ignore[no-untyped-def]
     worker.open_log(_settings)
     from app import metric_files  # here, since prometheus_client comes with it
 
@@ -173,11 +189,6 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
             os.getpid(),
         )
     worker.begin(_settings)
-    # What is there now stays: the collector need not look at it again and again. A batch is parsed into thousands of
-    # objects that no cycle holds, so it looks less often than every 700 of them.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 10, 10)
 
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]

@@ -146,8 +146,9 @@ class LineWriter:
     def start(self) -> None:
         """Start the thread; in the process that logs, after the fork."""
         self._ending = False
-        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="log", daemon=True)
+        thread.start()  # RuntimeError where there is no room for one: lines go on being written at once
+        self._thread = thread
         # A process that ends without having been stopped still says what it had to say.
         atexit.register(self.stop)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -42,19 +43,24 @@ class SmallDisk:
         return {p.name: p.stat().st_size for p in self.path.glob("*.db")}
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    path = tmp_path / "metrics"
+@contextlib.contextmanager
+def mounted(path: Path, size: int) -> Iterator[SmallDisk]:
     path.mkdir()
-    # Pages: those of the files, what starting and replacing needs besides, and one.
-    size = f"size={(WORKERS * FILES * FILE_BYTES) + 2 * 4096}"
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(path)], capture_output=True, text=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
+    made = subprocess.run(command, capture_output=True, text=True)
     if made.returncode:
         pytest.skip(f"a disk of a test's own needs the right to mount one: {made.stderr.strip()}")
     try:
         yield SmallDisk(path)
     finally:
         subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    # Pages: those of the files, what starting and replacing needs besides, and one.
+    with mounted(tmp_path / "metrics", (WORKERS * FILES * FILE_BYTES) + 2 * 4096) as made:
+        yield made
 
 
 @pytest.fixture
@@ -153,3 +159,29 @@ def test_it_goes_on_when_the_disk_fills_up_while_it_runs(run: Run, disk: SmallDi
     assert workers(service) == before
     (disk.path / "ballast").unlink()
     assert service.stop() == 0
+
+
+def test_it_goes_on_when_its_log_has_no_room(database: Database, tmp_path: Path) -> None:
+    with mounted(tmp_path / "log", 64 * 1024) as small:
+        log = small.path / "gunicorn.log"
+        service = GunicornService(
+            {**database.environ, "DATASTORAGE_SERVER__WORKERS": "1", "TMPDIR": str(tmp_path)}, log
+        )
+        service.start()
+        try:
+            small.fill()
+            writes(service)
+            before = workers(service)
+            os.kill(before[0], signal.SIGKILL)  # nor does the master need its log
+            wait_until(lambda: workers(service) not in ([], before), what="another worker")
+            wait_until(lambda: service.probe("/health/ready") == 200, what="ready")
+            writes(service)
+            wait_until(lambda: service.metrics()["datastorage_log_lines_dropped_total"], what="lost lines are counted")
+            before, full = workers(service), log.stat().st_size
+            (small.path / "ballast").unlink()
+            writes(service, 1)
+            wait_until(lambda: log.stat().st_size > full, what="lines again")
+            assert workers(service) == before
+            assert service.stop() == 0
+        finally:
+            service.kill()

@@ -62,6 +62,19 @@ def make(written: list[bytes]) -> Iterator[Callable[..., LineWriter]]:
         writer.stop()
 
 
+def test_without_a_thread_lines_are_written_at_once(written: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    writer = LineWriter(write=written.append)
+    with pytest.raises(RuntimeError, match="new thread"):
+        writer.start()
+    writer.put(b"said\n")
+    assert written == [b"said\n"]
+    assert writer.stop()
+
+
 def test_the_line_of_a_request() -> None:
     assert json.loads(request_json(LINE)) == {
         "time": "2026-01-05T10:00:00.250000+00:00",

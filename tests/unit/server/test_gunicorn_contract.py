@@ -31,6 +31,7 @@ SERVER = ROOT / "app" / "server"
 
 # What is imported, and where from.
 IMPORTED = {
+    "gunicorn.arbiter.Arbiter": "room.py",
     "gunicorn.glogging.Logger": "log.py",
     "gunicorn.http.errors": "heads.py",
     "gunicorn.http.message.Request": "heads.py",
@@ -61,6 +62,7 @@ OF_CLASSES: dict[type, set[str]] = {
     wsgi.Response: {"start_response", "write", "close", "should_close", "sent", "response_length", "status_code"},
     glogging.Logger: {"setup", "error_log", "info", "warning", "error", "exception"},
     sock.TCP6Socket: {"bind"},  # overridden
+    arbiter.Arbiter: {"spawn_worker", "log"},  # the first is replaced
 }
 # Of gunicorn's settings, in code; those that gunicorn.conf.py sets are found there.
 SETTINGS = {"keepalive", "threads", "worker_connections"}
@@ -71,6 +73,7 @@ CALLED: dict[type, set[str]] = {
     wsgi.Response: {"response"},
     glogging.Logger: {"self.log", "self._log"},
     sock.TCP6Socket: set(),
+    arbiter.Arbiter: {"arbiter"},
 }
 DERIVED: dict[str, type] = {
     "base.Worker": base.Worker,
@@ -512,6 +515,12 @@ def test_what_the_hooks_use_of_the_master(conf: dict[str, Any]) -> None:
     assert isinstance(arbiter.Arbiter.WORKERS, dict), moved("Arbiter.WORKERS as a dictionary of workers", "pre_fork")
     spawn = inspect.getsource(arbiter.Arbiter.spawn_worker)
     assert spawn.index("pre_fork") < spawn.index("os.fork()") < spawn.index("post_fork") < spawn.index("init_process")
+    assert "self.spawn_worker()" in inspect.getsource(arbiter.Arbiter.spawn_workers), moved(
+        "spawn_worker() as what is called for each worker", "app/server/room.py replaces it"
+    )
+    assert 1 not in (arbiter.Arbiter.WORKER_BOOT_ERROR, arbiter.Arbiter.APP_LOAD_ERROR), moved(
+        "1 as an exit code after which the master goes on", "app/server/room.py"
+    )
     assert "worker_exit" in spawn, moved("worker_exit in the worker's process", "gunicorn.conf.py: the last flush")
     stop = inspect.getsource(arbiter.Arbiter.stop)
     assert stop.index("self.LISTENERS = []") < stop.index("kill_workers"), moved(
