@@ -35,7 +35,7 @@ def test_any_user_can_run_it(database: Database, valkey: Valkey, writable: Path,
     service = GunicornService(
         {
             "DATASTORAGE_DATABASE__URL": database.service_url,
-            "DATASTORAGE_REDIS__URL": valkey.url(0),
+            "DATASTORAGE_REDIS__URL": valkey.url(7),
             "PROMETHEUS_MULTIPROC_DIR": str(writable / "metrics"),
             "TMPDIR": str(writable),
             "HOME": "/",
