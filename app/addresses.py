@@ -186,7 +186,7 @@ def _ask_libpq(known: dict[str, Any]) -> None:
         return
     named = (rf'\b{name}"? value: |with {name}=|definition of {name} ' for name in known)
     option = next((name for name, text in zip(known, named, strict=True) if re.search(text, refusal)), None)
-    which = f"the option {option}" if option else "an option"
+    which = f"the option {option}" if option else "an option (its own, or a PG… variable of the environment)"
     raise ValueError(f"has {which} with a value that PostgreSQL does not take")
 
 

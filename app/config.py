@@ -208,12 +208,13 @@ class DatabaseSettings:
 
     def conninfo(self) -> str:
         """libpq connection string of the service's role; the password file is read at each call. Raises ReadError."""
-        dsn = self.url
-        if dsn is None:
-            dsn = conninfo.make_conninfo(
-                host=self.host, port=self.port, dbname=self.name, user=self.user, sslmode=self.sslmode
-            )
-        return self._complete(dsn, self.password_file)
+        return self._complete(self.url if self.url is not None else self.parts(), self.password_file)
+
+    def parts(self) -> str:
+        """libpq connection string of host, port, name, user and sslmode, which url takes the place of."""
+        return conninfo.make_conninfo(
+            host=self.host, port=self.port, dbname=self.name, user=self.user, sslmode=self.sslmode
+        )
 
     def read_conninfo(self) -> str:
         """libpq connection string of the replica that queries go to; needs read_url."""
@@ -490,6 +491,8 @@ def _inconsistent(s: Settings) -> list[str]:
 
 def _address_faults(s: Settings) -> list[str]:
     given = [(f"database.{key}", getattr(s.database, key), addresses.check_postgresql) for key in _DATABASE_ADDRESSES]
+    if s.database.url is None:
+        given.append(("database.host", s.database.parts(), addresses.check_postgresql))
     faults = []
     for name, address, check in [*given, ("redis.url", s.redis.url, addresses.check_redis)]:
         if address is not None:

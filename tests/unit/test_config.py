@@ -352,6 +352,19 @@ def test_a_wrong_address_is_not_shown(key: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("host", ["me:s3cret@db", "postgresql://u:s3cret@db", "db-1,,db-2", "db 1"])
+def test_a_wrong_host_is_not_shown_either(host: str) -> None:
+    [fault] = faults(env(DATABASE__HOST=host))
+    assert fault.startswith("database.host ")
+    assert "s3cret" not in fault
+    load_settings(None, env(DATABASE__HOST=host, DATABASE__URL="postgresql://used"))
+
+
+@pytest.mark.parametrize("host", ["db", "10.0.0.1", "fd00::1", "db-1,db-2.example", "/run/postgresql"])
+def test_hosts_of_postgresql(host: str) -> None:
+    assert load_settings(None, env(DATABASE__HOST=host)).database.host == host
+
+
 def test_secrets_are_in_no_representation() -> None:
     settings = Settings(
         database=DatabaseSettings(
