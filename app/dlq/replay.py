@@ -28,7 +28,8 @@ from app.clock import Clock
 from app.config import Settings
 from app.database import Fault
 from app.dlq import scripts
-from app.dlq.stream import EVENTS, GROUP, KEYS, STREAMS, TYPES, make_client
+from app.dlq.endpoint import Endpoint
+from app.dlq.stream import EVENTS, GROUP, KEYS, STREAMS, TYPES
 from app.trace import is_trace_id
 
 log = logging.getLogger(__name__)
@@ -77,14 +78,20 @@ class Replayer:
     """Writes waiting entries while PostgreSQL takes writes."""
 
     def __init__(
-        self, settings: Settings, writer: Writer, validator: Validator, breaker: Breaker, clock: Clock
+        self,
+        settings: Settings,
+        writer: Writer,
+        validator: Validator,
+        breaker: Breaker,
+        clock: Clock,
+        endpoint: Endpoint | None = None,
     ) -> None:
         self._settings = settings
         self._writer = writer
         self._validator = validator
         self._breaker = breaker
         self._clock = clock
-        self._client: redis.Redis = make_client(settings, connect_timeout=1.0, timeout=3.0)
+        self._client: redis.Redis = (endpoint or Endpoint(settings.redis)).client(connect_timeout=1.0, timeout=3.0)
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None

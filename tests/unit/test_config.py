@@ -51,6 +51,9 @@ OTHER = {
     "redis.cert_file": __file__,
     "redis.key_file": __file__,
     "redis.password_file": __file__,
+    "redis.sentinels": "a:26379, [::1]:26379",
+    "redis.sentinel_service": "other",
+    "redis.sentinel_password_file": __file__,
     "buffer.commit_timeout": "30s",
     "buffer.flush_timeout": "2500ms",
     "buffer.flush_statement_timeout": "1500ms",
@@ -70,6 +73,7 @@ BESIDE = {
     "database.sslcert": {"database.sslkey": __file__},
     "database.sslkey": {"database.sslcert": __file__},
     "redis.ca_file": {"redis.url": "rediss://h"},
+    "redis.sentinel_password_file": {"redis.sentinels": "a:26379"},
     "redis.cert_file": {"redis.url": "rediss://h", "redis.key_file": __file__},
     "redis.key_file": {"redis.url": "rediss://h", "redis.cert_file": __file__},
 }
