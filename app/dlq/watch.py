@@ -16,7 +16,7 @@ from app import metrics
 from app.clock import Clock
 from app.dlq import rights
 from app.dlq.endpoint import CLUSTER, REFUSALS, Endpoint, code_of
-from app.dlq.memory import NOTHING
+from app.dlq.memory import NOTHING, EntryId
 from app.dlq.operate import Operator, QueueState, StreamState
 from app.dlq.stream import STREAMS, DeadLetterQueue
 
@@ -86,6 +86,8 @@ class QueueWatch:
     def _see(self) -> QueueState:
         """What Redis says, by a connection made for this look: a living one may lead to yesterday's server."""
         self._operator.redial()
+        # Before anything is looked at: what is spilled meanwhile is of the next look.
+        told = {name: self._queue.memory.last(name) for name in STREAMS}
         state = self._operator.look()
         self._queue.synced = state.durability == "aof_always"
         another = state.run != self._run_seen
@@ -103,7 +105,7 @@ class QueueWatch:
         missing = self.state.missing_rights
         if missing or another or refuses == "NOPERM" or not self.state.connected:
             missing = self._operator.missing_rights()
-        self._find_losses(state)
+        self._find_losses(state, told)
         lost = self._clock.monotonic() < self._lost_until
         return dataclasses.replace(state, refuses=refuses, missing_rights=missing, lost=lost)
 
@@ -146,19 +148,17 @@ class QueueWatch:
             for fault in set(state.faults) & {"redis_evicts", "redis_not_durable", "redis_durability_unknown"}:
                 log.error("Redis is not set up to keep what it is given: %s (%s)", fault, state.durability)
 
-    def _find_losses(self, state: QueueState) -> None:
+    def _find_losses(self, state: QueueState, told: dict[str, EntryId]) -> None:
         """Whether Redis still knows what this worker spilled; an entry that was replayed is no loss."""
         memory = self._queue.memory
-        # Before the witness is asked: what is spilled meanwhile is in both.
-        told = {name: memory.last(name) for name in STREAMS}
         known = self._operator.witnessed(self._queue.witness) if any(i > NOTHING for i in told.values()) else {}
         for name, stream in state.streams.items():
             before = self._last.get(name)
             ours = told[name] > known.get(name, NOTHING)
             if ours or (before is not None and stream.last < before.last):
                 self._lost(name, memory.lost(name, known.get(name, NOTHING)) if ours else 0, before)
-            elif stream.depth:
-                memory.settled(name, stream.first)
+            else:
+                memory.settled(name, stream.first if stream.depth else (told[name][0], told[name][1] + 1))
             self._last[name] = stream
             memory.saw(name, stream.last)
 

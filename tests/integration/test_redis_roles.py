@@ -55,7 +55,7 @@ def run() -> Iterator[Run]:
 
 @pytest.fixture
 def primary() -> Iterator[EmbeddedValkey]:
-    with valkey_server() as server:
+    with valkey_server(**{"repl-diskless-sync-delay": "0"}) as server:
         yield server
 
 
