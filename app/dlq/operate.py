@@ -136,11 +136,17 @@ class Operator:
 
     def probe(self) -> str | None:
         """Do what a spill needs, leaving nothing; None if Redis takes it, or Redis' word for why it does not."""
-        try:
-            self._client.eval(scripts.PROBE, len(PAIRS), *PAIRS)
-        except (ResponseError, BusyLoadingError) as e:
-            return code_of(e) or "ERR"
-        return None
+        replicas = self._settings.redis.min_replicas
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.eval(scripts.PROBE, len(PAIRS), *PAIRS)
+            if replicas:
+                # On the same connection: it is the probe's own write that they must have.
+                pipe.wait(replicas, round(300 * self._settings.redis.spill_timeout))
+            try:
+                _, *acknowledged = pipe.execute()
+            except (ResponseError, BusyLoadingError) as e:
+                return code_of(e) or "ERR"
+        return "NOREPLICAS" if replicas and acknowledged[0] < replicas else None
 
     def missing_rights(self) -> tuple[str, ...]:
         """Commands and keys that the service needs and its user may not use; found by harmless trying."""

@@ -21,6 +21,7 @@ local function parts(id)
 end
 local function add(stream, seen, message)
   local id = redis.call('XADD', stream, '*', 'message', message)
+  if not seen then return id end
   local ms, seq = parts(id)
   local seen_ms, seen_seq = parts(seen)
   if ms > seen_ms or (ms == seen_ms and seq > seen_seq) then return id end
@@ -38,7 +39,9 @@ for request = 1, requests do
   local bytes = tonumber(redis.call('GET', counter) or '0')
   if redis.call('XLEN', stream) + entries <= max_len and bytes + size <= max_bytes then
     redis.call('INCRBY', counter, size)
-    for i = at + 2, at + 1 + entries do last[pair] = add(stream, last[pair] or ARGV[2 + pair], ARGV[i]) end
+    for i = at + 2, at + 1 + entries do
+      last[pair] = add(stream, not last[pair] and ARGV[2 + pair], ARGV[i])
+    end
     kept[request] = 1
   else
     kept[request] = 0

@@ -19,13 +19,14 @@ from app.audit.schemas import Validator
 from app.clock import Clock
 from app.config import AuditSettings, DatabaseSettings, DLQSettings, HealthSettings, RedisSettings, Settings
 from app.dev import EmbeddedValkey
-from app.dlq.endpoint import Endpoint
+from app.dlq.endpoint import Endpoint, time_left, within
 from app.dlq.operate import Operator
 from app.dlq.stream import KEYS, DeadLetterQueue
 from app.dlq.watch import QueueWatch
 from app.lifecycle import Services
 from tests.support import Database, event, free_port, notification, valkey_server, wait_until
 from tests.switch import Switch
+from tests.unit.fakes import HOUR
 
 pytestmark = pytest.mark.embedded
 NOWHERE = DatabaseSettings(url="postgresql://nobody@127.0.0.1:9/none")
@@ -233,11 +234,13 @@ def test_without_info_the_durability_is_unknown(run: Run, primary: EmbeddedValke
         state = parts_of(app).redis_state()
         assert (state.status, state.durability) == ("connected", "unknown")
         assert state.faults == ("redis_durability_unknown",)
-        connections = switch.made
         assert post(app) == 202
-        for _ in range(3):
-            parts_of(app).queue_watch.look()  # type: ignore[union-attr]
-        assert switch.made < connections + 20, "a right that it can do without drops no connections"
+        services = parts_of(app)
+        assert services.operator is not None
+        assert services.queue_watch is not None
+        connection = services.operator._client.client_id()
+        services.queue_watch.look()
+        assert services.operator._client.client_id() == connection, "a right that it can do without drops nothing"
 
 
 @pytest.mark.parametrize(
@@ -303,9 +306,14 @@ def test_the_documented_rights_are_enough(
         assert denied == []
 
 
-def test_a_cluster_is_refused_with_one_line(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_cluster_is_refused_with_one_line(run: Run, caplog: pytest.LogCaptureFixture, whole: bool) -> None:
     with valkey_server(**{"cluster-enabled": "yes"}) as server, client_of(server) as admin:
-        admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        if whole:
+            admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            wait_until(
+                lambda: admin.execute_command("CLUSTER INFO")["cluster_state"] == "ok", what="the cluster is whole"
+            )
         app = run(server.url())
         wait_until(lambda: "redis_is_cluster" in reasons(app), what="said to be a cluster")
         assert ready(app) == (503, "queue_refuses_writes")
@@ -424,3 +432,44 @@ def test_what_no_redis_can_say_is_not_asked_before_each_acknowledgement(primary:
         assert queue.spill([a_request()], "why") == [Spilled()]
         assert admin.info("commandstats")["cmdstat_info"]["calls"] == before + 1, "this test's own question alone"
         queue.close()
+
+
+def test_nothing_waits_beyond_the_end_of_the_block() -> None:
+    """With an hour for each single wait: a server that is frozen is given up when the time of all of them is over."""
+    with valkey_server() as server:
+        client = Endpoint(RedisSettings(url=server.url())).client(connect_timeout=HOUR, timeout=HOUR)
+        client.ping()
+        server.freeze()
+        with within(0.1), pytest.raises(redis.TimeoutError):
+            client.ping()
+        with within(0.1), pytest.raises(redis.TimeoutError):
+            client.ping()  # by a new connection: its handshake counts too
+        with within(0), pytest.raises(redis.TimeoutError):
+            client.ping()
+        server.thaw()
+        assert time_left() is None
+        assert client.ping()
+        client.close()
+
+
+def test_a_primary_without_the_replicas_that_are_asked_for_takes_no_writes(
+    primary: EmbeddedValkey, replica: EmbeddedValkey
+) -> None:
+    settings = Settings(redis=RedisSettings(url=primary.url(), spill_timeout=2.0, min_replicas=1))
+    endpoint = Endpoint(settings.redis)
+    queue = DeadLetterQueue(settings, Clock(), endpoint)
+    operator = Operator(settings, Clock(), endpoint, timeout=30.0)
+    watch = QueueWatch(operator, queue, endpoint, Clock())
+    wait_until(lambda: operator.probe() is None, what="the replica acknowledges")
+    assert queue.spill([a_request()], "why") == [Spilled()]
+    replica.kill()
+    assert queue.spill([a_request()], "why") == [InDoubt()], "the primary has it"
+    assert watch.look().faults == ("redis_refuses_writes",)
+    assert queue.spill([a_request()], "why") == [Refused("service-unavailable")]
+    with client_of(primary) as admin:
+        assert admin.xlen(STREAM) == 2
+    replica.start()
+    wait_until(lambda: watch.look().faults == (), what="the replica is back")
+    assert queue.spill([a_request()], "why") == [Spilled()]
+    watch.stop()
+    queue.close()
