@@ -81,9 +81,9 @@ class Operator:
         self._client: redis.Redis = self._endpoint.client(connect_timeout=timeout, timeout=timeout)
 
     def redial(self) -> None:
-        """Ask the sentinels, and drop this client's connections: the next call dials the address anew."""
+        """Ask the sentinels, and drop this client's idle connections: the next call dials the address anew."""
         self._endpoint.locate()
-        self._client.connection_pool.disconnect()
+        self._client.connection_pool.disconnect(inuse_connections=False)
 
     def look(self) -> QueueState:
         """The state of Redis and of both streams."""
@@ -142,11 +142,12 @@ class Operator:
             if replicas:
                 # On the same connection: it is the probe's own write that they must have.
                 pipe.wait(replicas, round(300 * self._settings.redis.spill_timeout))
-            try:
-                _, *acknowledged = pipe.execute()
-            except (ResponseError, BusyLoadingError) as e:
-                return code_of(e) or "ERR"
-        return "NOREPLICAS" if replicas and acknowledged[0] < replicas else None
+            # Raised by the pipeline, an error would not begin with Redis' word.
+            answers = pipe.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, ResponseError | BusyLoadingError):
+                return code_of(answer) or "ERR"
+        return "NOREPLICAS" if replicas and answers[1] < replicas else None
 
     def missing_rights(self) -> tuple[str, ...]:
         """Commands and keys that the service needs and its user may not use; found by harmless trying."""
@@ -159,9 +160,7 @@ class Operator:
 
     def witnessed(self, witness: str) -> dict[str, EntryId]:
         """The last id of each stream that a worker's witness knows."""
-        with self._client.pipeline(transaction=False) as pipe:
-            pipe.hmget(witness, [KEYS[name].stream for name in STREAMS])
-            [texts] = pipe.execute()
+        texts = cast("list[bytes | None]", self._client.hmget(witness, [KEYS[name].stream for name in STREAMS]))
         return {name: parse_id(text) for name, text in zip(STREAMS, texts, strict=True)}
 
     def dead_letters(self, stream: str, limit: int, after: str | None) -> list[dict[str, Any]]:
