@@ -21,8 +21,8 @@ from app.dlq.memory import parse_id
 from app.dlq.operate import Operator
 from app.dlq.stream import KEYS, DeadLetterQueue
 from app.dlq.watch import QueueWatch
+from tests.relay import Relay
 from tests.support import event, scratch_dir, valkey_server, wait_until
-from tests.switch import Switch
 from tests.unit.fakes import StandingClock
 
 pytestmark = pytest.mark.embedded
@@ -180,18 +180,18 @@ def test_a_failover_without_the_last_entries(admin: redis.Redis, valkey: Embedde
     password = str(urlsplit(valkey.url()).password)
     admin.config_set("repl-diskless-sync-delay", 0)
     settings = {"replicaof": f"127.0.0.1 {valkey.port}", "primaryauth": password}
-    with valkey_server(**settings) as replica, Switch(valkey.port) as switch:
+    with valkey_server(**settings) as replica, Relay(valkey.port) as relay:
         with redis.Redis.from_url(replica.url()) as own:
             own.config_set("requirepass", password)
         new = redis.Redis("127.0.0.1", replica.port, password=password)
-        worker = Worker(f"redis://:{password}@127.0.0.1:{switch.port}")
+        worker = Worker(f"redis://:{password}@127.0.0.1:{relay.port}")
         worker.spill(3)
         wait_until(lambda: new.xlen(STREAM) == 3, what="the replica has them")
         assert not worker.lost()
         new.replicaof("NO", "ONE")
         worker.spill(4)
         before = counted()
-        switch.target = replica.port
+        relay.target = replica.port
         assert worker.lost()
         assert counted() - before == 4
         worker.close()

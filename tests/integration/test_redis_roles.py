@@ -24,8 +24,8 @@ from app.dlq.operate import Operator
 from app.dlq.stream import KEYS, DeadLetterQueue
 from app.dlq.watch import QueueWatch
 from app.lifecycle import Services
+from tests.relay import Relay
 from tests.support import Database, event, free_port, notification, valkey_server, wait_until
-from tests.switch import Switch
 from tests.unit.fakes import HOUR
 
 pytestmark = pytest.mark.embedded
@@ -72,9 +72,9 @@ def replica(primary: EmbeddedValkey) -> Iterator[EmbeddedValkey]:
         yield server
 
 
-def through(server: EmbeddedValkey, switch: Switch, user: str = "", password: str = "") -> str:
+def through(server: EmbeddedValkey, relay: Relay, user: str = "", password: str = "") -> str:
     secret = password or urlsplit(server.url()).password
-    return f"redis://{user}:{secret}@127.0.0.1:{switch.port}/0"
+    return f"redis://{user}:{secret}@127.0.0.1:{relay.port}/0"
 
 
 def client_of(server: EmbeddedValkey, like: EmbeddedValkey | None = None) -> redis.Redis:
@@ -109,22 +109,22 @@ def test_the_next_spill_after_the_address_moved_goes_to_the_new_primary(
     primary: EmbeddedValkey, replica: EmbeddedValkey
 ) -> None:
     """With nobody else to notice: the spill itself meets the one that is read-only now."""
-    with Switch(primary.port) as switch, client_of(replica, primary) as new, client_of(primary) as old:
-        settings = Settings(redis=RedisSettings(url=through(primary, switch), spill_timeout=30.0))
+    with Relay(primary.port) as relay, client_of(replica, primary) as new, client_of(primary) as old:
+        settings = Settings(redis=RedisSettings(url=through(primary, relay), spill_timeout=30.0))
         queue = DeadLetterQueue(settings, Clock())
         assert queue.spill([a_request()], "why") == [Spilled()]
         wait_until(lambda: new.xlen(STREAM) == 1, what="the replica has it")
         new.replicaof("NO", "ONE")
         old.replicaof("127.0.0.1", str(replica.port))
-        switch.target = replica.port
+        relay.target = replica.port
         assert queue.spill([a_request()], "why") == [Spilled()]
         assert new.xlen(STREAM) == 2
         queue.close()
 
 
 def test_every_client_follows_an_address_that_moved(run: Run, primary: EmbeddedValkey, replica: EmbeddedValkey) -> None:
-    with Switch(primary.port) as switch, client_of(replica, primary) as new, client_of(primary) as old:
-        app = run(through(primary, switch))
+    with Relay(primary.port) as relay, client_of(replica, primary) as new, client_of(primary) as old:
+        app = run(through(primary, relay))
         assert post(app) == 202
         wait_until(lambda: new.xlen(STREAM) == 1, what="the replica has it")
         services = parts_of(app)
@@ -134,7 +134,7 @@ def test_every_client_follows_an_address_that_moved(run: Run, primary: EmbeddedV
         services.replayer._client.ping()
         new.replicaof("NO", "ONE")
         old.replicaof("127.0.0.1", str(replica.port))
-        switch.target = replica.port
+        relay.target = replica.port
         wait_until(lambda: post(app) == 202, what="spilled again")
         run_id = new.info("server")["run_id"]
         for client in (services.operator._client, services.replayer._client):
@@ -146,12 +146,12 @@ def test_every_client_follows_an_address_that_moved(run: Run, primary: EmbeddedV
 def test_another_server_behind_the_address_is_found_without_an_error(run: Run, primary: EmbeddedValkey) -> None:
     """The old one lives on and takes all that it is given, cut off from where its entries are looked for."""
     password = str(urlsplit(primary.url()).password)
-    with valkey_server() as other, Switch(primary.port) as switch, client_of(other) as new:
+    with valkey_server() as other, Relay(primary.port) as relay, client_of(other) as new:
         new.config_set("requirepass", password)
-        app = run(through(primary, switch))
+        app = run(through(primary, relay))
         assert post(app) == 202
         run_id = new.info("server")["run_id"]
-        switch.target = other.port
+        relay.target = other.port
         watch = parts_of(app).queue_watch
         assert watch is not None
         wait_until(lambda: watch.state.run == run_id, what="the watch has seen the other one")
@@ -161,14 +161,14 @@ def test_another_server_behind_the_address_is_found_without_an_error(run: Run, p
 
 
 def test_connections_are_dropped_at_once_and_then_with_back_off(primary: EmbeddedValkey) -> None:
-    with Switch(primary.port) as switch, client_of(primary) as admin:
-        settings = Settings(redis=RedisSettings(url=through(primary, switch), spill_timeout=30.0))
+    with Relay(primary.port) as relay, client_of(primary) as admin:
+        settings = Settings(redis=RedisSettings(url=through(primary, relay), spill_timeout=30.0))
         endpoint = Endpoint(settings.redis)
         operator = Operator(settings, Clock(), endpoint, timeout=30.0)
         admin.config_set("min-replicas-to-write", 1)
         for _ in range(100):
             assert operator.probe() == "NOREPLICAS"
-        assert 2 <= switch.made <= 20
+        assert 2 <= relay.accepted <= 20
         assert endpoint.wanted.is_set()
         operator.close()
 
@@ -188,9 +188,9 @@ REFUSALS = {
 @pytest.mark.parametrize("word", REFUSALS)
 def test_a_redis_that_answers_and_takes_no_writes(run: Run, primary: EmbeddedValkey, word: str) -> None:
     refuse, heal = REFUSALS[word]
-    with Switch(primary.port) as switch, client_of(primary) as admin:
+    with Relay(primary.port) as relay, client_of(primary) as admin:
         admin.execute_command("ACL", "SETUSER", "writer", "on", ">secret", "~audit:*", "+@all")
-        app = run(through(primary, switch, "writer", "secret"))
+        app = run(through(primary, relay, "writer", "secret"))
         assert post(app) == 202
         assert ready(app) == (200, "database_unreachable")
         if word == "MASTERDOWN":
@@ -211,8 +211,8 @@ def test_a_redis_that_answers_and_takes_no_writes(run: Run, primary: EmbeddedVal
 
 
 def test_a_redis_that_cannot_save_takes_no_writes(run: Run, primary: EmbeddedValkey) -> None:
-    with Switch(primary.port) as switch, client_of(primary) as admin:
-        app = run(through(primary, switch))
+    with Relay(primary.port) as relay, client_of(primary) as admin:
+        app = run(through(primary, relay))
         # A snapshot cannot take the place of a folder.
         obstacle = primary.data_dir / str(admin.config_get("dbfilename")["dbfilename"])
         obstacle.mkdir()
@@ -228,9 +228,9 @@ def test_a_redis_that_cannot_save_takes_no_writes(run: Run, primary: EmbeddedVal
 
 
 def test_without_info_the_durability_is_unknown(run: Run, primary: EmbeddedValkey) -> None:
-    with Switch(primary.port) as switch, client_of(primary) as admin:
+    with Relay(primary.port) as relay, client_of(primary) as admin:
         admin.execute_command("ACL", "SETUSER", "writer", "on", ">secret", "~audit:*", "+@all", "-@dangerous")
-        app = run(through(primary, switch, "writer", "secret"))
+        app = run(through(primary, relay, "writer", "secret"))
         state = parts_of(app).redis_state()
         assert (state.status, state.durability) == ("connected", "unknown")
         assert state.faults == ("redis_durability_unknown",)
@@ -262,9 +262,9 @@ def test_missing_rights_are_named_in_one_line(
     run: Run, primary: EmbeddedValkey, caplog: pytest.LogCaptureFixture, rules: list[str], missing: str
 ) -> None:
     caplog.set_level(logging.ERROR, "app.dlq")
-    with Switch(primary.port) as switch, client_of(primary) as admin:
+    with Relay(primary.port) as relay, client_of(primary) as admin:
         admin.execute_command("ACL", "SETUSER", "writer", "on", ">secret", "~audit:*", "+@all", *rules)
-        app = run(through(primary, switch, "writer", "secret"))
+        app = run(through(primary, relay, "writer", "secret"))
         wait_until(lambda: "redis_missing_rights" in reasons(app), what="missing rights seen")
         lines = [r.getMessage() for r in caplog.records if "lacks rights" in r.getMessage()]
         assert len(lines) == 1
@@ -279,11 +279,11 @@ def test_the_documented_rights_are_enough(
 ) -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "dead-letter-queue.md").read_text(encoding="utf-8")
     [rules] = [line for line in page.splitlines() if line.startswith("ACL SETUSER datastorage ")]
-    with Switch(primary.port) as switch, client_of(primary) as admin:
+    with Relay(primary.port) as relay, client_of(primary) as admin:
         admin.execute_command(*rules.split())
         admin.execute_command("ACL", "SETUSER", "datastorage", "on", ">secret")
         database.query("REVOKE INSERT ON audit_events FROM datastorage")
-        app = make_app(redis={"url": through(primary, switch, "datastorage", "secret")})
+        app = make_app(redis={"url": through(primary, relay, "datastorage", "secret")})
         wait_until(lambda: post(app) == 202, what="spilled")
         admin.xadd(STREAM, {"message": "broken"})
         waiting = admin.xlen(STREAM) - 1
@@ -344,16 +344,16 @@ def test_not_ready_while_a_stream_has_no_room_for_another_byte(run: Run, primary
 def test_replay_goes_on_with_the_new_primary(
     make_app: Callable[..., flask.Flask], primary: EmbeddedValkey, replica: EmbeddedValkey, database: Database
 ) -> None:
-    with Switch(primary.port) as switch, client_of(replica, primary) as new, client_of(primary) as old:
+    with Relay(primary.port) as relay, client_of(replica, primary) as new, client_of(primary) as old:
         revoke = "REVOKE INSERT ON audit_events FROM datastorage"
         database.query(revoke)
-        app = make_app(redis={"url": through(primary, switch)})
+        app = make_app(redis={"url": through(primary, relay)})
         wait_until(lambda: post(app) == 202, what="spilled")
         wait_until(lambda: new.xlen(STREAM) == old.xlen(STREAM), what="the replica has it")
         waiting = new.xlen(STREAM)
         new.replicaof("NO", "ONE")
         old.replicaof("127.0.0.1", str(replica.port))
-        switch.target = replica.port
+        relay.target = replica.port
         database.query("GRANT INSERT ON audit_events TO datastorage")
         wait_until(lambda: new.xlen(STREAM) == 0, what="drained")
         assert database.count() == waiting
