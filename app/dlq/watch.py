@@ -156,16 +156,19 @@ class QueueWatch:
             before = self._last.get(name)
             ours = told[name] > known.get(name, NOTHING)
             if ours or (before is not None and stream.last < before.last):
-                self._lost(name, memory.lost(name, known.get(name, NOTHING)) if ours else 0, before)
+                self._lost(
+                    name, memory.lost(name, known.get(name, NOTHING)) if ours else 0, before, stream.last == NOTHING
+                )
             else:
                 memory.settled(name, stream.first if stream.depth else (told[name][0], told[name][1] + 1))
             self._last[name] = stream
             memory.saw(name, stream.last)
 
-    def _lost(self, name: str, count: int, before: StreamState | None) -> None:
+    def _lost(self, name: str, count: int, before: StreamState | None, whole: bool) -> None:
         waited = before.depth if before is not None else 0
-        if not count and not waited:
-            log.warning("Redis has forgotten entries of %s; all that this worker knows of were written before", name)
+        # A failover takes along entries that no replica had: who asked for replicas never acknowledged those.
+        if not count and not (whole and waited):
+            log.warning("Redis has forgotten entries of %s, none that this worker knows to be acknowledged", name)
             return
         log.error(
             "queue_lost: Redis has forgotten entries of %s: up to %d records that this worker spilled, "
