@@ -24,6 +24,7 @@ class Breaker:
         self._timeouts = 0
         self._trial = False
         self.unreachable = False  # whether the last failure was of the connection, not of a statement
+        self.kept = 0  # writes that succeeded; two threads may count one together, which changes it all the same
         self._refused = False  # whether a write was refused, and none was kept since
 
     @property
@@ -55,6 +56,7 @@ class Breaker:
 
     def succeeded(self) -> bool:
         """A real write was kept; True if that closed the breaker."""
+        self.kept += 1
         if self._state == "closed" and self._timeouts == 0:
             return False
         with self._lock:

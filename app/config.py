@@ -303,10 +303,11 @@ class DLQSettings:
         600.0, parse_duration, "How long a worker knows what it spilled, to notice a Redis that has forgotten it."
     )
     replay_batch: int = setting(500, _integer(1, 10_000), "Entries that replay writes at a time.")
+    replay_bytes: int = setting(4 * 1024**2, parse_size, "Bytes of entries that replay reads and writes at a time.")
     backoff: tuple[float, ...] = setting(
         (60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0),
         _durations,
-        "Waits before an entry with an unknown error is tried again; after the last it is a dead letter.",
+        "Waits before an entry that fails by itself is tried again; after the last it is a dead letter.",
     )
 
 

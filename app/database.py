@@ -65,7 +65,9 @@ def classify(error: BaseException) -> Fault:
         return Fault.OUTAGE
     if state in ("40001", "40P01"):
         return Fault.CONFLICT
-    if state == "23514" and not error.diag.constraint_name:
+    # Where no partition takes the row PostgreSQL names the table and no constraint; a trigger that raises the same code
+    # names neither.
+    if state == "23514" and error.diag.table_name and not error.diag.constraint_name:
         return Fault.MISSING_PARTITION
     if state.startswith(("22", "23")):
         return Fault.ROW

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import urlencode
 
 import click
@@ -26,6 +26,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from app import jsonvalue
 from app.files import MAX_SECRET_BYTES, ReadError, as_text, read_whole
+from app.http_deadline import Deadline, pool_manager
 from app.terminal import printable
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -33,8 +34,10 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 _MAKEFILE = Path(__file__).resolve().parent.parent / "Makefile"
 
 CONNECT_TIMEOUT_S = 5.0
-# More than the service's own commit_timeout (10 s), so that its answer wins over ours.
+# Of an attempt, from connecting to the last byte of the answer. More than the service's own commit_timeout (10 s), so
+# that its answer wins over ours.
 READ_TIMEOUT_S = 30.0
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
 # No attempt starts later than this after the first: rides out a restart, not an outage.
 RETRY_LIMIT_S = 60.0
 _FIRST_WAIT_S = 0.25
@@ -132,6 +135,25 @@ class Answer:
         return self.body
 
 
+class Received(NamedTuple):
+    """An answer with its whole body."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    data: bytes
+
+
+def read_whole(answer: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
+    """The body. Raises ServiceError for one that is larger, HTTPError for one that breaks off or takes too long."""
+    content = answer.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        answer.close()
+        raise ServiceError(f"the answer is larger than {max_bytes:,} bytes; ask for less at a time")
+    answer.release_conn()
+    return content
+
+
 class HTTPClient:
     """Speaks to one service. Not shared between threads.
 
@@ -158,9 +180,8 @@ class HTTPClient:
         self._retry_limit_s = retry_limit_s
         self._headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         self._timeouts = (connect_timeout_s, read_timeout_s)
-        self._pool = urllib3.PoolManager(
-            retries=False, timeout=urllib3.Timeout(connect=connect_timeout_s, read=read_timeout_s)
-        )
+        self._deadline = Deadline()
+        self._pool = pool_manager(self._deadline, connect_timeout_s)
         self._answered = False
         self._sleep, self._monotonic, self._random = sleep, monotonic, random
 
@@ -198,7 +219,7 @@ class HTTPClient:
                 again = problem.status in _BUSY and (
                     repeatable or (problem.status in _NOTHING_KEPT and not problem.in_doubt)
                 )
-                at_least = _retry_after(answer.headers.get("Retry-After"))
+                at_least = _retry_after(answer.headers.get("Retry-After"), answer.headers.get("Date"))
             wait = max(at_least, backoff * (0.5 + self._random() / 2))
             if not again or self._monotonic() + wait > deadline:
                 raise failure
@@ -207,16 +228,20 @@ class HTTPClient:
             self._sleep(wait)
             backoff = min(2 * backoff, _LONGEST_WAIT_S)
 
-    def _once(self, method: str, target: str, body: bytes | None) -> urllib3.BaseHTTPResponse:
+    def _once(self, method: str, target: str, body: bytes | None) -> Received:
         headers = self._headers.copy()
         if body is not None:
             headers["Content-Type"] = "application/json"
+        self._deadline.within(self._timeouts[1])
         try:
-            answer = self._pool.request(method, self.url + target, body=body, headers=headers, redirect=False)
+            answer = self._pool.request(
+                method, self.url + target, body=body, headers=headers, redirect=False, preload_content=False
+            )
+            content = read_whole(answer, MAX_ANSWER_BYTES)
         except HTTPError as e:
             raise self._unreachable(e) from e
         self._answered = True
-        return answer
+        return Received(answer.status, answer.reason or "", answer.headers, content)
 
     def _unreachable(self, error: HTTPError) -> UnreachableError:
         reason, connected = why_unreachable(error, *self._timeouts)
@@ -233,8 +258,9 @@ def why_unreachable(error: HTTPError, connect_s: float, read_s: float) -> tuple[
         return f"no connection within {connect_s:g} s", False
     if isinstance(error, SSLError):
         return f"TLS: {error}"[:_SHOWN_TEXT], False
-    if isinstance(error, ReadTimeoutError):
-        return f"nothing came within {read_s:g} s", True
+    # While sending it comes as one of several things that may break a connection off.
+    if isinstance(error, ReadTimeoutError) or any(isinstance(e, TimeoutError) for e in error.args):
+        return f"no whole answer within {read_s:g} s", True
     return "the connection broke off", True
 
 
@@ -347,7 +373,7 @@ def _string(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _success(answer: urllib3.BaseHTTPResponse) -> Answer:
+def _success(answer: Received) -> Answer:
     try:
         return Answer(answer.status, jsonvalue.parse(answer.data))
     except jsonvalue.JSONError:
@@ -356,24 +382,32 @@ def _success(answer: urllib3.BaseHTTPResponse) -> Answer:
         ) from None
 
 
-def _problem(answer: urllib3.BaseHTTPResponse, url: str) -> ProblemError:
+def _problem(answer: Received, url: str) -> ProblemError:
     body: object = None
     if re.match(r"application/(problem\+)?json\b", answer.headers.get("Content-Type", "")):
         try:
             body = jsonvalue.parse(answer.data)
         except jsonvalue.JSONError:
             body = None  # a broken problem is told by its status alone
-    return ProblemError(answer.status, body, answer.reason or "", url=url)
+    return ProblemError(answer.status, body, answer.reason, url=url)
 
 
-def _retry_after(header: str | None) -> float:
-    """Seconds of a Retry-After header (RFC 9110, section 10.2.3), 0 where there is none that can be read."""
+def _retry_after(header: str | None, date: str | None) -> float:
+    """Seconds of a Retry-After header (RFC 9110, section 10.2.3), 0 where there is none that can be read.
+
+    A time is seen from the answer's own Date, not from our clock, which may be another.
+    """
     if header is None:
         return 0.0
     if header.strip().isdecimal():
         return float(header)
+    moment = _moment(header)
+    return max(0.0, (moment - (_moment(date or "") or datetime.now(UTC))).total_seconds()) if moment else 0.0
+
+
+def _moment(text: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(header)
-    except ValueError:
-        return 0.0
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or UTC)

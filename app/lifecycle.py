@@ -17,14 +17,14 @@ from app.audit.ingest import Ingest
 from app.audit.outcome import Sink, UnavailableSink
 from app.audit.schemas import Validator
 from app.audit.store import make_partition, write
-from app.audit.writer import WriteFunction, Writer
+from app.audit.writer import WriteFunction
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config import Settings
 from app.database import Database
 from app.dlq.endpoint import Endpoint
 from app.dlq.operate import Operator
-from app.dlq.replay import Replayer
+from app.dlq.replay import Replayer, ReplayWriter
 from app.dlq.stream import DeadLetterQueue
 from app.dlq.watch import QueueWatch
 from app.http import Bodies
@@ -85,10 +85,10 @@ class Services:
         if settings.redis.configured:
             endpoint = Endpoint(settings.redis, sentinel_timeout=settings.health.probe_timeout)
             self.queue = DeadLetterQueue(settings, self.clock, endpoint)
-            self.operator = Operator(settings, self.clock, endpoint)
-            looking = Operator(settings, self.clock, endpoint, timeout=settings.health.probe_timeout)
+            self.operator = Operator(settings, endpoint)
+            looking = Operator(settings, endpoint, timeout=settings.health.probe_timeout)
             self.queue_watch = QueueWatch(looking, self.queue, endpoint, self.clock)
-            writer = Writer(settings, self.breaker, self.database.watchdog, self.clock, write_function, "replay")
+            writer = ReplayWriter(settings, self.breaker, self.database.watchdog, self.clock, write_function, "replay")
             self.replayer = Replayer(settings, writer, self.validator, self.breaker, self.clock, endpoint)
         self.sink: Sink = sink or self.queue or UnavailableSink()
         self.buffer = Buffer(settings.buffer.size, settings.buffer.max_bytes)

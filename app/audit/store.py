@@ -179,9 +179,12 @@ def _attempt(
         if failed is not None:
             return [NotWritten(failed)] * len(requests)
         return _attempt(session, requests, conflicts_left=conflicts_left, may_make_partition=False)
+    if fault is Fault.MISSING_PARTITION:
+        # Its table is there, and no partition: detached by hand. Other months take their rows.
+        return _isolate(session, requests, Fault.UNKNOWN)
     if fault in (Fault.ROW, Fault.UNKNOWN):
         return _isolate(session, requests, fault)
-    if fault in (Fault.CONFLICT, Fault.MISSING_PARTITION):
+    if fault is Fault.CONFLICT:
         fault = Fault.OUTAGE
     return [NotWritten(fault, timed_out=timed_out)] * len(requests)
 

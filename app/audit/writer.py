@@ -40,6 +40,11 @@ def _refused(outcome: WriteOutcome) -> bool:
     return isinstance(outcome, NotWritten) and outcome.fault is Fault.OUTAGE and not outcome.timed_out
 
 
+def proves_well(request: WriteRequest, outcome: WriteOutcome) -> bool:
+    """Whether a row was really written: only that proves that PostgreSQL takes writes."""
+    return isinstance(outcome, Stored) and len(outcome.duplicates) < len(request.records)
+
+
 class Writer:
     """Writes requests while the breaker allows it. Used by one thread; connects when first needed."""
 
@@ -98,11 +103,7 @@ class Writer:
         """Tell the breaker what this flush says about PostgreSQL."""
         failures = [o for o in outcomes if isinstance(o, NotWritten) and o.fault is not Fault.UNKNOWN]
         if not failures:
-            # Only a row that was really written proves that PostgreSQL takes writes again.
-            if any(
-                isinstance(o, Stored) and len(o.duplicates) < len(r.records)
-                for o, r in zip(outcomes, requests, strict=True)
-            ):
+            if any(proves_well(r, o) for r, o in zip(requests, outcomes, strict=True)):
                 if self._breaker.succeeded():
                     log.info("PostgreSQL takes writes again")
             else:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 import click
-import urllib3
 from urllib3.exceptions import HTTPError
 
 from app.config import ConfigError, load_settings
 from app.http_client import check_url, why_unreachable
+from app.http_deadline import Deadline, pool_manager
 from app.terminal import printable
 
 # The service answers a probe within a second whatever hangs behind it.
@@ -50,9 +50,10 @@ def health(path: str | None, url: str | None, config_path: str | None) -> None:
             click.echo(f"datastorage: {fault}", err=True)
         sys.exit(2)
     try:
-        answer = urllib3.request(
-            "GET", target, timeout=_TIMEOUT_SECONDS, retries=False, redirect=False, preload_content=False
-        )
+        deadline = Deadline()
+        deadline.within(_TIMEOUT_SECONDS)
+        pools = pool_manager(deadline, _TIMEOUT_SECONDS)
+        answer = pools.request("GET", target, redirect=False, preload_content=False)
         body = answer.read(_SHOWN_BYTES).decode("utf-8", "replace").strip()
     except HTTPError as e:
         reason, connected = why_unreachable(e, _TIMEOUT_SECONDS, _TIMEOUT_SECONDS)

@@ -10,7 +10,6 @@ import redis
 from redis.exceptions import BusyLoadingError, NoPermissionError, ResponseError
 
 from app import jsonvalue
-from app.clock import Clock
 from app.config import Settings
 from app.dlq import rights, scripts
 from app.dlq.endpoint import CLUSTER, Endpoint, code_of, dispensable
@@ -72,11 +71,8 @@ class QueueState:
 class Operator:
     """Reads and mends the queue. Every call is bounded in time and may raise redis.RedisError."""
 
-    def __init__(
-        self, settings: Settings, clock: Clock, endpoint: Endpoint | None = None, *, timeout: float = 1.0
-    ) -> None:
+    def __init__(self, settings: Settings, endpoint: Endpoint | None = None, *, timeout: float = 1.0) -> None:
         self._settings = settings
-        self._clock = clock
         self._endpoint = endpoint or Endpoint(settings.redis)
         self._client: redis.Redis = self._endpoint.client(connect_timeout=timeout, timeout=timeout)
 
@@ -110,12 +106,14 @@ class Operator:
             pipe.xrange(keys.stream, count=1)
             pipe.get(keys.size)
             pipe.xinfo_stream(keys.stream)
-            depth, dead, first, size, known = pipe.execute(raise_on_error=False)
-        for answer in (depth, dead, first, size):
+            pipe.time()
+            depth, dead, first, size, known, now = pipe.execute(raise_on_error=False)
+        for answer in (depth, dead, first, size, now):
             if isinstance(answer, Exception):
                 raise answer
         oldest = parse_id(first[0][0]) if first else NOTHING
-        age = max(0.0, self._clock.now().timestamp() - oldest[0] / 1000) if first else 0.0
+        # By the clock that the id is of.
+        age = max(0.0, now[0] + now[1] / 1_000_000 - oldest[0] / 1000) if first else 0.0
         limits = self._settings.dlq
         full = depth >= limits.max_len or _number(size) >= limits.max_bytes
         # There is no stream before its first entry.

@@ -13,7 +13,7 @@ import secrets
 import socket
 import threading
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import redis
 from redis.exceptions import RedisError, ResponseError
@@ -22,12 +22,13 @@ from app import jsonvalue, metrics
 from app.audit.event import Record, rfc3339
 from app.audit.outcome import Conflict, NotWritten, ParentMissing, Rejected, Stored, WriteOutcome, WriteRequest
 from app.audit.schemas import Refusal, Validator
-from app.audit.writer import Writer
+from app.audit.writer import Writer, proves_well
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config import Settings
 from app.database import Fault
 from app.dlq import scripts
+from app.dlq.consumer import PARENT_PATIENCE_SECONDS, Attempts, Consumer, Entry
 from app.dlq.endpoint import Endpoint
 from app.dlq.stream import EVENTS, GROUP, KEYS, STREAMS, TYPES
 from app.trace import is_trace_id
@@ -36,42 +37,51 @@ log = logging.getLogger(__name__)
 
 # An idle thread looks so often for new entries.
 _POLL_SECONDS = 0.2
-# Entries of other consumers, and those put off, are looked through so often …
-_CLAIM_EVERY_SECONDS = 2.0
-# … once nobody has touched them for so long: longer than any flush.
-_CLAIM_IDLE_SECONDS = 8.0
-# A parent may be on its way: a child waits so long for it, uncounted.
-_PARENT_PATIENCE_SECONDS = 600.0
+# The bytes of the streams are looked at so often.
+_RECOUNT_EVERY_SECONDS = 1.0
 _LEAVE_EVERY_ROUNDS = 150
 _STALE_CONSUMER_SECONDS = 600.0
+# An entry that failed alone is tried again after so long.
+_ASIDE_SECONDS = 2.0
+# Where nothing is written at all, replay tries no more often than this.
+_PAUSE_SECONDS = 1.0
+# So often an entry has to fail, each time after others were written, until that counts as one attempt. An outage that
+# comes and goes between two looks is then not taken for the entry's fault.
+_STRIKES = 3
+# So many entries of a stream that failed alone are known at the most; of more the oldest is forgotten.
+_SUSPECTS = 10_000
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One entry of a stream as it was delivered."""
+class _Suspect:
+    """An entry that failed alone: how often while others were written, and how many writes there had been by then."""
 
-    ident: bytes
-    message: bytes | None
+    strikes: int
+    kept: int
 
 
-@dataclass(frozen=True)
-class _Attempts:
-    """What has happened to an entry so far; kept in a hash beside the stream."""
+class ReplayWriter(Writer):
+    """Tries whenever the breaker is not open, and only ever closes it.
 
-    count: int = 0
-    due: float = 0.0  # seconds since the epoch
-    first_orphaned: float = 0.0
+    What fails at replay may fail because of what is replayed. Whether PostgreSQL is away for live writes, the flusher
+    and the monitor find out; neither do they lose their trial to a replay that fails.
+    """
 
-    def encode(self) -> str:
-        return f"{self.count}|{self.due:.3f}|{self.first_orphaned:.3f}"
+    lost = False  # whether PostgreSQL was not there to be asked at the last write
 
-    @staticmethod
-    def decode(text: bytes | None) -> _Attempts:
-        try:
-            count, due, orphaned = (text or b"0|0|0").split(b"|")
-            return _Attempts(int(count), float(due), float(orphaned))
-        except ValueError:
-            return _Attempts()
+    def to_database(self, requests: list[WriteRequest]) -> list[WriteOutcome]:
+        """Try to write; one outcome each. At once NotWritten while the breaker is open."""
+        self.lost = self._breaker.state == "open"
+        return [NotWritten(Fault.OUTAGE)] * len(requests) if self.lost else self._try(requests)
+
+    def _judge(self, requests: list[WriteRequest], outcomes: list[WriteOutcome], *, fired: bool, broken: bool) -> None:
+        if any(proves_well(r, o) for r, o in zip(requests, outcomes, strict=True)) and self._breaker.succeeded():
+            log.info("PostgreSQL takes writes again")
+
+    def _report(
+        self, fault: Fault, *, timed_out: bool = False, unreachable: bool = False, error: Exception | None = None
+    ) -> None:
+        self.lost = self.lost or unreachable
 
 
 class Replayer:
@@ -80,7 +90,7 @@ class Replayer:
     def __init__(
         self,
         settings: Settings,
-        writer: Writer,
+        writer: ReplayWriter,
         validator: Validator,
         breaker: Breaker,
         clock: Clock,
@@ -93,11 +103,15 @@ class Replayer:
         self._clock = clock
         self._client: redis.Redis = (endpoint or Endpoint(settings.redis)).client(connect_timeout=1.0, timeout=3.0)
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._consumers = {name: Consumer(self._client, name, self.consumer, settings.dlq, clock) for name in STREAMS}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._claimed_at = 0.0
         self._rounds = 0
-        self._own_pending = dict.fromkeys(STREAMS, False)
+        self._limits = dict.fromkeys(STREAMS, settings.dlq.replay_batch)
+        self._suspects: dict[str, dict[bytes, _Suspect]] = {name: {} for name in STREAMS}
+        self._kept_at_failure = -1
+        self._recounted_at = clock.monotonic() - _RECOUNT_EVERY_SECONDS
+        self._resume_at = clock.monotonic()
         self.paused: str | None = None
 
     def start(self) -> None:
@@ -117,6 +131,7 @@ class Replayer:
         while not self._stop.is_set():
             busy = False
             try:
+                self._recount()
                 busy = self.round()
             except RedisError as e:
                 log.debug("replay: Redis does not answer (%s)", type(e).__name__)
@@ -134,122 +149,117 @@ class Replayer:
 
     def round(self) -> bool:
         """Replay one batch of each stream; True if there was something to do."""
-        if not self._breaker.closed and self._breaker.state != "half-open":
+        if self._breaker.state == "open" or self._clock.monotonic() < self._resume_at:
             return False
         self._rounds += 1
         busy = False
         for name in STREAMS:
-            busy = self._round(name) or busy
+            entries = self._consumers[name].next(self._limits[name])
+            busy = (self._replay(name, entries) if entries else False) or busy
         if self._rounds % _LEAVE_EVERY_ROUNDS == 0:
             self._sweep_consumers()
         return busy
 
-    def _round(self, name: str) -> bool:
-        keys = KEYS[name]
-        if self._client.xlen(keys.stream) == 0:
-            return False
-        try:
-            entries = self._next(name)
-        except ResponseError as e:
-            if not str(e).startswith("NOGROUP"):
-                raise
-            self._make_group(name)
-            entries = self._next(name)
-        return self._replay(name, entries) if entries else False
-
-    def _make_group(self, name: str) -> None:
-        try:
-            self._client.xgroup_create(KEYS[name].stream, GROUP, id="0", mkstream=True)
-        except ResponseError as e:
-            if not str(e).startswith("BUSYGROUP"):  # another instance was quicker
-                raise
-
-    def _next(self, name: str) -> list[Entry]:
-        """Entries to try now: what this consumer could not finish, what is new, what others left."""
-        count = self._settings.dlq.replay_batch
-        if self._own_pending[name]:
-            entries = self._read(name, "0", count)
-            self._own_pending[name] = False
-            if due := self._due(name, entries):
-                return due
-        if entries := self._read(name, ">", count):
-            return entries
+    def _recount(self) -> None:
+        """Look at the bytes now and then, also while PostgreSQL is away: that is when a wrong count refuses writes."""
         now = self._clock.monotonic()
-        if now - self._claimed_at < _CLAIM_EVERY_SECONDS:
-            return []
-        entries = self._claim(name)
-        if name == STREAMS[-1]:
-            self._claimed_at = now
-        return self._due(name, entries)
-
-    def _read(self, name: str, after: str, count: int) -> list[Entry]:
-        answer: Any = self._client.xreadgroup(GROUP, self.consumer, {KEYS[name].stream: after}, count=count)
-        if not answer:
-            return []
-        batches = answer.values() if isinstance(answer, dict) else [entries for _, entries in answer]
-        return [_entry(ident, fields) for batch in batches for ident, fields in _flat(batch)]
-
-    def _claim(self, name: str) -> list[Entry]:
-        """What no consumer has touched for a while; the whole list is walked, so that no entry starves."""
-        cursor: bytes | str = "0-0"
-        found: list[Entry] = []
-        while not self._stop.is_set():
-            answer: Any = self._client.xautoclaim(
-                KEYS[name].stream,
-                GROUP,
-                self.consumer,
-                min_idle_time=round(1000 * _CLAIM_IDLE_SECONDS),
-                start_id=cursor,
-                count=self._settings.dlq.replay_batch,
-            )
-            cursor = answer[0]
-            found += [_entry(ident, fields) for ident, fields in _flat(answer[1])]
-            if cursor in (b"0-0", "0-0") or len(found) >= self._settings.dlq.replay_batch:
-                break
-        return found
-
-    def _due(self, name: str, entries: list[Entry]) -> list[Entry]:
-        """Those whose time has come."""
-        if not entries:
-            return []
-        kept = self._attempts(name, entries)
-        now = self._clock.now().timestamp()
-        return [entry for entry in entries if kept[entry.ident].due <= now]
-
-    def _attempts(self, name: str, entries: list[Entry]) -> dict[bytes, _Attempts]:
-        texts = cast("list[bytes | None]", self._client.hmget(KEYS[name].attempts, [entry.ident for entry in entries]))
-        return {entry.ident: _Attempts.decode(text) for entry, text in zip(entries, texts, strict=True)}
+        if now - self._recounted_at < _RECOUNT_EVERY_SECONDS:
+            return
+        self._recounted_at = now
+        try:
+            for consumer in self._consumers.values():
+                consumer.recount()
+        except RedisError as e:
+            # A Redis without memory takes no new key, but what waits can still be taken out of it.
+            log.debug("replay: the bytes of what waits are not added up (%s)", type(e).__name__)
 
     # --- one batch ------------------------------------------------------------------------------------------
 
     def _replay(self, name: str, entries: list[Entry]) -> bool:
         """Write the entries and settle each; False if PostgreSQL or the dead letters' cap stopped it."""
+        entries = self._without_suspects(name, entries)
         records: list[tuple[Entry, Record]] = []
         for entry in entries:
             record = self._decode(name, entry)
-            if isinstance(record, str):
-                if not self._bury(name, entry.ident, 0, record):
-                    return False
-            else:
+            if not isinstance(record, str):
                 records.append((entry, record))
-        if not records:
-            return True
+            elif not self._bury(name, entry, 0, record):
+                self._consumers[name].again(entries[0])
+                return False
+        return self._write(name, records) if records else True
+
+    def _without_suspects(self, name: str, entries: list[Entry]) -> list[Entry]:
+        """The entries up to the first that has failed before, or that one alone: it must take no others with it."""
+        cut = next((i for i, entry in enumerate(entries) if entry.ident in self._suspects[name]), len(entries))
+        cut = max(1, cut)
+        if cut < len(entries):
+            self._consumers[name].again(entries[cut])
+        return entries[:cut]
+
+    def _write(self, name: str, records: list[tuple[Entry, Record]]) -> bool:
         outcomes = self._writer.to_database([WriteRequest((record,)) for _, record in records])
-        settled: list[bytes] = []
-        healthy = True
+        settled: list[Entry] = []
+        failed: list[Entry] = []
+        others: list[tuple[Entry, WriteOutcome]] = []
         for (entry, _), outcome in zip(records, outcomes, strict=True):
             if isinstance(outcome, Stored) or (isinstance(outcome, Conflict) and outcome.identical):
-                settled.append(entry.ident)
+                settled.append(entry)
                 known = isinstance(outcome, Conflict) or bool(outcome.duplicates)
                 metrics.DLQ_REPLAYED.labels(name, "duplicate" if known else "stored").inc()
+            elif isinstance(outcome, NotWritten) and outcome.fault is not Fault.UNKNOWN:
+                failed.append(entry)
             else:
-                healthy = self._put_off(name, entry, outcome) and healthy
-        if settled:
-            keys = KEYS[name]
-            self._client.eval(scripts.SETTLE, 3, keys.stream, keys.size, keys.attempts, GROUP, *settled)
+                others.append((entry, outcome))
+        if settled:  # first: what follows may fail, and these are committed
+            self._consumers[name].settle(settled)
+            for entry in settled:
+                self._suspects[name].pop(entry.ident, None)
+        healthy = True
+        for entry, outcome in others:
+            healthy = self._put_off(name, entry, outcome) and healthy
         if not healthy:
-            self._own_pending[name] = True
-        return healthy
+            self._consumers[name].again(records[0][0])
+        return self._pace(name, len(records), failed) and healthy
+
+    # --- what fails -----------------------------------------------------------------------------------------
+
+    def _pace(self, name: str, tried: int, failed: list[Entry]) -> bool:
+        """Go on with half of what failed, down to one entry, and with more and more after that; False: not at once."""
+        limit = self._limits[name]
+        if not failed:
+            self._limits[name] = min(self._settings.dlq.replay_batch, limit + max(1, limit // 2))
+            return True
+        kept, before = self._breaker.kept, self._kept_at_failure
+        self._kept_at_failure = kept
+        if len(failed) > 1:
+            self._limits[name] = max(1, tried // 2)
+            self._consumers[name].again(failed[0])
+            return not self._writer.lost
+        moves = self._failed_alone(name, failed[0])
+        if kept == before:
+            # Nobody writes anything: perhaps nobody can.
+            self._resume_at = self._clock.monotonic() + _PAUSE_SECONDS
+        return moves and kept != before
+
+    def _failed_alone(self, name: str, entry: Entry) -> bool:
+        """Put an entry aside that failed by itself, and count that against it if others were written all along."""
+        consumer = self._consumers[name]
+        consumer.beyond(entry)
+        if self._writer.lost:
+            return True
+        kept = self._breaker.kept
+        suspects = self._suspects[name]
+        known = suspects.pop(entry.ident, _Suspect(0, -1))
+        if len(suspects) >= _SUSPECTS:
+            del suspects[next(iter(suspects))]
+        strikes = known.strikes + (1 if kept != known.kept else 0)
+        if strikes >= _STRIKES:
+            suspects[entry.ident] = _Suspect(0, kept)
+            return self._count_attempt(name, entry, "PostgreSQL takes other records, but failed at this one each time")
+        suspects[entry.ident] = _Suspect(strikes, kept)
+        attempts = consumer.attempts(entry)
+        consumer.remember(entry, Attempts(attempts.count, consumer.now() + _ASIDE_SECONDS))
+        return True
 
     def _decode(self, name: str, entry: Entry) -> Record | str:
         """The record of an entry, or why it can never be written."""
@@ -286,56 +296,35 @@ class Replayer:
         """Bury the entry or leave it for later; False if nothing more is to be tried now."""
         match outcome:
             case Conflict():
-                return self._bury(name, entry.ident, 0, "its id is stored with different content")
+                return self._bury(name, entry, 0, "its id is stored with different content")
             case Rejected():
-                return self._bury(name, entry.ident, 0, "PostgreSQL refuses the record")
+                return self._bury(name, entry, 0, "PostgreSQL refuses the record")
             case ParentMissing():
                 return self._wait_for_parent(name, entry)
-            case NotWritten(fault=Fault.UNKNOWN):
-                return self._count_attempt(name, entry)
-        return False  # an outage does not count against an entry
+        return self._count_attempt(name, entry, "PostgreSQL gave an unknown error each time")
 
     def _wait_for_parent(self, name: str, entry: Entry) -> bool:
-        kept = self._attempts(name, [entry])[entry.ident]
-        now = self._clock.now().timestamp()
-        first = kept.first_orphaned or now
-        if now - first >= _PARENT_PATIENCE_SECONDS:
-            return self._bury(name, entry.ident, kept.count, "parent event does not exist")
-        self._remember(name, entry, _Attempts(kept.count, now + _CLAIM_IDLE_SECONDS, first))
+        consumer = self._consumers[name]
+        kept, now = consumer.attempts(entry), consumer.now()
+        if kept.patience(now) >= PARENT_PATIENCE_SECONDS:
+            return self._bury(name, entry, kept.count, "parent event does not exist")
+        consumer.remember(entry, kept.orphaned_again(now))
         return True
 
-    def _count_attempt(self, name: str, entry: Entry) -> bool:
-        kept = self._attempts(name, [entry])[entry.ident]
+    def _count_attempt(self, name: str, entry: Entry, reason: str) -> bool:
+        consumer = self._consumers[name]
         backoff = self._settings.dlq.backoff
-        count = kept.count + 1
+        count = consumer.attempts(entry).count + 1
         if count > len(backoff) - 1:
-            return self._bury(name, entry.ident, count, "PostgreSQL gave an unknown error each time")
-        due = self._clock.now().timestamp() + backoff[count - 1]
-        self._remember(name, entry, _Attempts(count, due, kept.first_orphaned))
+            return self._bury(name, entry, count, reason)
+        consumer.remember(entry, Attempts(count, consumer.now() + backoff[count - 1]))
         metrics.DLQ_REPLAYED.labels(name, "retry").inc()
         return True
 
-    def _remember(self, name: str, entry: Entry, attempts: _Attempts) -> None:
-        self._client.hset(KEYS[name].attempts, cast("str", entry.ident), attempts.encode())
-
-    def _bury(self, name: str, ident: bytes, count: int, reason: str) -> bool:
+    def _bury(self, name: str, entry: Entry, count: int, reason: str) -> bool:
         """Move the entry to the dead letters; False if they are at their cap."""
-        keys = KEYS[name]
-        moved = self._client.eval(
-            scripts.BURY,
-            4,
-            keys.stream,
-            keys.size,
-            keys.attempts,
-            keys.dead,
-            GROUP,
-            str(self._settings.dlq.dead_letter_max),
-            ident,
-            rfc3339(self._clock.now()),
-            str(count),
-            reason,
-        )
-        if int(cast("int", moved)) == -1:
+        moved = self._consumers[name].bury(entry, count, reason, rfc3339(self._clock.now()))
+        if moved is False:
             if self.paused is None:
                 log.error(
                     "replay pauses: the dead letters of %s are at their cap of %d",
@@ -345,9 +334,10 @@ class Replayer:
             self.paused = "dead_letters_full"
             return False
         self.paused = None
-        if int(cast("int", moved)) == 1:
+        self._suspects[name].pop(entry.ident, None)
+        if moved:
             metrics.DLQ_REPLAYED.labels(name, "dead_lettered").inc()
-            log.error("replay: entry %s of %s became a dead letter: %s", ident.decode(), name, reason)
+            log.error("replay: entry %s of %s became a dead letter: %s", entry.ident.decode(), name, reason)
         return True
 
     # --- consumers ------------------------------------------------------------------------------------------
@@ -370,14 +360,3 @@ class Replayer:
                 known = consumer["name"].decode() if isinstance(consumer["name"], bytes) else consumer["name"]
                 if known != self.consumer and consumer["idle"] > 1000 * _STALE_CONSUMER_SECONDS:
                     self._leave(name, known)
-
-
-def _flat(batch: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    """Entries of an answer, whichever of redis-py's shapes it came in."""
-    if batch and isinstance(batch[0], list) and batch[0] and isinstance(batch[0][0], list | tuple):
-        return [entry for inner in batch for entry in inner]
-    return list(batch)
-
-
-def _entry(ident: bytes, fields: dict[bytes, bytes] | None) -> Entry:
-    return Entry(ident, (fields or {}).get(b"message"))

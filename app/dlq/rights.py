@@ -32,6 +32,7 @@ def calls(*, min_replicas: int) -> list[Call]:
         ("EXPIRE", probe, 1),
         ("HSET", probe, "no", "pair", "here"),
         ("DEL", probe),
+        ("TIME",),
     ]
     if min_replicas:
         found.append(("WAIT", 0, 1))
@@ -44,14 +45,19 @@ def calls(*, min_replicas: int) -> list[Call]:
             *(("XDEL", key, _NO_ID) for key in (keys.stream, keys.dead)),
             ("XACK", keys.stream, _NO_GROUP, _NO_ID),
             ("XREADGROUP", "GROUP", _NO_GROUP, "nobody", "STREAMS", keys.stream, ">"),
-            ("XAUTOCLAIM", keys.stream, _NO_GROUP, "nobody", 0, "0-0"),
+            ("XPENDING", keys.stream, _NO_GROUP),
+            ("XCLAIM", keys.stream, _NO_GROUP, "nobody", 0, _NO_ID),
             ("XGROUP", "CREATE", keys.stream, _NO_GROUP, "no-id"),
             ("XGROUP", "DELCONSUMER", keys.stream, _NO_GROUP, "nobody"),
             ("XINFO", "STREAM", keys.stream),
+            ("XINFO", "GROUPS", keys.stream),
+            ("EXISTS", keys.stream),
             ("XINFO", "CONSUMERS", keys.stream, _NO_GROUP),
             ("INCRBY", keys.size, 0),
             ("DECRBY", keys.size, 0),
+            ("HGET", keys.attempts, "nobody"),
             ("HMGET", keys.attempts, "nobody"),
+            ("HINCRBY", keys.attempts, "nobody", "no number"),
             ("HSET", keys.attempts, "no", "pair", "here"),
             ("HDEL", keys.attempts, "nobody"),
         ]

@@ -72,15 +72,51 @@ end
 return redis.status_reply('OK')
 """
 
-# KEYS: stream, bytes, attempts. ARGV: group, then ids. Acknowledged and deleted together; gives how many.
-SETTLE = """
+# What several scripts need. An entry takes as many bytes as its values: SPILL's have one. A group is looked up by its
+# name, and made if there is none. Ids are in the order of their two numbers.
+_SHARED = """
+local function size(entry)
+  local bytes = 0
+  for i = 2, #entry[2], 2 do bytes = bytes + #entry[2][i] end
+  return bytes
+end
+
+local function group_of(stream, name)
+  for _, group in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+    local known = {}
+    for i = 1, #group, 2 do known[group[i]] = group[i + 1] end
+    if known['name'] == name then return known end
+  end
+  redis.call('XGROUP', 'CREATE', stream, name, '0')
+  return {['last-delivered-id'] = '0-0', pending = 0}
+end
+
+local function after(one, other)
+  local ms, seq = string.match(one, '^(%d+)-(%d+)$')
+  local other_ms, other_seq = string.match(other, '^(%d+)-(%d+)$')
+  ms, seq, other_ms, other_seq = tonumber(ms), tonumber(seq), tonumber(other_ms), tonumber(other_seq)
+  return ms > other_ms or (ms == other_ms and seq > other_seq)
+end
+
+-- An entry is taken out: the counter falls, and what a recount has added up so far if it was past the entry.
+local function gone(entry, counter, recount)
+  redis.call('DECRBY', counter, size(entry))
+  local cursor = redis.call('HGET', recount, 'cursor')
+  if cursor and not after(entry[1], cursor) then redis.call('HINCRBY', recount, 'sum', -size(entry)) end
+end
+"""
+
+# KEYS: stream, bytes, attempts, recount. ARGV: group, then ids. Acknowledged and deleted together; gives how many.
+SETTLE = (
+    _SHARED
+    + """
 local done = 0
 for i = 2, #ARGV do
   local entry = redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i])[1]
   redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
   if entry then
     redis.call('XDEL', KEYS[1], ARGV[i])
-    redis.call('DECRBY', KEYS[2], #(entry[2][2] or ''))
+    gone(entry, KEYS[2], KEYS[4])
     done = done + 1
   end
   redis.call('HDEL', KEYS[3], ARGV[i])
@@ -88,27 +124,163 @@ end
 if redis.call('XLEN', KEYS[1]) == 0 then redis.call('SET', KEYS[2], 0) end
 return done
 """
+)
 
-# KEYS: stream, bytes, attempts, dead letters. ARGV: group, dead_letter_max, id, moved_at, retry count, reason.
+# KEYS: stream, bytes, attempts, recount, dead letters. ARGV: group, dead_letter_max, id, moved_at, retry count, reason.
 # Gives 1 moved, 0 gone already, -1 the dead letters are at their cap.
-BURY = """
+BURY = (
+    _SHARED
+    + """
 local entry = redis.call('XRANGE', KEYS[1], ARGV[3], ARGV[3])[1]
 if not entry then
   redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
   redis.call('HDEL', KEYS[3], ARGV[3])
   return 0
 end
-if redis.call('XLEN', KEYS[4]) >= tonumber(ARGV[2]) then return -1 end
+if redis.call('XLEN', KEYS[5]) >= tonumber(ARGV[2]) then return -1 end
 local fields = {'original_id', ARGV[3], 'moved_at', ARGV[4], 'final_retry_count', ARGV[5], 'reason', ARGV[6]}
-for _, value in ipairs(entry[2]) do fields[#fields + 1] = value end
-redis.call('XADD', KEYS[4], '*', unpack(fields))
+-- Ours have two; Lua passes on no more than some thousand of somebody else's.
+for i = 1, math.min(#entry[2], 4000) do fields[#fields + 1] = entry[2][i] end
+redis.call('XADD', KEYS[5], '*', unpack(fields))
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 redis.call('XDEL', KEYS[1], ARGV[3])
-redis.call('DECRBY', KEYS[2], #(entry[2][2] or ''))
+gone(entry, KEYS[2], KEYS[4])
 redis.call('HDEL', KEYS[3], ARGV[3])
 if redis.call('XLEN', KEYS[1]) == 0 then redis.call('SET', KEYS[2], 0) end
 return 1
 """
+)
+
+# KEYS: stream. ARGV: group, consumer, entries, bytes. Delivers new entries: no more than so many and so many bytes, but
+# one in any case. Gives them, and 1 if there are none, though some wait that are neither new nor pending for anybody.
+READ = (
+    _SHARED
+    + """
+if redis.call('EXISTS', KEYS[1]) == 0 then return {{}, 0} end
+local group = group_of(KEYS[1], ARGV[1])
+local from, wanted, entries, room = '(' .. group['last-delivered-id'], 0, tonumber(ARGV[3]), tonumber(ARGV[4])
+while wanted < entries and room > 0 do
+  local step = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', math.min(16, entries - wanted))
+  if #step == 0 then break end
+  for _, entry in ipairs(step) do
+    room = room - size(entry)
+    if room < 0 and wanted > 0 then break end
+    wanted = wanted + 1
+  end
+  from = '(' .. step[#step][1]
+end
+if wanted == 0 then return {{}, redis.call('XLEN', KEYS[1]) > group['pending'] and 1 or 0} end
+local answer = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', wanted, 'STREAMS', KEYS[1], '>')
+return {answer[1][2], 0}
+"""
+)
+
+# KEYS: stream, attempts. ARGV: group, consumer, entries, bytes, idle milliseconds, where to start, wait for a parent,
+# then the waits after each attempt, in seconds. Takes over pending entries whose time has come: this consumer's own and
+# those not touched for so long, whoever was given them. Gives them, and where to go on, or '' at the end.
+#
+# Redis' clock is the only one that all instances share. If it steps back, a due time is further ahead than any wait
+# that could have led to it: then it counts as come.
+TAKE = (
+    _SHARED
+    + """
+if redis.call('EXISTS', KEYS[1]) == 0 then return {{}, ''} end
+group_of(KEYS[1], ARGV[1])
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local entries, room, idle = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+
+local function due(id)
+  local count, at = string.match(redis.call('HGET', KEYS[2], id) or '', '^(%d+)|([%d.]+)|[%d.]+$')
+  if not count then return true end
+  local ahead = tonumber(at) - now
+  return ahead <= 0 or ahead > math.max(tonumber(ARGV[7]), tonumber(ARGV[7 + tonumber(count)] or '0'))
+end
+
+local page = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[6], '+', 500)
+local taken, at = {}, ''
+for _, pending in ipairs(page) do
+  local id = pending[1]
+  if #taken == entries then break end
+  if (pending[2] == ARGV[2] or pending[3] >= idle) and due(id) then
+    local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
+    if entry then
+      room = room - size(entry)
+      if room < 0 and #taken > 0 then break end
+      taken[#taken + 1] = id
+    else
+      redis.call('XACK', KEYS[1], ARGV[1], id)
+      redis.call('HDEL', KEYS[2], id)
+    end
+  end
+  at = id
+end
+local ended = #page < 500 and (#page == 0 or at == page[#page][1])
+local delivered = {}
+if #taken > 0 then delivered = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, unpack(taken)) end
+return {delivered, ended and '' or '(' .. at}
+"""
+)
+
+# KEYS: stream. ARGV: group, consumer, where to start. Makes entries pending for this consumer that were delivered and
+# are pending for nobody: somebody else in our group read or acknowledged them and left them lying. Gives how many, and
+# where to go on, or '' at the end.
+ADOPT = (
+    _SHARED
+    + """
+if redis.call('EXISTS', KEYS[1]) == 0 then return {0, ''} end
+local group = group_of(KEYS[1], ARGV[1])
+local page = redis.call('XRANGE', KEYS[1], ARGV[3], group['last-delivered-id'], 'COUNT', 32)
+local adopted = 0
+for _, entry in ipairs(page) do
+  if #redis.call('XPENDING', KEYS[1], ARGV[1], entry[1], entry[1], 1) == 0 then
+    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, entry[1], 'FORCE', 'JUSTID')
+    adopted = adopted + 1
+  end
+end
+return {adopted, #page < 32 and '' or '(' .. page[#page][1]}
+"""
+)
+
+# KEYS: stream, bytes, recount. ARGV: max_bytes, seconds until the next recount, and the same for a stream that seems
+# half full or more. Adds up the entries anew, a few at a time, so that Redis is never held up; meanwhile the other
+# scripts keep the sum right for what they take out. Gives 1 while there is more to add up, else 0; and after the last
+# step the bytes that the counter said and those that there are.
+RECOUNT = (
+    _SHARED
+    + """
+local said = redis.pcall('GET', KEYS[2])
+if type(said) == 'table' then redis.call('DEL', KEYS[2]) said = nil end
+said = tonumber(said or nil)
+local now, waiting = tonumber(redis.call('TIME')[1]), redis.call('XLEN', KEYS[1])
+local cursor = redis.call('HGET', KEYS[3], 'cursor')
+if not cursor then
+  local age = now - tonumber(redis.call('HGET', KEYS[3], 'done') or '0')
+  local full = said and 2 * said >= tonumber(ARGV[1])
+  local wrong = waiting > 0 and (not said or said <= 0) or waiting == 0 and said and said ~= 0
+  if not wrong and age >= 0 and age < tonumber(full and ARGV[3] or ARGV[2]) then return {0} end
+  redis.call('HSET', KEYS[3], 'cursor', '0-0', 'sum', 0)
+  cursor = '0-0'
+end
+local seen, bytes, ended = 0, 0, false
+while seen < 1000 and bytes < 1048576 and not ended do
+  local page = redis.call('XRANGE', KEYS[1], '(' .. cursor, '+', 'COUNT', 16)
+  for _, entry in ipairs(page) do bytes = bytes + size(entry) end
+  seen = seen + #page
+  ended = #page < 16
+  if #page > 0 then cursor = page[#page][1] end
+end
+local sum = redis.call('HINCRBY', KEYS[3], 'sum', bytes)
+if not ended then
+  redis.call('HSET', KEYS[3], 'cursor', cursor)
+  return {1}
+end
+redis.call('SET', KEYS[2], sum)
+redis.call('HDEL', KEYS[3], 'cursor', 'sum')
+redis.call('HSET', KEYS[3], 'done', now)
+return {0, said or 0, sum}
+"""
+)
 
 # KEYS: dead letters, stream, bytes. ARGV: id, max_len, max_bytes. Gives 1 back in the stream, 0 unknown id,
 # -1 the stream is full, -2 the dead letter holds no message.

@@ -53,6 +53,11 @@ class Keys:
     attempts: str  # hash: entry id → attempts, due time, first failure
     dead: str
 
+    @property
+    def recount(self) -> str:
+        """Hash: how far the bytes have been added up anew."""
+        return f"{self.size}:recount"
+
 
 KEYS = {
     name: Keys(

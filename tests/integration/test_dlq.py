@@ -16,7 +16,7 @@ import werkzeug.serving
 from click.testing import CliRunner
 
 from app.cli import main
-from app.dlq import replay
+from app.dlq import consumer
 from app.dlq.stream import GROUP, KEYS
 from app.lifecycle import Services
 from tests.support import Database, Valkey, event, notification, shared_valkey, valkey_server, wait_until
@@ -287,8 +287,8 @@ def test_entries_of_a_dead_consumer_are_claimed(
     make: Callable[..., flask.Flask], database: Database, streams: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # In production it is eight seconds after which a consumer that says nothing is taken for dead.
-    monkeypatch.setattr(replay, "_CLAIM_IDLE_SECONDS", 0.1)
-    monkeypatch.setattr(replay, "_CLAIM_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(consumer, "CLAIM_IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(consumer, "CLAIM_EVERY_SECONDS", 0.1)
     stream = KEYS["events"].stream
     for _ in range(3):
         payload = event(event_id=str(uuid.uuid4()))

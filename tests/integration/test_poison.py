@@ -124,6 +124,20 @@ def test_an_unknown_fault_keeps_to_its_row(service: Service, gate: Gate, sink: K
     assert service.parts.breaker.closed
 
 
+def test_an_event_of_a_month_that_was_detached_by_hand_is_spilled_alone(
+    service: Service, gate: Gate, sink: Kept
+) -> None:
+    service.database.query("SELECT audit_ensure_partition('2025-12-01')")
+    service.database.query("ALTER TABLE audit_events DETACH PARTITION audit_events_2025_12")
+    bodies = [ev() for _ in range(20)]
+    bodies[7]["event_timestamp"] = "2025-12-31T10:00:00Z"
+    answers = together(service, gate, bodies)
+    assert Counter(a.status_code for a in answers) == {201: 19, 202: 1}
+    assert answers[7].status_code == 202
+    assert len(sink.requests) == 1
+    assert service.parts.breaker.closed
+
+
 def test_a_bad_row_of_a_batch_takes_its_batch_alone(service: Service, gate: Gate, sink: Kept) -> None:
     service.database.query(CHECK)
     bad, good = [ev() for _ in range(20)], [ev() for _ in range(20)]

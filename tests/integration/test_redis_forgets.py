@@ -39,7 +39,7 @@ class Worker:
         settings = Settings(redis=redis_settings, dlq=DLQSettings(max_len=100_000, remember=REMEMBER))
         endpoint = Endpoint(settings.redis)
         self.queue = DeadLetterQueue(settings, self.clock, endpoint)
-        operator = Operator(settings, self.clock, endpoint, timeout=30.0)
+        operator = Operator(settings, endpoint, timeout=30.0)
         self.watch = QueueWatch(operator, self.queue, endpoint, self.clock)
         self.watch.look()
 

@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
+from app.commands import health
+from tests.unit.client.test_deadlines import LIMIT_S, Act, body, head, serving
 
 
 class Probed(ThreadingHTTPServer):
@@ -78,6 +80,17 @@ def test_no_answer_is_a_failure_in_one_line(dead_port: int) -> None:
     assert result.output == (
         f"datastorage: no answer from {url}/health/ready (connection refused); "
         "start the service, or say where it is with --url or DATASTORAGE_URL\n"
+    )
+
+
+@pytest.mark.parametrize("act", [head, body])
+def test_an_answer_that_drips_is_none(act: Act, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_TIMEOUT_SECONDS", LIMIT_S)
+    with serving(act) as url:
+        result = run("--url", url)
+    assert (result.exit_code, result.output) == (
+        1,
+        f"datastorage: no answer from {url}/health/ready (no whole answer within {LIMIT_S} s)\n",
     )
 
 

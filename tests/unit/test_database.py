@@ -17,7 +17,7 @@ from app.problems import Problem
 from tests.unit.fakes import HOUR, FakeConnection, make_services
 
 
-def server_error(sqlstate: str, constraint: str | None = None) -> psycopg.Error:
+def server_error(sqlstate: str, constraint: str | None = None, table: str | None = None) -> psycopg.Error:
     """An error as psycopg makes it of the server's answer."""
     try:
         base: type[psycopg.Error] = psycopg.errors.lookup(sqlstate)
@@ -25,7 +25,7 @@ def server_error(sqlstate: str, constraint: str | None = None) -> psycopg.Error:
         base = psycopg.DatabaseError
 
     class Answer(base):  # type: ignore[misc, valid-type]
-        diag = SimpleNamespace(constraint_name=constraint)  # type: ignore[assignment]
+        diag = SimpleNamespace(constraint_name=constraint, table_name=table)  # type: ignore[assignment]
 
     error = Answer("text of the server")
     error.sqlstate = sqlstate
@@ -41,9 +41,8 @@ def server_error(sqlstate: str, constraint: str | None = None) -> psycopg.Error:
         (Fault.OUTAGE, ["58000", "58030", "58P01"]),
         (Fault.OUTAGE, ["25006", "55P03", "57014"]),
         (Fault.CONFLICT, ["40001", "40P01"]),
-        (Fault.MISSING_PARTITION, ["23514"]),
         (Fault.ROW, ["22001", "22P02", "22P05", "22003", "22008"]),
-        (Fault.ROW, ["23502", "23503", "23505", "23P01", "23000"]),
+        (Fault.ROW, ["23502", "23503", "23505", "23514", "23P01", "23000"]),
         (Fault.DEPLOYMENT, ["42P01", "42501", "42703", "42883", "3D000", "28000", "28P01"]),
         (Fault.UNKNOWN, ["XX000", "XX001", "0A000", "25P02", "54000", "P0001", "40002", "55000", "57000", "3F000"]),
     ],
@@ -52,8 +51,9 @@ def test_whose_fault_an_answer_is(fault: Fault, states: list[str]) -> None:
     assert {state: classify(server_error(state)) for state in states} == dict.fromkeys(states, fault)
 
 
-def test_a_check_constraint_with_a_name_is_the_rows_fault() -> None:
-    assert classify(server_error("23514", constraint="duration_positive")) is Fault.ROW
+def test_a_failed_check_that_names_a_table_and_no_constraint_is_a_missing_partition() -> None:
+    assert classify(server_error("23514", table="audit_events")) is Fault.MISSING_PARTITION
+    assert classify(server_error("23514", table="audit_events", constraint="duration_positive")) is Fault.ROW
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import click
@@ -15,6 +17,7 @@ import pytest
 from app import http_client
 from app.http_client import DEFAULT_URL, HTTPClient, ProblemError, ServiceError, UnreachableError, check_url
 from app.terminal import printable
+from tests.unit.client.test_deadlines import LIMIT_S, Act, body, chunks, head, serving, sip
 from tests.unit.fakes import NOW
 from tests.unit.stub_service import Canned, StubService, busy
 
@@ -85,9 +88,17 @@ def test_retry_after_is_waited_for(stub: StubService, client: HTTPClient, time: 
     assert time.waits == [5.0]
 
 
-def test_retry_after_as_a_date(
+def test_retry_after_as_a_date_is_seen_from_the_services_clock(
     stub: StubService, client: HTTPClient, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda self: format_datetime(NOW, usegmt=True))
+    later = format_datetime(NOW + timedelta(seconds=30), usegmt=True)
+    stub.script.extend([busy(retry_after=later), Canned(200, b"{}", JSON)])
+    client.get("/x")
+    assert time.waits == [30.0]
+
+
+def test_retry_after_as_a_date_without_a_date_of_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     class Today(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:
@@ -95,9 +106,8 @@ def test_retry_after_as_a_date(
 
     monkeypatch.setattr(http_client, "datetime", Today)
     later = format_datetime(NOW + timedelta(seconds=30), usegmt=True)
-    stub.script.extend([busy(retry_after=later), Canned(200, b"{}", JSON)])
-    client.get("/x")
-    assert time.waits == [30.0]
+    assert http_client._retry_after(later, None) == 30.0
+    assert http_client._retry_after("Mon, 05 Jan 2026 10:00:07 +" + "9" * 30, None) == 0.0
 
 
 def test_unreadable_retry_after_counts_for_nothing(stub: StubService, client: HTTPClient, time: Time) -> None:
@@ -221,9 +231,41 @@ def test_silence_is_bounded(time: Time) -> None:
         listener.listen()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         client = HTTPClient(url, read_timeout_s=0.05, sleep=time.sleep, monotonic=time.monotonic)
-        with pytest.raises(UnreachableError, match=r"nothing came within 0.05 s") as e:
+        with pytest.raises(UnreachableError, match=r"no whole answer within 0.05 s") as e:
             client.get("/x")
     assert e.value.connected
+
+
+@pytest.mark.parametrize("act", [head, body, chunks, sip])
+def test_an_attempt_ends_at_its_deadline(act: Act, time: Time) -> None:
+    large = b'"' + b"x" * 8_000_000 + b'"'
+    with serving(act) as url:
+        client = HTTPClient(url, read_timeout_s=LIMIT_S, sleep=time.sleep, monotonic=time.monotonic)
+        with pytest.raises(UnreachableError, match=rf"no whole answer within {LIMIT_S} s") as e:
+            client.post("/x", large if act is sip else b"1", repeatable=False)
+    assert e.value.connected
+
+
+def test_a_connection_is_used_again(stub: StubService, client: HTTPClient) -> None:
+    stub.script.extend([Canned(200, b"{}", JSON)] * 3)
+    for _ in range(3):
+        client.get("/x")
+    assert [pool.num_connections for pool in client._pool.pools._container.values()] == [1]
+
+
+def test_an_answer_has_a_size(stub: StubService, client: HTTPClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "MAX_ANSWER_BYTES", 1_000_000)
+    stub.script.append(Canned(200, b" " * 1_000_000, JSON))
+    with pytest.raises(ServiceError, match="not JSON"):
+        client.get("/x")
+    packed = gzip.compress(b" " * 1_000_001)
+    for answer in (
+        Canned(200, b" " * 1_000_001, JSON),
+        Canned(200, packed, (*JSON, ("Content-Encoding", "gzip"))),
+    ):
+        stub.script.append(answer)
+        with pytest.raises(ServiceError, match="the answer is larger than 1,000,000 bytes; ask for less at a time"):
+            client.get("/x")
 
 
 def test_a_problem_prints_title_detail_and_fields(stub: StubService, client: HTTPClient) -> None:

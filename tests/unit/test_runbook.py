@@ -75,6 +75,7 @@ def test_reasons_and_messages_are_those_that_the_service_gives() -> None:
     for text in (
         *("its id is stored with different content", "parent event does not exist", "the payload is not valid"),
         *("PostgreSQL refuses the record", "PostgreSQL gave an unknown error each time", "flush failed unexpectedly"),
+        "PostgreSQL takes other records, but failed at this one each time",
         *("PostgreSQL takes writes again", "PostgreSQL does not answer", "replay waits:"),
         *("dead_letters_full", "database_unavailable", "database_refuses_connections", "database_refuses_writes"),
         *("missing_rights", "schema_outdated", "redis_not_durable", "redis_evicts", "flusher_stuck"),

@@ -25,8 +25,9 @@ from app.config import (
     Settings,
     load_settings,
 )
+from app.dlq.consumer import Entry
 from app.dlq.endpoint import Endpoint
-from app.dlq.replay import Entry, Replayer
+from app.dlq.replay import Replayer
 from app.dlq.stream import DeadLetterQueue
 from app.http import client_address
 from app.sessions import connection_string, pins
@@ -168,6 +169,9 @@ class Recorder:
         self.evaluated.append(arguments)
         return 1
 
+    def time(self) -> tuple[int, int]:
+        return 1000, 0
+
     def hmget(self, key: str, idents: list[bytes]) -> list[bytes | None]:
         return [self.kept[-1].encode() if self.kept else None for _ in idents]
 
@@ -181,11 +185,11 @@ def test_dlq_backoff_and_dead_letter_max() -> None:
     clock: Clock = FixedClock()
     replayer = Replayer(settings, None, parts.validator, parts.breaker, clock)  # type: ignore[arg-type]
     redis = Recorder()
-    replayer._client = redis  # type: ignore[assignment]
+    replayer._consumers["events"]._client = redis  # type: ignore[assignment]
     entry = Entry(b"1-0", b"{}")
     for _ in range(3):
-        assert replayer._count_attempt("events", entry)
-    waits = [float(text.split("|")[1]) - clock.now().timestamp() for text in redis.kept]
+        assert replayer._count_attempt("events", entry, "why")
+    waits = [float(text.split("|")[1]) - 1000 for text in redis.kept]
     assert waits == pytest.approx([10.0, 20.0])
     [buried] = redis.evaluated
-    assert "77" in buried
+    assert 77 in buried

@@ -32,6 +32,7 @@ from datastorage_client import (
 )
 from datastorage_client import transport as transport_module
 from datastorage_client.arguments import verification
+from datastorage_client.connections import Connections
 from datastorage_client.models import (
     AuditEventAccepted,
     AuditEventCreated,
@@ -127,11 +128,15 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     clock = SimpleNamespace(sleep=made.append, monotonic=lambda: sum(made))
     monkeypatch.setattr(transport_module, "time", clock)
-    monkeypatch.setattr(transport_module, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(transport_module, "asyncio", SimpleNamespace(sleep=sleep, timeout=asyncio.timeout))
     return made
 
 
-def test_an_event_gets_its_id_before_the_first_attempt_and_keeps_it(both: Both) -> None:
+def test_an_event_gets_its_id_before_the_first_attempt_and_keeps_it(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_ids = iter([CREATED["event_id"], *(str(uuid.uuid4()) for _ in range(5))])
+    monkeypatch.setattr("datastorage_client.buffered.event.uuid7_text", lambda: next(made_ids))
     with StubService() as stub:
         stub.script.extend([busy(), Canned(0), busy(outcome="unknown"), Canned(502), answer(201, CREATED)])
         made = both.call(stub.url, "create_event", event())
@@ -142,20 +147,21 @@ def test_an_event_gets_its_id_before_the_first_attempt_and_keeps_it(both: Both) 
 
 
 def test_an_answer_that_cannot_be_unpacked_is_no_answer(both: Both) -> None:
+    ours = event(event_id=CREATED["event_id"])
     broken = Canned(201, b"no gzip", (("Content-Type", "application/json"), ("Content-Encoding", "gzip")))
     with StubService() as stub:
         stub.script.extend([broken, answer(201, CREATED)])
-        assert isinstance(both.call(stub.url, "create_event", event()), AuditEventCreated)
+        assert isinstance(both.call(stub.url, "create_event", ours), AuditEventCreated)
         stub.script.append(broken)
         with pytest.raises(ConnectionFailedError, match=f"^127.0.0.1:{stub.url.rpartition(':')[2]}: "):
-            both.call(stub.url, "create_event", event(), client={"retry_for": 0})
+            both.call(stub.url, "create_event", ours, client={"retry_for": 0})
 
 
 def test_accepted_is_an_answer_of_its_own(both: Both) -> None:
     accepted = {**CREATED, "status": "accepted"}
     with StubService() as stub:
         stub.script.append(answer(202, accepted))
-        assert isinstance(both.call(stub.url, "create_event", event()), AuditEventAccepted)
+        assert isinstance(both.call(stub.url, "create_event", event(event_id=CREATED["event_id"])), AuditEventAccepted)
 
 
 def test_batches_and_pages(both: Both) -> None:
@@ -278,14 +284,73 @@ def test_an_answer_of_somebody_else(both: Both) -> None:
                 both.call(stub.url, "list_events", client={"retry_for": 0})
 
 
+A_UUID = "0197a3f0-0000-7000-8000-000000000001"
+DEEP = Canned(200, b"[" * 200_000, (("Content-Type", "application/json"),))
+
+
 @pytest.mark.parametrize(
-    "strange", [answer(200, {"event_ids": []}), answer(200, {}), Canned(200, b"ok", (("Content-Type", "text/html"),))]
+    "strange",
+    [
+        answer(200, {"event_ids": []}),
+        answer(200, {}),
+        answer(200, {"event_ids": "abc"}),
+        answer(200, {"event_ids": {"a": 1, "b": 2, "c": 3}}),
+        answer(200, {"event_ids": ["a", "b", "c"]}),
+        answer(200, {"event_ids": [1, 2, 3]}),
+        answer(200, {"event_ids": [A_UUID, A_UUID, None]}),
+        answer(200, {"event_ids": [A_UUID] * 2}),
+        answer(200, {"event_ids": [A_UUID] * 4}),
+        answer(207, {"event_ids": [A_UUID] * 3}),
+        answer(200, ["event_ids"]),
+        answer(200, "event_ids"),
+        answer(200, None),
+        Canned(200, b"ok", (("Content-Type", "text/html"),)),
+        Canned(200, b'{"event_ids": ["', (("Content-Type", "application/json"),)),
+        DEEP,
+    ],
 )
 def test_only_the_service_can_acknowledge_events(strange: Canned) -> None:
     with StubService() as stub, DataStorageClient(stub.url) as client:
         stub.script.append(strange)
         with pytest.raises(UnexpectedAnswerError):
-            client.send_events(b"[{}]", 1)
+            client.send_events(b"[{}, {}, {}]", 3)
+        store = BufferedAuditStore(client, flush_interval=0.01)
+        stub.script.append(strange)
+        taken = [store.store(event()) for _ in range(3)]
+        assert store.flush(HOUR), "it is sent again"
+        assert store.close()
+    assert sorted(r["event_id"] for r in stub.stored()) == sorted(map(str, taken))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"event_ids": [A_UUID, A_UUID]},
+        {"event_ids": [A_UUID]},
+        {"event_ids": "ab"},
+        {"event_ids": []},
+    ],
+)
+def test_an_answer_about_other_events_is_none(both: Both, other: dict[str, Any]) -> None:
+    two = [event(event_id=str(uuid.uuid4())) for _ in range(2)]
+    with StubService() as stub:
+        stub.script.append(answer(201, {"message": "created", "duplicates": [], **other}))
+        with pytest.raises(UnexpectedAnswerError):
+            both.call(stub.url, "create_events", two, client={"retry_for": 0})
+        stub.script.append(answer(201, {**CREATED, "event_id": A_UUID}))
+        with pytest.raises(UnexpectedAnswerError, match="acknowledges other events"):
+            both.call(stub.url, "create_event", two[0], client={"retry_for": 0})
+        assert both.call(stub.url, "create_events", [{**e, "event_id": e["event_id"].upper()} for e in two])
+
+
+def test_an_answer_nested_without_end_is_none(both: Both) -> None:
+    with StubService() as stub:
+        stub.script.append(DEEP)
+        with pytest.raises(UnexpectedAnswerError):
+            both.call(stub.url, "list_events", client={"retry_for": 0})
+        stub.script.append(Canned(400, b"[" * 200_000, (("Content-Type", "application/problem+json"),)))
+        with pytest.raises(ProblemError, match="no problem document"):
+            both.call(stub.url, "list_events", client={"retry_for": 0})
 
 
 def test_sending_for_the_store_is_one_attempt() -> None:
@@ -331,6 +396,14 @@ def test_retry_after(header: str | None, seconds: float | None) -> None:
     assert retry_after(header) == seconds
 
 
+def test_a_time_to_retry_after_is_seen_from_the_services_clock() -> None:
+    time = "Mon, 05 Jan 2026 10:00:{} GMT"
+    assert retry_after(time.format("07"), time.format("02")) == 5.0
+    assert retry_after(time.format("02"), time.format("07")) == 0.0
+    assert retry_after("5", time.format("02")) == 5.0
+    assert retry_after("Mon, 05 Jan 2026 10:00:07 +" + "9" * 30, time.format("02")) is None
+
+
 FILTERS = {"signal_type": "a", "severity": "high", "component": "c", "environment": "e", "priority": "P1"}
 SEARCH = {"filters": {**FILTERS, "detected_labels": {"gitOpsTool": "argocd"}, "status": ["active"]}, "top_k": 3}
 IDENT = "0197a3f0-0000-7000-8000-000000000001"
@@ -343,12 +416,12 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
 
     def handle(self: Any, request: httpx.Request) -> httpx.Response:
         kept.append(request)
-        return httpx.Response(400)
+        return httpx.Response(400, stream=httpx.ByteStream(b""))
 
     async def handle_async(self: Any, request: httpx.Request) -> httpx.Response:
         return handle(self, request)
 
-    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
+    monkeypatch.setattr(Connections, "handle_request", handle)
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle_async)
     return kept
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from datastorage_client import Backoff, BufferedAuditStore, DataStorageError, ExpiredError, spool
 from datastorage_client.buffered import segments
+from datastorage_client.buffered.disk_spool import DiskSpool
 from datastorage_client.buffered.event import Item
 from datastorage_client.buffered.segments import MAGIC, Folder, Writer
-from datastorage_client.buffered.spool import DiskSpool
 
 from tests.support import wait_until
 from tests.unit.client.fakes import Service, refusal
@@ -53,7 +53,7 @@ def abandoned(path: Path, written: list[list[Item]], *, segment_bytes: int = 1 <
     return folder.path
 
 
-def adopt(path: Path, on_damage: Callable[[str], None] = nothing) -> Folder:
+def adopt(path: Path, on_damage: Callable[[int, str], None] = nothing) -> Folder:
     folder = Folder.adopt(path, on_damage)
     assert folder is not None
     return folder
@@ -77,32 +77,130 @@ def test_bytes_bound_what_is_read(tmp_path: Path) -> None:
     assert seen(folder.peek(10, 10)) == [0], "one always"
 
 
-@pytest.mark.parametrize("cut", [1, 5, 9, 20])
-def test_a_torn_end_is_set_aside(tmp_path: Path, cut: int) -> None:
+class Damage:
+    """Hears of it."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.texts: list[str] = []
+
+    def __call__(self, count: int, text: str) -> None:
+        self.events += count
+        self.texts.append(text)
+
+
+def frames(segment: Path) -> list[tuple[int, int]]:
+    """Where each frame begins and ends."""
+    data = segment.read_bytes()
+    found, at = [], len(MAGIC)
+    while at < len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        found.append((at, end))
+        at = end
+    return found
+
+
+@pytest.mark.parametrize("cut", [1, 5, 9, 20, 60])
+@pytest.mark.parametrize("zeros", [0, 4096])
+def test_a_torn_end_is_no_damage(tmp_path: Path, cut: int, zeros: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     path = abandoned(tmp_path, [items(0, 5)])
     [segment] = path.glob("*.seg")
-    os.truncate(segment, segment.stat().st_size - cut)
-    said: list[str] = []
-    folder = adopt(path, said.append)
+    start, end = frames(segment)[-1]
+    torn = max(start, end - cut)
+    os.truncate(segment, start if zeros else torn)
+    if zeros:
+        os.truncate(segment, start + zeros)  # as a loss of power leaves it
+    damage = Damage()
+    folder = adopt(path, damage)
     assert seen(folder.peek(10, 10**6)) == [0, 1, 2, 3]
-    assert len(said) == 1
+    assert (damage.events, list(tmp_path.glob("damaged-*"))) == (0, [])
+    assert {r.levelname for r in caplog.records} <= {"INFO"}
+    folder.ack(4)
+
+
+def test_a_store_says_nothing_was_lost_of_a_torn_end(tmp_path: Path) -> None:
+    path = abandoned(tmp_path, [items(0, 5)])
+    [segment] = path.glob("*.seg")
+    os.truncate(segment, segment.stat().st_size - 7)
+    with BufferedAuditStore(Service(), on_full=spool(tmp_path)) as store:
+        assert store.flush(HOUR)
+        assert store.stats().dropped == {}
+        assert store.stats().written == 4
 
 
 @pytest.mark.parametrize("where", ["length", "crc", "payload"])
-def test_damage_costs_the_rest_of_its_segment_only_and_that_is_kept(tmp_path: Path, where: str) -> None:
+def test_damage_costs_its_events_only_and_they_are_kept(tmp_path: Path, where: str) -> None:
     path = abandoned(tmp_path, [items(0, 3), items(3, 6)], segment_bytes=100)
     first = min(path.glob("*.seg"))
     data = bytearray(first.read_bytes())
-    second_frame = len(MAGIC) + 8 + int.from_bytes(data[8:12], "big")
-    data[second_frame + {"length": 0, "crc": 5, "payload": 20}[where]] ^= 0xFF
+    start, end = frames(first)[1]
+    data[start + {"length": 0, "crc": 5, "payload": 20}[where]] ^= 0xFF
     first.write_bytes(data)
-    said: list[str] = []
-    folder = adopt(path, said.append)
-    assert seen(folder.peek(10, 10**6)) == [0, 3, 4, 5]
+    damage = Damage()
+    folder = adopt(path, damage)
+    assert seen(folder.peek(10, 10**6)) == [0, 2, 3, 4, 5]
     [kept] = tmp_path.glob("damaged-*")
-    assert kept.read_bytes() == bytes(data[second_frame:])
-    assert str(kept) in said[0]
-    folder.ack(4)
+    assert kept.read_bytes() == bytes(data[start:end])
+    assert damage.events == 1
+    assert str(kept) in damage.texts[0]
+    folder.ack(5)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 3), (4, 4), (3, 7), (9, 9), (7, 9)])
+@pytest.mark.parametrize("how", ["zeros", "noise", "one bit"])
+def test_damage_is_counted_in_events(tmp_path: Path, first: int, last: int, how: str) -> None:
+    """Events first to last of ten are hit, in every byte or in one."""
+    path = abandoned(tmp_path, [items(0, 10, size=300), items(10, 20)], segment_bytes=1000)
+    segment = min(path.glob("*.seg"))
+    data = bytearray(segment.read_bytes())
+    found = frames(segment)
+    begin, end = found[first][0], found[last][1]
+    if how == "one bit":
+        for at, _ in found[first : last + 1]:
+            data[at + 50] ^= 1
+    else:
+        data[begin:end] = bytes(end - begin) if how == "zeros" else os.urandom(end - begin)
+    if last == 9 and how != "one bit":
+        data += b"x"  # not torn: something was written behind it
+    segment.write_bytes(data)
+    service = Service()
+    with BufferedAuditStore(service, on_full=spool(tmp_path)) as store:
+        assert store.flush(HOUR)
+        dropped = store.stats().dropped
+    assert sorted(e["n"] for e in service.stored.values()) == [*range(first), *range(last + 1, 20)]
+    if last < 9 or how == "one bit":
+        assert dropped == {"damaged": last - first + 1}
+    else:
+        # Nothing comes after it in the segment that would have a number.
+        assert dropped["damaged"] >= 1
+
+
+def test_segments_without_numbers_are_read(tmp_path: Path) -> None:
+    path = abandoned(tmp_path, [[each] for each in items(0, 6)])
+    segment = min(path.glob("*.seg"))
+    whole = MAGIC + b"".join(segments.frame(each, 0) for each in items(0, 6))
+    segment.write_bytes(whole)
+    start, _ = frames(segment)[2]
+    segment.write_bytes(whole[: start + 30] + b"#" + whole[start + 31 :])
+    damage = Damage()
+    assert seen(adopt(path, damage).peek(10, 10**6)) == [0, 1, 3, 4, 5]
+    assert damage.events == 1
+
+
+def test_a_block_that_the_disk_cannot_read_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = abandoned(tmp_path, [items(0, 10, size=3000)])
+    real = os.pread
+
+    def broken(fd: int, size: int, offset: int) -> bytes:
+        if size > 20 and offset <= 8192 < offset + size:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(fd, size, offset)
+
+    monkeypatch.setattr(segments.os, "pread", broken)
+    damage = Damage()
+    assert seen(adopt(path, damage).peek(10, 10**6)) == [0, 1, 5, 6, 7, 8, 9], "those outside the block"
+    assert damage.events == 3
 
 
 def test_a_broken_cursor_sends_again_rather_than_too_little(tmp_path: Path) -> None:
@@ -287,7 +385,7 @@ def test_events_that_expired_are_not_sent(tmp_path: Path) -> None:
 
 
 def test_the_rejects_file_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from datastorage_client.buffered import spool as module
+    from datastorage_client.buffered import disk_spool as module
 
     monkeypatch.setattr(module, "_REJECTS_BYTES", 1000)
     disk = DiskSpool(tmp_path, 1 << 20, 1 << 18, nothing)

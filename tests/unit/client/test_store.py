@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from datastorage_client import Backoff, BufferedAuditStore, StoreClosedError, block, spool, uuid7
+from datastorage_client import Backoff, BufferedAuditStore, DataStorageClient, StoreClosedError, block, spool, uuid7
 from datastorage_client.buffered.prometheus import PrometheusMetrics
 from datastorage_client.models import AuditEventRequest
 from prometheus_client import CollectorRegistry
@@ -72,6 +72,47 @@ def test_models_are_events() -> None:
 def test_what_json_cannot_say_is_the_callers_fault(bad: Any) -> None:
     with BufferedAuditStore(Service()) as store, pytest.raises((TypeError, ValueError)):
         store.store(bad)
+
+
+def nested(levels: int, inner: Any = 1) -> Any:
+    for n in range(levels):
+        inner = [inner] if n % 2 else {"a": inner}
+    return inner
+
+
+def endless() -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    data["data"] = data
+    return data
+
+
+class Endless:
+    """A model whose members have members, and so on."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"a": Endless()}
+
+
+@pytest.mark.parametrize("bad", [nested(199), nested(5000), nested(100_000), endless(), Endless()])
+def test_data_nested_without_end_is_the_callers_fault(bad: Any) -> None:
+    with BufferedAuditStore(Service()) as store:
+        with pytest.raises(ValueError):
+            store.store({"event_data": nested(2, bad)})
+        with pytest.raises(ValueError):
+            DataStorageClient("http://127.0.0.1:1", retry_for=0).create_event({"event_data": nested(2, bad)})
+    assert store.stats().buffered == 0
+
+
+def test_data_as_deep_as_it_may_be_can_be_read_wherever_it_is_needed() -> None:
+    refused: list[Any] = []
+    text = '[{"' * 300 + "\\" * 3 + '"'
+    deep = {"event_data": nested(198), "text": [text, {}]}
+    with BufferedAuditStore(
+        Service(refusal("validation-error")), on_refused=lambda event, _: refused.append(event)
+    ) as store:
+        assert store.store(deep)
+        assert store.flush(HOUR)
+    assert refused[0]["text"] == [text, {}]
 
 
 def test_text_that_is_no_unicode_is_for_the_service_to_refuse() -> None:

@@ -62,6 +62,7 @@ from datastorage_client.arguments import (
     EventFilters,
     NotificationFilters,
     WorkflowFilters,
+    acknowledged,
     as_uuid,
     bodies,
     event_body,
@@ -75,9 +76,10 @@ from datastorage_client.arguments import (
 )
 from datastorage_client.buffered.event import plain
 from datastorage_client.client import DEFAULT_RETRY_FOR_S, DEFAULT_TIMEOUT_S
+from datastorage_client.connections import MAX_ANSWER_BYTES
 from datastorage_client.problems import ConflictError
 from datastorage_client.retry import Backoff
-from datastorage_client.transport import AsyncToken, AsyncTransport
+from datastorage_client.transport import HEADERS, AsyncToken, AsyncTransport, Limits
 
 T = TypeVar("T")
 
@@ -98,14 +100,16 @@ class AsyncDataStorageClient:
         timeout: float = DEFAULT_TIMEOUT_S,
         retry_for: float = DEFAULT_RETRY_FOR_S,
         verify: bool | str = True,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         context = verification(base_url, verify)
-        inner = httpx.AsyncHTTPTransport(verify=context, limits=httpx.Limits(max_connections=100))
+        limits = Limits(timeout=timeout, retry_for=retry_for, max_answer_bytes=max_answer_bytes)
+        inner = httpx.AsyncHTTPTransport(verify=context or False, limits=httpx.Limits(max_connections=100))
         self._http = httpx.AsyncClient(
             base_url=base_url,
             timeout=timeout,
-            transport=AsyncTransport(inner, token, retry_for, Backoff()),
-            headers={"Accept": "application/json"},
+            transport=AsyncTransport(inner, token, limits, Backoff()),
+            headers=HEADERS,
         )
         self.api = AuthenticatedClient(base_url=base_url, token="").set_async_httpx_client(self._http)
 
@@ -142,11 +146,15 @@ class AsyncDataStorageClient:
 
     async def create_event(self, event: Event) -> AuditEventCreated | AuditEventAccepted:
         """Store one event. An event_id and event_timestamp are made where absent."""
-        return await self._ask(EVENT_ANSWERS, create_audit_event, body=event_body(event))
+        body = event_body(event)
+        answer = await self._ask(EVENT_ANSWERS, create_audit_event, body=body)
+        return acknowledged(answer, [body], [answer.event_id], self._http.base_url)
 
     async def create_events(self, events: Iterable[Event]) -> AuditBatchCreated | AuditBatchAccepted:
         """Store a batch, all or none of it."""
-        return await self._ask(BATCH_ANSWERS, create_audit_events_batch, body=bodies(events, event_body))
+        sent = bodies(events, event_body)
+        answer = await self._ask(BATCH_ANSWERS, create_audit_events_batch, body=sent)
+        return acknowledged(answer, sent, answer.event_ids, self._http.base_url)
 
     async def get_event(self, event_id: UUID | str) -> AuditEvent:
         """One event. Raises NotFoundError."""

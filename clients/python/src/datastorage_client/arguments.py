@@ -37,6 +37,9 @@ from datastorage_client.texts import Members, Text
 from datastorage_client.transport import UnexpectedAnswerError, address
 
 T = TypeVar("T")
+A = TypeVar("A")
+# 201 stored, 200 stored before, 202 will be stored.
+_KEPT = frozenset({200, 201, 202})
 Event = Mapping[str, Any] | SupportsToDict
 EVENT_ANSWERS: tuple[type[AuditEventCreated | AuditEventAccepted], ...] = (AuditEventCreated, AuditEventAccepted)
 BATCH_ANSWERS: tuple[type[AuditBatchCreated | AuditBatchAccepted], ...] = (AuditBatchCreated, AuditBatchAccepted)
@@ -154,13 +157,13 @@ def as_uuid(ident: UUID | str) -> UUID:
     return ident if isinstance(ident, UUID) else UUID(ident)
 
 
-def verification(base_url: str, verify: bool | str) -> ssl.SSLContext | bool:
+def verification(base_url: str, verify: bool | str) -> ssl.SSLContext | None:
     """What to verify the service's certificate with. Raises ValueError for what is no URL of a service."""
     url = httpx.URL(base_url)
     # Else every request would fail as if nobody answered.
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError("base_url is http:// or https:// and a host")
-    return httpx.create_ssl_context(verify=verify) if url.scheme == "https" else False
+    return httpx.create_ssl_context(verify=verify) if url.scheme == "https" else None
 
 
 def understood(
@@ -173,7 +176,7 @@ def understood(
     """
     try:
         answer = operation._parse_response(client=api, response=response)
-    except (KeyError, TypeError, ValueError, AttributeError) as e:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as e:
         raise _unexpected(response, f"is not what the API document promises ({type(e).__name__})") from e
     if isinstance(answer, kinds):
         return answer
@@ -185,14 +188,36 @@ def _unexpected(response: httpx.Response, what: str) -> UnexpectedAnswerError:
 
 
 def check_acknowledged(response: httpx.Response, sent: int) -> None:
-    """See that an answer acknowledges so many events. Raises UnexpectedAnswerError.
+    """See that an answer has the ids of so many events. Raises UnexpectedAnswerError.
 
     Whatever answers 200 in the service's place, a captive portal or a wrong route, has not kept anything.
     """
     try:
         answer = json.loads(response.content)
-        acknowledged = len(answer["event_ids"])
-    except (ValueError, KeyError, TypeError):
-        acknowledged = -1
-    if acknowledged != sent:
+    except (ValueError, RecursionError):
+        answer = None
+    ids = answer.get("event_ids") if isinstance(answer, dict) else None
+    if response.status_code not in _KEPT or not isinstance(ids, list) or not all(map(_is_uuid, ids)):
         raise _unexpected(response, f"does not acknowledge the {sent} events that were sent")
+    if len(ids) != sent:
+        raise _unexpected(response, f"acknowledges {len(ids)} events, and {sent} were sent")
+
+
+def acknowledged(answer: A, sent: Iterable[Mapping[str, Any]], ids: Iterable[UUID], base_url: httpx.URL) -> A:
+    """The answer if it has the ids of the events that were sent. Raises UnexpectedAnswerError."""
+    if [str(ident) for ident in ids] != [_normal(event["event_id"]) for event in sent]:
+        raise UnexpectedAnswerError(f"{address(base_url)}: the answer acknowledges other events than were sent")
+    return answer
+
+
+def _normal(ident: object) -> str:
+    """The id as a UUID is written; the service has the last word on what is none."""
+    return str(UUID(ident)) if _is_uuid(ident) and isinstance(ident, str) else str(ident)
+
+
+def _is_uuid(value: object) -> bool:
+    try:
+        UUID(value if isinstance(value, str) else "")
+    except ValueError:
+        return False
+    return True

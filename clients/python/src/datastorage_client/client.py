@@ -62,6 +62,7 @@ from datastorage_client.arguments import (
     EventFilters,
     NotificationFilters,
     WorkflowFilters,
+    acknowledged,
     as_uuid,
     bodies,
     check_acknowledged,
@@ -75,9 +76,10 @@ from datastorage_client.arguments import (
     workflow_filters,
 )
 from datastorage_client.buffered.event import plain
+from datastorage_client.connections import MAX_ANSWER_BYTES, Connections
 from datastorage_client.problems import ConflictError
 from datastorage_client.retry import Backoff
-from datastorage_client.transport import ONCE, SyncTransport, Token
+from datastorage_client.transport import HEADERS, ONCE, Limits, SyncTransport, Token
 
 DEFAULT_TIMEOUT_S = 30.0  # more than the service's own 10 s, so that its answer wins
 DEFAULT_RETRY_FOR_S = 30.0
@@ -90,9 +92,10 @@ class DataStorageClient:
     """Speaks to one service; any number of threads may share it, and it lives through a fork.
 
     base_url: such as ``http://127.0.0.1:8080``. token: a bearer token, or what gives one; it is called for each
-    attempt, and once more after a 401, so that tokens can rotate. timeout: seconds for connecting and for each wait
-    for data. retry_for: no attempt starts later than so many seconds after the first; 0 makes one attempt.
-    Back-off is exponential with full jitter, and Retry-After is honoured.
+    attempt, and once more after a 401, so that tokens can rotate. timeout: seconds for one attempt, from
+    connecting to the last byte of the answer. retry_for: no attempt starts later than so many seconds after the first;
+    0 makes one attempt. Back-off is exponential with full jitter, and Retry-After is honoured. max_answer_bytes: an
+    answer that is longer, unpacked, is none.
 
     Repeated are reads, searches, and what the service stores only once however often it comes: events (they get an
     event_id before their first attempt) and notifications. Other writes are repeated only if nothing can have been
@@ -115,17 +118,12 @@ class DataStorageClient:
         timeout: float = DEFAULT_TIMEOUT_S,
         retry_for: float = DEFAULT_RETRY_FOR_S,
         verify: bool | str = True,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         context = verification(base_url, verify)
-        self._transport = SyncTransport(
-            lambda: httpx.HTTPTransport(verify=context, limits=httpx.Limits(max_connections=100)),
-            token,
-            retry_for,
-            Backoff(),
-        )
-        self._http = httpx.Client(
-            base_url=base_url, timeout=timeout, transport=self._transport, headers={"Accept": "application/json"}
-        )
+        limits = Limits(timeout=timeout, retry_for=retry_for, max_answer_bytes=max_answer_bytes)
+        self._transport = SyncTransport(lambda: Connections(context), token, limits, Backoff())
+        self._http = httpx.Client(base_url=base_url, timeout=timeout, transport=self._transport, headers=HEADERS)
         self.api = AuthenticatedClient(base_url=base_url, token="").set_httpx_client(self._http)
 
     def close(self) -> None:
@@ -156,11 +154,15 @@ class DataStorageClient:
 
     def create_event(self, event: Event) -> AuditEventCreated | AuditEventAccepted:
         """Store one event. An event_id and event_timestamp are made where absent."""
-        return self._ask(EVENT_ANSWERS, create_audit_event, body=event_body(event))
+        body = event_body(event)
+        answer = self._ask(EVENT_ANSWERS, create_audit_event, body=body)
+        return acknowledged(answer, [body], [answer.event_id], self._http.base_url)
 
     def create_events(self, events: Iterable[Event]) -> AuditBatchCreated | AuditBatchAccepted:
         """Store a batch, all or none of it."""
-        return self._ask(BATCH_ANSWERS, create_audit_events_batch, body=bodies(events, event_body))
+        sent = bodies(events, event_body)
+        answer = self._ask(BATCH_ANSWERS, create_audit_events_batch, body=sent)
+        return acknowledged(answer, sent, answer.event_ids, self._http.base_url)
 
     def send_events(self, body: bytes, count: int) -> int:
         """Send a JSON array of so many events in one attempt, as `BufferedAuditStore` does; the status."""

@@ -215,28 +215,37 @@ def problem(status: int, headers: Mapping[str, str], content: bytes) -> ProblemE
     if re.match(r"application/(problem\+)?json\b", headers.get("Content-Type", "")):
         try:
             parsed = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             parsed = None  # a broken document is told by its status alone
         if isinstance(parsed, dict):
             members = parsed
     slug = _text(members, "type").rpartition("/")[2]
     kind = PROBLEMS.get(slug, ProblemError)
-    return kind(status, members, retry_after=retry_after(headers.get("Retry-After")))
+    return kind(status, members, retry_after=retry_after(headers.get("Retry-After"), headers.get("Date")))
 
 
-def retry_after(header: str | None) -> float | None:
-    """Seconds of a Retry-After header (RFC 9110, section 10.2.3), an hour at most; None where none can be read."""
+def retry_after(header: str | None, date: str | None = None) -> float | None:
+    """Seconds of a Retry-After header (RFC 9110, section 10.2.3), an hour at most; None where none can be read.
+
+    ``date`` is the header of that name: a time is seen from there, not from our clock, which may be another.
+    """
     if header is None:
         return None
     text = header.strip()
     if text.isascii() and text.isdecimal():
         return min(float(text), _LONGEST_RETRY_AFTER_S)
+    if (moment := _moment(text)) is None:
+        return None
+    seconds = (moment - (_moment(date or "") or datetime.now(UTC))).total_seconds()
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_S)
+
+
+def _moment(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-    seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_S)
+    return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
 def _text(members: Mapping[str, Any], name: str) -> str:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import math
 import os
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+from datastorage_client.connections import ACCEPTED_ENCODINGS, aread, read, within
 from datastorage_client.problems import ConnectionFailedError, DataStorageError, ProblemError, problem
 from datastorage_client.retry import Backoff
 
@@ -25,6 +28,7 @@ AsyncToken = str | Callable[[], str] | Callable[[], Awaitable[str]]
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 # The service's own "not now", and what a proxy says while the service is away.
 _BUSY = frozenset({429, 502, 503, 504})
+HEADERS = {"Accept": "application/json", "Accept-Encoding": ACCEPTED_ENCODINGS}
 # An extension of a request: its sender tries again by itself.
 ONCE: dict[str, Any] = {"datastorage_once": True}
 
@@ -34,6 +38,22 @@ class UnexpectedAnswerError(ConnectionFailedError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, sent=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Of one attempt: ``timeout`` seconds for connecting, sending and the whole answer; of a request: see `Attempts`.
+
+    Raises ValueError for a timeout that is no number of seconds above 0.
+    """
+
+    timeout: float
+    retry_for: float
+    max_answer_bytes: int
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.timeout, int | float) and 0 < self.timeout < math.inf):
+            raise ValueError("timeout is a number of seconds above 0")
 
 
 class Attempts:
@@ -115,20 +135,23 @@ def _bearer(token: str) -> str:
     return f"Bearer {token}"
 
 
-def _no_answer(request: httpx.Request, error: httpx.RequestError) -> ConnectionFailedError:
-    reason = f"{address(request.url)}: {str(error) or type(error).__name__}"
-    return ConnectionFailedError(reason, sent=not isinstance(error, _NOT_SENT))
+def _no_answer(request: httpx.Request, error: httpx.RequestError, timeout: float) -> ConnectionFailedError:
+    sent = not isinstance(error, _NOT_SENT)
+    reason = str(error) or type(error).__name__
+    if isinstance(error, httpx.TimeoutException):
+        reason = f"no {'whole answer' if sent else 'connection'} within {timeout:g} s"
+    return ConnectionFailedError(f"{address(request.url)}: {reason}", sent=sent)
 
 
 class SyncTransport(httpx.BaseTransport):
     """See the module. Lives through a fork: the child makes connections of its own."""
 
     def __init__(
-        self, make: Callable[[], httpx.BaseTransport], token: Token | None, retry_for: float, backoff: Backoff
+        self, make: Callable[[], httpx.BaseTransport], token: Token | None, limits: Limits, backoff: Backoff
     ) -> None:
         self._make = make
         self._token = token
-        self._retry_for = retry_for
+        self._limits = limits
         self._backoff = backoff
         self._inner = make()
         self._pid = os.getpid()
@@ -136,7 +159,7 @@ class SyncTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
-        attempts = Attempts(request, self._retry_for, self._backoff)
+        attempts = Attempts(request, self._limits.retry_for, self._backoff)
         renewed = False
         while True:
             token = self._token() if callable(self._token) else self._token
@@ -156,14 +179,12 @@ class SyncTransport(httpx.BaseTransport):
         if self._pid != os.getpid():
             self._parents.append(self._inner)
             self._inner, self._pid = self._make(), os.getpid()
+        limits = self._limits
         try:
-            response = self._inner.handle_request(request)
-            try:
-                response.read()
-            finally:
-                response.close()
+            with within(limits.timeout):
+                response = read(self._inner.handle_request(request), request, limits.max_answer_bytes)
         except (httpx.TransportError, httpx.DecodingError) as e:
-            raise _no_answer(request, e) from e
+            raise _no_answer(request, e, limits.timeout) from e
         if (error := _judge(request, response)) is not None:
             raise error
         return response
@@ -177,16 +198,16 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     """As `SyncTransport`, for asyncio. The token's callable may be a coroutine function."""
 
     def __init__(
-        self, inner: httpx.AsyncBaseTransport, token: AsyncToken | None, retry_for: float, backoff: Backoff
+        self, inner: httpx.AsyncBaseTransport, token: AsyncToken | None, limits: Limits, backoff: Backoff
     ) -> None:
         self._inner = inner
         self._token = token
-        self._retry_for = retry_for
+        self._limits = limits
         self._backoff = backoff
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
-        attempts = Attempts(request, self._retry_for, self._backoff)
+        attempts = Attempts(request, self._limits.retry_for, self._backoff)
         renewed = False
         while True:
             token = await self._get_token()
@@ -207,14 +228,15 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         return await token if inspect.isawaitable(token) else token
 
     async def _attempt(self, request: httpx.Request) -> httpx.Response:
+        limits = self._limits
         try:
-            response = await self._inner.handle_async_request(request)
-            try:
-                await response.aread()
-            finally:
-                await response.aclose()
+            async with asyncio.timeout(limits.timeout):
+                response = await self._inner.handle_async_request(request)
+                response = await aread(response, request, limits.max_answer_bytes)
+        except TimeoutError as e:
+            raise _no_answer(request, httpx.ReadTimeout(""), limits.timeout) from e
         except (httpx.TransportError, httpx.DecodingError) as e:
-            raise _no_answer(request, e) from e
+            raise _no_answer(request, e, limits.timeout) from e
         if (error := _judge(request, response)) is not None:
             raise error
         return response

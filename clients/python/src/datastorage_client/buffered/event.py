@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,6 +15,12 @@ from uuid import UUID
 from datastorage_client.ids import uuid7_text
 from datastorage_client.texts import Members, as_meant
 
+# Far above what the service takes, and far below where Python gives up.
+_MAX_DEPTH = 200
+_TOO_DEEP = f"it is nested more than {_MAX_DEPTH} deep, or without end"
+_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_BRACKETS = re.compile(rb"[][{}]")
+
 
 @runtime_checkable
 class SupportsToDict(Protocol):
@@ -22,13 +30,18 @@ class SupportsToDict(Protocol):
 
 
 class Item:
-    """One captured event. ``settled``: it was refused, and only waits for its neighbours to leave with them."""
+    """One captured event. ``settled``: it was refused, and only waits for its neighbours to leave with them.
 
-    __slots__ = ("captured_ms", "raw", "settled")
+    ``since``: when it was here already, on the monotonic clock; by default since ever, as what another process left.
+    ``captured_ms`` is of the wall clock, which may be put forth and back.
+    """
 
-    def __init__(self, raw: bytes, captured_ms: int) -> None:
+    __slots__ = ("captured_ms", "raw", "settled", "since")
+
+    def __init__(self, raw: bytes, captured_ms: int, since: float = -math.inf) -> None:
         self.raw = raw
         self.captured_ms = captured_ms
+        self.since = since
         self.settled = False
 
     def event(self) -> dict[str, Any]:
@@ -41,8 +54,15 @@ def capture(event: Mapping[str, Any] | SupportsToDict) -> tuple[str, Item]:
     """The event's id and the event as it is now.
 
     An event without event_id gets one (UUIDv7), one without event_timestamp the present time. Raises TypeError or
-    ValueError for what JSON cannot say: NaN, sets, times without zone, objects of one's own.
+    ValueError for what JSON cannot say: NaN, sets, times without zone, objects of one's own; or nested without end.
     """
+    try:
+        return _capture(event)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+
+
+def _capture(event: Mapping[str, Any] | SupportsToDict) -> tuple[str, Item]:
     members = _members(event)
     event_id = members.get("event_id")
     if event_id is None:
@@ -56,12 +76,26 @@ def capture(event: Mapping[str, Any] | SupportsToDict) -> tuple[str, Item]:
     except UnicodeEncodeError:
         # A lone surrogate, as in file names that are not UTF-8: the service says no to it, not the caller's code path.
         raw = _encode_ascii(members).encode()
-    return str(event_id), Item(raw, now_ns // 1_000_000)
+    # What is encoded here in a shallow stack has to be decoded in whatever stack that is needed.
+    if raw.count(b"{") + raw.count(b"[") > _MAX_DEPTH and _depth(raw) > _MAX_DEPTH:
+        raise ValueError(_TOO_DEEP)
+    return str(event_id), Item(raw, now_ns // 1_000_000, time.monotonic())
 
 
 def plain(given: Mapping[str, Any] | SupportsToDict) -> Members:
     """What is given as JSON has it: ids, times and models in it as what they stand for. Raises as `capture`."""
-    return Members(json.loads(_encode(_members(given))))
+    try:
+        return Members(json.loads(_encode(_members(given))))
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+
+
+def _depth(raw: bytes) -> int:
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(_TEXTS.sub(b"", raw)):
+        depth += 1 if bracket in b"{[" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _members(given: object) -> dict[str, Any]:

@@ -9,6 +9,7 @@ class MetricsHook(Protocol):
     """Is told what happened since the last time, by a background thread, at least once per flush interval.
 
     An attempt that hangs holds the telling up until its time limit. What a hook raises is logged and goes no further.
+    A fork waits until all is told, so that no child inherits a lock of the hook's that is taken.
     """
 
     def buffered(self, count: int) -> None:
@@ -16,10 +17,7 @@ class MetricsHook(Protocol):
         ...
 
     def dropped(self, count: int, reason: str) -> None:
-        """Events that were not kept: ``full``, ``too_large``, ``refused``, ``expired``, ``closed``.
-
-        ``damaged`` counts stretches of a spool segment that cannot be read; how many events each was is not known.
-        """
+        """Events that were not kept: ``full``, ``too_large``, ``refused``, ``expired``, ``closed``, ``damaged``."""
         ...
 
     def written(self, count: int) -> None:
@@ -27,7 +25,7 @@ class MetricsHook(Protocol):
         ...
 
     def batch_failed(self, reason: str) -> None:
-        """An attempt that failed: ``connection`` or the status, such as ``503``."""
+        """An attempt that failed: ``connection``, the status, such as ``503``, or ``client``, as its token's source."""
         ...
 
     def buffer_size(self, events: int) -> None:

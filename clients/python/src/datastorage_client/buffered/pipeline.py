@@ -16,6 +16,7 @@ from datastorage_client.buffered.policies import Block, Policy, Spool
 from datastorage_client.buffered.sender import Sender, SendOptions, Transport
 from datastorage_client.buffered.spooler import SpooledSource, Spooler
 from datastorage_client.buffered.tally import Stats, Tally
+from datastorage_client.buffered.workers import Worker
 from datastorage_client.problems import DataStorageError, ExpiredError, ProblemError
 
 log = logging.getLogger(__name__)
@@ -39,10 +40,14 @@ class Options:
 
 
 class Pipeline:
-    """Takes events from `put` to the service. The threads start with it."""
+    """Takes events from `put` to the service. The threads start with it, and the last to end lets go of the spool.
 
-    def __init__(self, options: Options) -> None:
+    ``ended`` is called then, in that thread.
+    """
+
+    def __init__(self, options: Options, ended: Callable[[Pipeline], None]) -> None:
         self._options = options
+        self._ended = ended
         policy = options.on_full
         self.buffer = MemoryBuffer(options.max_events, options.max_bytes, options.send.batch_size)
         self.tally = Tally(options.metrics, lambda: self.buffer.accepted)
@@ -60,21 +65,27 @@ class Pipeline:
             progress=self._progress,
         )
         self._wake_sender = self.buffer.wake if self.spooled is None else threading.Event()
-        self._threads = [
-            threading.Thread(target=self._sender.run, args=(self._wait,), name="audit-sender", daemon=True)
-        ]
+        self._workers = [Worker("audit-sender", lambda: self._sender.run(self._wait), self._sender_ended)]
         self._spooler: Spooler | None = None
         if self.spooled is not None and isinstance(policy, Spool):
             self._spooler = Spooler(self.spooled, self.buffer, policy.sync_interval, self._synced)
-            self._threads.append(threading.Thread(target=self._spooler.run, name="audit-spooler", daemon=True))
-        for thread in self._threads:
-            thread.start()
+            self._workers.append(Worker("audit-spooler", self._spooler.run, self._worker_ended))
+        self._running = len(self._workers)
+        self._books = threading.Lock()
+        self._lost = 0  # counted as dropped because they are in memory only
+        self._started = False
+        self._start()
+
+    def _start(self) -> None:
+        self._started = all(worker.start() for worker in self._workers)
 
     def put(self, item: Item) -> bool:
         """Take an event; False, and counted, if there is no room."""
+        if not self._started:
+            self._start()
         if len(item.raw) > self._options.max_event_bytes:
             self.tally.drop("too_large")
-        elif self.buffer.put(item, self._wait_s):
+        elif self.buffer.put(item, 0.0 if self._wait_s and self._in_own_thread() else self._wait_s):
             return True
         else:
             self.tally.drop("full")
@@ -85,7 +96,9 @@ class Pipeline:
         target = self.buffer.accepted
         self._target = max(self._target, target)
         self._wake()
-        return self._wait_until(lambda: self._resolved() >= target and not self._orphans(), timeout)
+        return self._wait_until(
+            lambda: self._resolved() >= target and not self._orphans(), 0 if self._in_own_thread() else timeout
+        )
 
     def sync(self, timeout: float) -> bool:
         """Wait until everything that is there is on disk, or with the service already."""
@@ -94,29 +107,64 @@ class Pipeline:
         return self._wait_until(lambda: self.buffer.taken >= target, timeout)
 
     def close(self, timeout: float) -> bool:
-        """Send what can be sent in that time, write the rest to the spool if there is one, end the threads."""
+        """Send what can be sent in that time, write the rest to the spool if there is one, end the threads.
+
+        A callback that closes its own store cannot wait for itself: the threads send what is there, then end.
+        """
         deadline = time.monotonic() + timeout
         self.buffer.close()
         self._sender.closing.set()
         flushed = self.flush(timeout)
+        if self._in_own_thread():
+            return flushed
         self._sender.abandoned.set()
         if self._spooler is not None:
             self._spooler.stopped.set()
         self._wake()
-        for thread in self._threads:
-            thread.join(max(_JOIN_S, deadline - time.monotonic()))
-        ended = not any(thread.is_alive() for thread in self._threads)
-        # Only what is in memory goes with the process.
-        if left := len(self.buffer):
-            self.tally.drop("closed", left)
-            log.error("%d audit events were not written in time and are lost with the process", left)
-        if self.spooled is not None and self.spooled.disk is not None and ended:
+        for worker in self._workers:
+            worker.join(max(_JOIN_S, deadline - time.monotonic()))
+        self._count_lost()
+        return flushed
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether `close` was here, and a thread may be in its last attempt."""
+        return self._sender.abandoned.is_set()
+
+    def retire(self) -> None:
+        """Send what is there, then end: the store is gone. Takes no lock, since it is called by garbage collection."""
+        self._sender.retired = True
+
+    def _in_own_thread(self) -> bool:
+        return any(worker.is_current for worker in self._workers)
+
+    def _sender_ended(self) -> None:
+        if self._spooler is not None:
+            self._spooler.stopped.set()
+            self._wake()
+        self._worker_ended()
+
+    def _worker_ended(self) -> None:
+        with self._books:
+            self._running -= 1
+            if self._running:
+                return
+        self._count_lost()
+        if self.spooled is not None and self.spooled.disk is not None:
             if waiting := len(self.spooled.disk):
                 log.warning("%d audit events stay in the spool for the next start", waiting)
             self.spooled.disk.close()
-        if ended:
-            self.tally.tell(left)
-        return flushed
+        self.tally.tell(len(self.buffer))
+        self._ended(self)
+
+    def _count_lost(self) -> None:
+        """Only what is in memory goes with the process; less of it once an attempt that hung has come to its end."""
+        with self._books:
+            left = len(self.buffer)
+            more, self._lost = left - self._lost, left
+        self.tally.drop("closed", more)
+        if more > 0:
+            log.error("%d audit events were not written in time and are lost with the process", left)
 
     def forsake(self) -> None:
         """In a forked child: let go of what is the parent's."""
@@ -132,6 +180,7 @@ class Pipeline:
             dropped=self.tally.dropped(),
             waiting=max(0, self.buffer.accepted - resolved),
             synced=self.buffer.taken if self.spooled is not None else resolved,
+            restarts=sum(worker.restarts for worker in self._workers),
         )
 
     def _refuse(self, item: Item, problem: DataStorageError) -> None:
@@ -147,11 +196,11 @@ class Pipeline:
         if self._options.on_refused is not None:
             try:
                 self._options.on_refused(event, problem)
-            except Exception:
+            except BaseException:  # sys.exit() in there would let the event be refused again and again
                 log.exception("on_refused failed for audit event %s", event.get("event_id"))
 
-    def _damaged(self) -> None:
-        self.tally.drop("damaged")
+    def _damaged(self, count: int) -> None:
+        self.tally.drop("damaged", count)
 
     def _resolved(self) -> int:
         return self.buffer.taken if self.spooled is None else self.spooled.resolved

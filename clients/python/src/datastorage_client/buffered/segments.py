@@ -1,9 +1,12 @@
 """One process's part of a spool on disk: a folder of append-only segments, a cursor, and a lock.
 
 A segment is ``DSSPOOL1`` and frames. A frame is the length of its payload and the CRC-32 of length and payload (two
-big-endian 32-bit numbers), then the payload: the milliseconds at which the event was captured (64 bits) and its JSON.
-The cursor says up to where events have been dealt with. It is not fsynced: an old one makes events be sent again
-under the same ids, which the service answers as already stored.
+big-endian 32-bit numbers), then the payload: the event's number in its segment (16 bits, from 0, and after 65535 from 0
+again; older segments have 0 in all), the milliseconds at which it was captured (48 bits) and its JSON. The number tells
+how many events were in a stretch that cannot be read.
+
+The cursor says up to where events have been dealt with. It has its room from the start, is overwritten in place and
+not fsynced: an old one makes events be sent again under the same ids, which the service answers as already stored.
 
 Whoever holds the flock on a folder's ``lock`` may read and send it; it ends with the process, however that ends.
 """
@@ -11,18 +14,23 @@ Whoever holds the flock on a folder's ``lock`` may read and send it; it ends wit
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
+import math
 import os
+import re
 import secrets
+import shutil
 import struct
-import threading
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 from datastorage_client.buffered.event import Item
+from datastorage_client.buffered.forking import fork_lock
 from datastorage_client.buffered.memory import within
 
 log = logging.getLogger(__name__)
@@ -31,36 +39,63 @@ MAGIC = b"DSSPOOL1"
 _HEAD = struct.Struct(">II")
 _CAPTURED = struct.Struct(">Q")
 _CURSOR = struct.Struct(">QQI")
+_NUMBERS = 1 << 16
+_MILLISECONDS = 1 << 48
+# What a frame looks like at its start: a length of 64 MiB at most, a time before the year 3084, and JSON. The JSON of
+# an event has no such bytes in it.
+_LOOKS_LIKE_FRAME = re.compile(rb"(?=[\x00-\x04].{9}[\x00-\x1f].{5}\{)", re.DOTALL)
+_BLOCK_BYTES = 4096
 _READ_AHEAD_BYTES = 1024 * 1024
 # No frame is longer; a larger number is damage and must not be allocated.
 MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
 
 
-def frame(item: Item) -> bytes:
-    """The item as it is on disk."""
-    payload = _CAPTURED.pack(item.captured_ms) + item.raw
+# Is told how many events cannot be read, and where they were, in words.
+OnDamage = Callable[[int, str], None]
+
+
+def frame(item: Item, number: int) -> bytes:
+    """The item as it is on disk, as the event of that number in its segment."""
+    stamp = number % _NUMBERS * _MILLISECONDS + item.captured_ms % _MILLISECONDS
+    payload = _CAPTURED.pack(stamp) + item.raw
     length = len(payload)
     return _HEAD.pack(length, zlib.crc32(payload, zlib.crc32(length.to_bytes(4, "big")))) + payload
 
 
-def read_frame(fd: int, offset: int, limit: int) -> tuple[Item, int] | None:
-    """The item at an offset and where it ends, ``limit`` at the latest; None for anything that is no frame."""
-    head = os.pread(fd, _HEAD.size, offset)
+def read_frame(fd: int, offset: int, limit: int, since: float = -math.inf) -> tuple[Item, int, int] | None:
+    """The item at an offset, where it ends, ``limit`` at the latest, and its number; None for what is no frame."""
+    head = _read(fd, _HEAD.size, offset)
     if len(head) < _HEAD.size:
         return None
     length, crc = _HEAD.unpack(head)
     end = offset + _HEAD.size + length
     if not _CAPTURED.size <= length <= MAX_PAYLOAD_BYTES or end > limit:
         return None
-    payload = os.pread(fd, length, offset + _HEAD.size)
+    payload = _read(fd, length, offset + _HEAD.size)
     if len(payload) < length or zlib.crc32(payload, zlib.crc32(length.to_bytes(4, "big"))) != crc:
         return None
-    return Item(payload[_CAPTURED.size :], _CAPTURED.unpack_from(payload)[0]), end
+    number, captured_ms = divmod(_CAPTURED.unpack_from(payload)[0], _MILLISECONDS)
+    return Item(payload[_CAPTURED.size :], captured_ms, since), end, number
 
 
-# Held while a descriptor is opened or closed together with the note of it, and over every fork: a child must find
-# all locks that it inherited, to close them, and nothing else.
-fork_lock = threading.RLock()
+def _read(fd: int, size: int, offset: int) -> bytes:
+    """What is there; nothing if the disk cannot read it."""
+    try:
+        return os.pread(fd, size, offset)
+    except OSError as e:
+        if e.errno != errno.EIO:
+            raise
+        return b""
+
+
+def _read_around_holes(fd: int, offset: int, end: int) -> bytes:
+    """All bytes of a stretch, zeros for blocks that the disk cannot read."""
+    found = bytearray(_read(fd, end - offset, offset))
+    while len(found) < end - offset:
+        at = offset + len(found)
+        size = min(_BLOCK_BYTES - at % _BLOCK_BYTES, end - at)
+        found += _read(fd, size, at).ljust(size, b"\0")
+    return bytes(found)
 
 
 def _close(fd: int | None) -> None:
@@ -78,14 +113,25 @@ def sync_dir(path: Path) -> None:
         os.close(fd)
 
 
+def _is_torn(rest: bytes) -> bool:
+    """Whether a segment ends so because a write was cut off, by a kill or a loss of power: nothing of it was synced."""
+    if not rest.strip(b"\0") or len(rest) < _HEAD.size:
+        return True
+    length = int.from_bytes(rest[:4], "big")
+    return _CAPTURED.size <= length <= MAX_PAYLOAD_BYTES and _HEAD.size + length > len(rest)
+
+
 class Folder:
     """A locked folder and where reading stands in it. Segments are numbered from 1."""
 
-    def __init__(self, path: Path, lock_fd: int, on_damage: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, lock_fd: int, on_damage: OnDamage, cursor_fd: int | None) -> None:
         self.path = path
         self._lock_fd = lock_fd
         self._on_damage = on_damage
-        self._cursor_fd = os.open(path / "cursor", os.O_RDWR | os.O_CREAT, 0o600)
+        self._cursor_fd = cursor_fd
+        self._cursor_complained = False
+        self.appended: dict[int, float] = {}  # by segment of this process, when it was written to last: monotonic
+        self._last_number: int | None = None  # of the event before the position in its segment, where known
         self.sizes: dict[int, int] = {
             int(p.stem): p.stat().st_size for p in path.glob("*.seg") if p.stem.isascii() and p.stem.isdecimal()
         }
@@ -97,37 +143,50 @@ class Folder:
         self._drop_acked()
 
     @classmethod
-    def create(cls, root: Path, on_damage: Callable[[str], None]) -> Folder:
-        """A new folder of this process, locked before anybody can see it."""
+    def create(cls, root: Path, on_damage: OnDamage) -> Folder:
+        """A new folder of this process, locked before anybody can see it. Raises OSError, and leaves nothing then."""
         name = f"{os.getpid()}-{secrets.token_hex(4)}"
         hidden = root / f".{name}"
         hidden.mkdir(mode=0o700)
-        lock_fd = os.open(hidden / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        lock_fd = cursor_fd = None
         try:
+            lock_fd = os.open(hidden / "lock", os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            cursor_fd = os.open(hidden / "cursor", os.O_RDWR | os.O_CREAT, 0o600)
+            if os.pwrite(cursor_fd, bytes(_CURSOR.size), 0) < _CURSOR.size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(cursor_fd)
             hidden.rename(root / name)
             sync_dir(root)
-            return cls(root / name, lock_fd, on_damage)
+            return cls(root / name, lock_fd, on_damage, cursor_fd)
         except OSError:
-            os.close(lock_fd)
+            for fd in (lock_fd, cursor_fd):
+                _close(fd)
+            for path in (hidden, root / name):
+                shutil.rmtree(path, ignore_errors=True)
             raise
 
     @classmethod
-    def adopt(cls, path: Path, on_damage: Callable[[str], None]) -> Folder | None:
+    def adopt(cls, path: Path, on_damage: OnDamage) -> Folder | None:
         """The folder of a process that is gone; None if somebody has it, or somebody else was faster."""
         try:
             lock_fd = os.open(path / "lock", os.O_RDWR)
         except OSError:
             return None
+        cursor_fd = None
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # The one before may have emptied and removed it between our open and our lock.
             there = os.stat(path / "lock")
             if (there.st_ino, there.st_dev) != ((ours := os.fstat(lock_fd)).st_ino, ours.st_dev):
                 raise FileNotFoundError(path)
-            return cls(path, lock_fd, on_damage)
+            # A disk that is full may have no room for one, and what waits on it must leave all the same.
+            with contextlib.suppress(OSError):
+                cursor_fd = os.open(path / "cursor", os.O_RDWR | os.O_CREAT, 0o600)
+            return cls(path, lock_fd, on_damage, cursor_fd)
         except OSError:
-            os.close(lock_fd)
+            _close(lock_fd)
+            _close(cursor_fd)
             return None
 
     @property
@@ -148,10 +207,21 @@ class Folder:
         for _ in range(count):
             item, self._acked = self._ahead.popleft()
             self._ahead_bytes -= len(item.raw)
+        self._write_cursor()
+        self._drop_acked()
+
+    def _write_cursor(self) -> None:
+        """Say how far all is dealt with. That it is does not depend on it: the next start would send again."""
         number, offset = self._acked
         body = _CURSOR.pack(number, offset, 0)[:16]
-        os.pwrite(self._cursor_fd, body + zlib.crc32(body).to_bytes(4, "big"), 0)
-        self._drop_acked()
+        try:
+            if self._cursor_fd is None:
+                self._cursor_fd = os.open(self.path / "cursor", os.O_RDWR | os.O_CREAT, 0o600)
+            os.pwrite(self._cursor_fd, body + zlib.crc32(body).to_bytes(4, "big"), 0)
+        except OSError as e:
+            if not self._cursor_complained:
+                log.warning("the cursor of %s cannot be written, what is sent may be sent again: %s", self.path, e)
+            self._cursor_complained = True
 
     def _read_one(self) -> bool:
         while True:
@@ -160,36 +230,64 @@ class Folder:
             if offset < end:
                 if self._frame_at(number, offset, end) is not None:
                     return True
-                self._damaged(number, offset, end)
+                self._skip(number, offset, end)
+                continue
             following = min((n for n in list(self.sizes) if n > number), default=None)
             if following is None:
                 return False
+            if self.sizes.get(number, 0) > end:
+                continue  # the writer added to this one before it began the next
             self._close_file()
             self._position = (following, len(MAGIC))
+            self._last_number = -1
 
     def _frame_at(self, number: int, offset: int, end: int) -> Item | None:
         if self._read_fd is None:
             with fork_lock:
                 self._read_fd = os.open(self.path / f"{number:08}.seg", os.O_RDONLY)
-        found = read_frame(self._read_fd, offset, end)
+        found = read_frame(self._read_fd, offset, end, self.appended.get(number, -math.inf))
         if found is None:
             return None
-        item, after = found
+        item, after, self._last_number = found
         self._position = (number, after)
         self._ahead.append((item, self._position))
         self._ahead_bytes += len(item.raw)
         return item
 
-    def _damaged(self, number: int, offset: int, end: int) -> None:
-        """What cannot be read is kept beside the segments, and reading goes on with the next segment."""
+    def _skip(self, number: int, offset: int, end: int) -> None:
+        """Go on at the next whole frame, or with the next segment; what cannot be read is kept beside the segments."""
+        fd = self._read_fd
+        assert fd is not None  # noqa: S101 - it was read from just now
+        rest = _read_around_holes(fd, offset, end)
+        starts = [offset + match.start() for match in _LOOKS_LIKE_FRAME.finditer(rest)]
+        following = next(((at, f[2]) for at in starts if (f := read_frame(fd, at, end)) is not None), None)
+        self._position = (number, end if following is None else following[0])
+        if following is None and _is_torn(rest):
+            log.info("the last %d bytes of %s were never written whole", len(rest), self.path / f"{number:08}.seg")
+            return
+        stretch = rest[: self._position[1] - offset]
+        # The first may not look like a start any more, which it is.
+        seen = len({offset, *(at for at in starts if at < self._position[1])})
+        count = (self._missing(following[1]) if following is not None else None) or seen
         kept = self.path.parent / f"damaged-{self.path.name}-{number:08}-{offset}"
-        with contextlib.suppress(OSError), open(self.path / f"{number:08}.seg", "rb") as file:
-            file.seek(offset)
-            kept.write_bytes(file.read(end - offset))
-        self._position = (number, end)
-        self._on_damage(f"{end - offset} bytes of a spool segment cannot be read and are kept as {kept}")
+        what = f"{count} events in {len(stretch)} bytes of a spool segment cannot be read"
+        try:
+            kept.write_bytes(stretch)
+        except OSError as e:
+            self._on_damage(count, f"{what} and cannot be kept as {kept}: {e}")
+        else:
+            self._on_damage(count, f"{what} and are kept as {kept}")
+
+    def _missing(self, number: int) -> int | None:
+        """How many events there were between the last one and that of a number; None where the numbers do not tell."""
+        # Older segments have the same number in all.
+        if self._last_number is None or number <= self._last_number:
+            return None
+        return number - self._last_number - 1
 
     def _load_cursor(self) -> tuple[int, int]:
+        if self._cursor_fd is None:
+            return 0, 0
         stored = os.pread(self._cursor_fd, _CURSOR.size, 0)
         if len(stored) == _CURSOR.size and zlib.crc32(stored[:16]) == int.from_bytes(stored[16:], "big"):
             number, offset, _ = _CURSOR.unpack(stored)
@@ -200,9 +298,11 @@ class Folder:
     def _drop_acked(self) -> None:
         """Remove the segments that lie wholly before the cursor; the one it stands in stays."""
         for number in [n for n in list(self.sizes) if n < self._acked[0]]:
-            with contextlib.suppress(FileNotFoundError):
+            # One that stays is before the cursor, and goes with the folder or at the next start.
+            with contextlib.suppress(OSError):
                 os.unlink(self.path / f"{number:08}.seg")
             self.sizes.pop(number, None)
+            self.appended.pop(number, None)
 
     def _close_file(self) -> None:
         with fork_lock:
@@ -238,27 +338,42 @@ class Writer:
         self._number = max(folder.sizes, default=0)
         self._fd: int | None = None
         self._offset = 0
+        self._events = 0  # in the segment
 
     def append(self, items: list[Item]) -> None:
         """Write the events and fsync. Raises OSError; then none of them counts, though some may be on disk."""
         if self._fd is None or self._offset >= self._segment_bytes:
             self._open_next()
         assert self._fd is not None  # noqa: S101 - opened just now
-        data = b"".join(map(frame, items))
+        data = b"".join(frame(item, self._events + n) for n, item in enumerate(items))
         view = memoryview(data)
         try:
             while view:
                 view = view[os.write(self._fd, view) :]
+        except OSError:
+            self._take_back()
+            raise
+        try:
             os.fsync(self._fd)
         except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._fd, self._offset)
+            self._take_back()
             # After a failed fsync nobody knows what is on disk, and a later one may say that all is well: the
             # segment ends where it was good, and the events go into a new one.
             self.close()
             raise
         self._offset += len(data)
+        self._events += len(items)
+        self._folder.appended[self._number] = time.monotonic()
         self._folder.sizes[self._number] = self._offset
+
+    def _take_back(self) -> None:
+        """Leave the segment as it was, so that what comes next can be appended; or end it there."""
+        assert self._fd is not None  # noqa: S101 - it is being written to
+        try:
+            os.ftruncate(self._fd, self._offset)
+            os.lseek(self._fd, self._offset, os.SEEK_SET)
+        except OSError:
+            self.close()
 
     def _open_next(self) -> None:
         self.close()
@@ -267,17 +382,25 @@ class Writer:
         with fork_lock:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            os.write(self._fd, MAGIC)
+            if os.write(self._fd, MAGIC) < len(MAGIC):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._fd)
             sync_dir(self._folder.path)
         except OSError:
             self.close()
             raise
         self._offset = len(MAGIC)
-        self._folder.sizes[self._number] = self._offset
+        self._events = 0
 
     def close(self) -> None:
-        """End the segment."""
+        """End the segment; without an event in it, it is none."""
+        if self._fd is not None and self._number not in self._folder.sizes:
+            with contextlib.suppress(OSError):
+                os.unlink(self._folder.path / f"{self._number:08}.seg")
+        self.forsake()
+
+    def forsake(self) -> None:
+        """Close the file, and leave it to those who write to it."""
         with fork_lock:
             _close(self._fd)
             self._fd = None

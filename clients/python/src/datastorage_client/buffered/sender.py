@@ -30,6 +30,7 @@ from datastorage_client.retry import Backoff
 log = logging.getLogger(__name__)
 
 _LOG_EVERY_S = 60.0
+_SHOWN_TEXT = 500
 _SMALLEST_BYTES = 1024
 # So many failures that may be one event's doing, and the batch is made smaller to find it.
 _SUSPECT_AFTER = 3
@@ -93,24 +94,28 @@ class Sender:
         self._next_log = 0.0
         self.closing = threading.Event()  # send what is there, then end
         self.abandoned = threading.Event()  # end after the attempt under way
+        self.retired = False  # as closing; for those who may take no lock
+        self._rest = options.flush_interval  # until something is due
 
     def run(self, wait: Callable[[float], None]) -> None:
         """Send until closed; ``wait`` returns after so many seconds, or sooner if there may be something to do."""
         while not self.abandoned.is_set():
+            if self.retired:
+                self.closing.set()
             try:
                 worked = self._step()
                 self._tally.tell(len(self._source))
-            except Exception:
-                log.exception("sending audit events failed unexpectedly")
-                self._failed("unexpected", None)
+            except Exception as e:  # noqa: BLE001 - whatever it is, nobody else would send
+                self._failed(f"unexpectedly, {type(e).__name__}: {e}", None, fault=e)
                 worked = True
             if not worked:
                 if self.closing.is_set() and not len(self._source):
                     return
-                wait(self._options.flush_interval)
+                wait(self._rest)
 
     def _step(self) -> bool:
         """Do one thing that is due; False if there was none."""
+        self._rest = self._options.flush_interval
         items = self._source.peek(self._limit, self._most_bytes)
         if not items or not self._due(items):
             return False
@@ -128,11 +133,11 @@ class Sender:
 
     def _due(self, items: Sequence[Item]) -> bool:
         """Whether the batch is full, or its oldest event has waited, or somebody does; or events wait elsewhere."""
-        age = time.time() - items[0].captured_ms / 1000
+        self._rest = self._options.flush_interval - (time.monotonic() - items[0].since)
         return (
             len(items) >= self._limit
             or len(items) < len(self._source)  # the bound in bytes
-            or not 0 <= age < self._options.flush_interval
+            or self._rest <= 0
             or self._failures > 0
             or self._hurried()
             or self.closing.is_set()
@@ -153,6 +158,10 @@ class Sender:
             self._failed(str(e), None)
             if e.sent and self._failures >= _SUSPECT_AFTER:
                 self._halve(items)
+            return False
+        except Exception as e:  # noqa: BLE001 - the transport's own or its token's, and perhaps each time: one line
+            self._tally.failed("client", time.monotonic() - started)
+            self._failed(f"{type(e).__name__}: {e}", None)
             return False
         self._tally.succeeded(time.monotonic() - started)
         if self._failures:
@@ -197,7 +206,8 @@ class Sender:
         if (max_age := self._options.max_age) is None:
             return
         oldest_ms = (time.time() - max_age) * 1000
-        if expired := [item for item in items if not item.settled and item.captured_ms < oldest_ms]:
+        oldest = time.monotonic() - max_age  # the wall clock may have been put forth since
+        if expired := [i for i in items if not i.settled and i.captured_ms < oldest_ms and i.since < oldest]:
             self._settle(expired, ExpiredError(f"older than {max_age:g} s when it could have been sent"))
 
     def _settle(self, items: Sequence[Item], problem: DataStorageError) -> None:
@@ -205,7 +215,7 @@ class Sender:
             self._refuse(item, problem)
             item.settled = True
 
-    def _failed(self, reason: str, retry_after: float | None) -> None:
+    def _failed(self, reason: str, retry_after: float | None, *, fault: Exception | None = None) -> None:
         """Wait, and say why, but not each time."""
         self._failures += 1
         wait = self._options.backoff.wait(self._failures, retry_after)
@@ -215,8 +225,11 @@ class Sender:
                 "audit events cannot be written now and wait (%d of them, attempt %d): %s",
                 len(self._source),
                 self._failures,
-                reason,
+                " ".join(reason.split())[:_SHOWN_TEXT],
+                exc_info=fault,
             )
+        # Meanwhile they may go to a disk that has room again.
+        self._source.release()
         # Closing ends the wait that it finds, for a last attempt; not those after it.
         end = self.abandoned if self.closing.is_set() else self.closing
         deadline = now + wait

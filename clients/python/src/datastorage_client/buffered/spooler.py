@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from datastorage_client.buffered.event import Item
+from datastorage_client.buffered.forking import fork_lock
 from datastorage_client.buffered.memory import MemoryBuffer
 from datastorage_client.buffered.policies import Spool
 
-if TYPE_CHECKING:
-    from datastorage_client.buffered.spool import DiskSpool
+if sys.platform != "win32":  # which has no such locks; a store refuses the policy there
+    from datastorage_client.buffered.disk_spool import DiskSpool, SpoolFullError
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class SpooledSource:
     The sender's thread calls the methods of `Source`, the spooler's thread `move`.
     """
 
-    def __init__(self, buffer: MemoryBuffer, policy: Spool, on_damage: Callable[[], None]) -> None:
+    def __init__(self, buffer: MemoryBuffer, policy: Spool, on_damage: Callable[[int], None]) -> None:
         self._buffer = buffer
         self._policy = policy
         self._on_damage = on_damage
@@ -39,13 +40,11 @@ class SpooledSource:
 
     def move(self) -> int:
         """Make what is in memory durable, and forget it there; how many events. Raises OSError or SpoolFullError."""
-        from datastorage_client.buffered.spool import DiskSpool
-
         if self.disk is None:
+            policy = self._policy
             try:
-                self.disk = DiskSpool(
-                    self._policy.path, self._policy.max_bytes, self._policy.chunk_bytes, self._on_damage
-                )
+                with fork_lock:
+                    self.disk = DiskSpool(policy.path, policy.max_bytes, policy.chunk_bytes, self._on_damage)
             except OSError:
                 self._failing = True
                 raise
@@ -118,8 +117,6 @@ class Spooler:
 
     def run(self) -> None:
         """Move events to disk until stopped and none is left in memory, or the disk does not take them."""
-        from datastorage_client.buffered.spool import SpoolFullError
-
         told = False
         while True:
             last = self.stopped.is_set()
@@ -132,9 +129,10 @@ class Spooler:
                 if not told:
                     log.error("the spool takes no events now, they stay in memory: %s", str(e) or "it is full")
                 told, moved, wait = True, 0, _RETRY_S
-            except Exception:
-                log.exception("writing the spool failed unexpectedly")
-                moved, wait = 0, _RETRY_S
+            except Exception:  # whatever it is, nobody else would write
+                if not told:
+                    log.exception("writing the spool failed unexpectedly, events stay in memory")
+                told, moved, wait = True, 0, _RETRY_S
             if moved or (opened and self._source.disk is not None):
                 self._progress()
             if last and not moved:

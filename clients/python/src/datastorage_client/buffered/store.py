@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from datastorage_client.buffered.event import SupportsToDict, capture
+from datastorage_client.buffered.forking import fork_lock
 from datastorage_client.buffered.memory import StoreClosedError
 from datastorage_client.buffered.metrics import MetricsHook, NoMetrics
 from datastorage_client.buffered.pipeline import OnRefused, Options, Pipeline
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _MIB = 1024 * 1024
 _LARGEST_EVENT_BYTES = 32 * _MIB
+_CLOSE_S = 10.0
 
 
 class BufferedAuditStore:
@@ -45,8 +47,9 @@ class BufferedAuditStore:
     event. Order is kept.
 
     The store may be used by any number of threads and lives through a fork: the child starts with an empty buffer,
-    threads and spool segments of its own, and does not send what is the parent's. It is closed at exit; processes
-    that end by os._exit (children of multiprocessing) have to call `close` themselves.
+    threads and spool segments of its own, and does not send what is the parent's. It is closed at exit, also if nobody
+    holds it any more; then its threads end as soon as all is sent. Processes that end by os._exit (children of
+    multiprocessing) have to call `close` themselves.
 
     client: a `DataStorageClient`, or anything with its `send_events`.
     max_events, max_bytes: bounds of the buffer in memory. max_event_bytes: a larger event is dropped and counted.
@@ -104,7 +107,8 @@ class BufferedAuditStore:
         )
         self._closed = False
         self._starting = threading.Lock()
-        self._pipeline: Pipeline | None = Pipeline(self._options)
+        self._last: Pipeline | None = None
+        self._pipeline: Pipeline | None = self._new_pipeline()
         _stores.add(self)
 
     def store(self, event: Mapping[str, Any] | SupportsToDict) -> str | None:
@@ -135,10 +139,11 @@ class BufferedAuditStore:
             raise ValueError("only a store with a spool can sync; see flush")
         return self._pipeline is None or self._pipeline.sync(timeout)
 
-    def close(self, timeout: float = 10.0) -> bool:
+    def close(self, timeout: float = _CLOSE_S) -> bool:
         """Flush and end. Whether all was written or refused in time; the rest stays in the spool, or is lost.
 
-        Takes up to a second longer for each thread that does not end. Closing again does nothing.
+        Takes up to a second longer for each thread that does not end; its spool is free for others once it has. Closing
+        again does nothing. In a callback of the store it does not wait: all that is there is sent afterwards.
         """
         with self._starting:
             if self._closed:
@@ -147,16 +152,15 @@ class BufferedAuditStore:
             pipeline = self._pipeline
         done = pipeline is None or pipeline.close(timeout)
         _stores.discard(self)
-        self._last = pipeline.stats() if pipeline is not None else None
-        self._pipeline = None
+        self._last, self._pipeline = pipeline, None
         return done
 
     def stats(self) -> Stats:
         """Numbers of this process so far."""
-        pipeline = self._pipeline
+        pipeline = self._pipeline or self._last
         if pipeline is not None:
             return pipeline.stats()
-        return self._last or Stats(buffered=0, written=0, dropped={}, waiting=0, synced=0)
+        return Stats(buffered=0, written=0, dropped={}, waiting=0, synced=0)
 
     def __enter__(self) -> Self:
         return self
@@ -166,39 +170,48 @@ class BufferedAuditStore:
     ) -> None:
         self.close()
 
-    _last: Stats | None = None
+    def _new_pipeline(self) -> Pipeline:
+        pipeline = Pipeline(self._options, _pipelines.discard)
+        _pipelines.add(pipeline)
+        self._finalizer = weakref.finalize(self, pipeline.retire)
+        self._finalizer.atexit = False
+        return pipeline
 
     def _start(self) -> Pipeline:
         with self._starting:
             if self._closed:
                 raise StoreClosedError("the store is closed")
             if self._pipeline is None:
-                self._pipeline = Pipeline(self._options)
+                self._pipeline = self._new_pipeline()
             return self._pipeline
 
     def _after_fork_in_child(self) -> None:
         self._starting = threading.Lock()
-        pipeline, self._pipeline = self._pipeline, None
-        if pipeline is not None:
-            pipeline.forsake()
+        self._pipeline = self._last = None
+        self._finalizer.detach()
 
 
 _stores: weakref.WeakSet[BufferedAuditStore] = weakref.WeakSet()
+_pipelines: set[Pipeline] = set()  # whose threads have not ended, also of stores that are gone
 
 
 def _close_all() -> None:
     for store in list(_stores):
         store.close()
+    for pipeline in list(_pipelines):
+        if not pipeline.abandoned:
+            pipeline.close(_CLOSE_S)
 
 
 def _child() -> None:
     for store in list(_stores):
         store._after_fork_in_child()
+    for pipeline in _pipelines:
+        pipeline.forsake()
+    _pipelines.clear()
 
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    from datastorage_client.buffered.segments import fork_lock
-
     os.register_at_fork(before=fork_lock.acquire, after_in_parent=fork_lock.release, after_in_child=fork_lock.release)
     os.register_at_fork(after_in_child=_child)

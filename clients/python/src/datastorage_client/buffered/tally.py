@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from datastorage_client.buffered.forking import fork_lock
 from datastorage_client.buffered.metrics import MetricsHook
 
 log = logging.getLogger(__name__)
+
+_LOG_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +24,7 @@ class Stats:
     buffered: events that store() took. written: events that the service has. dropped: events that were not kept, by
     reason. waiting: events of this process that are neither. synced: of those taken, how many are durable, on disk
     or written; without a spool always as many as written. Events that earlier processes left in the spool count as
-    written or dropped too.
+    written or dropped too. restarts: how often a thread of the store failed and was started again.
     """
 
     buffered: int
@@ -28,6 +32,7 @@ class Stats:
     dropped: Mapping[str, int]
     waiting: int
     synced: int
+    restarts: int = 0
 
 
 class Tally:
@@ -43,16 +48,18 @@ class Tally:
         self._told_buffered = 0
         self._told_written = 0
         self._told_dropped: Counter[str] = Counter()
+        self._next_log = 0.0
 
     def drop(self, reason: str, count: int = 1) -> None:
         """Events that are not kept."""
-        with self._lock:
-            self._dropped[reason] += count
+        if count:
+            with self._lock:
+                self._dropped[reason] += count
 
     def dropped(self) -> dict[str, int]:
         """All drops so far, by reason."""
         with self._lock:
-            return dict(self._dropped)
+            return {reason: count for reason, count in self._dropped.items() if count}
 
     def failed(self, reason: str, seconds: float) -> None:
         """An attempt that failed."""
@@ -65,9 +72,12 @@ class Tally:
     def tell(self, waiting: int) -> None:
         """Tell the hook what has changed."""
         try:
-            self._tell(waiting)
+            with fork_lock:
+                self._tell(waiting)
         except Exception:
-            log.exception("the metrics hook failed")
+            if (now := time.monotonic()) >= self._next_log:
+                self._next_log = now + _LOG_EVERY_S
+                log.exception("the metrics hook failed")
 
     def _tell(self, waiting: int) -> None:
         hook = self._hook

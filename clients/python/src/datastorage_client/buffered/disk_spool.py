@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from datastorage_client.buffered.event import Item
-from datastorage_client.buffered.segments import Folder, Writer, fork_lock, sync_dir
+from datastorage_client.buffered.forking import fork_lock
+from datastorage_client.buffered.segments import Folder, Writer, sync_dir
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +32,20 @@ class SpoolFullError(Exception):
 class DiskSpool:
     """This process's folder of the spool, and those of processes that are gone. Oldest first: theirs come before ours.
 
+    Ours is made when there is something to write: on a full disk, what the others left has to leave before.
+
     One thread calls `append`, one other everything else.
     """
 
-    def __init__(self, root: Path, max_bytes: int, segment_bytes: int, on_damage: Callable[[], None]) -> None:
+    def __init__(self, root: Path, max_bytes: int, segment_bytes: int, on_damage: Callable[[int], None]) -> None:
         self.root = root
         self._max_bytes = max_bytes
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._segment_bytes = segment_bytes
         self._damage = on_damage
         self._lock = threading.Lock()
-        with fork_lock:
-            self._own = Folder.create(root, self._on_damage)
-        self._writer = Writer(self._own, segment_bytes)
+        self._own: Folder | None = None
+        self._writer: Writer | None = None
         self._adopted: list[Folder] = []
         self._next_adoption = 0.0
         self._own_waiting = 0
@@ -54,6 +57,11 @@ class DiskSpool:
         size = sum(len(item.raw) + 16 for item in items)
         if self.size_bytes + size > self._max_bytes:
             raise SpoolFullError
+        if self._writer is None:
+            with fork_lock:
+                own = Folder.create(self.root, self._on_own_damage)
+                self._writer = Writer(own, self._segment_bytes)
+                self._own = own
         self._writer.append(items)
         with self._lock:
             self._own_waiting += len(items)
@@ -66,15 +74,20 @@ class DiskSpool:
             folder = self._adopted.pop(0)
             log.info("all events that an earlier process left in %s are dealt with", folder.path)
             folder.remove()
-        return self._own.peek(max_events, max_bytes)
+        return self._own.peek(max_events, max_bytes) if self._own is not None else []
 
     def ack(self, count: int) -> None:
         """As `Source.ack`, for events of the last peek."""
         if self._adopted:
             self._adopted[0].ack(count)
             return
+        assert self._own is not None  # noqa: S101 - these events came from there
         self._own.ack(count)
+        self._left(count)
+
+    def _left(self, count: int) -> None:
         with self._lock:
+            count = min(count, self._own_waiting)
             self._own_waiting -= count
             self.own_acked += count
 
@@ -83,7 +96,7 @@ class DiskSpool:
         if time.monotonic() < self._next_adoption:
             return
         self._next_adoption = time.monotonic() + _ADOPT_EVERY_S
-        mine = {self._own.path, *(f.path for f in self._adopted)}
+        mine = {f.path for f in (self._own, *self._adopted) if f is not None}
         found = [p for p in self.root.iterdir() if p.is_dir() and not p.name.startswith(".") and p not in mine]
         for path in sorted(found, key=_modified):
             with fork_lock:
@@ -93,7 +106,7 @@ class DiskSpool:
     @property
     def size_bytes(self) -> int:
         """Bytes on disk that this process answers for."""
-        return self._own.size_bytes + sum(f.size_bytes for f in list(self._adopted))
+        return sum(f.size_bytes for f in (self._own, *self._adopted) if f is not None)
 
     @property
     def orphans(self) -> bool:
@@ -126,29 +139,38 @@ class DiskSpool:
                 os.close(fd)
             sync_dir(self.root)
         finally:
+            # A child that was forked meanwhile has the descriptor, too, and closing ours would not let go of the lock.
+            fcntl.flock(lock_fd, fcntl.LOCK_UN)
             os.close(lock_fd)
 
     def close(self) -> None:
         """Let go of everything; remove our folder if all of it was dealt with. Both threads must have ended."""
-        self._writer.close()
-        if self._own_waiting == 0:
-            self._own.remove()
-        else:
-            self._own.release()
+        if self._writer is not None:
+            self._writer.close()
+        if self._own is not None:
+            if self._own_waiting == 0:
+                self._own.remove()
+            else:
+                self._own.release()
         for folder in self._adopted:
             folder.release()
         self._adopted = []
 
     def forsake(self) -> None:
         """In a forked child: close what came with the fork, under `fork_lock`; what is on disk stays the parent's."""
-        self._writer.close()
-        self._own.release()
-        for folder in self._adopted:
-            folder.release()
+        if self._writer is not None:
+            self._writer.forsake()
+        for folder in (self._own, *self._adopted):
+            if folder is not None:
+                folder.release()
 
-    def _on_damage(self, text: str) -> None:
-        self._damage()
+    def _on_damage(self, count: int, text: str) -> None:
+        self._damage(count)
         log.error("%s", text)
+
+    def _on_own_damage(self, count: int, text: str) -> None:
+        self._left(count)
+        self._on_damage(count, text)
 
 
 def _modified(path: Path) -> float:

@@ -1,0 +1,246 @@
+"""Connections whose every wait ends at the deadline of the attempt, and answers that are read up to a size.
+
+httpx limits each wait for the next bytes, and none of a request as a whole: a server or proxy that drips a byte now
+and then would hold its caller for ever.
+"""
+
+from __future__ import annotations
+
+# The first look-up of a host imports it otherwise, in whatever thread that is, and a fork may come in between.
+import encodings.idna  # noqa: F401
+import socket
+import ssl
+import time
+import zlib
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import httpcore
+import httpx
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+ACCEPTED_ENCODINGS = "gzip"
+_MAX_CONNECTIONS = 100
+_KEEP_ALIVE_S = 5.0
+
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+SocketOption = Any
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Let everything that `Connections` does in here end within so many seconds."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def _left(timeout: float | None, too_late: type[Exception]) -> float | None:
+    """Seconds for the next wait. Raises ``too_late`` if there are none."""
+    deadline = _deadline.get()
+    if deadline is None:
+        return timeout
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise too_late("timed out")
+    return left if timeout is None else min(left, timeout)
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        # The inner one gives each part that the peer takes the same time again.
+        sock: socket.socket = self._inner.get_extra_info("socket")
+        view = memoryview(buffer)
+        try:
+            while view:
+                sock.settimeout(_left(timeout, httpcore.WriteTimeout))
+                view = view[sock.send(view) :]
+        except TimeoutError as e:
+            raise httpcore.WriteTimeout(str(e)) from e
+        except OSError as e:
+            raise httpcore.WriteError(str(e)) from e
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        timeout = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.SyncBackend):
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SocketOption] | None = None,
+    ) -> httpcore.NetworkStream:
+        # One address of the name after the other in here, or each would get the whole time.
+        error: Exception | None = None
+        for address in _addresses(host, port):
+            left = _left(timeout, httpcore.ConnectTimeout)
+            try:
+                return _Stream(super().connect_tcp(address, port, left, local_address, socket_options))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as e:
+                error = error or e
+        raise error or httpcore.ConnectError(f"{host} has no address")
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as e:
+        raise httpcore.ConnectError(str(e)) from e
+    return [str(address[0]) for *_, address in found]
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _as_httpx():
+            yield from self._parts
+
+    def close(self) -> None:
+        if hasattr(self._parts, "close"):
+            self._parts.close()
+
+
+class Connections(httpx.BaseTransport):
+    """A pool of connections over HTTP/1.1, as `httpx.HTTPTransport`, that keeps to `within`."""
+
+    def __init__(self, verify: ssl.SSLContext | None) -> None:
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=verify,
+            max_connections=_MAX_CONNECTIONS,
+            keepalive_expiry=_KEEP_ALIVE_S,
+            network_backend=_Backend(),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        assert isinstance(request.stream, httpx.SyncByteStream)  # noqa: S101 - a Client makes no others
+        wanted = httpcore.Request(
+            method=request.method,
+            url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        with _as_httpx():
+            answer = self._pool.handle_request(wanted)
+        assert isinstance(answer.stream, Iterable)  # noqa: S101 - the pool is not the one for asyncio
+        return httpx.Response(
+            status_code=answer.status,
+            headers=answer.headers,
+            stream=_Body(answer.stream),
+            extensions=dict(answer.extensions),
+        )
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+@contextmanager
+def _as_httpx() -> Iterator[None]:
+    """The exceptions of httpcore as those of httpx, which have the same names."""
+    try:
+        yield
+    except tuple(_HTTPX) as e:
+        raise _HTTPX[type(e)](str(e)) from e
+
+
+def _every(base: type[Exception]) -> Iterator[type[Exception]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from _every(kind)
+
+
+_HTTPX: dict[type[Exception], type[httpx.TransportError]] = {
+    kind: getattr(httpx, kind.__name__)
+    for base in (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
+    for kind in (base, *_every(base))
+} | {httpcore.ProxyError: httpx.ProxyError, httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol}
+
+
+class Reading:
+    """The body of an answer as it comes in, unpacked, and no more of it than ``max_bytes``."""
+
+    def __init__(self, response: httpx.Response, max_bytes: int) -> None:
+        self._response = response
+        self._max_bytes = max_bytes
+        self._content = bytearray()
+        coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if coding not in ("identity", "", ACCEPTED_ENCODINGS):
+            raise httpx.DecodingError(f"the answer comes in the coding {coding[:40]!r}, which was not asked for")
+        self._unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if coding == ACCEPTED_ENCODINGS else None
+
+    def add(self, part: bytes) -> None:
+        """Take the next bytes. Raises httpx.DecodingError for what is no gzip, or too much."""
+        room = self._max_bytes - len(self._content)
+        if self._unpack is not None:
+            try:
+                # 0 would be no limit.
+                part = self._unpack.decompress(part, room + 1)
+            except zlib.error as e:
+                raise httpx.DecodingError(str(e)) from e
+        if len(part) > room:
+            raise httpx.DecodingError(f"the answer is larger than {self._max_bytes} bytes")
+        self._content += part
+
+    def whole(self, request: httpx.Request) -> httpx.Response:
+        """The answer with its body. Raises httpx.DecodingError if the gzip in it has no end."""
+        if self._unpack is not None and self._content and not self._unpack.eof:
+            raise httpx.DecodingError("the answer ends in the middle of its gzip")
+        headers = [(k, v) for k, v in self._response.headers.raw if k.lower() not in _OF_THE_TRANSFER]
+        return httpx.Response(
+            self._response.status_code,
+            headers=headers,
+            content=bytes(self._content),
+            request=request,
+            extensions=self._response.extensions,
+        )
+
+
+_OF_THE_TRANSFER = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+
+
+def read(response: httpx.Response, request: httpx.Request, max_bytes: int) -> httpx.Response:
+    """Read an answer and let its connection go. Raises httpx.TransportError or DecodingError."""
+    try:
+        reading = Reading(response, max_bytes)
+        for part in response.iter_raw():
+            reading.add(part)
+    finally:
+        response.close()
+    return reading.whole(request)
+
+
+async def aread(response: httpx.Response, request: httpx.Request, max_bytes: int) -> httpx.Response:
+    """As `read`, for asyncio."""
+    parts: AsyncIterator[bytes] = response.aiter_raw()
+    try:
+        reading = Reading(response, max_bytes)
+        async for part in parts:
+            reading.add(part)
+    finally:
+        await response.aclose()
+    return reading.whole(request)
