@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from psycopg import conninfo
 
@@ -81,6 +82,20 @@ def cpu_quota() -> float | None:
         return quota / int((base / "cpu.cfs_period_us").read_text()) if quota > 0 else None
     except (OSError, ValueError):
         return None
+
+
+def _sentinels(value: object) -> tuple[str, ...]:
+    """A list of host:port; an IPv6 address stands in brackets."""
+    addresses = _texts(value)
+    for address in addresses:
+        try:
+            parts = urlsplit(f"//{address}")
+            good = bool(parts.hostname) and bool(parts.port) and parts.netloc == address and "@" not in address
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("a list of host:port, such as sentinel-0:26379")
+    return addresses
 
 
 def setting(default: Any, parse: Callable[[object], Any], help_text: str, *, secret: bool = False) -> Any:
@@ -249,6 +264,13 @@ class RedisSettings:
         None, _optional_text, "Redis or Valkey address; without one there is no dead letter queue.", secret=True
     )
     password_file: str | None = setting(None, _optional_text, "File that holds the Redis password.")
+    sentinels: tuple[str, ...] = setting(
+        (),
+        _sentinels,
+        "Sentinels that say which Redis is the primary, host:port each; url then says user, database and TLS alone.",
+    )
+    sentinel_service: str = setting("mymaster", _text, "Name under which the sentinels watch the primary.")
+    sentinel_password_file: str | None = setting(None, _optional_text, "File that holds the sentinels' own password.")
     ca_file: str | None = setting(
         None, _optional_text, "File of the authorities that may vouch for Redis, with a rediss: address."
     )
@@ -256,6 +278,16 @@ class RedisSettings:
     key_file: str | None = setting(None, _optional_text, "File of the key of cert_file.")
     spill_timeout: float = setting(0.5, parse_duration, "Longest wait for a write to the dead letter queue.")
     min_replicas: int = setting(0, _integer(0, 10), "Replicas that must have a spilled event before it is answered.")
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is a Redis."""
+        return self.url is not None or bool(self.sentinels)
+
+    @property
+    def address(self) -> str:
+        """The address; with sentinels its host means nothing, and plain TCP is the default."""
+        return self.url if self.url is not None else "redis://by-sentinels/0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,6 +309,9 @@ class DLQSettings:
     max_len: int = setting(100_000, _integer(1, 10_000_000), "Entries that a stream holds at the most.")
     max_bytes: int = setting(256 * 1024**2, parse_size, "Bytes of entries that a stream holds at the most.")
     dead_letter_max: int = setting(100_000, _integer(1, 10_000_000), "Dead letters of a stream at the most.")
+    remember: float = setting(
+        600.0, parse_duration, "How long a worker knows what it spilled, to notice a Redis that has forgotten it."
+    )
     replay_batch: int = setting(500, _integer(1, 10_000), "Entries that replay writes at a time.")
     replay_bytes: int = setting(4 * 1024**2, parse_size, "Bytes of entries that replay reads and writes at a time.")
     backoff: tuple[float, ...] = setting(
@@ -486,6 +521,7 @@ def _inconsistent(s: Settings) -> list[str]:
     faults.extend(_auth_faults(s.auth))
     faults.extend(_file_faults(s))
     faults.extend(_address_faults(s))
+    faults.extend(_sentinel_faults(s.redis))
     return faults
 
 
@@ -504,10 +540,20 @@ def _address_faults(s: Settings) -> list[str]:
 
 
 _DATABASE_ADDRESSES = ("url", "read_url", "direct_url")
+
+
+def _sentinel_faults(r: RedisSettings) -> list[str]:
+    if not r.sentinels:
+        return ["redis.sentinel_password_file needs redis.sentinels"] if r.sentinel_password_file is not None else []
+    if r.url is not None and r.url.startswith("unix://"):
+        return ["redis.sentinels name an address over TCP: redis.url must start with redis:// or rediss://"]
+    return []
+
+
 # Settings that name a file which the service itself, libpq or redis-py has to read.
 _FILES = (
     *(("database", key) for key in ("password_file", "direct_password_file", "sslrootcert", "sslcert", "sslkey")),
-    *(("redis", key) for key in ("password_file", "ca_file", "cert_file", "key_file")),
+    *(("redis", key) for key in ("password_file", "sentinel_password_file", "ca_file", "cert_file", "key_file")),
 )
 
 

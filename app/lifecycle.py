@@ -22,6 +22,7 @@ from app.breaker import Breaker
 from app.clock import Clock
 from app.config import Settings
 from app.database import Database
+from app.dlq.endpoint import Endpoint
 from app.dlq.operate import Operator
 from app.dlq.replay import Replayer, ReplayWriter
 from app.dlq.stream import DeadLetterQueue
@@ -48,7 +49,8 @@ class RedisState:
     status: str  # connected, unreachable, or not_configured
     can_spill: bool
     durability: str | None = None
-    fault: str | None = None  # why the service is degraded, or None
+    faults: tuple[str, ...] = ()  # why the service is degraded
+    obstacle: str | None = None  # why it cannot spill although Redis answers: queue_full or queue_refuses_writes
 
 
 class Services:
@@ -80,12 +82,14 @@ class Services:
         self.operator: Operator | None = None
         self.queue_watch: QueueWatch | None = None
         self.replayer: Replayer | None = None
-        if settings.redis.url is not None:
-            self.queue = DeadLetterQueue(settings, self.clock)
-            self.operator = Operator(settings)
-            self.queue_watch = QueueWatch(Operator(settings, timeout=settings.health.probe_timeout), self.queue)
+        if settings.redis.configured:
+            endpoint = Endpoint(settings.redis, sentinel_timeout=settings.health.probe_timeout)
+            self.queue = DeadLetterQueue(settings, self.clock, endpoint)
+            self.operator = Operator(settings, endpoint)
+            looking = Operator(settings, endpoint, timeout=settings.health.probe_timeout)
+            self.queue_watch = QueueWatch(looking, self.queue, endpoint, self.clock)
             writer = ReplayWriter(settings, self.breaker, self.database.watchdog, self.clock, write_function, "replay")
-            self.replayer = Replayer(settings, writer, self.validator, self.breaker, self.clock)
+            self.replayer = Replayer(settings, writer, self.validator, self.breaker, self.clock, endpoint)
         self.sink: Sink = sink or self.queue or UnavailableSink()
         self.buffer = Buffer(settings.buffer.size, settings.buffer.max_bytes)
         self.flusher = Flusher(
@@ -191,9 +195,13 @@ class Services:
             return RedisState("not_configured", can_spill=False)
         state = self.queue_watch.state
         if not state.connected:
-            return RedisState("unreachable", can_spill=False, fault=state.fault)
-        room = any(s.depth < s.capacity for s in state.streams.values())
-        return RedisState("connected", can_spill=room, durability=state.durability, fault=state.fault)
+            return RedisState("unreachable", can_spill=False, faults=state.faults)
+        obstacle = None
+        if state.refuses is not None or self.queue.breaker.state == "open":
+            obstacle = "queue_refuses_writes"
+        elif any(s.full for s in state.streams.values()):
+            obstacle = "queue_full"
+        return RedisState("connected", obstacle is None, state.durability, state.faults, obstacle)
 
     def replay_paused(self) -> str | None:
         """Why this worker does not replay, or None."""

@@ -141,7 +141,8 @@ REDIS_UP = Gauge(
 )
 REDIS_DURABLE = Gauge(
     "datastorage_redis_durable",
-    "1 while Redis keeps an append-only file and evicts nothing, as last seen; NaN without one.",
+    "1 while Redis has every write on disk before it answers (appendfsync always) and evicts nothing, as last seen; "
+    "NaN without one, or where it does not say.",
     multiprocess_mode="livemin",
 )
 DLQ_DEPTH = Gauge(
@@ -168,6 +169,9 @@ DLQ_DEAD = Gauge(
 DLQ_ENQUEUED = Counter("datastorage_dlq_enqueue_total", "Records spilled into a stream.", ["stream", "type"])
 DLQ_REPLAYED = Counter("datastorage_dlq_replayed_total", "What became of replayed entries.", ["stream", "result"])
 DLQ_REJECTED = Counter("datastorage_dlq_rejected_total", "Records that a stream did not take.", ["stream", "reason"])
+DLQ_LOST = Counter(
+    "datastorage_dlq_lost_total", "Spilled records that Redis has forgotten before they were written.", ["stream"]
+)
 AUTH_FAILURES = Counter("datastorage_auth_failures_total", "Requests that were refused with 401 or 403.", ["reason"])
 
 
@@ -195,6 +199,7 @@ for _stream, _type in (("events", "audit_event"), ("notifications", "notificatio
     DLQ_ENQUEUED.labels(_stream, _type)
     for _result in ("stored", "duplicate", "dead_lettered", "retry"):
         DLQ_REPLAYED.labels(_stream, _result)
+    DLQ_LOST.labels(_stream)
     for _reason in ("full", "unreachable"):
         DLQ_REJECTED.labels(_stream, _reason)
 

@@ -29,7 +29,8 @@ from app.config import Settings
 from app.database import Fault
 from app.dlq import scripts
 from app.dlq.consumer import PARENT_PATIENCE_SECONDS, Attempts, Consumer, Entry
-from app.dlq.stream import EVENTS, GROUP, KEYS, STREAMS, TYPES, make_client
+from app.dlq.endpoint import Endpoint
+from app.dlq.stream import EVENTS, GROUP, KEYS, STREAMS, TYPES
 from app.trace import is_trace_id
 
 log = logging.getLogger(__name__)
@@ -87,14 +88,20 @@ class Replayer:
     """Writes waiting entries while PostgreSQL takes writes."""
 
     def __init__(
-        self, settings: Settings, writer: ReplayWriter, validator: Validator, breaker: Breaker, clock: Clock
+        self,
+        settings: Settings,
+        writer: ReplayWriter,
+        validator: Validator,
+        breaker: Breaker,
+        clock: Clock,
+        endpoint: Endpoint | None = None,
     ) -> None:
         self._settings = settings
         self._writer = writer
         self._validator = validator
         self._breaker = breaker
         self._clock = clock
-        self._client: redis.Redis = make_client(settings, connect_timeout=1.0, timeout=3.0)
+        self._client: redis.Redis = (endpoint or Endpoint(settings.redis)).client(connect_timeout=1.0, timeout=3.0)
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._consumers = {name: Consumer(self._client, name, self.consumer, settings.dlq, clock) for name in STREAMS}
         self._stop = threading.Event()

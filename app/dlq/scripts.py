@@ -6,12 +6,31 @@ stream, and the attempts of its entries in a hash, since an entry in a stream ca
 
 from __future__ import annotations
 
-# KEYS: stream, bytes of stream, … one pair a stream. ARGV: max_len, max_bytes, number of requests, then for each
-# request: index of its pair (1-based), number of entries, the entries. Gives 1 or 0 a request (kept whole, or not), and
-# then the depth of each stream.
+# KEYS: stream, bytes of stream, … one pair a stream, and the witness of the caller: a hash of the last id that it was
+# told for each stream. ARGV: max_len, max_bytes, then for each stream the greatest id ever seen in it, then the number
+# of requests, then for each: index of its pair (1-based), number of entries, the entries. Gives 1 or 0 a request
+# (kept whole, or not), then the depth of each stream, then for each stream the last id added (or empty).
+# The counter goes first: what Redis refuses, it refuses before there is an entry. A Redis that has forgotten entries
+# continues after the greatest id that was ever seen, whatever its clock says, so that no id has two meanings.
 SPILL = """
-local max_len, max_bytes, requests = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local at, kept = 4, {}
+local pairs_of_keys = (#KEYS - 1) / 2
+local witness = KEYS[#KEYS]
+local function parts(id)
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(ms), tonumber(seq)
+end
+local function add(stream, seen, message)
+  local id = redis.call('XADD', stream, '*', 'message', message)
+  if not seen then return id end
+  local ms, seq = parts(id)
+  local seen_ms, seen_seq = parts(seen)
+  if ms > seen_ms or (ms == seen_ms and seq > seen_seq) then return id end
+  redis.call('XDEL', stream, id)
+  return redis.call('XADD', stream, string.format('%.0f-%.0f', seen_ms, seen_seq + 1), 'message', message)
+end
+local max_len, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
+local requests = tonumber(ARGV[3 + pairs_of_keys])
+local at, kept, last = 4 + pairs_of_keys, {}, {}
 for request = 1, requests do
   local pair, entries = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   local stream, counter = KEYS[2 * pair - 1], KEYS[2 * pair]
@@ -19,16 +38,38 @@ for request = 1, requests do
   for i = at + 2, at + 1 + entries do size = size + #ARGV[i] end
   local bytes = tonumber(redis.call('GET', counter) or '0')
   if redis.call('XLEN', stream) + entries <= max_len and bytes + size <= max_bytes then
-    for i = at + 2, at + 1 + entries do redis.call('XADD', stream, '*', 'message', ARGV[i]) end
     redis.call('INCRBY', counter, size)
+    for i = at + 2, at + 1 + entries do
+      last[pair] = add(stream, not last[pair] and ARGV[2 + pair], ARGV[i])
+    end
     kept[request] = 1
   else
     kept[request] = 0
   end
   at = at + 2 + entries
 end
-for pair = 1, #KEYS / 2 do kept[requests + pair] = redis.call('XLEN', KEYS[2 * pair - 1]) end
+for pair = 1, pairs_of_keys do
+  kept[requests + pair] = redis.call('XLEN', KEYS[2 * pair - 1])
+  if last[pair] then
+    redis.call('HSET', witness, KEYS[2 * pair - 1], last[pair])
+    redis.call('EXPIRE', witness, 604800)
+  end
+end
+for pair = 1, pairs_of_keys do kept[requests + pairs_of_keys + pair] = last[pair] or '' end
 return kept
+"""
+
+# KEYS: stream, bytes of stream, … one pair a stream. Does what a spill does and leaves nothing: an entry with the id
+# 0-0 is refused for its id by every server that would take a real one. Gives OK, or the error that a spill would meet.
+PROBE = """
+for pair = 1, #KEYS / 2 do
+  redis.call('INCRBY', KEYS[2 * pair], 0)
+  redis.call('XLEN', KEYS[2 * pair - 1])
+  local answer = redis.pcall('XADD', KEYS[2 * pair - 1], '0-0', 'message', '')
+  if type(answer) ~= 'table' or not answer['err'] then return redis.error_reply('ERR the id 0-0 was taken') end
+  if not string.find(answer['err'], 'must be greater than 0-0', 1, true) then return answer end
+end
+return redis.status_reply('OK')
 """
 
 # What several scripts need. An entry takes as many bytes as its values: SPILL's have one. A group is looked up by its

@@ -6,19 +6,16 @@ Nothing here is ever trimmed or evicted. A full stream refuses; what Redis did n
 from __future__ import annotations
 
 import logging
+import secrets
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import orjson
-import redis
-from redis.backoff import NoBackoff
-from redis.credentials import CredentialProvider
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.retry import Retry
+from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
 
 from app import metrics
 from app.audit.event import AuditEvent, Notification, Record, rfc3339
@@ -28,7 +25,8 @@ from app.breaker import Breaker
 from app.clock import Clock
 from app.config import Settings
 from app.dlq import scripts
-from app.files import ReadError, read_secret
+from app.dlq.endpoint import REFUSALS, Endpoint, code_of, dispensable, time_left, within
+from app.dlq.memory import NOTHING, Memory, format_id, parse_id
 
 log = logging.getLogger(__name__)
 
@@ -67,51 +65,8 @@ KEYS = {
     )
     for name in STREAMS
 }
-
-
-class PasswordFile(CredentialProvider):
-    """Reads the password for each new connection, so that a rotated one needs no restart."""
-
-    def __init__(self, path: str, user: str) -> None:
-        self._path = path
-        self._user = user
-
-    def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        """User, if there is one, and password. Raises redis.AuthenticationError while the file cannot be read."""
-        try:
-            password = read_secret(self._path)
-        except ReadError:
-            raise AuthenticationError("the file with the password of Redis cannot be read") from None
-        return (self._user, password) if self._user else (password,)
-
-
-def make_client(settings: Settings, *, connect_timeout: float, timeout: float) -> redis.Redis:
-    """A client that waits no longer than it is told and never repeats a command by itself.
-
-    redis-py's own retries would wait for a minute, and a repeated XADD makes a second entry.
-    """
-    r = settings.redis
-    assert r.url is not None  # noqa: S101 - callers check
-    url = r.url
-    options: dict[str, Any] = {}
-    if r.password_file is not None:
-        parts = urlsplit(url)
-        # redis-py refuses to be told twice who it is.
-        url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        options["credential_provider"] = PasswordFile(r.password_file, unquote(parts.username or ""))
-    if url.startswith("rediss:"):
-        files = {"ssl_ca_certs": r.ca_file, "ssl_certfile": r.cert_file, "ssl_keyfile": r.key_file}
-        options |= {name: file for name, file in files.items() if file is not None}
-    return redis.Redis.from_url(
-        url,
-        socket_connect_timeout=connect_timeout,
-        socket_timeout=timeout,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_timeout=False,
-        health_check_interval=0,
-        client_name="datastorage",
-        **options,
-    )
+# Each stream with its counter, as scripts take them.
+PAIRS = tuple(key for name in STREAMS for key in (KEYS[name].stream, KEYS[name].size))
 
 
 def _members(record: Record) -> dict[str, Any]:
@@ -141,17 +96,32 @@ def encode(record: Record, now: datetime, reason: str) -> bytes:
     )
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What the spill script says: which requests are kept, and of each stream the depth and the last id added."""
+
+    kept: list[bool]
+    depths: list[int]
+    last: list[bytes]
+
+
 class DeadLetterQueue:
     """The sink that keeps what PostgreSQL could not take. Safe to share between threads."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, endpoint: Endpoint | None = None) -> None:
         self._settings = settings
         self._clock = clock
+        self._endpoint = endpoint or Endpoint(settings.redis)
         self.breaker = Breaker()
+        self.memory = Memory(STREAMS, settings.dlq.remember, clock)
+        # Each worker has a witness of its own in Redis, which is as forgetful as the entries beside it.
+        self._witness = f"audit:dlq:witness:{socket.gethostname()}-{secrets.token_hex(8)}"
+        # Whether Redis is known to sync each write before it answers, from the watch.
+        self.synced = False
         self._raised: dict[tuple[str, str], bool] = {}
-        # One spill is one connection attempt and one answer at the most, both inside spill_timeout.
+        # All of one spill happens within spill_timeout: connecting, the answer, and trying again where Redis said no.
         limit = settings.redis.spill_timeout
-        self._client = make_client(settings, connect_timeout=0.4 * limit, timeout=0.6 * limit)
+        self._client = self._endpoint.client(connect_timeout=0.4 * limit, timeout=0.6 * limit)
         self._spill_script = self._client.register_script(scripts.SPILL)
 
     # --- the sink -------------------------------------------------------------------------------------------
@@ -161,28 +131,19 @@ class DeadLetterQueue:
         if not self.breaker.allow():
             return self._refuse(requests, "unreachable", Refused("service-unavailable"))
         arguments = self._arguments(requests, reason)
-        sent = False
-        try:
-            # Connecting is a step of its own: what fails here was never sent.
-            connection = self._client.connection_pool.get_connection()
-            try:
-                sent = True
-                kept = self._call(connection, arguments)
-            finally:
-                self._client.connection_pool.release(connection)
-        except ResponseError as e:
-            # Redis answered: out of memory, read-only, or unable to persist. It kept nothing.
-            self._failed(e, unreachable=False)
-            return self._refuse(requests, "unreachable", Refused("service-unavailable"))
-        except (RedisError, OSError) as e:
-            self._failed(e, unreachable=True)
-            return self._refuse(requests, "unreachable", InDoubt() if sent else Refused("service-unavailable"))
+        with within(self._settings.redis.spill_timeout):
+            answer = self._attempt(arguments, len(requests))
+            if isinstance(answer, Refused) and self._may_try_again():
+                # It answered, and kept nothing: another server may be behind the address by now.
+                self._endpoint.locate()
+                answer = self._attempt(arguments, len(requests))
+        if not isinstance(answer, _Answer):
+            return self._refuse(requests, "unreachable", answer)
         if self.breaker.succeeded():
             log.info("Redis takes entries again")
-        depths = kept[len(requests) :]
-        for name, depth in zip(STREAMS, depths, strict=True):
+        for name, depth in zip(STREAMS, answer.depths, strict=True):
             self.measured(name, depth)
-        return self._outcomes(requests, kept[: len(requests)])
+        return self._outcomes(requests, answer)
 
     def measured(self, name: str, depth: int) -> None:
         """Set a stream's gauges and alarms from its depth; log each crossing, both ways."""
@@ -207,40 +168,97 @@ class DeadLetterQueue:
 
     def _arguments(self, requests: Sequence[WriteRequest], reason: str) -> list[bytes | str | int]:
         now = self._clock.now()
-        arguments: list[bytes | str | int] = [self._settings.dlq.max_len, self._settings.dlq.max_bytes, len(requests)]
+        arguments: list[bytes | str | int] = [self._settings.dlq.max_len, self._settings.dlq.max_bytes]
+        arguments += [format_id(self.memory.seen(name)) for name in STREAMS]
+        arguments.append(len(requests))
         for request in requests:
             pair = 1 if isinstance(request.records[0], AuditEvent) else 2
             arguments += [pair, len(request.records)]
             arguments += [encode(record, now, reason) for record in request.records]
         return arguments
 
-    def _call(self, connection: Any, arguments: list[bytes | str | int]) -> list[int]:
-        keys = [key for name in STREAMS for key in (KEYS[name].stream, KEYS[name].size)]
+    def _attempt(self, arguments: list[bytes | str | int], requests: int) -> _Answer | Refused | InDoubt:
+        """Connect, spill, and have it assured; Refused where nothing was kept."""
+        sent = False
+        try:
+            # Connecting is a step of its own: what fails here was never sent.
+            connection = self._client.connection_pool.get_connection()
+            try:
+                sent = True
+                return self._call(connection, arguments, requests)
+            finally:
+                self._client.connection_pool.release(connection)
+        except (RedisError, OSError) as e:
+            # A word of Redis' own is an answer: out of memory, read-only, or unable to persist. It kept nothing.
+            answered = isinstance(e, ResponseError) or code_of(e) in REFUSALS
+            self._failed(e, unreachable=not answered)
+            return InDoubt() if sent and not answered else Refused("service-unavailable")
+
+    def _may_try_again(self) -> bool:
+        """Whether Redis said no rather than nothing, and there is time for another connection and an answer."""
+        left = time_left()
+        return not self.breaker.unreachable and left is not None and left > 0.6 * self._settings.redis.spill_timeout
+
+    def _call(self, connection: Any, arguments: list[bytes | str | int], requests: int) -> _Answer:
+        keys = [*PAIRS, self._witness]
         call = [len(keys), *keys, *arguments]
         try:
             connection.send_command("EVALSHA", self._spill_script.sha, *call)
-            kept = connection.read_response()
+            said = connection.read_response()
         except NoScriptError:
             # A restarted Redis has forgotten its scripts; nothing ran.
             connection.send_command("EVAL", scripts.SPILL, *call)
-            kept = connection.read_response()
+            said = connection.read_response()
+        depths = said[requests : requests + len(STREAMS)]
+        answer = _Answer([bool(k) for k in said[:requests]], depths, said[requests + len(STREAMS) :])
+        for name, last in zip(STREAMS, answer.last, strict=True):
+            self.memory.saw(name, parse_id(last))
+        if any(answer.kept):
+            try:
+                self._assure(connection)
+            except ResponseError as e:
+                raise RedisConnectionError("Redis has it and would not say how well") from e
+        return answer
+
+    def _assure(self, connection: Any) -> None:
+        """What was kept is with the replicas that are asked for, and on its way to the disk; else it is in doubt."""
         replicas = self._settings.redis.min_replicas
-        if replicas and any(kept[: -len(STREAMS)]):
+        if replicas:
             connection.send_command("WAIT", replicas, round(300 * self._settings.redis.spill_timeout))
             if int(connection.read_response()) < replicas:
                 raise RedisConnectionError("too few replicas have it")
-        return [int(k) for k in kept]
+        if not self.synced and not self._written(connection):
+            raise RedisConnectionError("the append-only file cannot be written")
 
-    def _outcomes(self, requests: Sequence[WriteRequest], kept: list[int]) -> list[SpillOutcome]:
+    def _written(self, connection: Any) -> bool:
+        """Whether the append-only file took what was written last; True where Redis does not say.
+
+        Without appendfsync always Redis answers before it knows: with a full disk the first writes are taken and lost.
+        A question of its own, since one that comes together with the write is answered before the file is written.
+        """
+        try:
+            with dispensable():
+                connection.send_command("INFO", "persistence")
+                said = connection.read_response()
+        except NoPermissionError:
+            return True
+        return b"aof_last_write_status:err" not in said
+
+    def _outcomes(self, requests: Sequence[WriteRequest], answer: _Answer) -> list[SpillOutcome]:
         outcomes: list[SpillOutcome] = []
-        for request, ok in zip(requests, kept, strict=True):
+        counts = dict.fromkeys(STREAMS, 0)
+        for request, ok in zip(requests, answer.kept, strict=True):
             stream = EVENTS if isinstance(request.records[0], AuditEvent) else NOTIFICATIONS
             if ok:
+                counts[stream] += len(request.records)
                 metrics.DLQ_ENQUEUED.labels(stream, TYPES[stream]).inc(len(request.records))
                 outcomes.append(Spilled())
             else:
                 metrics.DLQ_REJECTED.labels(stream, "full").inc(len(request.records))
                 outcomes.append(Refused("dlq-full"))
+        for name, last in zip(STREAMS, answer.last, strict=True):
+            if counts[name]:
+                self.memory.kept(name, parse_id(last), counts[name])
         return outcomes
 
     def _refuse(self, requests: Sequence[WriteRequest], why: str, outcome: SpillOutcome) -> list[SpillOutcome]:
@@ -250,11 +268,25 @@ class DeadLetterQueue:
         return [outcome] * len(requests)
 
     def _failed(self, error: Exception, *, unreachable: bool) -> None:
+        self._endpoint.doubt()
         if self.breaker.failed(unreachable=unreachable):
             log.warning(
-                "Redis does not take entries (%s): writes are refused while PostgreSQL is away", type(error).__name__
+                "Redis does not take entries (%s): writes are refused while PostgreSQL is away",
+                code_of(error) or type(error).__name__,
             )
 
+    @property
+    def witness(self) -> str:
+        """The key of this worker's own in Redis: stream → the last id that it was told."""
+        return self._witness
+
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, leaving no witness where Redis can still be told."""
+        if any(self.memory.seen(name) > NOTHING for name in STREAMS):
+            try:
+                with within(self._settings.redis.spill_timeout):
+                    self._client.delete(self._witness)
+            except (RedisError, OSError) as e:
+                log.debug("the witness stays until it expires (%s)", type(e).__name__)
         self._client.close()
+        self._endpoint.close()

@@ -56,8 +56,7 @@ def health_report(services: Services) -> tuple[dict[str, Any], int]:
             body["reasons"] = ["database_refuses_connections"]
         return body, 503
     reasons = degradations(services)
-    if redis.fault is not None:
-        reasons.append(redis.fault)
+    reasons += redis.faults
     if reasons:
         body["status"] = "degraded"
         body["reasons"] = reasons
@@ -90,10 +89,10 @@ def readiness(services: Services) -> tuple[dict[str, Any], int]:
     state = services.monitor.state
     if state.schema_outdated(services.monitor.required_schema):
         return {"status": "not_ready", "reason": "schema_outdated"}, 503
-    can_spill = services.redis_state().can_spill
     if not state.connected:
-        if not can_spill or services.settings.health.ready_requires_database:
-            return {"status": "not_ready", "reason": "database_unreachable"}, 503
+        redis = services.redis_state()
+        if not redis.can_spill or services.settings.health.ready_requires_database:
+            return {"status": "not_ready", "reason": redis.obstacle or "database_unreachable"}, 503
         return {"status": "ready", "mode": "degraded", "reason": "database_unreachable"}, 200
     if not state.may_write:
         return {"status": "ready", "mode": "degraded", "reason": "missing_rights"}, 200

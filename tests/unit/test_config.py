@@ -51,6 +51,9 @@ OTHER = {
     "redis.cert_file": __file__,
     "redis.key_file": __file__,
     "redis.password_file": __file__,
+    "redis.sentinels": "a:26379, [::1]:26379",
+    "redis.sentinel_service": "other",
+    "redis.sentinel_password_file": __file__,
     "buffer.commit_timeout": "30s",
     "buffer.flush_timeout": "2500ms",
     "buffer.flush_statement_timeout": "1500ms",
@@ -70,6 +73,7 @@ BESIDE = {
     "database.sslcert": {"database.sslkey": __file__},
     "database.sslkey": {"database.sslcert": __file__},
     "redis.ca_file": {"redis.url": "rediss://h"},
+    "redis.sentinel_password_file": {"redis.sentinels": "a:26379"},
     "redis.cert_file": {"redis.url": "rediss://h", "redis.key_file": __file__},
     "redis.key_file": {"redis.url": "rediss://h", "redis.cert_file": __file__},
 }
@@ -590,3 +594,22 @@ def test_a_password_file_that_went_bad_is_an_outage(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="is not UTF-8") as e:
         settings.conninfo()
     assert classify(e.value) is Fault.OUTAGE
+
+
+@pytest.mark.parametrize(
+    "value", ["a", "a:b", "a:0", "a:70000", ":26379", "u@a:26379", "a:26379/0", "a:1,b", "::1:26379"]
+)
+def test_sentinels_are_addresses_with_a_port(value: str) -> None:
+    assert faults(env(REDIS__SENTINELS=value)) == [
+        "DATASTORAGE_REDIS__SENTINELS: redis.sentinels must be a list of host:port, such as sentinel-0:26379"
+    ]
+
+
+def test_sentinels_go_with_an_address_over_tcp_and_their_password_with_them() -> None:
+    both = {"REDIS__SENTINELS": "a:26379", "REDIS__URL": "unix:///run/redis"}
+    [fault] = faults(env(**both))
+    assert fault.startswith("redis.sentinels name an address over TCP")
+    assert faults(env(REDIS__SENTINEL_PASSWORD_FILE=__file__)) == ["redis.sentinel_password_file needs redis.sentinels"]
+    settings = load_settings(None, env(REDIS__SENTINELS="a:26379,[::1]:26379"))
+    assert settings.redis.configured
+    assert settings.redis.address == "redis://by-sentinels/0"

@@ -17,9 +17,12 @@ from tests.unit.fakes import NOW, WELL, FakeIngest, StandingClock, event, make_c
 GONE = DatabaseState(connected=False, seen=True)
 NO_REDIS = RedisState("not_configured", can_spill=False)
 REDIS = RedisState("connected", can_spill=True, durability="aof_always")
-REDIS_GONE = RedisState("unreachable", can_spill=False, fault="redis_unreachable")
-REDIS_FULL = RedisState("connected", can_spill=False, durability="aof_always")
-REDIS_FORGETS = RedisState("connected", can_spill=True, durability="none", fault="redis_not_durable")
+REDIS_GONE = RedisState("unreachable", can_spill=False, faults=("redis_unreachable",))
+REDIS_FULL = RedisState("connected", can_spill=False, durability="aof_always", obstacle="queue_full")
+REDIS_REFUSES = RedisState(
+    "connected", False, "aof_always", faults=("redis_refuses_writes",), obstacle="queue_refuses_writes"
+)
+REDIS_FORGETS = RedisState("connected", can_spill=True, durability="none", faults=("redis_not_durable",))
 
 
 def services_with(
@@ -140,7 +143,10 @@ def not_ready(reason: str) -> tuple[int, dict[str, Any]]:
         (without(GONE, deployment_fault=True), REDIS, degraded("database_unreachable")),
         (GONE, NO_REDIS, not_ready("database_unreachable")),
         (GONE, REDIS_GONE, not_ready("database_unreachable")),
-        (GONE, REDIS_FULL, not_ready("database_unreachable")),
+        (GONE, REDIS_FULL, not_ready("queue_full")),
+        (GONE, REDIS_REFUSES, not_ready("queue_refuses_writes")),
+        (WELL, REDIS_FULL, READY),
+        (WELL, REDIS_REFUSES, READY),
         (DatabaseState(), NO_REDIS, not_ready("database_unreachable")),
         (DatabaseState(), REDIS, degraded("database_unreachable")),
         (without(WELL, may_write=False), REDIS, degraded("missing_rights")),
@@ -201,20 +207,41 @@ def test_without_redis() -> None:
     assert services.replay_paused() == "not_configured"
 
 
-def stream(depth: int) -> StreamState:
-    return StreamState(depth=depth, capacity=10, dead_letters=0, oldest_age_seconds=0.0)
+def stream(depth: int, *, full: bool = False) -> StreamState:
+    return StreamState(depth=depth, capacity=10, dead_letters=0, oldest_age_seconds=0.0, full=full)
 
 
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
         (QueueState(), REDIS_GONE),
-        (QueueState(True, "aof_always", streams={"events": stream(10), "notifications": stream(9)}), REDIS),
-        (QueueState(True, "aof_always", streams={"events": stream(10), "notifications": stream(10)}), REDIS_FULL),
+        (QueueState(True, "aof_always", streams={"events": stream(9), "notifications": stream(9)}), REDIS),
+        (
+            QueueState(True, "aof_always", streams={"events": stream(10, full=True), "notifications": stream(9)}),
+            REDIS_FULL,
+        ),
+        (QueueState(True, "aof_always", refuses="READONLY"), REDIS_REFUSES),
+        (
+            QueueState(True, "aof_always", refuses="CROSSSLOT"),
+            dataclasses.replace(REDIS_REFUSES, faults=("redis_is_cluster",)),
+        ),
         (QueueState(True, "none", streams={"events": stream(0)}), REDIS_FORGETS),
         (
+            QueueState(True, "aof_everysec"),
+            RedisState("connected", can_spill=True, durability="aof_everysec", faults=("redis_not_durable",)),
+        ),
+        (
+            QueueState(True, "unknown", missing_rights=("+xadd",), lost=True),
+            RedisState(
+                "connected",
+                can_spill=True,
+                durability="unknown",
+                faults=("redis_missing_rights", "redis_durability_unknown", "queue_lost"),
+            ),
+        ),
+        (
             QueueState(True, "aof_always", evicts=True, streams={"events": stream(0)}),
-            RedisState("connected", can_spill=True, durability="aof_always", fault="redis_evicts"),
+            RedisState("connected", can_spill=True, durability="aof_always", faults=("redis_evicts",)),
         ),
     ],
 )
@@ -223,3 +250,12 @@ def test_redis_is_what_was_last_seen(state: QueueState, expected: RedisState) ->
     assert services.queue_watch is not None
     services.queue_watch.state = state
     assert services.redis_state() == expected
+
+
+def test_a_spill_that_was_refused_counts_before_anybody_looks() -> None:
+    services = make_services(Settings(redis=RedisSettings(url="redis://127.0.0.1:1")))
+    assert services.queue_watch is not None
+    assert services.queue is not None
+    services.queue_watch.state = QueueState(True, "aof_always")
+    services.queue.breaker.failed()
+    assert services.redis_state().obstacle == "queue_refuses_writes"

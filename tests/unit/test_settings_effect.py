@@ -26,6 +26,7 @@ from app.config import (
     load_settings,
 )
 from app.dlq.consumer import Entry
+from app.dlq.endpoint import Endpoint
 from app.dlq.replay import Replayer
 from app.dlq.stream import DeadLetterQueue
 from app.http import client_address
@@ -131,11 +132,30 @@ def test_redis_min_replicas_and_dlq_max_bytes() -> None:
     arguments = made._arguments([WriteRequest((record,))], "why")  # type: ignore[arg-type]
     assert arguments[:2] == [1000, 999]
     sent: list[tuple[Any, ...]] = []
-    answers = [[1, 1, 0], 1]
+    answers = [[1, 1, 0, b"5-0", b""], 1]
     connection = SimpleNamespace(send_command=lambda *words: sent.append(words), read_response=lambda: answers.pop(0))
     with pytest.raises(Exception, match="too few replicas"):
-        made._call(connection, arguments)
+        made._call(connection, arguments, 1)
     assert sent[-1][:2] == ("WAIT", 2)
+
+
+def test_redis_sentinel_service_and_the_file_of_their_password(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret\n")
+    made = Endpoint(
+        RedisSettings(
+            sentinels=("a:26379", "[::1]:26380"),
+            sentinel_service="audit",
+            sentinel_password_file=str(tmp_path / "password"),
+        )
+    )
+    kwargs = [sentinel.connection_pool.connection_kwargs for sentinel in made._sentinels]
+    assert [(k["host"], k["port"]) for k in kwargs] == [("a", 26379), ("::1", 26380)]
+    assert [k["credential_provider"].get_credentials() for k in kwargs] == [("secret",)] * 2
+    asked: list[str] = []
+    for sentinel in made._sentinels:
+        sentinel.sentinel_master = asked.append  # type: ignore[method-assign,assignment]
+    made.locate()
+    assert asked == ["audit", "audit"]
 
 
 class Recorder:

@@ -6,6 +6,7 @@ class RedisDurabilityType0(StrEnum):
     AOF_EVERYSEC = "aof_everysec"
     NONE = "none"
     SNAPSHOT = "snapshot"
+    UNKNOWN = "unknown"
 
     def __str__(self) -> str:
         return str(self.value)
