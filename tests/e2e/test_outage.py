@@ -102,7 +102,7 @@ def test_clients_of_a_large_queue_see_nothing_but_201_and_202(stage: Stage) -> N
 
 
 def test_a_small_queue_keeps_what_it_can_and_refuses_the_rest(stage: Stage) -> None:
-    service = stage.run()
+    service = stage.run(dlq__max_len="1000")
     stage.postgres.kill()
     wait_until(lambda: service.request("GET", "/health").status == 503, what="the outage is noticed")
     codes: Counter[int] = Counter()
@@ -125,7 +125,7 @@ def test_a_small_queue_keeps_what_it_can_and_refuses_the_rest(stage: Stage) -> N
     singles = [service.request("POST", "/api/v1/audit/events", event()).status for _ in range(8)]
     assert singles == [202] * 6 + [503] * 2
     assert stage.waiting() == 1000
-    assert service.request("GET", "/health/ready").status == 200
+    wait_until(lambda: service.request("GET", "/health/ready").json.get("reason") == "queue_full", what="not ready")
     stage.postgres.start()
     wait_until(lambda: stage.database.count() == 1000, what="everything is stored")
 

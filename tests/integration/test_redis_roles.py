@@ -333,9 +333,10 @@ def test_not_ready_while_one_stream_is_full(run: Run, primary: EmbeddedValkey) -
 def test_not_ready_while_a_stream_has_no_room_for_another_byte(run: Run, primary: EmbeddedValkey) -> None:
     app = run(primary.url(), max_bytes=2000)
     with client_of(primary) as admin:
+        admin.xadd(STREAM, {"message": "x" * 2000})
         admin.set(KEYS["events"].size, 2000)
         wait_until(lambda: ready(app) == (503, "queue_full"), what="not ready")
-        admin.set(KEYS["events"].size, 0)
+        admin.delete(STREAM, KEYS["events"].size)
         wait_until(lambda: ready(app) == (200, "database_unreachable"), what="ready")
 
 

@@ -276,7 +276,7 @@ def test_statements_that_write_are_where_they_are_known_to_be() -> None:
         (r'execute\(\s*"(BEGIN|COMMIT|SET )', {"app/sessions.py"}),
         (r"psycopg\.connect\(", {"app/dev/postgres.py"}),
         (r"Connection\.connect\(", {"app/sessions.py", "app/migrate.py"}),
-        (r"ConnectionPool\[?", {"app/database.py"}),
+        (r"psycopg_pool import .*ConnectionPool", {"app/database.py"}),
     ],
 )
 def test_connections_and_transactions_are_made_in_one_place(what: str, where: set[str]) -> None:
