@@ -9,8 +9,8 @@ export BACKEND
 PYTEST := $(BIN)/python -m pytest
 # Two at a time, a file's tests together: each process has servers of its own.
 PARALLEL := -n 2 --dist loadfile
-# What takes long as well, more made-up cases, more rolling restarts.
-NIGHTLY := HYPOTHESIS_PROFILE=nightly ROLLING_ROUNDS=10 $(PYTEST) -m "nightly or not nightly" --timeout 900
+# What takes long as well, more made-up cases, more rolling restarts, more failovers.
+NIGHTLY := HYPOTHESIS_PROFILE=nightly ROLLING_ROUNDS=10 SENTINEL_KILLS=10 $(PYTEST) -m "nightly or not nightly" --timeout 900
 
 .DEFAULT_GOAL := help
 .PHONY: help run venv test test-unit test-integration test-debian test-pgbouncer test-e2e test-counts check-counts update-counts test-system test-nightly coverage test-contract test-e2e-datastorage image test-image test-kind manifests chaos bench-datastorage bench-large bench-slow-clients check-performance-baseline update-performance-baseline test-performance loadtest lint types client openapi format lock clean

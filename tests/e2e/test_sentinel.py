@@ -24,7 +24,7 @@ from tests.support import Database, GunicornService, free_port, scratch_dir, wai
 pytestmark = pytest.mark.embedded
 SERVICE = "audit"
 PASSWORD, SENTINELS_PASSWORD = "of-the-servers", "of-the-sentinels"
-KILLS = int(os.environ.get("SENTINEL_KILLS", "3"))
+KILLS = int(os.environ.get("SENTINEL_KILLS", "1"))
 
 
 class Watched:
