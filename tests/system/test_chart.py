@@ -112,6 +112,25 @@ def test_the_migration_goes_past_the_pooler_to_every_host(render: Any) -> None:
         assert mounts == {v["name"] for v in pod_spec(objects[name])["volumes"]}
 
 
+def test_sentinels_and_a_schema_reach_the_service_and_the_migration(render: Any) -> None:
+    objects = render(CHART / "ci" / "sentinels.yaml")
+    settings = yaml.safe_load(objects["ConfigMap", "datastorage"]["data"]["settings.yaml"])
+    assert settings["database"]["schema"] == "audit"
+    assert settings["redis"] == {
+        "sentinels": ["sentinel-0.redis:26379", "sentinel-1.redis:26379", "sentinel-2.redis:26380"],
+        "sentinel_service": "audit",
+        "sentinel_password_file": "/etc/datastorage/secrets/sentinels/password",
+        "password_file": "/etc/datastorage/secrets/redis/password",
+        "min_replicas": 1,
+    }
+    migration = yaml.safe_load(objects["ConfigMap", "datastorage-migrate"]["data"]["settings.yaml"])
+    assert migration["database"]["schema"] == "audit"
+    pod = pod_spec(objects["Deployment", "datastorage"])
+    assert {m["name"] for m in pod["containers"][0]["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
+    ports = [p["port"] for rule in objects["NetworkPolicy", "datastorage"]["spec"]["egress"] for p in rule["ports"]]
+    assert sorted(ports) == [53, 53, 5432, 6379, 26379, 26380]
+
+
 def test_the_autoscaler_has_the_say_over_replicas(render: Any) -> None:
     off = render(changed(replicas=2))
     assert off["Deployment", "datastorage"]["spec"]["replicas"] == 2
@@ -184,7 +203,7 @@ def test_connections_must_fit(tmp_path: Path, pods: int, surge: int, pool: int, 
         ({"auth": {"mode": "jwt", "jwksSecret": "keys"}}, "auth.issuer and auth.audience"),
         ({"database__host": ""}, "database.host is needed"),
         ({"database__passwordSecret": ""}, "database.passwordSecret is needed"),
-        ({"redis__url": ""}, "redis.url is needed"),
+        ({"redis__url": ""}, "redis.url, or redis.sentinels, is needed"),
         ({"migration__passwordSecret": ""}, "migration.passwordSecret is needed"),
         ({"networkPolicy__fromNamespaces": []}, "networkPolicy.fromNamespaces is needed"),
         ({"ingress": {"enabled": True, "host": "a.example"}}, "ingress.tlsSecret"),

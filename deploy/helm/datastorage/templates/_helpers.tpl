@@ -60,7 +60,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $_ := set $auth "jwt_issuer" $v.auth.issuer -}}
 {{- $_ := set $auth "jwt_audience" $v.auth.audience -}}
 {{- end -}}
-{{- $redis := dict "url" $v.redis.url -}}
+{{- $redis := dict -}}
+{{- with $v.redis.url -}}
+{{- $_ := set $redis "url" . -}}
+{{- end -}}
+{{- with $v.redis.sentinels -}}
+{{- $_ := set $redis "sentinels" . -}}
+{{- $_ := set $redis "sentinel_service" $v.redis.sentinelService -}}
+{{- end -}}
+{{- if $v.redis.sentinelPasswordSecret -}}
+{{- $_ := set $redis "sentinel_password_file" "/etc/datastorage/secrets/sentinels/password" -}}
+{{- end -}}
 {{- if $v.redis.caSecret -}}
 {{- $_ := set $redis "ca_file" "/etc/datastorage/secrets/redis-ca/ca.crt" -}}
 {{- end -}}
@@ -68,7 +78,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $_ := set $redis "password_file" "/etc/datastorage/secrets/redis/password" -}}
 {{- end -}}
 {{- $database := dict "host" $v.database.host "port" $v.database.port "name" $v.database.name "user" $v.database.user
-      "sslmode" $v.database.sslmode "pool_size" $v.database.poolSize "prepared_statements" $v.database.preparedStatements
+      "schema" $v.database.schema "sslmode" $v.database.sslmode "pool_size" $v.database.poolSize "prepared_statements" $v.database.preparedStatements
       "password_file" "/etc/datastorage/secrets/database/password" -}}
 {{- if $v.database.caSecret -}}
 {{- $_ := set $database "sslrootcert" "/etc/datastorage/secrets/database-ca/ca.crt" -}}
@@ -100,6 +110,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 database:
   # The role that is given its rights.
   user: {{ $v.database.user }}
+  schema: {{ $v.database.schema }}
   direct_url: {{ $url | quote }}
   direct_password_file: /etc/datastorage/secrets/migration/password
   {{- if $v.database.caSecret }}
@@ -122,7 +133,7 @@ database:
 {{- if and (eq $v.auth.mode "jwt") (not (and $v.auth.jwksSecret $v.auth.issuer $v.auth.audience)) -}}
 {{- fail "auth.mode jwt needs auth.jwksSecret (a Secret with the key jwks.json), auth.issuer and auth.audience" -}}
 {{- end -}}
-{{- range list (list "database.host" $v.database.host) (list "database.passwordSecret" $v.database.passwordSecret) (list "redis.url" $v.redis.url) -}}
+{{- range list (list "database.host" $v.database.host) (list "database.passwordSecret" $v.database.passwordSecret) (list "redis.url, or redis.sentinels," (or $v.redis.url $v.redis.sentinels)) -}}
 {{- if not (index . 1) -}}
 {{- fail (printf "%s is needed" (index . 0)) -}}
 {{- end -}}
