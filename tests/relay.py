@@ -31,25 +31,26 @@ class Relay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _shut(self._listener)  # wakes who waits in accept; closing alone would not
         self._listener.close()
+        with self._lock:
+            self._poisoned.clear()
         self.hang_up()
 
     def hang_up(self) -> int:
         """End every connection, as a proxy does with one that lay idle; how many there were."""
         with self._lock:
-            pairs, self._pairs = self._pairs, []
-        for client, server in pairs:
-            for end in (client, server):
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
+            pairs = [pair for pair in self._pairs if pair[0] not in self._poisoned]
+        for pair in pairs:
+            _shut(*pair)
         return len(pairs)
 
     def forget(self) -> int:
         """Know no connection of today any more: what is sent on one is answered with a reset, as after a failover."""
         with self._lock:
-            pairs, self._pairs = self._pairs, []
-            self._poisoned |= {client for client, _ in pairs}
-        return len(pairs)
+            clients = {client for client, _ in self._pairs} - self._poisoned
+            self._poisoned |= clients
+        return len(clients)
 
     def _accept(self) -> None:
         while True:
@@ -57,28 +58,48 @@ class Relay:
                 client, _ = self._listener.accept()
             except OSError:
                 return  # closed: the end
-            try:
-                server = socket.create_connection(("127.0.0.1", self.target), timeout=10)
-            except OSError:
-                client.close()
-                continue
-            server.settimeout(None)
-            with self._lock:
-                self._pairs.append((client, server))
-                self.accepted += 1
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        """One connection, from its first byte to its last."""
+        try:
+            server = socket.create_connection(("127.0.0.1", self.target), timeout=10)
+        except OSError:
+            _reset(client)  # as near to a refused connection as who has accepted it can come
+            return
+        server.settimeout(None)
+        pair = (client, server)
+        with self._lock:
+            self._pairs.append(pair)
+            self.accepted += 1
+        back = threading.Thread(target=self._pass_on, args=(server, client), daemon=True)
+        back.start()
+        self._pass_on(client, server)
+        back.join()
+        with self._lock:
+            self._pairs.remove(pair)
+            self._poisoned.discard(client)
+        for end in pair:
+            end.close()
 
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK):
                 if source in self._poisoned:
-                    source.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    source.close()
+                    _reset(source)
                     break
                 if sink not in self._poisoned:
                     sink.sendall(data)
-        for end in (source, sink):
-            if end not in self._poisoned:
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
+        _shut(*(end for end in (source, sink) if end not in self._poisoned))
+
+
+def _reset(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    end.close()
+
+
+def _shut(*ends: socket.socket) -> None:
+    for end in ends:
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
