@@ -15,33 +15,13 @@ from psycopg import sql
 from app.audit.event import rfc3339
 from app.migrate import migrate
 from tests.conftest import settings_for
+from tests.hostile import HOSTILE
 from tests.integration.service import BATCH, NOTIFICATIONS, Service, running
 from tests.integration.workflow_support import LABELS, SEARCH, WORKFLOWS, workflow
 from tests.pooler import BINARY, pgbouncer
 from tests.support import Database, PostgresServer, event, notification
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-HOSTILE = {
-    "client_encoding": "LATIN1",
-    "datestyle": "SQL, DMY",
-    "intervalstyle": "iso_8601",
-    "timezone": "Asia/Kathmandu",
-    "bytea_output": "escape",
-    "standard_conforming_strings": "off",
-    "array_nulls": "off",
-    "search_path": "nowhere",
-    "extra_float_digits": "-15",
-    "idle_session_timeout": "100ms",
-    "idle_in_transaction_session_timeout": "1ms",
-    "default_transaction_read_only": "on",
-    "default_transaction_isolation": "serializable",
-    "synchronous_commit": "off",
-    "client_min_messages": "error",
-    "row_security": "on",
-    "gin_fuzzy_search_limit": "1",
-    "transform_null_equals": "on",
-    "exit_on_error": "on",
-}
 # What a write needs in their place, and what follows from it.
 NEEDED = {
     "synchronous_commit": "on",
