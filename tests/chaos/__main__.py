@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from app import terminal
-from tests.chaos.campaign import Report, run
+from tests.chaos.campaign import run
 from tests.chaos.faults import FAULTS
+from tests.chaos.report import Report
 
 _EXAMPLES = """examples:
   python -m tests.chaos --seconds 300 --seed 1
@@ -40,6 +41,10 @@ def show(report: Report, console: Console) -> None:
         table.add_row(name.replace("_", " "), f"[bold red]{value}[/]" if value else f"[green]{value}[/]")
     table.add_row("seconds to drain", f"{report.drain_seconds:g}")
     console.print(table)
+    if report.missing:
+        console.print(f"of the missing, {report.waiting} wait in the queue, {report.wrongly_dead} are dead letters")
+    for name, idents in report.examples.items():
+        console.print(f"{name.replace('_', ' ')}, for example: {', '.join(idents)}")
     for name, count in report.unexpected.items():
         console.print(f"unexpected answer: {name} × {count}")
     for error in report.errors:
@@ -58,6 +63,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="decides the faults and the load (default 1)")
     parser.add_argument("--clients", type=int, default=4, help="client processes (default 4)")
     parser.add_argument("--gap", type=float, default=1.5, help="mean seconds between faults (default 1.5)")
+    parser.add_argument("--drain", type=float, default=180, help="seconds to wait for the queue to drain (default 180)")
     parser.add_argument("--only", default="", help="comma-separated faults; all: " + ", ".join(FAULTS))
     parser.add_argument("--json", type=Path, help="write the report to this file as well")
     parser.add_argument("--redis-server", type=Path, help="this server instead of the embedded Valkey")
@@ -73,6 +79,7 @@ def main() -> int:
         clients=options.clients,
         gap=options.gap,
         only=only or None,
+        drain_seconds=options.drain,
         redis_server=options.redis_server,
     )
     show(report, console)

@@ -7,16 +7,20 @@ campaign can fail; no setting of the service switches them on.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import flask
+import msgspec
 
 from app import create_app
 from app.audit.buffer import Ticket
+from app.audit.event import AuditEvent, Record
 from app.audit.flusher import Flusher
-from app.audit.outcome import Outcome, Stored, WriteRequest
+from app.audit.outcome import Outcome, Stored, WriteOutcome, WriteRequest
+from app.audit.store import WriteSession, write
 from app.clock import Clock
 from app.config import load_settings
 from app.dlq import scripts
@@ -48,6 +52,17 @@ class EarlyAcknowledgement(Flusher):
         return super().flush(requests)
 
 
+def write_misread(session: WriteSession, requests: Sequence[WriteRequest]) -> list[WriteOutcome]:
+    """Planted fault: a text is stored as a session reads it that takes UTF-8 for Latin-1."""
+    return write(session, [WriteRequest(tuple(_misread(r) for r in request.records)) for request in requests])
+
+
+def _misread(record: Record) -> Record:
+    if isinstance(record, AuditEvent):
+        return msgspec.structs.replace(record, row=record.row.decode("latin-1").encode())
+    return record
+
+
 def _settings_and_clock() -> tuple[Any, Clock]:
     settings = load_settings()
     return settings, SteppedClock(Path(os.environ["CHAOS_CLOCK"]))
@@ -72,7 +87,22 @@ def _trimmed() -> flask.Flask:
     return _honest()
 
 
-_BUILDERS = {"honest": _honest, "early": _early, "trimmed": _trimmed}
+def _altered() -> flask.Flask:
+    settings, clock = _settings_and_clock()
+    services = Services(settings, clock=clock)
+    services.flusher = Flusher(
+        settings,
+        services.buffer,
+        services.sink,
+        services.breaker,
+        services.database.watchdog,
+        services.clock,
+        write_misread,
+    )
+    return create_app(settings, services)
+
+
+_BUILDERS = {"honest": _honest, "early": _early, "trimmed": _trimmed, "altered": _altered}
 
 
 def __getattr__(name: str) -> flask.Flask:

@@ -10,16 +10,22 @@ pytestmark = [pytest.mark.embedded, pytest.mark.nightly]
 
 
 def test_nothing_acknowledged_is_lost_or_doubled() -> None:
-    report = run(seconds=12, seed=7, clients=2, gap=0.6, pause=0.005)
+    report = run(seconds=30, seed=7, clients=2, gap=0.6, pause=0.005, drain_seconds=90)
     assert report.ok, report.as_json()
     assert report.acknowledged > 200
-    assert sum(report.faults.values()) >= 8
+    assert sum(report.faults.values()) >= 15
 
 
 def test_the_campaign_notices_an_acknowledgement_before_the_commit() -> None:
     faults = ["worker_kill", "lock_contention", "postgres_kill", "valkey_kill"]
     report = run(seconds=6, seed=7, clients=2, gap=0.3, pause=0.005, app="early", only=faults, drain_seconds=10)
     assert report.missing > 0, report.as_json()
+
+
+def test_the_campaign_notices_a_text_that_is_stored_in_another_encoding() -> None:
+    report = run(seconds=3, seed=7, clients=1, pause=0.005, app="altered", only=["worker_kill"], drain_seconds=10)
+    assert report.altered > 0, report.as_json()
+    assert report.missing == 0, report.as_json()
 
 
 def test_the_campaign_notices_a_stream_that_is_trimmed() -> None:
