@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.chaos import client, load
-from tests.chaos.client import Sender
 from tests.chaos.count import count
 from tests.chaos.faults import FAULTS
 from tests.chaos.faults.injector import Injector
-from tests.chaos.faults.tools import bring_back
+from tests.chaos.faults.queue import COUNTS, move, spoil_counter
+from tests.chaos.faults.tools import outage, send
 from tests.chaos.report import Report
 from tests.chaos.stage import Stage
 from tests.support import GunicornService, scratch_dir, wait_until
@@ -59,7 +59,7 @@ def run(
             _settle(stage, report, drain_seconds)
             report.drain_seconds = round(time.monotonic() - began, 1)
             if not report.errors:
-                _last_outage(stage, report, random.Random(seed), drain_seconds)
+                _last_outage(stage, names, report, drain_seconds)
             stage.ledger.finish()
             count(stage, [*ledgers, stage.ledger_path], report)
             _keep_logs(stage, report)
@@ -109,23 +109,41 @@ def _health(service: GunicornService) -> str:
     return str(service.request("GET", "/health").json.get("status"))
 
 
-def _last_outage(stage: Stage, report: Report, rng: random.Random, drain_seconds: float) -> None:
-    """Each instance has found the queue again by itself if it takes a write while PostgreSQL is away."""
-    stage.postgres.kill()
+def _last_outage(stage: Stage, names: list[str], report: Report, drain_seconds: float) -> None:
+    """PostgreSQL goes away once more, the queue is disturbed once more, and each instance has to find it by itself."""
+    rng = random.Random(report.seed)
     try:
-        for service in stage.services:
-            sender = Sender([service.port], stage.ledger)
-            request = load.of_events([load.event(rng)])
-            result = sender.deliver(rng, request, lambda: True, _LAST_OUTAGE_SECONDS)
-            sender.close()
-            if result != "202":
-                report.errors.append(f"a write in the last outage: {result}; health: {_health(service)}")
-    finally:
-        bring_back(stage.postgres)
+        with outage(stage):
+            _expect_spills(stage, rng, "in the last outage")
+            for what in _disturbances(stage, names, rng):
+                _expect_spills(stage, rng, f"in the last outage, after {what}")
+    except AssertionError as e:
+        report.errors.append(str(e))
     try:
         wait_until(stage.drained, drain_seconds, "the queue is drained after the last outage")
     except AssertionError as e:
         report.errors.append(str(e))
+
+
+def _disturbances(stage: Stage, names: list[str], rng: random.Random) -> Iterator[str]:
+    """Disturb the queue, in each way that belongs to these faults; gives what it was, to look at the rest after it."""
+    if "redis_moved" in names:
+        move(stage, rng)
+        yield "redis_moved"
+    if "idle_close" in names:
+        for end in (stage.queue.relay.hang_up, stage.queue.relay.forget):
+            end()
+            yield f"idle_close ({end.__name__})"
+    if "queue_counters" in names:
+        for value in COUNTS:
+            spoil_counter(stage, value)
+            yield f"queue_counters ({value!r})"
+
+
+def _expect_spills(stage: Stage, rng: random.Random, when: str) -> None:
+    for service in stage.services:
+        result = send(stage, rng, load.of_events([load.event(rng)]), _LAST_OUTAGE_SECONDS, service.port)
+        assert result == "202", f"a write {when}: {result}; health: {_health(service)}"
 
 
 def _keep_logs(stage: Stage, report: Report) -> None:

@@ -8,7 +8,7 @@ import signal
 
 import psutil
 
-from tests.chaos.faults.tools import bring_back, outage, pause
+from tests.chaos.faults.tools import bring_back, outage, pause, send_poison
 from tests.chaos.stage import Stage
 
 
@@ -91,9 +91,13 @@ def idle_close(stage: Stage, rng: random.Random) -> None:
 
 
 def clock_step(stage: Stage, rng: random.Random) -> None:
-    """The instances' clock steps by seconds or by hours, forth or back, and then to where it was."""
+    """The instances' clock steps by seconds or by hours, forth or back, and then to where it was.
+
+    What is put off for a second meanwhile must not wait for hours.
+    """
     with stage.clock_lock:
         farthest = rng.choice([120, 4 * 3600])
         stage.clock.write_text(str(rng.randrange(-farthest, farthest)))
+        send_poison(stage, rng, "P0001")
         pause(rng, 0.5, 3)
         stage.clock.write_text("0")

@@ -11,17 +11,14 @@ import redis
 from app.dev import EmbeddedValkey
 from app.dlq.stream import EVENTS, GROUP, KEYS
 from tests.chaos import load
-from tests.chaos.client import Sender
-from tests.chaos.faults.tools import bring_back, outage, outage_or_not, pause, until_taken
+from tests.chaos.faults.tools import bring_back, outage, outage_or_not, pause, send, send_poison, until_taken
 from tests.chaos.stage import Stage
 from tests.support import wait_until
 
-# A valid number and some that are none; the service's own counter is far below the first.
-_NONSENSE = ("100000000000000", "-100000000000000", "nonsense", "1.5e3", "")
+# What the counter of bytes is set to: deleted, far from what it was, and no whole number.
+COUNTS = (None, "100000000000000", "-100000000000000", "nonsense", "1.5e3", "")
 # SQLSTATEs that mean an outage, a time-out, and nothing known.
 _NEVER_TAKEN = ("53100", "57014", "P0001")
-# A burst of large events ends at the first that takes longer than this.
-_PATIENCE_SECONDS = 5.0
 
 
 def queue_full(stage: Stage, rng: random.Random) -> None:
@@ -59,18 +56,23 @@ def redis_disk_full(stage: Stage, rng: random.Random) -> None:
 def redis_moved(stage: Stage, rng: random.Random) -> None:
     """The roles change as an operator changes them, who loses nothing; connections to the old primary stay."""
     with outage_or_not(stage, rng), stage.valkey_process:
-        queue = stage.queue
-        old, new = queue.primary, queue.replica
-        queue.wait_for_replica()
-        with queue.client(old) as before, queue.client(new) as after:
-            before.client_pause(20_000, all=False)
-            wait_until(lambda: _offset(after, "slave") >= _offset(before, "master"), 15, "the replica has all")
-            after.replicaof("NO", "ONE")
-            before.replicaof("127.0.0.1", str(new.port))
-            before.client_unpause()
-            pause(rng, 0, 1)  # the address leads to the old one for a while
-            queue.swap()
+        move(stage, rng)
         pause(rng, 0, 3)
+
+
+def move(stage: Stage, rng: random.Random) -> None:
+    """Make the replica the primary, whole, and the address lead to it."""
+    queue = stage.queue
+    old, new = queue.primary, queue.replica
+    queue.wait_for_replica()
+    with queue.client(old) as before, queue.client(new) as after:
+        before.client_pause(20_000, all=False)
+        wait_until(lambda: _offset(after, "slave") >= _offset(before, "master"), 15, "the replica has all")
+        after.replicaof("NO", "ONE")
+        before.replicaof("127.0.0.1", str(new.port))
+        before.client_unpause()
+        pause(rng, 0, 1)  # the address leads to the old one for a while
+        queue.swap()
 
 
 def _offset(client: redis.Redis, role: str) -> int:
@@ -80,13 +82,19 @@ def _offset(client: redis.Redis, role: str) -> int:
 
 def queue_counters(stage: Stage, rng: random.Random) -> None:
     """The count of bytes beside the stream is deleted, or set to something else, while entries wait."""
+    with outage(stage, with_entries=True), contextlib.suppress(redis.RedisError):
+        spoil_counter(stage, rng.choice(COUNTS))
+        pause(rng, 0.2, 2)
+
+
+def spoil_counter(stage: Stage, value: str | None) -> None:
+    """Delete the events' count of bytes, or set it to something else."""
     key = KEYS[EVENTS].size
-    with outage(stage, with_entries=True), contextlib.suppress(redis.RedisError), stage.queue.client() as client:
-        if rng.random() < 0.3:
+    with stage.queue.client() as client:
+        if value is None:
             client.delete(key)
         else:
-            client.set(key, rng.choice(_NONSENSE))
-        pause(rng, 0.2, 2)
+            client.set(key, value)
 
 
 def foreign_consumer(stage: Stage, rng: random.Random) -> None:
@@ -102,19 +110,13 @@ def foreign_consumer(stage: Stage, rng: random.Random) -> None:
 def large_entries(stage: Stage, rng: random.Random) -> None:
     """The queue fills with events of 100 to 250 KB."""
     with outage(stage):
-        sender = Sender(stage.ports, stage.ledger)
         for _ in range(rng.randrange(20, 80)):
-            request = load.of_events([load.event(rng, large=True)])
-            if sender.deliver(rng, request, lambda: True, _PATIENCE_SECONDS) == "unanswered":
-                break
-        sender.close()
+            if send(stage, rng, load.of_events([load.event(rng, large=True)])) == "unanswered":
+                break  # the queue is full, or Valkey away
 
 
 def poisoned_entries(stage: Stage, rng: random.Random) -> None:
     """Events that PostgreSQL refuses for ever with errors that say that something else is wrong."""
-    sender = Sender(stage.ports, stage.ledger)
     for state in rng.sample(_NEVER_TAKEN, rng.randrange(1, 3)):
-        event = load.event(rng, correlation_id=f"never-{state}")
-        sender.deliver(rng, load.of_events([event], "poison"), lambda: True, _PATIENCE_SECONDS)
+        send_poison(stage, rng, state)
         pause(rng, 0, 1)
-    sender.close()

@@ -12,6 +12,9 @@ import redis
 
 from app.dev import DevError, EmbeddedPostgres, EmbeddedValkey
 from app.dlq.stream import EVENTS, KEYS
+from tests.chaos import load
+from tests.chaos.client import Sender
+from tests.chaos.load import Request
 from tests.chaos.stage import Stage
 
 Fault = Callable[[Stage, random.Random], None]
@@ -58,6 +61,21 @@ def sql(stage: Stage, *statements: str) -> None:
                 conn.execute(statement)
 
     until_taken(run, psycopg.Error)
+
+
+def send(stage: Stage, rng: random.Random, request: Request, patience: float = 5.0, port: int | None = None) -> str:
+    """Send a request of the campaign's own, to any instance or to one; what it came to, "unanswered" after a while."""
+    sender = Sender(stage.ports if port is None else [port], stage.ledger)
+    try:
+        return sender.deliver(rng, request, lambda: True, patience)
+    finally:
+        sender.close()
+
+
+def send_poison(stage: Stage, rng: random.Random, state: str) -> None:
+    """Send an event that PostgreSQL refuses for ever with this SQLSTATE."""
+    event = load.event(rng, correlation_id=f"never-{state}")
+    send(stage, rng, load.of_events([event], "poison"))
 
 
 @contextlib.contextmanager
