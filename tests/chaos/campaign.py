@@ -11,6 +11,7 @@ import contextlib
 import multiprocessing
 import os
 import random
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,12 +92,31 @@ def _load(stage: Stage, ledgers: list[Path], seed: int, pause: float, report: Re
 def _settle(stage: Stage, report: Report, drain_seconds: float) -> None:
     """Wait until the queue is empty and all that the instances say of themselves is true again."""
     try:
-        wait_until(stage.drained, drain_seconds, "the queue is drained")
+        with _trickle(stage, random.Random(report.seed)):
+            wait_until(stage.drained, drain_seconds, "the queue is drained")
         for service in stage.services:
             wait_until(lambda s=service: _at_rest(s), 15, "gauges are back to zero")
             wait_until(lambda s=service: _health(s) == "healthy", 30, "health is back")
     except AssertionError as e:
         report.errors.append(f"{e}; health: {[_health(service) for service in stage.services]}")
+
+
+@contextlib.contextmanager
+def _trickle(stage: Stage, rng: random.Random) -> Iterator[None]:
+    """A write now and then during the block: an entry is known to be at fault by what is stored beside it."""
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.wait(0.3):
+            send(stage, rng, load.of_events([load.event(rng)]))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _at_rest(service: GunicornService) -> bool:
