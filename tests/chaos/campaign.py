@@ -92,7 +92,7 @@ def _load(stage: Stage, ledgers: list[Path], seed: int, pause: float, report: Re
 def _settle(stage: Stage, report: Report, drain_seconds: float) -> None:
     """Wait until the queue is empty and all that the instances say of themselves is true again."""
     try:
-        with _trickle(stage, random.Random(report.seed)):
+        with _trickle(stage, random.Random(f"{report.seed}-trickle")):
             wait_until(stage.drained, drain_seconds, "the queue is drained")
         for service in stage.services:
             wait_until(lambda s=service: _at_rest(s), 15, "gauges are back to zero")
@@ -131,7 +131,7 @@ def _health(service: GunicornService) -> str:
 
 def _last_outage(stage: Stage, names: list[str], report: Report, drain_seconds: float) -> None:
     """PostgreSQL goes away once more, the queue is disturbed once more, and each instance has to find it by itself."""
-    rng = random.Random(report.seed)
+    rng = random.Random(f"{report.seed}-last")  # ids that no other part of the campaign makes up
     try:
         with outage(stage):
             _expect_spills(stage, rng, "in the last outage")
