@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.embedded, pytest.mark.nightly]
 
 @pytest.mark.timeout(600)  # what PostgreSQL never takes has to fail often enough before it is a dead letter
 def test_nothing_acknowledged_is_lost_doubled_or_altered() -> None:
-    report = run(seconds=30, seed=7, clients=2, gap=0.6, pause=0.005)
+    report = run(seconds=60, seed=7, clients=2, gap=0.6, pause=0.005)
     assert report.ok, report.as_json()
     assert report.acknowledged > 200
     assert sum(report.faults.values()) >= 15
