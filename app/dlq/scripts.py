@@ -6,13 +6,30 @@ stream, and the attempts of its entries in a hash, since an entry in a stream ca
 
 from __future__ import annotations
 
+# What a byte count says. One that somebody has made no number of is begun anew, before a script has changed anything:
+# Redis undoes nothing of a script that fails. Replay adds the entries up at once.
+_COUNTER = """
+local function counted(counter)
+  local said = redis.pcall('GET', counter)
+  if said == false then return 0 end
+  if type(said) == 'string' and #said < 16 and (said == '0' or string.match(said, '^[1-9]%d*$')) then
+    return tonumber(said)
+  end
+  redis.call('SET', counter, '0')
+  redis.pcall('HDEL', counter .. ':recount', 'done')
+  return 0
+end
+"""
+
 # KEYS: stream, bytes of stream, … one pair a stream, and the witness of the caller: a hash of the last id that it was
 # told for each stream. ARGV: max_len, max_bytes, then for each stream the greatest id ever seen in it, then the number
 # of requests, then for each: index of its pair (1-based), number of entries, the entries. Gives 1 or 0 a request
 # (kept whole, or not), then the depth of each stream, then for each stream the last id added (or empty).
 # The counter goes first: what Redis refuses, it refuses before there is an entry. A Redis that has forgotten entries
 # continues after the greatest id that was ever seen, whatever its clock says, so that no id has two meanings.
-SPILL = """
+SPILL = (
+    _COUNTER
+    + """
 local pairs_of_keys = (#KEYS - 1) / 2
 local witness = KEYS[#KEYS]
 local function parts(id)
@@ -28,6 +45,7 @@ local function add(stream, seen, message)
   redis.call('XDEL', stream, id)
   return redis.call('XADD', stream, string.format('%.0f-%.0f', seen_ms, seen_seq + 1), 'message', message)
 end
+for pair = 1, pairs_of_keys do counted(KEYS[2 * pair]) end
 local max_len, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
 local requests = tonumber(ARGV[3 + pairs_of_keys])
 local at, kept, last = 4 + pairs_of_keys, {}, {}
@@ -36,8 +54,7 @@ for request = 1, requests do
   local stream, counter = KEYS[2 * pair - 1], KEYS[2 * pair]
   local size = 0
   for i = at + 2, at + 1 + entries do size = size + #ARGV[i] end
-  local bytes = tonumber(redis.call('GET', counter) or '0')
-  if redis.call('XLEN', stream) + entries <= max_len and bytes + size <= max_bytes then
+  if redis.call('XLEN', stream) + entries <= max_len and counted(counter) + size <= max_bytes then
     redis.call('INCRBY', counter, size)
     for i = at + 2, at + 1 + entries do
       last[pair] = add(stream, not last[pair] and ARGV[2 + pair], ARGV[i])
@@ -58,11 +75,15 @@ end
 for pair = 1, pairs_of_keys do kept[requests + pairs_of_keys + pair] = last[pair] or '' end
 return kept
 """
+)
 
 # KEYS: stream, bytes of stream, … one pair a stream. Does what a spill does and leaves nothing: an entry with the id
 # 0-0 is refused for its id by every server that would take a real one. Gives OK, or the error that a spill would meet.
-PROBE = """
+PROBE = (
+    _COUNTER
+    + """
 for pair = 1, #KEYS / 2 do
+  counted(KEYS[2 * pair])
   redis.call('INCRBY', KEYS[2 * pair], 0)
   redis.call('XLEN', KEYS[2 * pair - 1])
   local answer = redis.pcall('XADD', KEYS[2 * pair - 1], '0-0', 'message', '')
@@ -71,10 +92,13 @@ for pair = 1, #KEYS / 2 do
 end
 return redis.status_reply('OK')
 """
+)
 
 # What several scripts need. An entry takes as many bytes as its values: SPILL's have one. A group is looked up by its
 # name, and made if there is none. Ids are in the order of their two numbers.
-_SHARED = """
+_SHARED = (
+    _COUNTER
+    + """
 local function size(entry)
   local bytes = 0
   for i = 2, #entry[2], 2 do bytes = bytes + #entry[2][i] end
@@ -100,11 +124,13 @@ end
 
 -- An entry is taken out: the counter falls, and what a recount has added up so far if it was past the entry.
 local function gone(entry, counter, recount)
+  counted(counter)
   redis.call('DECRBY', counter, size(entry))
   local cursor = redis.call('HGET', recount, 'cursor')
   if cursor and not after(entry[1], cursor) then redis.call('HINCRBY', recount, 'sum', -size(entry)) end
 end
 """
+)
 
 # KEYS: stream, bytes, attempts, recount. ARGV: group, then ids. Acknowledged and deleted together; gives how many.
 SETTLE = (
@@ -284,19 +310,22 @@ return {0, said or 0, sum}
 
 # KEYS: dead letters, stream, bytes. ARGV: id, max_len, max_bytes. Gives 1 back in the stream, 0 unknown id,
 # -1 the stream is full, -2 the dead letter holds no message.
-REVIVE = """
+REVIVE = (
+    _COUNTER
+    + """
 local entry = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
 if not entry then return 0 end
 local message
 for i = 1, #entry[2], 2 do if entry[2][i] == 'message' then message = entry[2][i + 1] end end
 if not message then return -2 end
 if redis.call('XLEN', KEYS[2]) + 1 > tonumber(ARGV[2]) then return -1 end
-if tonumber(redis.call('GET', KEYS[3]) or '0') + #message > tonumber(ARGV[3]) then return -1 end
-redis.call('XADD', KEYS[2], '*', 'message', message)
+if counted(KEYS[3]) + #message > tonumber(ARGV[3]) then return -1 end
 redis.call('INCRBY', KEYS[3], #message)
+redis.call('XADD', KEYS[2], '*', 'message', message)
 redis.call('XDEL', KEYS[1], ARGV[1])
 return 1
 """
+)
 
 # KEYS: stream. ARGV: group, consumer. Deletes the consumer only while nothing is pending for it; gives 1 or 0.
 LEAVE = """

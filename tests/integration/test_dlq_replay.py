@@ -15,13 +15,13 @@ import pytest
 import redis
 
 from app.audit.event import AuditEvent
-from app.audit.outcome import WriteOutcome, WriteRequest
+from app.audit.outcome import Spilled, WriteOutcome, WriteRequest
 from app.audit.store import WriteSession, write
 from app.clock import Clock
 from app.dlq import consumer, replay
 from app.dlq.stream import GROUP, KEYS
 from app.lifecycle import Services
-from tests.support import Database, Valkey, event, shared_valkey, valkey_server, wait_until
+from tests.support import Database, Valkey, event, notification, shared_valkey, valkey_server, wait_until
 
 EVENTS = KEYS["events"]
 # What fails waits minutes in production, and is looked at every other second.
@@ -406,6 +406,35 @@ def test_pending_ids_whose_entries_were_deleted_are_forgotten(
     put(streams, parent_event_id=str(uuid.uuid4()))
     wait_until(lambda: database.count() == 2, what="the others are stored")
     wait_until(lambda: streams.xpending(EVENTS.stream, GROUP)["pending"] == 1, what="only the child is pending")
+
+
+@pytest.mark.parametrize("said", [b"1.5e3", b"text", b"", b"007", b"-5", b"99999999999999999999", ["a", "list"]])
+def test_what_is_refused_for_the_sake_of_a_byte_count_is_not_kept(
+    make: Callable[..., flask.Flask], streams: redis.Redis, said: Any
+) -> None:
+    """Redis undoes nothing of a script that fails: the count must be looked at before the first entry."""
+    services = make().extensions["datastorage"]
+    services.replayer.stop(60)
+    for keys in KEYS.values():
+        streams.delete(keys.size)
+        streams.rpush(keys.size, *said) if isinstance(said, list) else streams.set(keys.size, said)
+    requests = [
+        WriteRequest((services.validator.event(event(event_id=str(uuid.uuid4()))),)),
+        WriteRequest((services.validator.notification(notification()),)),
+    ]
+    assert services.queue.spill(requests, "a test") == [Spilled(), Spilled()]
+    assert [streams.xlen(KEYS[name].stream) for name in ("events", "notifications")] == [1, 1]
+    for keys in KEYS.values():
+        assert streams.get(keys.size) == str(len(streams.xrange(keys.stream)[0][1][b"message"])).encode()
+    # What takes an entry out, or puts one back, does not stop half-way either.
+    streams.set(EVENTS.size, b"1.5e3")
+    [ident] = [ident for ident, _ in streams.xrange(EVENTS.stream)]
+    taker = consumer.Consumer(streams, "events", "somebody", services.settings.dlq, services.clock)
+    assert taker.bury(consumer.Entry(ident, None), 0, "a test", "2026-01-05T10:00:00Z") is True
+    streams.set(EVENTS.size, b"1.5e3")
+    [letter] = services.operator.dead_letters("events", 10, None)
+    assert services.operator.revive(letter["id"]) == "accepted"
+    assert (streams.xlen(EVENTS.stream), streams.xlen(EVENTS.dead)) == (1, 0)
 
 
 @pytest.mark.parametrize("said", [b"999999999999", b"-500", b"text", b"", None, ["a", "list"]])
