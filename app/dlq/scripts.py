@@ -45,7 +45,12 @@ local function add(stream, seen, message)
   redis.call('XDEL', stream, id)
   return redis.call('XADD', stream, string.format('%.0f-%.0f', seen_ms, seen_seq + 1), 'message', message)
 end
-for pair = 1, pairs_of_keys do counted(KEYS[2 * pair]) end
+-- Keys that somebody has made something else of are found out before anything is added.
+for pair = 1, pairs_of_keys do
+  redis.call('XLEN', KEYS[2 * pair - 1])
+  counted(KEYS[2 * pair])
+end
+redis.call('HLEN', witness)
 local max_len, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
 local requests = tonumber(ARGV[3 + pairs_of_keys])
 local at, kept, last = 4 + pairs_of_keys, {}, {}

@@ -105,6 +105,14 @@ class _Answer:
     last: list[bytes]
 
 
+def _broke_off(error: Exception) -> bool:
+    """Whether a script ended half-way: Redis undoes nothing of what it had done by then.
+
+    What a server refuses because of its own state it refuses at the first command that writes.
+    """
+    return "script: " in str(error) and (code_of(error) == "NOPERM" or code_of(error) not in REFUSALS)
+
+
 class DeadLetterQueue:
     """The sink that keeps what PostgreSQL could not take. Safe to share between threads."""
 
@@ -192,7 +200,7 @@ class DeadLetterQueue:
             # A word of Redis' own is an answer: out of memory, read-only, or unable to persist. It kept nothing.
             answered = isinstance(e, ResponseError) or code_of(e) in REFUSALS
             self._failed(e, unreachable=not answered)
-            return InDoubt() if sent and not answered else Refused("service-unavailable")
+            return InDoubt() if sent and (not answered or _broke_off(e)) else Refused("service-unavailable")
 
     def _may_try_again(self) -> bool:
         """Whether Redis said no rather than nothing, and there is time for another connection and an answer."""

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from app.audit.event import AuditEvent
-from app.audit.outcome import Spilled, WriteOutcome, WriteRequest
+from app.audit.outcome import InDoubt, Spilled, WriteOutcome, WriteRequest
 from app.audit.store import WriteSession, write
 from app.clock import Clock
 from app.dlq import consumer, replay
@@ -466,3 +466,31 @@ def test_a_stream_that_was_deleted_by_hand_has_room_again(
     assert set(itertools.takewhile(lambda code: code != 503, codes)) == {202}
     streams.delete(EVENTS.stream)
     wait_until(lambda: next(codes) == 202, what="there is room")
+
+
+def test_a_spill_that_breaks_off_half_way_is_in_doubt(make: Callable[..., flask.Flask], streams: redis.Redis) -> None:
+    """The second entry finds no id that is left: the first is kept, and Redis answers with an error."""
+    services = make().extensions["datastorage"]
+    services.replayer.stop(60)
+    streams.xadd(EVENTS.stream, {"message": "x"}, id="18446744073709551615-18446744073709551614")
+    requests = [
+        WriteRequest(tuple(services.validator.event(event(event_id=str(uuid.uuid4()))) for _ in range(2))),
+    ]
+    assert services.queue.spill(requests, "a test") == [InDoubt()]
+    assert streams.xlen(EVENTS.stream) == 2
+
+
+@pytest.mark.parametrize("key", [EVENTS.stream, KEYS["notifications"].stream])
+def test_keys_that_are_something_else_refuse_a_spill_as_a_whole(
+    make: Callable[..., flask.Flask], streams: redis.Redis, key: str
+) -> None:
+    services = make().extensions["datastorage"]
+    services.replayer.stop(60)
+    streams.set(key, "something else")
+    requests = [
+        WriteRequest((services.validator.event(event(event_id=str(uuid.uuid4()))),)),
+        WriteRequest((services.validator.notification(notification()),)),
+    ]
+    outcomes = services.queue.spill(requests, "a test")
+    assert all(isinstance(o, InDoubt) for o in outcomes)
+    assert [streams.exists(k.stream) for k in KEYS.values() if k.stream != key] == [0]
