@@ -79,7 +79,9 @@ def check_postgresql(address: str) -> None:
         known = conninfo.conninfo_to_dict(address)
     except ProgrammingError as e:  # its text holds what was read, which may be the password
         unknown = str(e).startswith(("invalid URI query parameter", "invalid connection option"))
-        reason = ": it has an option that PostgreSQL does not know" if unknown else ""
+        reason = ", which starts with postgresql:// or is key=value words, such as host=db dbname=datastorage"
+        if unknown:
+            reason = ": it has an option that PostgreSQL does not know"
         raise ValueError(f"is not a PostgreSQL address{reason}") from None
     for name in _NOT_FOR_POSTGRESQL:
         if name in known:

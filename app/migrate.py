@@ -128,12 +128,22 @@ def _ensure_schema(conn: Connection, schema: str) -> None:
     with writing(conn):
         conn.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         if conn.execute("SELECT to_regnamespace(%s)", (f'"{schema}"',)).fetchone() == (None,):
-            conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+            _make_schema(conn, schema)
         homes = [row[0] for row in conn.execute(_HOMES)]
     if schema == _DEFAULT_SCHEMA and homes and schema not in homes:
         raise MigrationError(
             f"the tables are in the schema {homes[0]}, not in {schema}: set database.schema to {homes[0]}"
         )
+
+
+def _make_schema(conn: Connection, schema: str) -> None:
+    try:
+        conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+    except psycopg.errors.InsufficientPrivilege:
+        raise MigrationError(
+            f"there is no schema {schema}, and this role may not make it: make it first, or let database.direct_url "
+            "be the address of the role that owns the tables"
+        ) from None
 
 
 def _months(conn: Connection) -> None:

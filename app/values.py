@@ -20,6 +20,7 @@ _DURATION = re.compile(rf"(?:{_PART.pattern})+")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 # Longer ones are mistakes, and the operating system's own timers refuse them.
 _MAX_DURATION_SECONDS = 10 * 366 * 86400.0
+_INFORMATION = "information_schema"  # PostgreSQL's own
 _SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _SIZE = re.compile(r"(?P<n>\d{1,18})\s*(?P<unit>|B|KiB|MiB|GiB)")
 _BYTES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -52,9 +53,12 @@ def parse_size(value: object) -> int:
 
 def schema(value: object) -> str:
     """Name of a schema, one that needs no doubtful quoting."""
-    if isinstance(value, str) and _SCHEMA.fullmatch(value) and not value.startswith("pg_"):
+    if isinstance(value, str) and _SCHEMA.fullmatch(value) and not value.startswith("pg_") and value != _INFORMATION:
         return value
-    raise ValueError("a name of letters, digits and _, at most 63 of them, that does not start with pg_ or a digit")
+    raise ValueError(
+        "a name of letters, digits and _, at most 63 of them, that does not start with pg_ or a digit and is not "
+        + _INFORMATION
+    )
 
 
 def integer(low: int, high: int) -> Callable[[object], int]:

@@ -33,7 +33,7 @@ _SHOWN_KEY = 100
 _TAG = "tag:yaml.org,2002:"
 _NULL, _BOOL, _INT, _FLOAT, _STR, _MERGE = (f"{_TAG}{t}" for t in ("null", "bool", "int", "float", "str", "merge"))
 _TWO_MEANINGS = (
-    "a number that YAML 1.1 and 1.2 read differently, such as 0755 or 1:30: put it in quotes if it is a text"
+    "a number that YAML 1.1 and 1.2 read differently (leading zeros, or colons as in hours): put a text in quotes"
 )
 _NO_TEXT = "holds a NUL or half of a surrogate pair, which can be kept nowhere"
 # Plain scalars that YAML 1.1 takes for numbers: octal, and sexagesimal.

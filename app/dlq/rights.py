@@ -30,6 +30,7 @@ def calls(*, min_replicas: int) -> list[Call]:
         ("GET", KEYS[STREAMS[0]].size),
         ("SET", KEYS[STREAMS[0]].size, 0, "EX", 0),
         ("EXPIRE", probe, 1),
+        ("HLEN", probe),
         ("HSET", probe, "no", "pair", "here"),
         ("DEL", probe),
         ("TIME",),

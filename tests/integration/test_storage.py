@@ -308,6 +308,11 @@ def test_the_tables_are_in_the_schema_that_is_set(empty: Database) -> None:
     assert empty.query(*tables) == [('"Audit_2"',)]
 
 
+def test_a_schema_that_the_role_may_not_make_is_said(empty: Database) -> None:
+    with pytest.raises(MigrationError, match="there is no schema other, and this role may not make it"):
+        migrate(empty.service_url, schema="other")
+
+
 def test_an_encoding_other_than_utf8_is_said(postgres: PostgresServer, direct: None) -> None:
     name = "t_latin1_" + uuid.uuid4().hex[:8]
     owner = conninfo.conninfo_to_dict(postgres.owner_url)["user"]

@@ -426,3 +426,17 @@ def test_many_threads_lose_and_double_nothing(tmp_path: Path) -> None:
     assert sorted(map(str, (i for one in ids for i in one))) == sorted(service.stored)
     assert sum(map(len, service.batches)) == 4000
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(("http://127.0.0.1:8080",), "not its address"), ((None,), "not its address")]
+)
+def test_what_is_no_client_is_refused_at_once(arguments: tuple[Any, ...], said: str) -> None:
+    """It would be found out in the background otherwise, when its events are lost."""
+    with pytest.raises(TypeError, match=said):
+        BufferedAuditStore(*arguments)
+
+
+def test_what_is_no_policy_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match="one of the policies"):
+        BufferedAuditStore(Service(), on_full="spool")  # type: ignore[arg-type]

@@ -82,7 +82,11 @@ class BufferedAuditStore:
             raise ValueError("bounds are at least 1, and the flush interval is above 0")
         if max_event_bytes > _LARGEST_EVENT_BYTES:
             raise ValueError(f"max_event_bytes is {_LARGEST_EVENT_BYTES} at most")
+        if not callable(getattr(client, "send_events", None)):
+            raise TypeError("client is a Client (or another transport that has send_events), not its address")
         policy = on_full or DropNew()
+        if not isinstance(policy, Policy):
+            raise TypeError("on_full is one of the policies: drop_new(), block(…) or spool(…)")
         if isinstance(policy, Spool):
             if os.name != "posix":
                 raise ValueError("the spool needs file locks of POSIX")
