@@ -120,6 +120,8 @@ class WriteSession:
         self.conn = conn
         # True from the moment a commit may be on its way to the moment it was answered.
         self.committing = False
+        # True once a statement that is its own commit was answered: what fails after it undoes nothing.
+        self.kept = False
 
     @property
     def broken(self) -> bool:
@@ -153,7 +155,7 @@ def _attempt(
 ) -> list[WriteOutcome]:
     if session.broken:
         return [NotWritten(Fault.OUTAGE)] * len(requests)
-    session.committing = session.conn.warned = False
+    session.committing = session.kept = session.conn.warned = False
     try:
         settled = _write_once(session, requests)
     except UnconfirmedError:
@@ -161,7 +163,7 @@ def _attempt(
     except psycopg.Error as e:
         fault = classify(e)
         # An answer on a live connection says that nothing was committed; silence says nothing.
-        in_doubt = session.committing and (session.broken or e.sqlstate is None)
+        in_doubt = session.committing and (session.broken or e.sqlstate is None or session.kept)
         timed_out = is_timeout(e)
         if not in_doubt:
             in_doubt = not roll_back(session.conn) and session.committing
@@ -171,7 +173,7 @@ def _attempt(
                 settled[i] = _attempt(session, [request], conflicts_left=_CONFLICT_RETRIES, may_make_partition=True)[0]
         return [settled[i] for i in range(len(requests))]
     if in_doubt:
-        return [NotWritten(Fault.OUTAGE, in_doubt=True)] * len(requests)
+        return [NotWritten(Fault.OUTAGE, in_doubt=True, timed_out=timed_out)] * len(requests)
     if fault is Fault.CONFLICT and conflicts_left > 0:
         return _attempt(session, requests, conflicts_left=conflicts_left - 1, may_make_partition=may_make_partition)
     if fault is Fault.MISSING_PARTITION and may_make_partition:
@@ -395,6 +397,7 @@ def _put_events(session: WriteSession, plan: _Plan) -> tuple[set[EventKey], dict
     if not plan.events:
         return set(), {}
     cursor = session.conn.execute(_INSERT_EVENTS, _event_rows(plan.events.values(), plan.parents), binary=True)
+    session.kept = session.committing
     if cursor.rowcount == len(plan.events):
         return set(plan.events), {}
     new: set[EventKey] = set(cursor.fetchall())
@@ -413,6 +416,7 @@ def _put_notifications(
     if not notifications:
         return {}, {}
     rows = session.conn.execute(_INSERT_NOTIFICATIONS, _notification_arrays(notifications.values())).fetchall()
+    session.kept = session.committing
     new = {key: NotificationRow(ident, created, updated) for key, ident, created, updated in rows}
     missing = [key for key in notifications if key not in new]
     if not missing:

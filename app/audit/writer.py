@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import psycopg
 
@@ -34,6 +35,13 @@ def _may_be_repeated(requests: Sequence[WriteRequest], outcomes: Sequence[WriteO
         isinstance(o, NotWritten) and o.in_doubt and not all(isinstance(r, AuditEvent) for r in q.records)
         for q, o in zip(requests, outcomes, strict=True)
     )
+
+
+def _still_in_doubt(before: WriteOutcome, outcome: WriteOutcome) -> WriteOutcome:
+    """The later outcome; a second try that came to nothing does not take back what the first may have done."""
+    if isinstance(before, NotWritten) and before.in_doubt and isinstance(outcome, NotWritten):
+        return replace(outcome, in_doubt=True)
+    return outcome
 
 
 def _refused(outcome: WriteOutcome) -> bool:
@@ -79,14 +87,16 @@ class Writer:
     def _try(self, requests: list[WriteRequest]) -> list[WriteOutcome]:
         used = self._session
         started = self._clock.monotonic()
+        outcomes: list[WriteOutcome] = []
         while True:
             try:
                 session = self._connected()
             except (psycopg.Error, OSError) as e:  # OSError: the password file could not be read just now
                 self._report(classify(e), unreachable=True, error=e)
-                return [NotWritten(classify(e))] * len(requests)
+                # What the connection before this one said stands, and so does the doubt that it left.
+                return outcomes or [NotWritten(classify(e))] * len(requests)
             with self._watchdog.deadline(session.conn, self._settings.buffer.flush_timeout) as deadline:
-                outcomes = self._write(session, requests)
+                outcomes = self._written(session, requests, outcomes)
             if session is not used or not session.broken or deadline.fired:
                 break
             # Perhaps only this connection has ended: a proxy or a restart closes what lay idle.
@@ -97,6 +107,21 @@ class Writer:
         if session.broken or any(_refused(o) for o in outcomes):
             # A server that takes no writes may have become a standby: the next write asks the address again.
             self.drop_session()
+        return outcomes
+
+    def _written(
+        self, session: WriteSession, requests: list[WriteRequest], before: list[WriteOutcome]
+    ) -> list[WriteOutcome]:
+        """Write what is not written yet; one outcome each. ``before``: those of a connection that ended, if any.
+
+        Once more for all of them would call a stored notification a duplicate of itself.
+        """
+        if not before:
+            return self._write(session, requests)
+        left = [i for i, outcome in enumerate(before) if isinstance(outcome, NotWritten)]
+        outcomes = list(before)
+        for i, outcome in zip(left, self._write(session, [requests[i] for i in left]), strict=True):
+            outcomes[i] = _still_in_doubt(before[i], outcome)
         return outcomes
 
     def _judge(self, requests: list[WriteRequest], outcomes: list[WriteOutcome], *, fired: bool, broken: bool) -> None:
