@@ -14,7 +14,7 @@ from app.config import Settings
 from app.dlq import rights, scripts
 from app.dlq.endpoint import CLUSTER, Endpoint, code_of, dispensable
 from app.dlq.memory import NOTHING, EntryId, parse_id
-from app.dlq.stream import KEYS, PAIRS, STREAMS
+from app.dlq.stream import KEYS, NO_WITNESS, PAIRS, STREAMS
 
 # Two unsigned numbers of 64 bits; Redis answers anything else with an error.
 _ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
@@ -136,7 +136,7 @@ class Operator:
         """Do what a spill needs, leaving nothing; None if Redis takes it, or Redis' word for why it does not."""
         replicas = self._settings.redis.min_replicas
         with self._client.pipeline(transaction=False) as pipe:
-            pipe.eval(scripts.PROBE, len(PAIRS), *PAIRS)
+            pipe.eval(scripts.PROBE, len(PAIRS) + 1, *PAIRS, NO_WITNESS)
             if replicas:
                 # On the same connection: it is the probe's own write that they must have.
                 pipe.wait(replicas, round(300 * self._settings.redis.spill_timeout))

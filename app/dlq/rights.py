@@ -12,7 +12,7 @@ from typing import Any
 
 from redis.exceptions import NoPermissionError
 
-from app.dlq.stream import GROUP, KEYS, PAIRS, STREAMS
+from app.dlq.stream import GROUP, KEYS, NO_WITNESS, PAIRS, STREAMS
 
 Call = tuple[str | int, ...]
 # Of no group, so that nothing is delivered to anybody.
@@ -23,16 +23,15 @@ _COMMAND = re.compile(r"run the '([^']+)' command")
 
 def calls(*, min_replicas: int) -> list[Call]:
     """One harmless call for each command that the service uses, and for each key."""
-    probe = "audit:dlq:witness:probe"
     found: list[Call] = [
         ("EVAL", "return 1", 0),
         ("EVALSHA", "0" * 40, 0),
         ("GET", KEYS[STREAMS[0]].size),
         ("SET", KEYS[STREAMS[0]].size, 0, "EX", 0),
-        ("EXPIRE", probe, 1),
-        ("HLEN", probe),
-        ("HSET", probe, "no", "pair", "here"),
-        ("DEL", probe),
+        ("EXPIRE", NO_WITNESS, 1),
+        ("HLEN", NO_WITNESS),
+        ("HSET", NO_WITNESS, "no", "pair", "here"),
+        ("DEL", NO_WITNESS),
         ("TIME",),
     ]
     if min_replicas:

@@ -25,8 +25,10 @@ end
 # told for each stream. ARGV: max_len, max_bytes, then for each stream the greatest id ever seen in it, then the number
 # of requests, then for each: index of its pair (1-based), number of entries, the entries. Gives 1 or 0 a request
 # (kept whole, or not), then the depth of each stream, then for each stream the last id added (or empty).
-# The counter goes first: what Redis refuses, it refuses before there is an entry. A Redis that has forgotten entries
-# continues after the greatest id that was ever seen, whatever its clock says, so that no id has two meanings.
+# All that Redis may refuse is tried before the first entry is there, for every stream of the spill: a script that ends
+# in an error keeps what it did until then. The counter goes first: where there is no memory, Redis refuses no more once
+# a script has called anything that writes and needs none, such as EXPIRE. A Redis that has forgotten entries continues
+# after the greatest id that was ever seen, whatever its clock says, so that no id has two meanings.
 SPILL = (
     _COUNTER
     + """
@@ -53,7 +55,20 @@ end
 redis.call('HLEN', witness)
 local max_len, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
 local requests = tonumber(ARGV[3 + pairs_of_keys])
-local at, kept, last = 4 + pairs_of_keys, {}, {}
+local at, tried, kept, last = 4 + pairs_of_keys, {}, {}, {}
+local function try(pair)
+  local stream = KEYS[2 * pair - 1]
+  redis.call('INCRBY', KEYS[2 * pair], 0)
+  redis.call('XDEL', stream, '0-0')
+  redis.call('HSET', witness, stream, redis.call('HGET', witness, stream) or '0-0')
+  redis.call('EXPIRE', witness, 604800)
+  tried[pair] = true
+end
+for _ = 1, requests do
+  if not tried[tonumber(ARGV[at])] then try(tonumber(ARGV[at])) end
+  at = at + 2 + tonumber(ARGV[at + 1])
+end
+at = 4 + pairs_of_keys
 for request = 1, requests do
   local pair, entries = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   local stream, counter = KEYS[2 * pair - 1], KEYS[2 * pair]
@@ -72,30 +87,37 @@ for request = 1, requests do
 end
 for pair = 1, pairs_of_keys do
   kept[requests + pair] = redis.call('XLEN', KEYS[2 * pair - 1])
-  if last[pair] then
-    redis.call('HSET', witness, KEYS[2 * pair - 1], last[pair])
-    redis.call('EXPIRE', witness, 604800)
-  end
+  if last[pair] then redis.call('HSET', witness, KEYS[2 * pair - 1], last[pair]) end
 end
 for pair = 1, pairs_of_keys do kept[requests + pairs_of_keys + pair] = last[pair] or '' end
 return kept
 """
 )
 
-# KEYS: stream, bytes of stream, … one pair a stream. Does what a spill does and leaves nothing: an entry with the id
-# 0-0 is refused for its id by every server that would take a real one. Gives OK, or the error that a spill would meet.
+# KEYS: stream, bytes of stream, … one pair a stream, and a witness that is not there. Does what a spill does and leaves
+# nothing: an entry with the id 0-0 is refused for its id by every server that would take a real one, and so is a field
+# without a value. Gives OK, or the error that a spill would meet. The counter goes first, as in a spill.
 PROBE = (
     _COUNTER
     + """
-for pair = 1, #KEYS / 2 do
+local function refusal(answer, expected)
+  if type(answer) ~= 'table' or not answer['err'] then return redis.error_reply('ERR what is not valid was taken') end
+  if not string.find(answer['err'], expected, 1, true) then return answer end
+end
+local witness = KEYS[#KEYS]
+for pair = 1, (#KEYS - 1) / 2 do
+  local stream = KEYS[2 * pair - 1]
   counted(KEYS[2 * pair])
   redis.call('INCRBY', KEYS[2 * pair], 0)
-  redis.call('XLEN', KEYS[2 * pair - 1])
-  local answer = redis.pcall('XADD', KEYS[2 * pair - 1], '0-0', 'message', '')
-  if type(answer) ~= 'table' or not answer['err'] then return redis.error_reply('ERR the id 0-0 was taken') end
-  if not string.find(answer['err'], 'must be greater than 0-0', 1, true) then return answer end
+  redis.call('XLEN', stream)
+  local refused = refusal(redis.pcall('XADD', stream, '0-0', 'message', ''), 'must be greater than 0-0')
+  if refused then return refused end
+  redis.call('XDEL', stream, '0-0')
 end
-return redis.status_reply('OK')
+redis.call('HGET', witness, 'nothing')
+redis.call('EXPIRE', witness, 1)
+return refusal(redis.pcall('HSET', witness, 'no', 'pair', 'here'), 'wrong number of arguments')
+  or redis.status_reply('OK')
 """
 )
 

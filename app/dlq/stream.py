@@ -67,6 +67,8 @@ KEYS = {
 }
 # Each stream with its counter, as scripts take them.
 PAIRS = tuple(key for name in STREAMS for key in (KEYS[name].stream, KEYS[name].size))
+# A witness that nobody ever has, to try with.
+NO_WITNESS = "audit:dlq:witness:probe"
 
 
 def _members(record: Record) -> dict[str, Any]:
