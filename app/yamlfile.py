@@ -35,6 +35,7 @@ _NULL, _BOOL, _INT, _FLOAT, _STR, _MERGE = (f"{_TAG}{t}" for t in ("null", "bool
 _TWO_MEANINGS = (
     "a number that YAML 1.1 and 1.2 read differently (leading zeros, or colons as in hours): put a text in quotes"
 )
+_NO_SUCH_NUMBER = "is not YAML: an escape such as \\U0001F600 is of no character, or the version after %YAML of none"
 _NO_TEXT = "holds a NUL or half of a surrogate pair, which can be kept nowhere"
 # Plain scalars that YAML 1.1 takes for numbers: octal, and sexagesimal.
 _OLD_NUMBER = r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)"
@@ -124,6 +125,13 @@ class _BoundedLoader(yaml.SafeLoader):
         self._depth = 0
         self._sizes: dict[str, int | None] = {}  # by anchor; None while its node is not complete
         self.starts: list[int] = []
+
+    def fetch_more_tokens(self) -> None:
+        try:
+            super().fetch_more_tokens()
+        # What the library does not look at itself: \U00110000 is no character, and the digits of %YAML have no end.
+        except (ValueError, OverflowError):
+            raise _Refused(None, None, _NO_SUCH_NUMBER, self.get_mark()) from None
 
     def compose_document(self) -> yaml.Node | None:
         self.starts.append(self.peek_event().start_mark.index)  # type: ignore[no-untyped-call]

@@ -155,6 +155,21 @@ def test_what_is_not_taken_is_told_with_its_line(text: str | bytes, line: int, r
     assert at == line
 
 
+@pytest.mark.parametrize("read", [documents, settings])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('a: 1\nb: "\\U00110000"\n', 2),
+        ('a: 1\nb: "\\U99999999"\n', 2),
+        (f"%YAML 1.{'9' * 5000}\n---\na: 1\n", 1),
+    ],
+)
+def test_numbers_that_are_of_no_character_and_no_version(text: str, line: int, read: Any) -> None:
+    reason, found = fault_of(text, read)
+    assert reason.startswith("is not YAML: an escape such as \\U0001F600 is of no character")
+    assert found == line
+
+
 def test_a_mark_at_the_beginning_is_no_part_of_the_text() -> None:
     [document] = documents("\ufeffa: 1\n".encode())
     assert (document.value, document.text) == ({"a": 1}, "a: 1\n")
