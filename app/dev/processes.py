@@ -114,8 +114,11 @@ class Child:
     ) -> None:
         """Start ``args``; ``orphan_signal`` is what the guard sends when we are gone. DevError if it fails."""
         self.name = name
-        self._guard = Guard(orphan_signal)
         process: subprocess.Popen[bytes] | None = None
+        try:
+            self._guard = Guard(orphan_signal)
+        except OSError as e:
+            raise DevError(f"{name} cannot be started: {e}") from e
         try:
             self._process = process = subprocess.Popen(
                 [os.fspath(a) for a in args],

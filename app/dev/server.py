@@ -104,6 +104,9 @@ class Server:
                     f"port {self._port} for {self.name} is in use: stop what listens there, or choose another"
                 )
             self._launch()
+        except OSError as e:  # of one of its files: a full disk, no descriptor left
+            self._unlock()
+            raise DevError(f"{self.name} cannot be started: {e}") from e
         except BaseException:
             self._unlock()
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -169,6 +170,14 @@ def test_a_data_directory_that_cannot_be_made_is_one_clear_line(tmp_path: Path) 
         EmbeddedValkey(tmp_path / "file" / "valkey").start()
 
 
+def test_a_server_whose_files_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "server.log").mkdir()
+    server = EmbeddedValkey(tmp_path)
+    for _ in range(2):  # the folder is free again
+        with pytest.raises(DevError, match=r"cannot be started: .*Is a directory: '.*/server\.log'"):
+            server.launch()
+
+
 def test_a_server_refuses_a_port_in_use(tmp_path: Path, taken_port: int) -> None:
     with pytest.raises(DevError, match=f"port {taken_port} for Valkey is in use"):
         EmbeddedValkey(tmp_path / "valkey", port=taken_port).start()
@@ -303,6 +312,17 @@ def test_a_frozen_child_stops_too() -> None:
 def test_a_child_that_cannot_start_is_one_clear_line() -> None:
     with pytest.raises(DevError, match=r"nothing cannot be started: .*No such file"):
         Child("nothing", ["/nonexistent/program"], orphan_signal=signal.SIGTERM)
+
+
+def test_a_child_for_which_there_is_no_room_is_one_clear_line() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open(os.devnull, "rb") as file:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (file.fileno() + 1, before[1]))
+            with pytest.raises(DevError, match=r"true cannot be started: .*Too many open files"):
+                Child("true", ["true"], orphan_signal=signal.SIGTERM)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_child_whose_guard_is_gone_is_not_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
