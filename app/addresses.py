@@ -74,7 +74,10 @@ def check_postgresql(address: str) -> None:
     Nothing is connected to.
     """
     if address.startswith(("postgresql://", "postgres://")):
-        _split(address)
+        _, _, rest = _split(address)
+        # libpq would take one; whoever looks for secrets among the options would not find it.
+        if any("%" in option.partition("=")[0] for option in urlsplit(rest).query.split("&")):
+            raise ValueError("has an option whose name is written with a %: write the name as it is")
     try:
         known = conninfo.conninfo_to_dict(address)
     except ProgrammingError as e:  # its text holds what was read, which may be the password
@@ -175,6 +178,9 @@ def _check_places(known: dict[str, Any]) -> None:
         # A folder of sockets, or an abstract socket, is a host to libpq.
         if not host.startswith(("/", "@")) and not _is_host(host):
             raise ValueError(f"names no host that can be one; {_ESCAPES}")
+    for host in str(known.get("hostaddr") or "").split(","):
+        if host and not (_is_address(host, 4) or _is_address(host, 6)):
+            raise ValueError("has the option hostaddr with a value that is no IP address")
 
 
 def _ask_libpq(known: dict[str, Any]) -> None:

@@ -446,6 +446,8 @@ SECRET = "s3cr:t-w0rd"
         f"password='a {SECRET} it\\'s {SECRET}' host=db",
         f"password=a\\ {SECRET} host=db",
         f"host=db sslpassword={SECRET}",
+        f"host=db scram_client_key={SECRET} scram_server_key={SECRET}",
+        f"postgresql://db/store?oauth_client_secret={SECRET}",
     ],
 )
 def test_secrets_in_addresses_are_masked(url: str) -> None:
