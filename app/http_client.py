@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -142,6 +143,15 @@ class Received(NamedTuple):
     reason: str
     headers: Mapping[str, str]
     data: bytes
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Read in here what an answer holds. Raises ServiceError where it has not the form of the service's answers."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError) as e:
+        raise ServiceError("the answer is not one of the Data Storage Service: is there another at this address?") from e
 
 
 def read_answer(answer: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:

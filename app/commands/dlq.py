@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app import jsonvalue
-from app.http_client import HTTPClient, ServiceError, fail, service_options
+from app.http_client import HTTPClient, ServiceError, fail, service_options, understood
 from app.terminal import printable
 
 _PAGE = 500
@@ -66,20 +66,22 @@ def status(url: str, token: str | None, as_json: bool) -> None:
         _print_json(answer)
         return
     table = Table("stream", "waiting", "capacity", "full", "oldest", "dead letters")
-    for name, stream in answer["streams"].items():
-        cells = (
-            name,
-            str(stream["depth"]),
-            str(stream["capacity"]),
-            f"{float(stream['ratio']):.0%}",
-            f"{float(stream['oldest_age_seconds']):.0f} s",
-            str(stream["dead_letters"]),
-        )
-        table.add_row(*(Text(printable(cell)) for cell in cells))
+    with understood():
+        for name, stream in answer["streams"].items():
+            cells = (
+                name,
+                str(stream["depth"]),
+                str(stream["capacity"]),
+                f"{float(stream['ratio']):.0%}",
+                f"{float(stream['oldest_age_seconds']):.0f} s",
+                str(stream["dead_letters"]),
+            )
+            table.add_row(*(Text(printable(cell)) for cell in cells))
+        durability, paused = answer["durability"], answer["replay_paused"]
     Console().print(table)
-    click.echo(printable(f"durability of Redis: {answer['durability']}"))
-    if answer["replay_paused"]:
-        click.echo(printable(f"replay waits: {answer['replay_paused']}"))
+    click.echo(printable(f"durability of Redis: {durability}"))
+    if paused:
+        click.echo(printable(f"replay waits: {paused}"))
 
 
 @dlq.command("list")
@@ -102,15 +104,17 @@ def list_(url: str, token: str | None, stream: str, limit: int | None, as_json: 
     # One more than is shown tells whether there are more.
     found = list(islice(_letters(client, stream), limit + 1))
     for letter in found[:limit]:
-        cells = (letter["id"], letter.get("moved_at", "-"), letter["final_retry_count"], letter.get("reason", "-"))
+        cells = (letter["id"], letter.get("moved_at", "-"), letter.get("final_retry_count", "-"), letter.get("reason", "-"))
         table.add_row(*(Text(printable(str(cell))) for cell in cells))
     if not found:
         click.echo(f"the stream {stream} has no dead letters")
         return
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     if len(found) > limit:
-        there = client.get("/api/v1/dlq").object()["streams"][stream]["dead_letters"]
-        click.echo(f"and {max(1, there - limit):,} more: give a higher --limit, or --json for all")
+        status = client.get("/api/v1/dlq").object()
+        with understood():
+            more = max(1, status["streams"][stream]["dead_letters"] - limit)
+        click.echo(f"and {more:,} more: give a higher --limit, or --json for all")
 
 
 @dlq.command()
@@ -168,10 +172,13 @@ def _letters(client: HTTPClient, stream: str) -> Iterator[dict[str, Any]]:
     query = {"stream": stream, "limit": str(_PAGE)}
     while True:
         page = client.get("/api/v1/dlq/dead-letters", query).object()
-        yield from page["dead_letters"]
-        if (cursor := page["pagination"]["next_cursor"]) is None:
+        with understood():
+            found = [{**letter, "id": str(letter["id"])} for letter in page["dead_letters"]]
+            cursor = page["pagination"]["next_cursor"]
+        yield from found
+        if cursor is None:
             return
-        query["cursor"] = cursor
+        query["cursor"] = str(cursor)
 
 
 def _print_json(value: object) -> None:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from app import jsonvalue
 from app.audit.schemas import Refusal
-from app.http_client import HTTPClient, ProblemError, ServiceError, counted, fail, service_options
+from app.http_client import HTTPClient, ProblemError, ServiceError, counted, fail, service_options, understood
 from app.importers.workflows import CHANGED, COLLIDES, CREATED, EXISTS, INVALID, File
 from app.terminal import printable
 from app.workflows import schemas
@@ -124,12 +124,18 @@ def search(
         client = HTTPClient(url, token=token, retry_limit_s=_RETRY_LIMIT_S)
         path = f"{_PATH}/search?explain=true"
         answer = client.post(path, jsonvalue.compact(body), repeatable=True).object()
+        if as_json:
+            click.echo(jsonvalue.compact(answer))
+            return
+        with understood():
+            table = _table(answer["workflows"])
     except ServiceError as e:
         fail(e)
-    if as_json:
-        click.echo(jsonvalue.compact(answer))
-    elif answer["workflows"]:
-        _table(answer["workflows"])
+    if table.row_count:
+        console = Console(
+            highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+        )
+        console.print(table)
     else:
         click.echo("no workflow fits", err=True)
 
@@ -140,8 +146,7 @@ def _option(member: str) -> str:
     return f"--{name.removesuffix('_labels').replace('_', '-')} {part}".rstrip()
 
 
-def _table(results: Iterable[Mapping[str, Any]]) -> None:
-    console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH)
+def _table(results: Iterable[Mapping[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("rank", "score", "boost", "penalty"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -152,7 +157,7 @@ def _table(results: Iterable[Mapping[str, Any]]) -> None:
         what = f"{r['title']}\n{r['workflow_id']}"
         cells = [*numbers, "\n".join(map(printable, what.split("\n"))), "\n".join(_terms(r["score_breakdown"]))]
         table.add_row(*(Text(cell) for cell in cells))
-    console.print(table)
+    return table
 
 
 def _terms(breakdown: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -180,7 +185,8 @@ class WorkflowCatalogue:
         cursor: str | None = None
         while True:
             answer = self._client.get(path, {} if cursor is None else {"cursor": cursor}).object()
-            found.update({v["version"]: v["content_hash"] for v in answer["versions"]})
+            with understood():
+                found.update({v["version"]: v["content_hash"] for v in answer["versions"]})
             following = answer.get("next_cursor")
             if following is None:
                 return found
@@ -197,8 +203,8 @@ class WorkflowCatalogue:
             if e.status == 409:
                 return None
             raise
-        made: list[str] = answer["workflow_ids"]
-        return made
+        with understood():
+            return [str(ident) for ident, _ in zip(answer["workflow_ids"], new, strict=True)]
 
 
 def report_workflows(files: Sequence[File], *, dry_run: bool, as_json: bool) -> None:

@@ -151,13 +151,14 @@ class Sender:
         body = b"[" + b",".join(event.body for event in part) + b"]"
         # Repeatable: every event carries its own id.
         answer = self._client.post(BATCH_PATH, body, repeatable=True)
+        members = answer.object()
+        ids, duplicates = members.get("event_ids"), members.get("duplicates", [])
+        # Also of what is kept for later: something else that answers 202 has kept nothing.
+        if ids != [event.event_id for event in part] or not isinstance(duplicates, list):
+            raise ServiceError(f"the answer to a batch ({answer.status}) is not one of the Data Storage Service")
         if answer.status == 202:
             self.tally.accepted += len(part)
             return
-        members = answer.object()
-        ids, duplicates = members.get("event_ids"), members.get("duplicates", [])
-        if not isinstance(ids, list) or len(ids) != len(part) or not isinstance(duplicates, list):
-            raise ServiceError(f"the answer to a batch ({answer.status}) is not one of the Data Storage Service")
         self.tally.existing += len(duplicates)
         self.tally.stored += len(part) - len(duplicates)
 

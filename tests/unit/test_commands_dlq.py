@@ -65,3 +65,21 @@ def test_a_dead_letter_is_shown_indented_and_exact(stub: StubService) -> None:
     assert run(stub, "show", "events:1-0").stdout == (
         '{\n  "id": "events:1-0",\n  "message": {\n    "n": 0.1000000000000000000001\n  }\n}\n'
     )
+
+
+@pytest.mark.parametrize("command", ["status", "list"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"streams": 1, "dead_letters": 1},
+        {"streams": {"events": {"depth": 1}}, "dead_letters": [1], "pagination": {"next_cursor": None}},
+        {"streams": {}, "dead_letters": []},
+    ],
+)
+def test_another_service_at_the_address_is_one_line(stub: StubService, command: str, answer: dict[str, Any]) -> None:
+    stub.script.append(answers(answer))
+    result = run(stub, command)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("datastorage: the answer is not one of the Data Storage Service")

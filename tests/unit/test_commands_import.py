@@ -344,12 +344,14 @@ def test_refusals_that_lie_in_no_record_end_the_run(run: Run, stub: StubService,
     assert f"datastorage: HTTP {status}" in result.stderr
 
 
+@pytest.mark.parametrize("status", [200, 201, 202])
 @pytest.mark.parametrize("body", [b"{}", b"[]", b'{"event_ids": ["a"]}', b'{"event_ids": ["a", "b"], "duplicates": 1}'])
-def test_another_service_at_the_address(run: Run, stub: StubService, tmp_path: Path, body: bytes) -> None:
-    stub.script.append(Canned(200, body))
+def test_another_service_at_the_address(run: Run, stub: StubService, tmp_path: Path, body: bytes, status: int) -> None:
+    stub.script.append(Canned(status, body))
     result = run(write(tmp_path / "x.jsonl", fresh(2)))
     assert result.exit_code == 1
     assert "Data Storage Service" in result.stderr
+    assert count(result) == {"records": 2, "stored": 0, "existing": 0, "accepted": 0, "refused": 0}
 
 
 @pytest.mark.parametrize("option", ["--shift-to-now", "--shift-by=1d"])

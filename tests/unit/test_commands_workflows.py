@@ -74,3 +74,23 @@ def test_a_cursor_that_leads_nowhere_ends_the_import() -> None:
         stub.script += [versions(("1", "a"), cursor="x")] * 2
         with pytest.raises(ServiceError, match="leads nowhere"):
             WorkflowCatalogue(HTTPClient(stub.url)).hashes("a/b")
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"workflows": 1}', b'{"workflows": [1]}', b'{"workflows": [{"rank": 1}]}'])
+def test_another_service_at_the_address_is_one_line(body: bytes) -> None:
+    with StubService() as stub:
+        stub.script.append(Canned(200, body, (("Content-Type", "application/json"),)))
+        result = search(stub.url)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("datastorage: the answer is not one of the Data Storage Service")
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"versions": [1], "workflow_ids": 1}', b'{"versions": 1, "workflow_ids": []}'])
+def test_another_service_at_the_address_ends_the_import(body: bytes) -> None:
+    with StubService() as stub:
+        stub.script += [Canned(200, body, (("Content-Type", "application/json"),))] * 2
+        catalogue = WorkflowCatalogue(HTTPClient(stub.url))
+        with pytest.raises(ServiceError, match="is not one of the Data Storage Service"):
+            catalogue.hashes("a")
+        with pytest.raises(ServiceError, match="is not one of the Data Storage Service"):
+            catalogue.create([{"workflow_name": "a"}])
