@@ -426,7 +426,9 @@ class Settings:
 
 # A password in a URL may hold colons, one in a key=value text may be quoted or escaped; too much masked is fine.
 _USERINFO = re.compile(r"(://[^:@/]*):.*@")
-_PASSWORD = re.compile(r"((?:password|scram_client_key|scram_server_key|client_secret)\s*=\s*)(?:'(?:\\.|[^'\\])*'|(?:\\.|\S)+)")
+_PASSWORD = re.compile(
+    r"((?:password|scram_client_key|scram_server_key|client_secret)\s*=\s*)(?:'(?:\\.|[^'\\])*'|(?:\\.|\S)+)"
+)
 
 
 def _masked(f: dataclasses.Field[Any], value: Any) -> Any:

@@ -23,7 +23,14 @@ from urllib.parse import urlencode
 
 import click
 import urllib3
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError, SSLError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from app import jsonvalue
 from app.files import MAX_SECRET_BYTES, ReadError, as_text, read_whole
@@ -151,12 +158,15 @@ def understood() -> Iterator[None]:
     try:
         yield
     except (LookupError, TypeError, AttributeError, ValueError) as e:
-        raise ServiceError("the answer is not one of the Data Storage Service: is there another at this address?") from e
+        raise ServiceError("the answer is not one of the Data Storage Service; is the address right?") from e
 
 
 def read_answer(answer: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
     """The body. Raises ServiceError for one that is larger, HTTPError for one that breaks off or takes too long."""
-    content = answer.read(max_bytes + 1)
+    try:
+        content = answer.read(max_bytes + 1)
+    except ValueError as e:  # a chunk of less than nothing, which http.client asks its socket for
+        raise ProtocolError(str(e)) from e
     if len(content) > max_bytes:
         answer.close()
         raise ServiceError(f"the answer is larger than {max_bytes:,} bytes; ask for less at a time")

@@ -104,7 +104,12 @@ def list_(url: str, token: str | None, stream: str, limit: int | None, as_json: 
     # One more than is shown tells whether there are more.
     found = list(islice(_letters(client, stream), limit + 1))
     for letter in found[:limit]:
-        cells = (letter["id"], letter.get("moved_at", "-"), letter.get("final_retry_count", "-"), letter.get("reason", "-"))
+        cells = (
+            letter["id"],
+            letter.get("moved_at", "-"),
+            letter.get("final_retry_count", "-"),
+            letter.get("reason", "-"),
+        )
         table.add_row(*(Text(printable(str(cell))) for cell in cells))
     if not found:
         click.echo(f"the stream {stream} has no dead letters")

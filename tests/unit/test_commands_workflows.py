@@ -85,7 +85,9 @@ def test_another_service_at_the_address_is_one_line(body: bytes) -> None:
     assert result.stderr.startswith("datastorage: the answer is not one of the Data Storage Service")
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"versions": [1], "workflow_ids": 1}', b'{"versions": 1, "workflow_ids": []}'])
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"versions": [1], "workflow_ids": 1}', b'{"versions": 1, "workflow_ids": []}']
+)
 def test_another_service_at_the_address_ends_the_import(body: bytes) -> None:
     with StubService() as stub:
         stub.script += [Canned(200, body, (("Content-Type", "application/json"),))] * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import socket
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -243,6 +244,16 @@ def test_an_attempt_ends_at_its_deadline(act: Act, time: Time) -> None:
         client = HTTPClient(url, read_timeout_s=LIMIT_S, sleep=time.sleep, monotonic=time.monotonic)
         with pytest.raises(UnreachableError, match=rf"no whole answer within {LIMIT_S} s") as e:
             client.post("/x", large if act is sip else b"1", repeatable=False)
+    assert e.value.connected
+
+
+def test_a_chunk_of_less_than_nothing_is_no_answer() -> None:
+    def act(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n")
+
+    with serving(act) as url, pytest.raises(UnreachableError, match="the connection broke off") as e:
+        HTTPClient(url).get("/x")
     assert e.value.connected
 
 
