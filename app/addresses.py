@@ -103,9 +103,29 @@ def hosts(text: str) -> tuple[str, ...]:
         if found[0] and not _is_host(found[0]):
             raise ValueError("an address to listen on, or several separated by commas, such as 0.0.0.0 or [::]")
         return found
-    if not all(_is_host(host) for host in found) or len(set(found)) < len(found):
-        raise ValueError("different addresses to listen on separated by commas, such as 127.0.0.1,[::1]")
+    if not all(_is_host(host) for host in found) or _overlap([_address_of(host) for host in found]):
+        raise ValueError(
+            "different addresses to listen on, separated by commas, as 127.0.0.1,[::1]; 0.0.0.0 and [::] hold others"
+        )
     return found
+
+
+def _overlap(listened: list[str]) -> bool:
+    """Whether a second socket would find one of the addresses in use; of a name nobody knows."""
+    everywhere = {"0.0.0.0", "::"} & set(listened)
+    known = [host for host in listened if _is_address(host, 4) or (_is_address(host, 6) and "::" in everywhere)]
+    return len(set(listened)) < len(listened) or (bool(everywhere) and not everywhere.issuperset(known))
+
+
+def _address_of(host: str) -> str:
+    """One spelling of a host, and of one that is known to be an IPv4 address that."""
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def is_loopback(host: str) -> bool:

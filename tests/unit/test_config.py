@@ -325,7 +325,8 @@ def test_other_addresses_need_auth_or_a_word(host: str) -> None:
         ("localhost, ::1", None),
         ("[::]", "::"),
         ("127.0.0.1,10.0.0.1", "10.0.0.1"),
-        ("::1,0.0.0.0,[::]", "0.0.0.0,::"),
+        ("::1,0.0.0.0", "0.0.0.0"),
+        ("0.0.0.0,[::]", "0.0.0.0,::"),
     ],
 )
 def test_every_host_of_a_list_needs_auth_or_a_word(host: str, outside: str | None) -> None:
@@ -341,6 +342,25 @@ def test_every_host_of_a_list_needs_auth_or_a_word(host: str, outside: str | Non
 )
 def test_what_is_no_host_is_refused(host: str) -> None:
     assert "server.host must be" in faults(env(SERVER__HOST=host))[0]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost,127.0.0.1",
+        "::1,0:0:0:0:0:0:0:1",
+        "127.0.0.1,::ffff:127.0.0.1",
+        "0.0.0.0,127.0.0.1",
+        "0.0.0.0,localhost",
+        "[::],[::1]",
+        "[::],10.0.0.1",
+        "0.0.0.0,[::],[::1]",
+    ],
+)
+def test_an_address_that_another_host_has_already_is_refused(host: str) -> None:
+    """The second socket would find it in use."""
+    [fault] = faults(env(SERVER__HOST=host, AUTH__ALLOW_ANONYMOUS="true"))
+    assert "server.host must be different addresses" in fault
 
 
 @pytest.mark.parametrize("section", ["DATABASE", "REDIS"])
