@@ -45,9 +45,9 @@ def _with_round_trip(session: Any, requests: Any) -> Any:
     return _write_once(session, requests)
 
 
-def _with_statement(conn: Any, query: Any, **options: Any) -> Any:
+def _with_statement(conn: Any, *arguments: Any, **options: Any) -> Any:
     conn.execute("SELECT 'one more statement'")
-    return _search(conn, query, **options)
+    return _search(conn, *arguments, **options)
 
 
 def import_heavily() -> None:
