@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from app.problems import Problem
+
+T = TypeVar("T")
 
 # A number of jsonb takes 16 bytes and becomes 402 characters: what is stored as it is grows no more than this.
 _MAX_GROWTH = 26
@@ -28,9 +31,25 @@ _PATIENCE_SECONDS = 10.0
 _room = threading.BoundedSemaphore(_AT_ONCE)
 
 
+class LargeRowsError(Exception):
+    """A page has rows that are not small: it is to be read with the statement for large ones."""
+
+
+def page(read: Callable[[bool], T]) -> T:
+    """The page that ``read`` gives: for small rows, or else for large ones, which it is told. Raises Problem 503."""
+    try:
+        return read(False)
+    except LargeRowsError:
+        with large_page():
+            return read(True)
+
+
 @contextlib.contextmanager
 def large_page() -> Iterator[None]:
-    """What fetches a page of large rows, and makes an answer of it, does so in here. Raises Problem 503."""
+    """What fetches a page of large rows, and makes an answer of it, does so in here. Raises Problem 503.
+
+    Before it has a connection: who waits here must keep none from others.
+    """
     if not _room.acquire(timeout=_PATIENCE_SECONDS):
         raise Problem("service-unavailable", "too many large answers are being made - please retry")
     try:

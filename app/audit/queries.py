@@ -332,15 +332,19 @@ def _execute(conn: psycopg.Connection, statement: str, parameters: object) -> ps
     return conn.execute(statement, cast("list[object]", parameters))
 
 
-def list_events(conn: psycopg.Connection, query: Query, max_bytes: int) -> bytes:
-    """The JSON answer of GET /api/v1/audit/events, of at most ``max_bytes`` unless one event is larger."""
-    rows = _execute(conn, *event_page_sql(query, max_bytes)).fetchall()
-    if None not in [row[_EVENT_DATA] for row in rows]:
-        return _page(conn, _EVENTS, query, rows, len(rows), max_bytes)
-    with bounded.large_page():
+def list_events(conn: psycopg.Connection, query: Query, max_bytes: int, *, large: bool = False) -> bytes:
+    """The JSON answer of GET /api/v1/audit/events, of at most ``max_bytes`` unless one event is larger.
+
+    Raises bounded.LargeRowsError where that takes ``large``.
+    """
+    if large:
         rows = _execute(conn, *large_event_page_sql(query, max_bytes)).fetchall()
         found = rows[0][-1] if rows else 0
         return _page(conn, _EVENTS, query, [row[:-1] for row in rows], found, max_bytes)
+    rows = _execute(conn, *event_page_sql(query, max_bytes)).fetchall()
+    if None in [row[_EVENT_DATA] for row in rows]:
+        raise bounded.LargeRowsError
+    return _page(conn, _EVENTS, query, rows, len(rows), max_bytes)
 
 
 def get_event(conn: psycopg.Connection, event_id: UUID) -> bytes | None:

@@ -12,7 +12,7 @@ import flask
 import orjson
 import psycopg
 
-from app import metrics
+from app import bounded, metrics
 from app.audit import queries
 from app.audit.event import AuditEvent, Notification, Record, rfc3339
 from app.audit.outcome import (
@@ -91,7 +91,11 @@ def create_blueprint(services: Services) -> flask.Blueprint:
     @blueprint.get("/events")
     def list_events() -> flask.Response:
         query = queries.event_query(flask.request.args, services.clock.now())
-        return json_response(_read(services, "list_events", lambda conn: queries.list_events(conn, query, max_bytes)))
+
+        def read(large: bool) -> bytes:
+            return _read(services, "list_events", lambda conn: queries.list_events(conn, query, max_bytes, large=large))
+
+        return json_response(bounded.page(read))
 
     @blueprint.get("/events/<event_id>")
     def get_event(event_id: str) -> flask.Response:

@@ -307,16 +307,21 @@ class _Catalogue:
 
     def list(self, arguments: Mapping[str, str]) -> bytes:
         query = _list_query(_Arguments(arguments, self._services.clock.now()))
-        page = self.read("list_workflows", lambda conn: store.page(conn, query, self._max_bytes))
+        page = self._page("list_workflows", query)
         limit = query.limit if page.next is None else len(page.rows)
         workflows = [store.to_json(r) for r in page.rows]
         return orjson.dumps({"workflows": workflows, "limit": limit, "offset": query.offset, **_place(page)})
+
+    def _page(self, operation: str, query: store.ListQuery) -> store.Page:
+        # Which rows are large is not known before.
+        with bounded.large_page():
+            return self.read(operation, lambda conn: store.page(conn, query, self._max_bytes))
 
     def versions(self, name: str, arguments: Mapping[str, str]) -> bytes:
         query = _versions_query(_Arguments(arguments, self._services.clock.now()), name)
         page = store.Page([], 0, None)
         if jsonvalue.is_storable_text(name):
-            page = self.read("workflow_versions", lambda conn: store.page(conn, query, self._max_bytes))
+            page = self._page("workflow_versions", query)
         return orjson.dumps({"workflow_name": name, "versions": [store.to_json(r) for r in page.rows], **_place(page)})
 
     def search(
@@ -324,16 +329,22 @@ class _Catalogue:
     ) -> flask.Response:
         started = time.perf_counter()
         wanted = _checked(schemas.search(body, plain=plain), wrong)
-        found, answer = self.read("search_workflows", lambda conn: self._found(conn, wanted, explain=explain))
+
+        def read(large: bool) -> tuple[Sequence[Found], bytes]:
+            return self.read("search_workflows", lambda conn: self._found(conn, wanted, explain=explain, large=large))
+
+        found, answer = bounded.page(read)
         response = json_response(answer)
         duration_ms = round((time.perf_counter() - started) * 1000)
         asked = trace_id(), recorded_by()  # not known any more when the answer is closed
         response.call_on_close(lambda: self._post(lambda: self._events.searched(wanted, found, duration_ms, *asked)))
         return response
 
-    def _found(self, conn: psycopg.Connection, wanted: Search, *, explain: bool) -> tuple[Sequence[Found], bytes]:
+    def _found(
+        self, conn: psycopg.Connection, wanted: Search, *, explain: bool, large: bool
+    ) -> tuple[Sequence[Found], bytes]:
         """The results that fit into one answer, and the answer."""
-        found, more = search.search(conn, wanted, self._max_bytes, explain=explain)
+        found, more = search.search(conn, wanted, self._max_bytes, explain=explain, large=large)
         body = _search_answer(found, wanted, more)
         if len(body) > self._max_bytes:
             left = self._max_bytes - len(jsonvalue.compact(wanted.asked))

@@ -286,25 +286,22 @@ class Found:
 
 
 def search(
-    conn: psycopg.Connection, query: Search, max_bytes: int, *, explain: bool = False
+    conn: psycopg.Connection, query: Search, max_bytes: int, *, explain: bool = False, large: bool = False
 ) -> tuple[list[Found], bool]:
     """The best ``top_k`` workflows, best first; the same order for the same catalogue, every time.
 
-    Fewer of them where they are not much smaller than ``max_bytes``; and whether that is so.
+    Fewer of them where they are not much smaller than ``max_bytes``; and whether that is so. Raises
+    bounded.LargeRowsError where that takes ``large``.
     """
     terms, pairs = detected_terms(query), custom_pairs(query)
-
-    def rows_of(*, large: bool) -> list[tuple[Any, ...]]:
-        sql = search_sql(query, terms, pairs, max_bytes, explain=explain, large=large)
-        # The statement is put together from constants of this module; values are parameters only.
-        return conn.execute(cast("Any", sql.text), sql.parameters).fetchall()
-
-    rows, more = rows_of(large=False), False
-    if None in [row[_DESCRIPTION] for row in rows]:
-        with bounded.large_page():
-            rows = rows_of(large=True)
+    sql = search_sql(query, terms, pairs, max_bytes, explain=explain, large=large)
+    # The statement is put together from constants of this module; values are parameters only.
+    rows, more = conn.execute(cast("Any", sql.text), sql.parameters).fetchall(), False
+    if large:
         more = bool(rows) and len(rows) < rows[0][-1]
         rows = [row[:-1] for row in rows]
+    elif None in [row[_DESCRIPTION] for row in rows]:
+        raise bounded.LargeRowsError
     return [_found(rank, row, terms, pairs, explain=explain) for rank, row in enumerate(rows, start=1)], more
 
 

@@ -235,12 +235,10 @@ def _page_sql(query: ListQuery, members: Sequence[str], max_bytes: int) -> tuple
 def page(conn: psycopg.Connection, query: ListQuery, max_bytes: int) -> Page:
     """A page of the list, newest first; it ends early where its rows are not much smaller than ``max_bytes``."""
     members = [m for m in MEMBERS if query.content or m != "content"]
-    # Which rows are large is not known before.
-    with bounded.large_page():
-        read = _execute(conn, *_page_sql(query, members, max_bytes)).fetchall()
-        found = read[0][-1] if read else 0
-        rows = [dict(zip(members, values[:-1], strict=True)) for values in read[: query.limit]]
-        fit = bounded.fitting([orjson.dumps(to_json(row)) for row in rows], max_bytes)
+    read = _execute(conn, *_page_sql(query, members, max_bytes)).fetchall()
+    found = read[0][-1] if read else 0
+    rows = [dict(zip(members, values[:-1], strict=True)) for values in read[: query.limit]]
+    fit = bounded.fitting([orjson.dumps(to_json(row)) for row in rows], max_bytes)
     rows = rows[:fit]
     if fit < found:
         return Page(rows, _count(conn, query), Cursor(rows[-1]["created_at"], str(rows[-1]["workflow_id"])))

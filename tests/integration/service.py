@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import flask.testing
+import pytest
 from werkzeug.test import TestResponse
 
-from app import create_app
+from app import bounded, create_app
 from app.clock import Clock
 from app.lifecycle import Services
 from tests.conftest import settings_for
@@ -114,3 +117,33 @@ def running(
     finally:
         parts.stop()
         database.drop()
+
+
+class BusyGate:
+    """In place of the places for large pages: who comes waits until the test lets him through."""
+
+    def __init__(self) -> None:
+        self.waiting, self.open = threading.Event(), threading.Event()
+
+    def acquire(self, timeout: float) -> bool:
+        self.waiting.set()
+        return self.open.wait(60)
+
+    def release(self) -> None:
+        """Nobody else waits for a place."""
+
+
+def ask_at_a_busy_gate(service: Service, monkeypatch: pytest.MonkeyPatch, ask: Callable[[], TestResponse]) -> int:
+    """The status of a request that has to wait for its place; while it does, it keeps no connection from others."""
+    gate = BusyGate()
+    monkeypatch.setattr(bounded, "_room", gate)
+    with ThreadPoolExecutor(1) as other:
+        asked = other.submit(ask)
+        try:
+            assert gate.waiting.wait(60), "the answer was not one that waits"
+            stats = service.parts.database.pool_stats()
+            assert stats["pool_size"] > 0
+            assert stats["pool_available"] == stats["pool_size"]
+        finally:
+            gate.open.set()
+        return asked.result().status_code

@@ -15,7 +15,17 @@ import pytest
 
 from app import bounded
 from app.audit.event import rfc3339
-from tests.integration.service import BATCH, EVENTS, NOTIFICATIONS, NOW, Service, exact, problem, running
+from tests.integration.service import (
+    BATCH,
+    EVENTS,
+    NOTIFICATIONS,
+    NOW,
+    Service,
+    ask_at_a_busy_gate,
+    exact,
+    problem,
+    running,
+)
 from tests.support import PostgresServer, event, notification
 
 LIMIT = 64 * 1024
@@ -130,6 +140,13 @@ def test_only_so_many_large_pages_are_made_at_a_time(service: Service, monkeypat
         assert answer.headers["Retry-After"]
         assert len(service.list(correlation_id="plain")["data"]) == N
     assert service.list(correlation_id="apart")["data"]
+
+
+def test_who_waits_for_a_place_keeps_no_connection_from_others(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = {"correlation_id": "apart"}
+    assert ask_at_a_busy_gate(service, monkeypatch, lambda: service.client.get(EVENTS, query_string=where)) == 200
 
 
 def test_postgresql_sends_no_more_than_about_an_answer(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,10 @@ from urllib.parse import quote
 import orjson
 import psycopg
 import pytest
+from werkzeug.test import TestResponse
 
 from app import bounded
-from tests.integration.service import Service, exact, running
+from tests.integration.service import Service, ask_at_a_busy_gate, exact, running
 from tests.integration.workflow_support import LABELS, SEARCH, WORKFLOWS, workflow
 from tests.support import PostgresServer
 
@@ -171,6 +172,22 @@ def test_only_so_many_large_answers_are_made_at_a_time(service: Service, monkeyp
             answer.close()
             assert answer.status_code == status
     assert service.client.get(WORKFLOWS).status_code == 200
+
+
+@pytest.mark.parametrize("way", ["list", "search"])
+def test_who_waits_for_a_place_keeps_no_connection_from_others(
+    service: Service, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    body = {"filters": {**LABELS, "component": "found description"}, "top_k": 100}
+
+    def ask() -> TestResponse:
+        if way == "list":
+            return service.client.get(WORKFLOWS)
+        answer = service.post(body, SEARCH)
+        answer.close()
+        return answer
+
+    assert ask_at_a_busy_gate(service, monkeypatch, ask) == 200
 
 
 def test_postgresql_sends_no_more_than_about_an_answer(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
