@@ -14,7 +14,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
 from app.clock import Clock
 from app.config import DatabaseSettings
-from app.sessions import Connection, Limits, begin, begun, connection_string, is_hung_up, pin, reading
+from app.sessions import AT_ONCE_SECONDS, Connection, Limits, begin, begun, connection_string, is_hung_up, pin, reading
 from app.watchdog import Watchdog
 
 T = TypeVar("T")
@@ -24,8 +24,6 @@ T = TypeVar("T")
 _RECONNECT_SECONDS = 2.0
 # Who waits for a connection looks up so often whether there is still something to wait for.
 _LOOK_UP_SECONDS = 0.5
-# A connection that had died unnoticed fails at once; what fails later is the server's own trouble.
-_AT_ONCE_SECONDS = 1.0
 # The service's clock is the one that counts; it fires this much after the server's own timeout should have.
 _READ_GRACE_SECONDS = 1.0
 
@@ -91,7 +89,7 @@ def _as_died_unnoticed(conn: Connection) -> Iterator[None]:
     try:
         yield
     except psycopg.OperationalError as e:
-        if conn.closed and time.monotonic() - started < _AT_ONCE_SECONDS:
+        if conn.closed and time.monotonic() - started < AT_ONCE_SECONDS:
             raise _DiedUnnoticedError(str(e)) from e
         raise
 

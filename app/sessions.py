@@ -46,6 +46,8 @@ _DURABLE = {
     # The warning that a commit did not wait for its standby has to be heard.
     "client_min_messages": "notice",
 }
+# A connection that had died unnoticed fails at once; what fails later is the server's own trouble.
+AT_ONCE_SECONDS = 1.0
 _TRANSACTION_TIMEOUT_SINCE = 170000  # server version that has transaction_timeout
 # One statement: whether this is the server's own process, and if it is, the settings.
 _PIN = """

@@ -75,15 +75,15 @@ def documents(raw: bytes, limit: int = MAX_SIZE) -> list[Document]:
     text = _decoded(raw)
     _, nodes = _composed(_core_loader(), text, limit)
     # A file of one document is that document, also what stands before and after it.
-    starts = [0, *(start for start, _ in nodes[1:]), len(text)]
+    starts = [0, *(mark.index for mark, _ in nodes[1:]), len(text)]
     return [
         Document(
             text[starts[n] : starts[n + 1]],
-            text.count("\n", 0, starts[n]) + 1,
+            mark.line + 1 if n else 1,
             _value(node),
             dict(_lines(node, "")) if isinstance(node, yaml.MappingNode) else {},
         )
-        for n, (_, node) in enumerate(nodes)
+        for n, (mark, node) in enumerate(nodes)
     ]
 
 
@@ -92,7 +92,7 @@ def settings(raw: bytes, limit: int = MAX_SIZE) -> Any:
     text = _decoded(raw)
     loader, nodes = _composed(_SettingsLoader, text, limit)
     if len(nodes) > 1:
-        raise YAMLFault(f"holds {len(nodes)} documents where one is read", text.count("\n", 0, nodes[1][0]) + 1)
+        raise YAMLFault(f"holds {len(nodes)} documents where one is read", nodes[1][0].line + 1)
     return _guarded(text, lambda: loader.construct_document(nodes[0][1])) if nodes else None
 
 
@@ -124,7 +124,7 @@ class _BoundedLoader(yaml.SafeLoader):
         self._size = 0
         self._depth = 0
         self._sizes: dict[str, int | None] = {}  # by anchor; None while its node is not complete
-        self.starts: list[int] = []
+        self.starts: list[yaml.Mark] = []
 
     def fetch_more_tokens(self) -> None:
         try:
@@ -134,7 +134,7 @@ class _BoundedLoader(yaml.SafeLoader):
             raise _Refused(None, None, _NO_SUCH_NUMBER, self.get_mark()) from None
 
     def compose_document(self) -> yaml.Node | None:
-        self.starts.append(self.peek_event().start_mark.index)  # type: ignore[no-untyped-call]
+        self.starts.append(self.peek_event().start_mark)  # type: ignore[no-untyped-call]
         self._sizes = {}
         return super().compose_document()
 
@@ -187,7 +187,9 @@ def _refuse(reason: str, at: Any) -> NoReturn:
     raise _Refused(None, None, reason, at.start_mark)
 
 
-def _composed(kind: type[_BoundedLoader], text: str, limit: int) -> tuple[_BoundedLoader, list[tuple[int, yaml.Node]]]:
+def _composed(
+    kind: type[_BoundedLoader], text: str, limit: int
+) -> tuple[_BoundedLoader, list[tuple[yaml.Mark, yaml.Node]]]:
     """Where each document begins, and its node; those without anything in them are left out."""
 
     def compose() -> tuple[_BoundedLoader, list[Any]]:

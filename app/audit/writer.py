@@ -18,13 +18,10 @@ from app.breaker import Breaker
 from app.clock import Clock
 from app.config import Settings
 from app.database import Fault, classify
-from app.sessions import Limits, connect, is_hung_up
+from app.sessions import AT_ONCE_SECONDS, Limits, connect, is_hung_up
 from app.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
-
-# A connection that had died unnoticed fails at once; what fails later is the server's own trouble.
-_AT_ONCE_SECONDS = 1.0
 
 WriteFunction = Callable[[WriteSession, Sequence[WriteRequest]], list[WriteOutcome]]
 
@@ -100,7 +97,7 @@ class Writer:
             if session is not used or not session.broken or deadline.fired:
                 break
             # Perhaps only this connection has ended: a proxy or a restart closes what lay idle.
-            if self._clock.monotonic() - started > _AT_ONCE_SECONDS or not _may_be_repeated(requests, outcomes):
+            if self._clock.monotonic() - started > AT_ONCE_SECONDS or not _may_be_repeated(requests, outcomes):
                 break
             self.drop_session()
         self._judge(requests, outcomes, fired=deadline.fired, broken=session.broken)

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 import flask.testing
+import psycopg
 import pytest
 from werkzeug.test import TestResponse
 
@@ -147,3 +148,17 @@ def ask_at_a_busy_gate(service: Service, monkeypatch: pytest.MonkeyPatch, ask: C
         finally:
             gate.open.set()
         return asked.result().status_code
+
+
+def characters_received(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows from here on by the characters of each statement's rows, as they arrive from PostgreSQL."""
+    received: list[int] = []
+    fetchall = psycopg.Cursor.fetchall
+
+    def counted(self: psycopg.Cursor[Any]) -> list[Any]:
+        rows = fetchall(self)
+        received.append(sum(len(v) for row in rows for v in row if isinstance(v, str)))
+        return rows
+
+    monkeypatch.setattr(psycopg.Cursor, "fetchall", counted)
+    return received

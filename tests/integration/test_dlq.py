@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import flask
@@ -19,22 +19,7 @@ from app.cli import main
 from app.dlq import consumer
 from app.dlq.stream import GROUP, KEYS
 from app.lifecycle import Services
-from tests.support import Database, Valkey, event, notification, shared_valkey, valkey_server, wait_until
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[Valkey]:
-    with shared_valkey() as server:
-        yield server
-
-
-@pytest.fixture
-def streams(valkey: Valkey) -> Iterator[redis.Redis]:
-    """An empty Redis."""
-    client = redis.Redis.from_url(valkey.url(0))
-    client.flushall()
-    yield client
-    client.close()
+from tests.support import Database, Valkey, event, notification, valkey_server, wait_until
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,25 +13,9 @@ from app.config import DLQSettings
 from app.dlq import consumer, scripts
 from app.dlq.consumer import Attempts, Consumer, Entry
 from app.dlq.stream import GROUP, KEYS
-from tests.support import Valkey, shared_valkey
 
 EVENTS = KEYS["events"]
 ALL = 10_000
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[Valkey]:
-    with shared_valkey() as server:
-        yield server
-
-
-@pytest.fixture
-def streams(valkey: Valkey) -> Iterator[redis.Redis]:
-    """An empty Redis."""
-    client = redis.Redis.from_url(valkey.url(0))
-    client.flushall()
-    yield client
-    client.close()
 
 
 def made(streams: redis.Redis, name: str = "one", **keys: Any) -> Consumer:

@@ -6,7 +6,7 @@ import itertools
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,26 +21,11 @@ from app.clock import Clock
 from app.dlq import consumer, replay
 from app.dlq.stream import GROUP, KEYS
 from app.lifecycle import Services
-from tests.support import Database, Valkey, event, notification, shared_valkey, valkey_server, wait_until
+from tests.support import Database, Valkey, event, notification, valkey_server, wait_until
 
 EVENTS = KEYS["events"]
 # What fails waits minutes in production, and is looked at every other second.
 SOON = {"backoff": (0.05, 0.05, 0.05)}
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[Valkey]:
-    with shared_valkey() as server:
-        yield server
-
-
-@pytest.fixture
-def streams(valkey: Valkey) -> Iterator[redis.Redis]:
-    """An empty Redis."""
-    client = redis.Redis.from_url(valkey.url(0))
-    client.flushall()
-    yield client
-    client.close()
 
 
 @pytest.fixture(autouse=True)

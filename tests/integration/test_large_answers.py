@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-import psycopg
 import pytest
 
 from app import bounded
@@ -22,6 +21,7 @@ from tests.integration.service import (
     NOW,
     Service,
     ask_at_a_busy_gate,
+    characters_received,
     exact,
     problem,
     running,
@@ -151,15 +151,7 @@ def test_who_waits_for_a_place_keeps_no_connection_from_others(
 
 def test_postgresql_sends_no_more_than_about_an_answer(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted where rows arrive: of 2.6 MB that match no more than the answer, and one row more."""
-    received: list[int] = []
-    fetchall = psycopg.Cursor.fetchall
-
-    def counted(self: psycopg.Cursor[Any]) -> list[Any]:
-        rows = fetchall(self)
-        received.append(sum(len(v) for row in rows for v in row if isinstance(v, str)))
-        return rows
-
-    monkeypatch.setattr(psycopg.Cursor, "fetchall", counted)
+    received = characters_received(monkeypatch)
     for kind in KINDS:
         received.clear()
         service.list(limit=1000, correlation_id=kind, count="none")

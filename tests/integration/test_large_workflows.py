@@ -9,12 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-import psycopg
 import pytest
 from werkzeug.test import TestResponse
 
 from app import bounded
-from tests.integration.service import Service, ask_at_a_busy_gate, exact, running
+from tests.integration.service import Service, ask_at_a_busy_gate, characters_received, exact, running
 from tests.integration.workflow_support import LABELS, SEARCH, WORKFLOWS, workflow
 from tests.support import PostgresServer
 
@@ -191,15 +190,7 @@ def test_who_waits_for_a_place_keeps_no_connection_from_others(
 
 
 def test_postgresql_sends_no_more_than_about_an_answer(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    received: list[int] = []
-    fetchall = psycopg.Cursor.fetchall
-
-    def counted(self: psycopg.Cursor[Any]) -> list[Any]:
-        rows = fetchall(self)
-        received.append(sum(len(v) for row in rows for v in row if isinstance(v, str)))
-        return rows
-
-    monkeypatch.setattr(psycopg.Cursor, "fetchall", counted)
+    received = characters_received(monkeypatch)
     for kind in KINDS:
         received.clear()
         service.client.get(WORKFLOWS, query_string={"component": kind, "limit": 1000})
