@@ -179,7 +179,12 @@ def test_servers_that_are_killed_are_started_again_with_their_data(run: Callable
     one = run().ready()
 
     def servers(name: str) -> list[psutil.Process]:
-        return [p for p in one.family() if p.name() == name and p.ppid() == one.process.pid]
+        found = []
+        for process in one.family():
+            with contextlib.suppress(psutil.NoSuchProcess):  # ended since it was listed
+                if process.name() == name and process.ppid() == one.process.pid:
+                    found.append(process)
+        return found
 
     def replaced(name: str, before: psutil.Process) -> bool:
         return servers(name) not in ([], [before])

@@ -615,6 +615,8 @@ def test_where_all_places_are_taken_one_that_waits_makes_room(world: World) -> N
     slow = [world.client() for _ in range(8)]
     for client in slow:
         client.sendall(b"POST /echo HT")
+    # Seven there are also before the eighth is accepted.
+    wait_until(lambda: any(not client.silent() for client in slow), what="one is told to go")
     wait_until(lambda: len(world.worker._connections) == 7)
     gone = [client for client in slow if not client.silent()]
     assert [client.head()[0] for client in gone] == [408]
