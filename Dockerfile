@@ -22,16 +22,17 @@ RUN python3 -m venv /build \
  && pip install --quiet --require-hashes --no-build-isolation -r requirements/run.txt
 COPY pyproject.toml README.md LICENSE gunicorn.conf.py ./
 COPY app/ app/
+COPY clients/python/ clients/python/
 COPY sql/ sql/
 COPY api/ api/
 # In place, as everywhere else: the code finds sql/, api/ and gunicorn.conf.py beside it. Bytecode is made here, since
 # the running image cannot write any. Readable whoever runs it and however the clone's files are: a cluster may choose any
 # user, with the group 0.
 RUN pip() { /build/bin/pip --python /opt/venv/bin/python "$@"; } \
- && pip install --quiet --no-deps --no-build-isolation -e . \
+ && pip install --quiet --no-deps --no-build-isolation -e clients/python -e . \
  && pip uninstall --quiet --yes setuptools \
- && rm -rf requirements *.egg-info build \
- && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash app \
+ && rm -rf requirements *.egg-info build clients/python/benchmarks \
+ && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash app clients/python/src \
  && chmod -R u=rwX,go=rX /opt/venv /srv/datastorage
 
 FROM ${BASE}

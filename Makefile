@@ -92,19 +92,19 @@ bench-client: $(VENV)/.test ## Measure how long the buffered store's store() tak
 	$(BIN)/python clients/python/benchmarks/store.py
 
 chaos: $(VENV)/.test ## Run the fault campaign (SECONDS=60 SEED=1).
-	$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+	$(BIN)/python -m bench.campaign --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 test-contract: $(VENV)/.test ## Test the service against its document with thousands of made-up requests (EXAMPLES=150 SEED=1).
-	$(BIN)/python -m tests.contract --examples $(or $(EXAMPLES),150) --seed $(or $(SEED),1)
+	$(BIN)/python -m bench.contract --examples $(or $(EXAMPLES),150) --seed $(or $(SEED),1)
 
 bench-datastorage: $(VENV)/.test ## Measure the service against what this machine can do (RUNS=3, JSON=bench.json).
-	$(BIN)/python -m tests.performance.bench --runs $(or $(RUNS),1) --json $(or $(JSON),bench.json)
+	$(BIN)/python -m bench.measure --runs $(or $(RUNS),1) --json $(or $(JSON),bench.json)
 
 bench-large: $(VENV)/.test ## Measure many stored events against one million (ROWS=10000000 DATA=folder to keep).
-	$(BIN)/python -m tests.performance.large --rows $(or $(ROWS),10000000) $(if $(DATA),--data $(DATA))
+	$(BIN)/python -m bench.large --rows $(or $(ROWS),10000000) $(if $(DATA),--data $(DATA))
 
 bench-slow-clients: $(VENV)/.test ## Measure what silent and slow clients cost the others (ROUNDS=3, JSON=file).
-	$(BIN)/python -m tests.performance.slow_clients --rounds $(or $(ROUNDS),3) $(if $(JSON),--json $(JSON))
+	$(BIN)/python -m bench.slow_clients --rounds $(or $(ROUNDS),3) $(if $(JSON),--json $(JSON))
 
 loadtest: $(VENV)/.test ## Run a load scenario (SCENARIO=write_storm BASE_URL= PROCESSES=2 SECONDS= ROWS= WEB=1).
 	@$(BIN)/python -m loadtests $(or $(SCENARIO),write_storm) $(if $(BASE_URL),--base-url $(BASE_URL)) \
@@ -112,13 +112,13 @@ loadtest: $(VENV)/.test ## Run a load scenario (SCENARIO=write_storm BASE_URL= P
 	  $(if $(ROWS),--rows $(ROWS)) $(if $(WEB),--web)
 
 check-performance-baseline: $(VENV)/.test ## Hold the service against .perf-baseline.json (SHORT=1: ratios alone).
-	$(BIN)/python -m tests.performance.check $(if $(SHORT),--short)
+	$(BIN)/python -m bench.check $(if $(SHORT),--short)
 
 update-performance-baseline: $(VENV)/.test ## Accept what is measured now as the baseline, and note it in the history.
-	$(BIN)/python -m tests.performance.check --update
+	$(BIN)/python -m bench.check --update
 
 test-performance: $(VENV)/.test ## Test that the performance check notices a slower service.
-	$(PYTEST) tests/performance
+	$(PYTEST) tests/bench
 
 check-counts: $(VENV)/.test ## Hold what the service does, counted, against tests/counts/baseline.json (ONLY=event, JSON=file).
 	$(BIN)/python -m tests.counts $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
@@ -171,17 +171,16 @@ $(VENV)/.made:
 	"$$found" -m venv --clear $(VENV) && touch $@
 
 # requirements/test.txt holds what requirements/dev.txt does, and more: whichever was installed last, both work.
-$(VENV)/.run: requirements/dev.txt pyproject.toml $(VENV)/.made
+$(VENV)/.run: requirements/dev.txt pyproject.toml clients/python/pyproject.toml $(VENV)/.made
 	@$(call install,requirements/dev.txt)
 
 $(VENV)/.test: requirements/test.txt pyproject.toml clients/python/pyproject.toml $(VENV)/.made
 	@$(call install,requirements/test.txt)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python
 	@touch $(VENV)/.run
 
 # --no-build-isolation: setuptools is among the requirements, so that nothing comes from outside the lock.
 define install
 echo "installing $(1) into $(VENV)" && \
 $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1) && \
-$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && touch $@
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python -e . && touch $@
 endef

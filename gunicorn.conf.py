@@ -48,8 +48,8 @@ if os.environ.get("_METRICS_DIR_OF") != str(os.getpid()):
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from app.addresses import with_port
-from app.config import ConfigError, cpu_quota, load_settings
+from app.config.addresses import with_port
+from app.config.settings import ConfigError, cpu_quota, load_settings
 from app.server.balance import Shares
 from app.server.room import end_until_there_is_room, is_no_room, keep_spawning
 from app.server.sockets import share_ports
@@ -180,7 +180,7 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
 
 def _begin(worker):  # type: ignore[no-untyped-def]
     worker.open_log(_settings)
-    from app import metric_files  # here, since prometheus_client comes with it
+    from app.telemetry import metric_files
 
     if metric_files.alone:
         worker.log.warning(

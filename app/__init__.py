@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import flask
 
-    from app.config import Settings
-    from app.lifecycle import Services
+    from app.config.settings import Settings
+    from app.services import Services
 
 
 def create_app(settings: Settings, services: Services | None = None) -> flask.Flask:
@@ -20,20 +20,22 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
     # Imported here, so that `import app` is cheap for the command line.
     import flask
 
-    from app import auth, http, metrics
     from app.audit import routes as audit_routes
+    from app.auth import authorizer
     from app.dlq import routes as dlq_routes
     from app.health import routes as health_routes
-    from app.lifecycle import Services
+    from app.http import flask_app
     from app.openapi import routes as openapi_routes
+    from app.services import Services
+    from app.telemetry import metrics
     from app.workflows import routes as workflow_routes
 
     parts = services if services is not None else Services(settings)
-    app = http.App("app", static_folder=None)
+    app = flask_app.App("app", static_folder=None)
     app.extensions["datastorage"] = parts
     counted = metrics.HTTPMetrics()
-    http.install(app, settings, parts.request_log, counted, began=parts.request_began, ended=parts.request_ended)
-    auth.install(app, settings)
+    flask_app.install(app, settings, parts.request_log, counted, began=parts.request_began, ended=parts.request_ended)
+    authorizer.install(app, settings)
 
     @app.get("/metrics")
     def prometheus() -> flask.Response:

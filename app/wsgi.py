@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from app import create_app
-from app.config import load_settings
-from app.lifecycle import Services
+from app.config.settings import load_settings
+from app.services import Services
 
 _settings = load_settings()
 application = create_app(_settings, Services(_settings, instance_workers=_settings.server.effective_workers()))

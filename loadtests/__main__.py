@@ -26,18 +26,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from datastorage_common import terminal
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app import terminal
-from app.config import DLQSettings
-from app.dev import DevError, free_port
-from app.dev.processes import Guarded
+from app.config.settings import DLQSettings
+from bench import fill
+from devserver import DevError, free_port
+from devserver.processes import Guarded
 from loadtests import events, workflows
 from loadtests.report import remarks, table
 from loadtests.scenarios import SCENARIOS, Scenario
 from loadtests.target import TargetError, check_answers, check_target
-from tests.performance import fill
 from tests.support import ROOT, Database, GunicornService, postgres_server, valkey_server
 
 CATALOGUE = 400

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-
-from app.importers import cloudtrail
+from datastorage_client.importers import cloudtrail
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from app.importers.workflows import to_workflow
+from datastorage_client.importers.workflows import to_workflow
+
 from loadtests.events import CORPUS
 
 SIGNALS = ("OOMKilled", "CrashLoopBackOff", "NodeNotReady", "PodRestart")

@@ -22,9 +22,9 @@ from marshmallow import Schema, fields
 
 from app.audit import schemas as audit
 from app.audit.queries import EVENT_MEMBERS, NOTIFICATION_MEMBERS
-from app.config import DEFAULT_EVENT_CATEGORIES
-from app.dlq.stream import STREAMS
-from app.problems import CONTENT_TYPE, KINDS
+from app.config.settings import DEFAULT_EVENT_CATEGORIES
+from app.dlq.queue import STREAMS
+from app.http.problems import CONTENT_TYPE, KINDS
 from app.workflows import schemas as workflows
 from app.workflows.search import ANY, CHOICE_WEIGHTS, FLAG_WEIGHTS, STATUSES
 from app.workflows.store import MEMBERS as WORKFLOW_MEMBERS
@@ -276,7 +276,7 @@ def _describe(schemas: dict[str, Node], texts: Mapping[str, Mapping[str, Node]])
 
 def _problem_types(texts: Mapping[str, Node]) -> list[Node]:
     if texts.keys() != KINDS.keys():
-        raise ValueError(f"problems.yaml and app/problems.py differ: {sorted(texts.keys() ^ KINDS.keys())}")
+        raise ValueError(f"problems.yaml and app/http/problems.py differ: {sorted(texts.keys() ^ KINDS.keys())}")
     types = []
     for slug, kind in KINDS.items():
         node: Node = {"slug": slug, "status": kind.status, "title": kind.title}

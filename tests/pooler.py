@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import conninfo
 
-from app.dev.processes import Guarded
+from devserver.processes import Guarded
 from tests.support import PostgresServer, free_port, scratch_dir
 
 BINARY = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")

@@ -30,13 +30,13 @@ import pytest
 import redis
 from psycopg import conninfo, sql
 
-from app.config import Settings
-from app.dev import EmbeddedPostgres, EmbeddedValkey
-from app.dev.ports import port_is_free
-from app.dev.processes import Guarded
-from app.migrate import migrate
+from app.config.settings import Settings
+from app.postgres.migrations import migrate
+from devserver import EmbeddedPostgres, EmbeddedValkey
+from devserver.ports import port_is_free
+from devserver.processes import Guarded
+from tests.tree import ROOT as ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 BACKEND = os.environ.get("BACKEND", "embedded")
 # Below the ephemeral ports, which any client on the machine may be given as its own, and beside those that the
 # development servers choose for themselves.

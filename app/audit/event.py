@@ -14,8 +14,7 @@ from uuid import UUID
 
 import msgspec
 import orjson
-
-from app import jsonvalue
+from datastorage_common import jsonvalue
 
 # Roughly what an event costs in memory beside its texts: the object, its times, UUIDs and queue entry.
 _EVENT_OVERHEAD_BYTES = 1200
@@ -120,9 +119,9 @@ def make_event(
     """The event of the contract's members after defaults: event_data as parsed, times in UTC, UUIDs as UUID.
 
     ``data``: event_data as compact JSON, every digit as sent: 1.50 is the same number as 1.5 to the digest, but stays
-    what it is in the table. ``plain``: event_data is, as `app.jsonvalue.Document` says. The digest is SHA-256 over the
-    members as JSON with sorted keys and numbers in one form, so two requests that mean the same event have the same,
-    however they were written. ``members`` is used up.
+    what it is in the table. ``plain``: event_data is, as `datastorage_common.jsonvalue.Document` says. The digest is
+    SHA-256 over the members as JSON with sorted keys and numbers in one form, so two requests that mean the same event
+    have the same, however they were written. ``members`` is used up.
     """
     moment: datetime = members["event_timestamp"]
     members["event_timestamp"] = time = rfc3339(moment)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from app import metrics
-from app.audit import tally
+from app.audit import write_metrics
 from app.audit.buffer import Buffer, Ticket
 from app.audit.outcome import (
     InDoubt,
@@ -27,8 +26,9 @@ from app.audit.store import write
 from app.audit.writer import WriteFunction, Writer
 from app.breaker import Breaker
 from app.clock import Clock
-from app.config import Settings
-from app.watchdog import Watchdog
+from app.config.settings import Settings
+from app.postgres.watchdog import Watchdog
+from app.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Flusher(Writer):
             outcomes = [InDoubt() for _ in tickets]
         settled = list(zip(tickets, outcomes, strict=True))
         try:
-            tally.count(settled, self._clock.now())
+            write_metrics.count(settled, self._clock.now())
         except Exception:  # whatever became of a request, it is told
             log.exception("a flush was not counted")
         for ticket, outcome in settled:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from app import metrics
-from app.audit import tally
+from app.audit import write_metrics
 from app.audit.buffer import Buffer, Ticket
 from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
 from app.clock import Clock
-from app.config import BufferSettings
+from app.config.settings import BufferSettings
+from app.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Ingest:
 
     def _refused(self, ticket: Ticket, slug: str) -> Refused:
         outcome = Refused(slug)
-        tally.count([(ticket, outcome)], self._clock.now())
+        write_metrics.count([(ticket, outcome)], self._clock.now())
         return outcome
 
     def post(self, request: WriteRequest) -> bool:

@@ -17,12 +17,13 @@ from uuid import UUID
 
 import orjson
 import psycopg
+from datastorage_common import jsonvalue
 
-from app import bounded, jsonvalue
 from app.audit.event import rfc3339
 from app.audit.schemas import EVENT_FIELDS, parse_rfc3339, parse_uuid
 from app.audit.times import parse_time
-from app.problems import Problem
+from app.http import bounded
+from app.http.problems import Problem
 
 EVENT_FILTERS = (
     "event_type",

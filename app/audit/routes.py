@@ -12,7 +12,6 @@ import flask
 import orjson
 import psycopg
 
-from app import bounded, metrics
 from app.audit import queries
 from app.audit.event import AuditEvent, Notification, Record, rfc3339
 from app.audit.outcome import (
@@ -27,13 +26,22 @@ from app.audit.outcome import (
     WriteRequest,
 )
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS, Refusal, parse_uuid
-from app.auth import recorded_by
-from app.http import count_validation_failures, json_body, json_document, json_response, register_field_labels, trace_id
-from app.logs import note
-from app.problems import Problem
+from app.auth.authorizer import recorded_by
+from app.http import bounded
+from app.http.flask_app import (
+    count_validation_failures,
+    json_body,
+    json_document,
+    json_response,
+    register_field_labels,
+    trace_id,
+)
+from app.http.problems import Problem
+from app.telemetry import metrics
+from app.telemetry.logs import note
 
 if TYPE_CHECKING:
-    from app.lifecycle import Services
+    from app.services import Services
 
 T = TypeVar("T")
 

@@ -23,11 +23,11 @@ from uuid import UUID
 import msgspec
 import orjson
 import uuid_utils.compat
+from datastorage_common import jsonvalue
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing
 
-from app import jsonvalue
 from app.audit.event import AuditEvent, Notification, make_event, notification_digest, rfc3339
-from app.config import AuditSettings
+from app.config.settings import AuditSettings
 
 _MAX_NUMBER_DIGITS = 400  # of event_data; jsonb expands exponents when it stores and reads them
 _INT4_MAX = 2**31 - 1

@@ -27,8 +27,8 @@ from app.audit.outcome import (
     WriteOutcome,
     WriteRequest,
 )
-from app.database import Fault, classify, is_timeout
-from app.sessions import Connection, UnconfirmedError, begin, commit, roll_back, writing
+from app.postgres.database import Fault, classify, is_timeout
+from app.postgres.sessions import Connection, UnconfirmedError, begin, commit, roll_back, writing
 
 _CONFLICT_RETRIES = 3
 

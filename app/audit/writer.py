@@ -16,10 +16,10 @@ from app.audit.outcome import NotWritten, Stored, WriteOutcome, WriteRequest
 from app.audit.store import WriteSession, write
 from app.breaker import Breaker
 from app.clock import Clock
-from app.config import Settings
-from app.database import Fault, classify
-from app.sessions import AT_ONCE_SECONDS, Limits, connect, is_hung_up
-from app.watchdog import Watchdog
+from app.config.settings import Settings
+from app.postgres.database import Fault, classify
+from app.postgres.sessions import AT_ONCE_SECONDS, Limits, connect, is_hung_up
+from app.postgres.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 

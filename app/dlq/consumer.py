@@ -13,9 +13,9 @@ from typing import Any, cast
 import redis
 
 from app.clock import Clock
-from app.config import DLQSettings
+from app.config.settings import DLQSettings
 from app.dlq import scripts
-from app.dlq.stream import GROUP, KEYS
+from app.dlq.queue import GROUP, KEYS
 
 log = logging.getLogger(__name__)
 

@@ -17,6 +17,7 @@ from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import redis
+from datastorage_common.files import ReadError, read_secret
 from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.credentials import CredentialProvider
@@ -24,8 +25,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from app.config import RedisSettings
-from app.files import ReadError, read_secret
+from app.config.settings import RedisSettings
 
 log = logging.getLogger(__name__)
 

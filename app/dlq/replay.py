@@ -16,22 +16,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+from datastorage_common import jsonvalue
 from redis.exceptions import RedisError, ResponseError
 
-from app import jsonvalue, metrics
 from app.audit.event import Record, rfc3339
 from app.audit.outcome import Conflict, NotWritten, ParentMissing, Rejected, Stored, WriteOutcome, WriteRequest
 from app.audit.schemas import Refusal, Validator
 from app.audit.writer import Writer, proves_well
 from app.breaker import Breaker
 from app.clock import Clock
-from app.config import Settings
-from app.database import Fault
+from app.config.settings import Settings
 from app.dlq import scripts
 from app.dlq.consumer import PARENT_PATIENCE_SECONDS, Attempts, Consumer, Entry
 from app.dlq.endpoint import Endpoint
-from app.dlq.stream import EVENTS, GROUP, KEYS, STREAMS, TYPES
-from app.trace import is_trace_id
+from app.dlq.queue import EVENTS, GROUP, KEYS, STREAMS, TYPES
+from app.postgres.database import Fault
+from app.telemetry import metrics
+from app.telemetry.trace import is_trace_id
 
 log = logging.getLogger(__name__)
 

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import flask
 import orjson
+from datastorage_common import jsonvalue
 from redis.exceptions import RedisError
 
-from app import jsonvalue
-from app.dlq.operate import Operator, split_id
-from app.dlq.stream import STREAMS
-from app.http import json_response
-from app.logs import note
-from app.problems import Problem
+from app.dlq.admin import Operator, split_id
+from app.dlq.queue import STREAMS
+from app.http.flask_app import json_response
+from app.http.problems import Problem
+from app.telemetry.logs import note
 
 if TYPE_CHECKING:
-    from app.lifecycle import Services
+    from app.services import Services
 
 _UNKNOWN = "there is no dead letter with this id"
 

@@ -12,13 +12,13 @@ import threading
 
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from app import metrics
 from app.clock import Clock
 from app.dlq import rights
+from app.dlq.admin import Operator, QueueState, StreamState
 from app.dlq.endpoint import CLUSTER, REFUSALS, Endpoint, code_of
 from app.dlq.memory import NOTHING, EntryId
-from app.dlq.operate import Operator, QueueState, StreamState
-from app.dlq.stream import STREAMS, DeadLetterQueue
+from app.dlq.queue import STREAMS, DeadLetterQueue
+from app.telemetry import metrics
 
 log = logging.getLogger(__name__)
 

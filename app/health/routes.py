@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import flask
 import orjson
 
-from app.http import json_response
+from app.http.flask_app import json_response
 
 if TYPE_CHECKING:
-    from app.lifecycle import Services
+    from app.services import Services
 
 
 def create_blueprint(services: Services) -> flask.Blueprint:

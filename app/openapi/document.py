@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import orjson
 import yaml
+from datastorage_common import yamlfile
 
-from app import yamlfile
-from app.config import Settings
+from app.config.settings import Settings
 
 PATH = Path(__file__).resolve().parent.parent.parent / "api" / "openapi" / "data-storage-v1.yaml"
 # libyaml where the wheel has it: ten times as fast.

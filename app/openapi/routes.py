@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import flask
 
+from app.http.problems import Problem
 from app.openapi import pages
 from app.openapi.document import Document
-from app.problems import Problem
 
 if TYPE_CHECKING:
-    from app.lifecycle import Services
+    from app.services import Services
 
 _OWN = Path(__file__).resolve().parent / "static"
 _OWN_ASSETS = ("docs.js", "docs.css")

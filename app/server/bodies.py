@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 
-from app.problems import Problem
+from app.http.problems import Problem
 
 # Of a chunk's line, its extension included, and of all trailers: bytes. Nothing reads what stands there.
 MAX_CHUNK_LINE = 256

@@ -7,7 +7,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from app.problems import CONTENT_TYPE, Problem
+from app.http.problems import CONTENT_TYPE, Problem
 from app.server import heads
 from app.server.bodies import Body, MalformedBodyError, malformed
 

@@ -8,7 +8,7 @@ from typing import Any
 from gunicorn.http import errors
 from gunicorn.http.message import Request as GunicornRequest
 
-from app.problems import Problem
+from app.http.problems import Problem
 from app.server.bodies import Body, ChunkedBody, SizedBody
 
 # The most that a request's line and headers may take together.

@@ -6,8 +6,8 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from app import logs
-from app.config import load_settings
+from app.config.settings import load_settings
+from app.telemetry import logs
 
 
 class Log(Logger):  # type: ignore[misc]

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app.config import ShutdownSettings
-    from app.lifecycle import Services
+    from app.config.settings import ShutdownSettings
+    from app.services import Services
 
 # How long a connection that has not sent anything may still begin to.
 LAST_CALL_SECONDS = 1.0

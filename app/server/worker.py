@@ -22,19 +22,19 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.http import wsgi
 from gunicorn.workers import base
 
-from app import logs
-from app.problems import Problem
+from app.http.problems import Problem
 from app.server.balance import Shares
 from app.server.bodies import Content
 from app.server.connections import BodyWantedError, ClientGoneError, Connection, NotYet, RefusedError, send_now
 from app.server.lingering import LINGER_SECONDS, Queue, drain, end_our_side
 from app.server.listeners import Listeners, raise_descriptor_limit
 from app.server.shutdown import LAST_CALL_SECONDS, Shutdown
-from app.trace import request_id_from
+from app.telemetry import logs
+from app.telemetry.trace import request_id_from
 
 if TYPE_CHECKING:
-    from app.config import Settings
-    from app.lifecycle import Services
+    from app.config.settings import Settings
+    from app.services import Services
 
 _PROBE_THREADS = 2
 # Connections to the health port beyond the others' limit: probes are answered however many clients there are.

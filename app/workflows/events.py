@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 import uuid_utils.compat
+from datastorage_common import jsonvalue
 
-from app import jsonvalue
 from app.audit.event import AuditEvent, make_event
-from app.config import AuditSettings
+from app.config.settings import AuditSettings
 from app.workflows.search import LABELS, Found, Search
 
 CATEGORY = "workflow"

@@ -12,24 +12,33 @@ import flask
 import orjson
 import psycopg
 import uuid_utils.compat
+from datastorage_common import jsonvalue
 
-from app import bounded, jsonvalue, metrics
 from app.audit import store as audit_store
 from app.audit.event import AuditEvent
 from app.audit.outcome import WriteRequest
 from app.audit.queries import _Arguments
 from app.audit.schemas import FieldFault, Refusal, parse_uuid
-from app.auth import recorded_by
-from app.database import Fault, classify
-from app.http import count_validation_failures, json_body, json_document, json_response, register_field_labels, trace_id
-from app.problems import Problem
-from app.sessions import Connection
+from app.auth.authorizer import recorded_by
+from app.http import bounded
+from app.http.flask_app import (
+    count_validation_failures,
+    json_body,
+    json_document,
+    json_response,
+    register_field_labels,
+    trace_id,
+)
+from app.http.problems import Problem
+from app.postgres.database import Fault, classify
+from app.postgres.sessions import Connection
+from app.telemetry import metrics
 from app.workflows import schemas, search, store
 from app.workflows.events import CATEGORY, EventFactory
 from app.workflows.search import ANY, LABELS, STATUSES, Found, Search, Sql, label_condition
 
 if TYPE_CHECKING:
-    from app.lifecycle import Services
+    from app.services import Services
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from datastorage_common import jsonvalue
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
-from app import jsonvalue
 from app.audit.schemas import Choice, Fault, FieldFault, Flag, Moment, Refusal, Text, Whole, decoder
 from app.workflows.search import ANY, CHOICE_WEIGHTS, FLAG_WEIGHTS, LABELS, STATUSES, Search
 

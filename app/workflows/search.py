@@ -17,7 +17,7 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from app import bounded
+from app.http import bounded
 
 LABELS = ("signal_type", "severity", "component", "environment", "priority")
 STATUSES = ("active", "disabled", "deprecated", "archived")

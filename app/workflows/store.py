@@ -14,11 +14,12 @@ from uuid import UUID
 
 import orjson
 import psycopg
+from datastorage_common import jsonvalue
 
-from app import bounded, jsonvalue
 from app.audit.event import rfc3339
 from app.audit.queries import Cursor
-from app.sessions import Connection
+from app.http import bounded
+from app.postgres.sessions import Connection
 from app.workflows.search import Sql
 
 # Creates of one name wait for each other: an advisory lock of this class, one of so many for each name. Few enough

@@ -17,9 +17,9 @@ import json
 import sys
 from pathlib import Path
 
+from datastorage_common import terminal
 from rich.console import Console
 
-from app import terminal
 from tests.counts import baseline
 from tests.counts.measure import measure, servers
 from tests.counts.scenarios import SCENARIOS

@@ -16,11 +16,11 @@ from statistics import median_low
 from typing import Any
 from urllib.parse import urlsplit
 
+from bench.client import Connection, WrongAnswerError
 from tests.counts import systemcalls
 from tests.counts.proxy import Postgres, Proxy, Redis
 from tests.counts.scenarios import REQUESTS, SCENARIOS, Request, fill
 from tests.counts.service import CountedService, environment, strace
-from tests.performance.client import Connection, WrongAnswerError
 from tests.support import ROOT, Database, postgres_server, scratch_dir, valkey_server
 
 # A statement is prepared when it runs for the sixth time; the first requests fill caches too.

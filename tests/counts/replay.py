@@ -12,12 +12,12 @@ from typing import Any
 
 from app.audit.event import AuditEvent
 from app.audit.outcome import Spilled, WriteRequest
-from app.config import load_settings
-from app.lifecycle import Services
+from app.config.settings import load_settings
+from app.services import Services
+from bench import client
+from bench.client import event_bytes
 from tests.counts import counter, launch
 from tests.counts.scenarios import BATCH
-from tests.performance import client
-from tests.performance.client import event_bytes
 
 WARM = 6
 

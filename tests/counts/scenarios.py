@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.performance import client
-from tests.performance.catalogue import search_body, workflow
-from tests.performance.client import Connection, event_bytes, get, post
+from bench import client
+from bench.catalogue import search_body, workflow
+from bench.client import Connection, event_bytes, get, post
 
 EVENTS = "/api/v1/audit/events"
 WORKFLOWS = "/api/v1/workflows"

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.dev.processes import Guarded
+from devserver.processes import Guarded
 from tests.counts.proxy import Proxy
 from tests.support import GunicornService, wait_until
 

@@ -13,11 +13,11 @@ from tests.support import ROOT
 
 SECRET = "hunter2"
 WAYS = {
-    "config check": ["-m", "app.cli", "config", "check"],
-    "config show": ["-m", "app.cli", "config", "show"],
-    "migrate": ["-m", "app.cli", "migrate"],
-    "serve": ["-m", "app.cli", "serve"],
-    "dev": ["-m", "app.cli", "dev"],
+    "config check": ["-m", "app.cli.main", "config", "check"],
+    "config show": ["-m", "app.cli.main", "config", "show"],
+    "migrate": ["-m", "app.cli.main", "migrate"],
+    "serve": ["-m", "app.cli.main", "serve"],
+    "dev": ["-m", "app.cli.main", "dev"],
     "gunicorn": ["-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "app.wsgi:application"],
     "the application alone": ["-c", "import app.wsgi"],
 }

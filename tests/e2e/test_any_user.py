@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.dev.accounts import Account, reaches
+from devserver.accounts import Account, reaches
 from tests.support import ROOT, Database, GunicornService, Valkey, event, wait_until
 
 CHOSEN = Account(uid=1_000_770_000, gid=0, name="1000770000")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.commands.token import append, entry_text
+from app.cli.token import append, entry_text
 from tests.support import Answer, Database, GunicornService, Valkey, event, notification, wait_until
 from tests.tokens import AUDIENCE, ISSUER, Issuer
 

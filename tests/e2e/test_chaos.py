@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.campaign import run
+from bench.campaign.campaign import run
 
 pytestmark = [pytest.mark.embedded, pytest.mark.nightly]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.dev import EmbeddedValkey
-from tests.contract import credentials, run, seed_dead_letters
+from bench.contract import credentials, run, seed_dead_letters
+from devserver import EmbeddedValkey
 from tests.support import Database, GunicornService
 
 # These have nothing to find, change or delete unless a link leads to it.

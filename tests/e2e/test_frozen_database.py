@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.dev import EmbeddedPostgres
+from devserver import EmbeddedPostgres
 from tests.e2e.load import EVENTS, Writers, Written, check_kept
 from tests.support import Database, GunicornService, PostgresServer, postgres_server, wait_until
 

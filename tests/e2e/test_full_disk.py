@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.metric_files import FILE_BYTES
+from app.telemetry.metric_files import FILE_BYTES
 from tests.support import Database, GunicornService, event, wait_until
 
 Run = Callable[[], GunicornService]

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from app import create_app
-from app.config import Settings
+from app.config.settings import Settings
 from tests.support import ROOT, Answer, GunicornService, event, notification
 
 EVENTS = "/api/v1/audit/events"

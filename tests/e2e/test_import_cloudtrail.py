@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from datastorage_client.cli.http_client import HTTPClient
+from datastorage_client.importers.files import read_records
+from datastorage_common import jsonvalue
 
-from app import jsonvalue
-from app.http_client import HTTPClient
-from app.importers.files import read_records
 from tests.support import ROOT
 
 CORPUS = ROOT / "loadtests" / "corpus" / "cloudtrail.jsonl.gz"
@@ -35,7 +35,7 @@ class Service(Protocol):
 def datastorage(service: Service, *arguments: str) -> str:
     """Standard output of a `datastorage` command that succeeds."""
     result = subprocess.run(
-        [sys.executable, "-m", "app.cli", *arguments],
+        [sys.executable, "-m", "app.cli.main", *arguments],
         cwd=ROOT,
         env={**os.environ, "DATASTORAGE_URL": service.url},
         capture_output=True,
@@ -185,7 +185,7 @@ def test_a_span_of_more_than_a_week_is_told_in_every_run(service: Service, tmp_p
         )
     )
     for existing in (0, 1):
-        command = [sys.executable, "-m", "app.cli", "import", "cloudtrail", "--shift-to-now", str(path)]
+        command = [sys.executable, "-m", "app.cli.main", "import", "cloudtrail", "--shift-to-now", str(path)]
         done = subprocess.run(
             [*command, "--url", service.url], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
         )

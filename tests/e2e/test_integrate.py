@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import GunicornService
+from tests.tree import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = (ROOT / "docs" / "integrate.md", ROOT / "clients" / "python" / "README.md")
 
 

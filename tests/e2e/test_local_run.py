@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from app.dev.processes import Guarded
+from devserver.processes import Guarded
 from tests.support import (
     PATIENT,
     GunicornService,
@@ -43,7 +43,7 @@ class LocalRun:
             kept.pop(name, None)
         with open(output, "wb") as stream:
             self.process = Guarded(
-                [sys.executable, "-m", "app.cli", "dev"],
+                [sys.executable, "-m", "app.cli.main", "dev"],
                 orphan_signal=signal.SIGTERM,
                 env={**kept, "PORT": str(self.port), "DATASTORAGE_SERVER__WORKERS": "1", **environ},
                 umask=umask,

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import redis
 
-from app.dev import EmbeddedValkey
-from app.dev.processes import Guarded
-from app.dev.valkey import valkey_binary
-from app.dlq.stream import KEYS
+from app.dlq.queue import KEYS
+from devserver import EmbeddedValkey
+from devserver.processes import Guarded
+from devserver.valkey import valkey_binary
 from tests.e2e.load import Load
 from tests.support import Database, GunicornService, free_port, scratch_dir, wait_until
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import psutil
 
-from app.config import ServerSettings
+from app.config.settings import ServerSettings
 from tests.support import GunicornService, wait_until
 
 effective_workers = ServerSettings().effective_workers

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
-from app import metrics
+from app.telemetry import metrics
 from tests.driving import SECRET, Driven, driven_service, log_lines
 from tests.promql import TARGET_LABELS, alerts, grouping, panel_queries, selectors
 from tests.support import ROOT, PostgresServer, wait_until
@@ -87,7 +87,7 @@ CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
 }
 # What this drive does not move, and the test that does.
 MOVED_ELSEWHERE = {
-    "datastorage_log_lines_dropped": "tests/unit/test_log_writer.py",
+    "datastorage_log_lines_dropped": "tests/unit/telemetry/test_log_writer.py",
     "datastorage_db_replica_fallbacks": "tests/integration/test_read_replica.py",
     "datastorage_dlq_lost": "tests/integration/test_redis_forgets.py",
 }

@@ -17,9 +17,10 @@ import psycopg
 import pytest
 from werkzeug.test import TestResponse
 
-from app import bounded, create_app
+from app import create_app
 from app.clock import Clock
-from app.lifecycle import Services
+from app.http import bounded
+from app.services import Services
 from tests.conftest import settings_for
 from tests.support import Database, PostgresServer, wait_until
 

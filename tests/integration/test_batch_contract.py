@@ -12,7 +12,7 @@ import pytest
 from app.audit.event import AuditEvent
 from app.audit.outcome import Conflict, Stored, WriteRequest
 from app.audit.store import WriteSession, write
-from app.sessions import Connection
+from app.postgres.sessions import Connection
 from tests.integration.service import BATCH, Service, problem, running
 from tests.support import PostgresServer, event
 

@@ -19,10 +19,10 @@ import psycopg
 import pytest
 import redis
 
-from app import dev
-from app.dev import DevError, EmbeddedPostgres, EmbeddedValkey, Server, accounts, guard, processes
-from app.dev import postgres as postgres_module
-from app.dev import server as server_module
+import devserver as dev
+from devserver import DevError, EmbeddedPostgres, EmbeddedValkey, Server, accounts, guard, processes
+from devserver import postgres as postgres_module
+from devserver import server as server_module
 from tests.support import scratch_dir, wait_until
 
 pytestmark = pytest.mark.embedded
@@ -314,7 +314,7 @@ def test_two_of_each_live_side_by_side(postgres: EmbeddedPostgres, valkey: Embed
 _PARENT = """
 import os, sys, threading
 from pathlib import Path
-from app.dev import EmbeddedPostgres, EmbeddedValkey
+from devserver import EmbeddedPostgres, EmbeddedValkey
 
 folder = Path(sys.argv[1])
 servers = [EmbeddedValkey(folder / "valkey"), EmbeddedPostgres(folder / "postgresql")]

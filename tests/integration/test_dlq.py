@@ -15,10 +15,10 @@ import redis
 import werkzeug.serving
 from click.testing import CliRunner
 
-from app.cli import main
+from app.cli.main import main
 from app.dlq import consumer
-from app.dlq.stream import GROUP, KEYS
-from app.lifecycle import Services
+from app.dlq.queue import GROUP, KEYS
+from app.services import Services
 from tests.support import Database, Valkey, event, notification, valkey_server, wait_until
 
 

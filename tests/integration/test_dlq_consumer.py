@@ -9,10 +9,10 @@ import pytest
 import redis
 
 from app.clock import Clock
-from app.config import DLQSettings
+from app.config.settings import DLQSettings
 from app.dlq import consumer, scripts
 from app.dlq.consumer import Attempts, Consumer, Entry
-from app.dlq.stream import GROUP, KEYS
+from app.dlq.queue import GROUP, KEYS
 
 EVENTS = KEYS["events"]
 ALL = 10_000

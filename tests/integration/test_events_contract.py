@@ -121,7 +121,7 @@ def rows_of(service: Service, bodies: list[bytes]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", ["texts", "choices", "others"])
 def test_good_values_are_stored_as_they_are(service: Service, kind: str) -> None:
-    """At the limits of each member; what is refused beyond them is in tests/unit/test_schemas.py."""
+    """At the limits of each member; what is refused beyond them is in tests/unit/audit/test_schemas.py."""
     texts, choices = {name for name, _, _ in LENGTHS}, {"event_category", "event_outcome"}
     kinds = {"texts": texts, "choices": choices, "others": {name for name, _, _ in GOOD} - texts - choices}
     tried = [(name, value, kept) for name, value, kept in GOOD if name in kinds[kind]]
@@ -138,7 +138,7 @@ def test_good_values_are_stored_as_they_are(service: Service, kind: str) -> None
 
 VALIDATION, DATA = "validation-error", "invalid_event_data"
 UNSTORABLE = "holds a character that cannot be stored"
-# One of each kind, for the form of the answer and for what is stored: all values are in tests/unit/test_schemas.py.
+# One of each kind, for the form of the answer and what is stored: all values are in tests/unit/audit/test_schemas.py.
 KINDS: dict[str, tuple[str, Any, str]] = {
     "missing": ("version", ..., "is required"),
     "null": ("event_type", None, "must not be null"),
@@ -333,7 +333,7 @@ def test_size_counts_compact_utf8_not_what_was_sent(service: Service) -> None:
 
 # --- bodies that are no events ----------------------------------------------------------------------------------
 
-# One of each kind: all of them are in tests/unit/test_http.py.
+# One of each kind: all of them are in tests/unit/http/test_flask_app.py.
 MALFORMED = {
     "nothing": b"",
     "an array": b"[]",

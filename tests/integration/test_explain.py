@@ -13,7 +13,7 @@ import pytest
 
 from app.audit import queries
 from app.audit.event import rfc3339
-from app.audit.partitions import add_months
+from app.postgres.partitions import add_months
 from tests.support import Database, PostgresServer
 
 NOW = datetime.now(UTC).replace(microsecond=0)

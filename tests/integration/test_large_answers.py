@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 import pytest
 
-from app import bounded
 from app.audit.event import rfc3339
+from app.http import bounded
 from tests.integration.service import (
     BATCH,
     EVENTS,

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from werkzeug.test import TestResponse
 
-from app import bounded
+from app.http import bounded
 from tests.integration.service import Service, ask_at_a_busy_gate, characters_received, exact, running
 from tests.integration.workflow_support import LABELS, SEARCH, WORKFLOWS, workflow
 from tests.support import PostgresServer

@@ -56,7 +56,7 @@ KEPT = {
 
 @pytest.mark.parametrize("name", GOOD)
 def test_good_values_are_stored_as_they_are(service: Service, name: str) -> None:
-    """At the limits of each member; what is refused beyond them is in tests/unit/test_schemas.py."""
+    """At the limits of each member; what is refused beyond them is in tests/unit/audit/test_schemas.py."""
     sent = note(**GOOD[name])
     answer = service.post(sent, NOTIFICATIONS)
     assert answer.status_code == 201, answer.text
@@ -69,7 +69,7 @@ def test_good_values_are_stored_as_they_are(service: Service, name: str) -> None
     assert body in found
 
 
-# One of each kind, for the form of the answer and for what is stored: all values are in tests/unit/test_schemas.py.
+# One of each kind, for the form of the answer and what is stored: all values are in tests/unit/audit/test_schemas.py.
 KINDS: dict[str, tuple[str, Any, str]] = {
     "missing": ("remediation_id", ..., "is required"),
     "null": ("recipient", None, "must not be null"),
@@ -184,7 +184,7 @@ def test_pages(filled: Service) -> None:
 
 
 def test_every_wrong_parameter_is_named(filled: Service) -> None:
-    """One of each; all that is refused is in tests/unit/test_queries.py."""
+    """One of each; all that is refused is in tests/unit/audit/test_queries.py."""
     wrong = {"remediation_id": "a\0b", "channel": "x", "status": "", "since": "x", "until": "-1", "limit": "0"}
     wrong |= {"offset": "-1", "cursor": "x"}
     answer = filled.client.get(NOTIFICATIONS, query_string=wrong)

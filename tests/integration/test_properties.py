@@ -12,14 +12,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from datastorage_common import jsonvalue
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import jsonvalue
 from app.audit.event import rfc3339
 from tests.integration.service import BATCH, NOW, Service, exact, running
 from tests.support import PostgresServer, event
-from tests.unit.test_jsonvalue import NUMBERS
+from tests.unit.common.test_jsonvalue import NUMBERS
 
 CATEGORIES = ("gateway", "notification", "analysis", "signalprocessing", "workflow", "execution", "orchestration")
 

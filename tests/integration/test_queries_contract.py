@@ -134,7 +134,7 @@ def test_times(service: Service, text: str, back: timedelta) -> None:
     ],
 )
 def test_parameters_at_their_limits(service: Service, name: str, good: list[str]) -> None:
-    """What is refused beyond them is in tests/unit/test_queries.py."""
+    """What is refused beyond them is in tests/unit/audit/test_queries.py."""
     for text in good:
         answer = service.client.get(EVENTS, query_string={name: text})
         assert answer.status_code == 200, (text, answer.text)
@@ -221,7 +221,7 @@ def test_a_cursor_goes_with_filters_but_not_with_an_offset(service: Service) -> 
 
 
 def test_a_tampered_cursor(service: Service) -> None:
-    """One that is cut and one with another id; all forms are in tests/unit/test_queries.py."""
+    """One that is cut and one with another id; all forms are in tests/unit/audit/test_queries.py."""
     cursor = service.list(limit=1)["pagination"]["next_cursor"]
     moment, ident = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     other = base64.urlsafe_b64encode(json.dumps([moment, ident + "\0"]).encode()).decode().rstrip("=")

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import flask
 import pytest
 
-from app import metrics, replica
+from app.postgres import replica
+from app.telemetry import metrics
 from tests.support import Database, event, wait_until
 
 pytestmark = pytest.mark.usefixtures("direct")

@@ -13,7 +13,7 @@ import flask
 import pytest
 
 from app import create_app
-from app.lifecycle import Services
+from app.services import Services
 from tests.conftest import settings_for
 from tests.integration.service import BATCH, EVENTS, NOTIFICATIONS
 from tests.integration.workflow_support import WORKFLOWS, workflow

@@ -10,17 +10,17 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from app import metrics
 from app.audit.outcome import Spilled, WriteRequest
 from app.audit.schemas import Validator
 from app.clock import Clock
-from app.config import AuditSettings, DLQSettings, RedisSettings, Settings
-from app.dev import EmbeddedValkey
+from app.config.settings import AuditSettings, DLQSettings, RedisSettings, Settings
+from app.dlq.admin import Operator
 from app.dlq.endpoint import Endpoint
 from app.dlq.memory import parse_id
-from app.dlq.operate import Operator
-from app.dlq.stream import KEYS, DeadLetterQueue
+from app.dlq.queue import KEYS, DeadLetterQueue
 from app.dlq.watch import QueueWatch
+from app.telemetry import metrics
+from devserver import EmbeddedValkey
 from tests.relay import Relay
 from tests.support import event, scratch_dir, valkey_server, wait_until
 from tests.unit.fakes import StandingClock

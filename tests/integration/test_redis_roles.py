@@ -17,13 +17,13 @@ from app import create_app
 from app.audit.outcome import InDoubt, Refused, Spilled, WriteRequest
 from app.audit.schemas import Validator
 from app.clock import Clock
-from app.config import AuditSettings, DatabaseSettings, DLQSettings, HealthSettings, RedisSettings, Settings
-from app.dev import EmbeddedValkey
+from app.config.settings import AuditSettings, DatabaseSettings, DLQSettings, HealthSettings, RedisSettings, Settings
+from app.dlq.admin import Operator
 from app.dlq.endpoint import Endpoint, time_left, within
-from app.dlq.operate import Operator
-from app.dlq.stream import KEYS, DeadLetterQueue
+from app.dlq.queue import KEYS, DeadLetterQueue
 from app.dlq.watch import QueueWatch
-from app.lifecycle import Services
+from app.services import Services
+from devserver import EmbeddedValkey
 from tests.relay import Relay
 from tests.support import Database, event, free_port, notification, valkey_server, wait_until
 from tests.unit.fakes import HOUR

@@ -6,22 +6,21 @@ import ast
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from app.audit.event import rfc3339
-from app.migrate import migrate
+from app.postgres.migrations import migrate
 from tests.conftest import settings_for
 from tests.hostile import HOSTILE
 from tests.integration.service import BATCH, NOTIFICATIONS, Service, running
 from tests.integration.workflow_support import LABELS, SEARCH, WORKFLOWS, workflow
 from tests.pooler import BINARY, pgbouncer
 from tests.support import Database, PostgresServer, event, notification
+from tests.tree import ROOT, modules
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 # What a write needs in their place, and what follows from it.
 NEEDED = {
     "synchronous_commit": "on",
@@ -206,12 +205,12 @@ KNOWN = {
     ("app/workflows/store.py", "UPDATE remediation_workflow_catalog SET is_latest_version"),
     ("app/workflows/store.py", "UPDATE remediation_workflow_catalog SET "),
 }
-OWNERS = {"app/migrate.py", "app/dev/postgres.py"}
+OWNERS = {"app/postgres/migrations.py", "devserver/postgres.py"}
 
 
 def writing_statements() -> Iterator[tuple[str, str]]:
     """Every text in the application that is a statement which writes: its file, and the text up to its first gap."""
-    for path in sorted((ROOT / "app").rglob("*.py")):
+    for path in modules():
         tree = ast.parse(path.read_text())
         inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
         for node in ast.walk(tree):
@@ -253,12 +252,12 @@ def test_statements_that_write_are_where_they_are_known_to_be() -> None:
     ("what", "where"),
     [
         (r"\.transaction\(", set()),
-        (r'execute\(\s*"(BEGIN|COMMIT|SET )', {"app/sessions.py"}),
-        (r"psycopg\.connect\(", {"app/dev/postgres.py"}),
-        (r"Connection\.connect\(", {"app/sessions.py", "app/migrate.py"}),
-        (r"psycopg_pool import .*ConnectionPool", {"app/database.py"}),
+        (r'execute\(\s*"(BEGIN|COMMIT|SET )', {"app/postgres/sessions.py"}),
+        (r"psycopg\.connect\(", {"devserver/postgres.py"}),
+        (r"Connection\.connect\(", {"app/postgres/sessions.py", "app/postgres/migrations.py"}),
+        (r"psycopg_pool import .*ConnectionPool", {"app/postgres/database.py"}),
     ],
 )
 def test_connections_and_transactions_are_made_in_one_place(what: str, where: set[str]) -> None:
-    found = {str(p.relative_to(ROOT)) for p in (ROOT / "app").rglob("*.py") if re.search(what, p.read_text())}
+    found = {str(p.relative_to(ROOT)) for p in modules() if re.search(what, p.read_text())}
     assert found == where

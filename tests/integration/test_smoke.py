@@ -5,7 +5,7 @@ import os
 import pytest
 from flask.testing import FlaskClient
 
-from app.dev.postgres import major_version, postgres_binaries
+from devserver.postgres import major_version, postgres_binaries
 from tests.support import BACKEND, Database, debian_binaries, event
 
 

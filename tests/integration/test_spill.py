@@ -11,9 +11,9 @@ import redis
 from app.audit.outcome import InDoubt, Refused, Spilled, WriteRequest
 from app.audit.schemas import Refusal, Validator
 from app.clock import Clock
-from app.config import AuditSettings, RedisSettings, Settings
-from app.dlq.operate import Operator
-from app.dlq.stream import KEYS, DeadLetterQueue
+from app.config.settings import AuditSettings, RedisSettings, Settings
+from app.dlq.admin import Operator
+from app.dlq.queue import KEYS, DeadLetterQueue
 from tests.support import Valkey, event, notification, shared_valkey
 
 EVENTS, NOTIFICATIONS = KEYS["events"], KEYS["notifications"]

@@ -12,14 +12,15 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
-from app import create_app, metrics
+from app import create_app
 from app.audit.event import rfc3339
 from app.audit.outcome import WriteRequest
-from app.audit.partitions import add_months
 from app.audit.store import WriteSession, write
-from app.lifecycle import Services
-from app.migrate import MigrationError, migrate, migrations, required_version
-from app.sessions import Connection
+from app.postgres.migrations import MigrationError, migrate, migrations, required_version
+from app.postgres.partitions import add_months
+from app.postgres.sessions import Connection
+from app.services import Services
+from app.telemetry import metrics
 from tests.conftest import settings_for
 from tests.integration.service import BATCH, NOW, running
 from tests.integration.workflow_support import WORKFLOWS, workflow

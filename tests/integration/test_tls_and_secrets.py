@@ -13,9 +13,9 @@ import pytest
 import redis
 
 from app import create_app
-from app.config import DatabaseSettings, RedisSettings, Settings
-from app.lifecycle import Services
-from app.migrate import migrate
+from app.config.settings import DatabaseSettings, RedisSettings, Settings
+from app.postgres.migrations import migrate
+from app.services import Services
 from tests.certificates import Authority, Proxy, tls_proxy
 from tests.support import Database, event, scratch_dir, valkey_server, wait_until
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from datastorage_common import jsonvalue
 
-from app import jsonvalue
-from app.cli import main
+from app.cli.main import main
 from tests.integration.service import Service, running
 from tests.integration.workflow_support import LABELS, WORKFLOWS, created, found, ids, workflow
 from tests.support import ROOT, Database, GunicornService, PostgresServer

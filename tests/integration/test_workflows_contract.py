@@ -21,8 +21,8 @@ import psycopg
 import pytest
 from werkzeug.test import TestResponse
 
-from app import metrics
 from app.audit import store as audit_store
+from app.telemetry import metrics
 from app.workflows import schemas
 from tests.integration.service import Service, exact, problem, running
 from tests.integration.workflow_support import LABELS, WORKFLOWS, created, workflow

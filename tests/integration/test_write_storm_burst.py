@@ -9,10 +9,10 @@ from typing import Any
 
 import flask
 
-from app import metrics
 from app.audit import store
 from app.audit.outcome import WriteOutcome, WriteRequest
-from app.lifecycle import Services
+from app.services import Services
+from app.telemetry import metrics
 from tests.support import Database, event, wait_until
 
 EVENTS = "/api/v1/audit/events"

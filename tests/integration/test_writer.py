@@ -14,10 +14,10 @@ from app.audit.store import WriteSession, write
 from app.audit.writer import Writer
 from app.breaker import Breaker
 from app.clock import Clock
-from app.config import AuditSettings
-from app.database import Fault
-from app.sessions import Limits, connect
-from app.watchdog import Watchdog
+from app.config.settings import AuditSettings
+from app.postgres.database import Fault
+from app.postgres.sessions import Limits, connect
+from app.postgres.watchdog import Watchdog
 from tests.conftest import settings_for
 from tests.relay import Relay
 from tests.support import Database, event, free_port, notification

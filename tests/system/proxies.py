@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.dev.processes import Guarded
+from devserver.processes import Guarded
 from tests.support import GunicornService, free_port, wait_until
 
 KINDS = ("haproxy-safe", "haproxy-aggressive", "haproxy-always", "nginx")

@@ -11,8 +11,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from app.addresses import check_postgresql, check_redis
-from app.config import load_settings
+from app.config.addresses import check_postgresql, check_redis
+from app.config.settings import load_settings
 from tests.helm import CHART, KUBERNETES, RENDERED, Manifest, helm, manifests, pod_spec, template
 from tests.support import ROOT
 

@@ -8,7 +8,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.tree import ROOT
+
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.dev.processes import Guarded
+from devserver.processes import Guarded
 from tests.driving import Driven, driven_service
 from tests.promql import RULES, alerts, panel_queries
 from tests.support import PostgresServer, free_port, wait_until

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from app.dev.processes import Guarded
+from devserver.processes import Guarded
 from tests.support import Database, GunicornService, event, free_port, valkey_server, wait_until
 
 # The proxy is at 127.0.0.1 and trusted; clients come from another address of this machine.

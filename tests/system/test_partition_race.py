@@ -15,9 +15,9 @@ from app.audit.event import rfc3339
 from app.audit.outcome import WriteRequest
 from app.audit.schemas import Refusal, Validator
 from app.audit.store import WriteSession, write
-from app.config import AuditSettings
-from app.dev.processes import Guarded
-from app.sessions import Connection
+from app.config.settings import AuditSettings
+from app.postgres.sessions import Connection
+from devserver.processes import Guarded
 from tests.support import BACKEND, Database, event, wait_until
 
 pytestmark = [

@@ -13,9 +13,9 @@ import redis
 from app.audit.outcome import InDoubt, WriteRequest
 from app.audit.schemas import Validator
 from app.clock import Clock
-from app.config import AuditSettings, RedisSettings, Settings
-from app.dev import EmbeddedValkey
-from app.dlq.stream import DeadLetterQueue
+from app.config.settings import AuditSettings, RedisSettings, Settings
+from app.dlq.queue import DeadLetterQueue
+from devserver import EmbeddedValkey
 from tests.support import Database, GunicornService, event, valkey_server, wait_until
 
 EVENTS = "/api/v1/audit/events"

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from app.dev import EmbeddedPostgres, EmbeddedValkey, postgres_binaries
-from app.dev.accounts import unprivileged
+from devserver import EmbeddedPostgres, EmbeddedValkey, postgres_binaries
+from devserver.accounts import unprivileged
 from tests.e2e.load import EVENTS, Writers
 from tests.support import (
     BACKEND,

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg import conninfo, sql
 
-from app.migrate import migrate
+from app.postgres.migrations import migrate
 from tests.e2e.load import EVENTS, Writers
 from tests.support import (
     ROOT,
@@ -56,6 +56,7 @@ def old_database(postgres: PostgresServer, release: Path) -> Iterator[Database]:
     urls = (postgres.superuser_url, postgres.owner_url, postgres.service_url)
     made = Database(name, *(with_dbname(url, name) for url in urls), server=postgres)
     role = conninfo.conninfo_to_dict(postgres.service_url)["user"]
+    # Where that release has it.
     program = "import sys; from app.migrate import migrate; print(migrate(sys.argv[1], service_role=sys.argv[2]))"
     subprocess.run([sys.executable, "-c", program, made.owner_url, str(role)], cwd=release, check=True)
     yield made

@@ -14,9 +14,9 @@ import psycopg
 from app import create_app
 from app.audit.outcome import Outcome, WriteRequest
 from app.clock import Clock
-from app.config import Settings
-from app.lifecycle import Services
-from app.monitor import DatabaseState
+from app.config.settings import Settings
+from app.postgres.monitor import DatabaseState
+from app.services import Services
 
 NOW = datetime(2026, 1, 5, 10, 0, 0, tzinfo=UTC)
 UUID_1 = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"

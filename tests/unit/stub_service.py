@@ -17,13 +17,14 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
-from app import jsonvalue
+from datastorage_common import jsonvalue
+
 from app.audit.event import AuditEvent, rfc3339
 from app.audit.queries import EVENT_MEMBERS
 from app.audit.schemas import Refusal, Validator, parse_uuid
 from app.audit.times import parse_time
-from app.config import AuditSettings
-from app.problems import Problem
+from app.config.settings import AuditSettings
+from app.http.problems import Problem
 
 _SKIPPED = {"limit", "offset", "cursor", "count", "data", "since", "until"}
 

@@ -53,7 +53,7 @@ from datastorage_client.models import (
 from datastorage_client.problems import problem, retry_after
 from datastorage_client.transport import address, repeatable
 
-from app.problems import Problem
+from app.http.problems import Problem
 from tests.support import event, notification, wait_until
 from tests.unit.fakes import HOUR
 from tests.unit.stub_service import Canned, Request, StubService, busy

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from pathlib import Path
 
 from datastorage_client import BufferedAuditStore, DataStorageClient
 from datastorage_client.buffered.prometheus import PrometheusMetrics
 from prometheus_client import CollectorRegistry
 
-ROOT = Path(__file__).resolve().parent.parent.parent.parent
+from tests.tree import ROOT
+
 PAGE = (ROOT / "docs" / "integrate.md").read_text(encoding="utf-8")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datastorage_client import PROBLEMS
 
-from app.problems import KINDS
+from app.http.problems import KINDS
 from scripts.client import GENERATED, generate
 
 

@@ -15,7 +15,7 @@ from gunicorn.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.problems import Problem
+from app.http.problems import Problem
 from app.server import heads
 from app.server.connections import (
     Answer,

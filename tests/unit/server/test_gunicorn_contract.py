@@ -26,6 +26,7 @@ from app.server.log import Log
 from app.server.sockets import Ipv6Socket, share_ports
 from app.server.worker import Worker
 from tests.support import ROOT
+from tests.tree import modules
 
 SERVER = ROOT / "app" / "server"
 
@@ -135,7 +136,7 @@ def test_all_imports_are_listed() -> None:
 
 
 def test_the_rest_of_the_service_imports_nothing_of_gunicorn() -> None:
-    for path in (ROOT / "app").rglob("*.py"):
+    for path in modules():
         if SERVER not in path.parents:
             assert not list(imports(ast.parse(path.read_text()))), (
                 f"{path}: what touches gunicorn belongs to app/server"

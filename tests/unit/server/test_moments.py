@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 
-from app.config import Settings
+from app.config.settings import Settings
 from app.server import worker as worker_module
 from app.server.bodies import ChunkedBody
 from app.server.listeners import Listeners

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.config import ShutdownSettings
+from app.config.settings import ShutdownSettings
 from app.server import shutdown
 from app.server.shutdown import Shutdown, unfinished_mark
 from tests.unit.server.fakes import FakeServices, Log

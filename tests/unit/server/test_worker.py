@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 
-from app.config import HealthSettings, ServerSettings, Settings, ShutdownSettings
-from app.logs import LineWriter
+from app.config.settings import HealthSettings, ServerSettings, Settings, ShutdownSettings
 from app.server import worker as worker_module
 from app.server.worker import Worker
+from app.telemetry.logs import LineWriter
 from tests.support import wait_until
 from tests.unit.fakes import HOUR
 from tests.unit.server.fakes import FakeServices, Log

@@ -1,0 +1,162 @@
+"""Who is asking, and what may they do: bearer tokens (RFC 6750), scopes, and which route needs which.
+
+Authentication comes before everything else that looks at a request: before its path is known to lead anywhere,
+before its parameters are checked and before its body is read.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Mapping
+
+import flask
+
+from app.auth.tokens import MAX_TOKEN_CHARS, REASONS, Principal, TokenError, Verifier, make_verifier
+from app.config.settings import Settings
+from app.http.problems import Problem
+from app.telemetry import metrics
+from app.telemetry.logs import current_principal
+
+log = logging.getLogger(__name__)
+
+_API = "/api/v1"
+# Method and rule → the scope that a token must have. The one place where that is decided: a route of the API that
+# is not here answers 403 to everybody, and a test compares this with what the application serves.
+SCOPE_OF: Mapping[tuple[str, str], str] = {
+    ("POST", f"{_API}/audit/events"): "audit:write",
+    ("POST", f"{_API}/audit/events/batch"): "audit:write",
+    ("POST", f"{_API}/audit/notifications"): "audit:write",
+    ("GET", f"{_API}/audit/events"): "audit:read",
+    ("GET", f"{_API}/audit/events/<event_id>"): "audit:read",
+    ("GET", f"{_API}/audit/notifications"): "audit:read",
+    ("POST", f"{_API}/workflows/search"): "workflows:read",
+    ("GET", f"{_API}/workflows"): "workflows:read",
+    ("GET", f"{_API}/workflows/<workflow_id>"): "workflows:read",
+    ("GET", f"{_API}/workflows/by-name/<path:name>/versions"): "workflows:read",
+    ("GET", f"{_API}/workflows/by-name/<path:name>/latest"): "workflows:read",
+    ("POST", f"{_API}/workflows"): "workflows:write",
+    ("POST", f"{_API}/workflows/batch"): "workflows:write",
+    ("PATCH", f"{_API}/workflows/<workflow_id>"): "workflows:write",
+    ("PATCH", f"{_API}/workflows/<workflow_id>/disable"): "workflows:write",
+    ("PATCH", f"{_API}/workflows/<workflow_id>/enable"): "workflows:write",
+    ("GET", f"{_API}/dlq"): "dlq:admin",
+    ("GET", f"{_API}/dlq/dead-letters"): "dlq:admin",
+    ("GET", f"{_API}/dlq/dead-letters/<letter_id>"): "dlq:admin",
+    ("POST", f"{_API}/dlq/dead-letters/<letter_id>/replay"): "dlq:admin",
+    ("DELETE", f"{_API}/dlq/dead-letters/<letter_id>"): "dlq:admin",
+}
+# What anybody may read: probes, and what describes the service without saying what is in it.
+_OPEN = re.compile(r"/(health|docs|problems)(/.*)?|/openapi(\.[a-z]+|/.*)?")
+_METRICS = "/metrics"
+
+_REALM = 'Bearer realm="datastorage"'
+# RFC 6750, section 2.1: b64token.
+_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
+# Refusals are logged so often at the most: whoever tries a thousand tokens must not fill the log.
+_LOG_EVERY_SECONDS = 1.0
+
+
+def recorded_by() -> str | None:
+    """The authenticated name of the current request, to be stored with what it writes; None without authentication."""
+    name = current_principal.get()
+    return None if name == "-" else name
+
+
+def is_open(path: str) -> bool:
+    """Whether a path, or a route's rule, needs no token in any mode but for /metrics, which a setting decides."""
+    return _OPEN.fullmatch(path) is not None
+
+
+def install(app: flask.Flask, settings: Settings) -> None:
+    """Let no request past that may not be there. To be called after what counts and times requests."""
+    verifier = make_verifier(settings.auth)
+    if verifier is None:
+        return
+    gate = Gate(verifier, protect_metrics=settings.auth.protect_metrics)
+
+    @app.before_request
+    def _authorize() -> None:
+        gate.check(flask.request)
+
+
+class Gate:
+    """Decides about each request, and counts and logs those that it refuses."""
+
+    def __init__(self, verifier: Verifier, *, protect_metrics: bool) -> None:
+        self._verifier = verifier
+        self._scopes = {**SCOPE_OF, **({("GET", _METRICS): "metrics"} if protect_metrics else {})}
+        self._protect_metrics = protect_metrics
+        self._lock = threading.Lock()
+        self._log_after = 0.0
+        self._unlogged = 0
+
+    def check(self, request: flask.Request) -> None:
+        """Set the principal of the request. Raises Problem 401 or 403."""
+        rule = request.url_rule.rule if request.url_rule is not None else None
+        if self._is_open(rule if rule is not None else request.path):
+            return
+        principal = self._authenticated(request)
+        current_principal.set(principal.name)
+        # Nothing there, or not with this method: whoever may ask at all hears that from the router.
+        if rule is None or request.method == "OPTIONS":
+            return
+        scope = self._scopes.get(("GET" if request.method == "HEAD" else request.method, rule))
+        if scope not in principal.scopes:
+            raise self._forbidden(principal, scope)
+
+    def _is_open(self, path: str) -> bool:
+        if path == _METRICS:
+            return not self._protect_metrics
+        return is_open(path)
+
+    def _authenticated(self, request: flask.Request) -> Principal:
+        header = request.environ.get("HTTP_AUTHORIZATION")
+        try:
+            return self._verifier.principal(_bearer_token(header))
+        except TokenError as e:
+            metrics.AUTH_FAILURES.labels(e.reason).inc()
+            self._log_refusal(e.reason)
+            # RFC 6750, section 3: whoever sent no token at all is told only that one is needed.
+            challenge = _REALM if e.reason == "missing" else f'{_REALM}, error="invalid_token"'
+            if e.reason != "missing":
+                challenge += f', error_description="{REASONS[e.reason]}"'
+            raise Problem(
+                "unauthorized", str(e), headers={"WWW-Authenticate": challenge, "Cache-Control": "no-store"}
+            ) from None
+
+    def _forbidden(self, principal: Principal, scope: str | None) -> Problem:
+        metrics.AUTH_FAILURES.labels("scope").inc()
+        if scope is None:
+            # A route that nobody has given a scope is nobody's.
+            log.error("the route %s has no scope and is refused", flask.request.url_rule)
+            return Problem("forbidden", "this route is not served to anybody")
+        log.info("%s lacks the scope %s", principal.name, scope)
+        return Problem(
+            "forbidden",
+            f"the scope {scope} is required",
+            headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{scope}"'},
+            members={"required_scope": scope},
+        )
+
+    def _log_refusal(self, reason: str) -> None:
+        with self._lock:
+            now = time.monotonic()
+            if now < self._log_after:
+                self._unlogged += 1
+                return
+            self._log_after = now + _LOG_EVERY_SECONDS
+            more, self._unlogged = self._unlogged, 0
+        log.info("a request was refused: %s%s", REASONS[reason], f" ({more} more since the last line)" if more else "")
+
+
+def _bearer_token(header: str | None) -> str:
+    """The token of an Authorization header. Raises TokenError."""
+    if header is None:
+        raise TokenError("missing")
+    found = _BEARER.fullmatch(header.strip()) if len(header) <= MAX_TOKEN_CHARS else None
+    if found is None:
+        raise TokenError("malformed")
+    return found[1]

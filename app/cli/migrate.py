@@ -1,0 +1,36 @@
+"""`datastorage migrate`: brings the schema up to date."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from app.config.settings import ConfigError, load_settings
+from app.postgres.migrations import MigrationError
+from app.postgres.migrations import migrate as run
+
+
+@click.command(epilog="Example: DATASTORAGE_DATABASE__DIRECT_URL=postgresql://owner@db/datastorage datastorage migrate")
+@click.option(
+    "--config", "config_path", metavar="FILE", type=click.Path(), help="YAML file with settings. Default: CONFIG_PATH."
+)
+def migrate(config_path: str | None) -> None:
+    """Apply the migrations that the database lacks, and give the service's role its rights.
+
+    Connects with database.direct_url (the role that owns the tables) or else as the service does. Safe to run
+    again, and from several places at once.
+    """
+    try:
+        # It listens to nobody: what an open address demands of the service is not asked of it.
+        settings = load_settings(config_path, {**os.environ, "DATASTORAGE_SERVER__HOST": "127.0.0.1"})
+        d = settings.database
+        applied = run(d.migration_conninfo(), service_role=d.service_role(), schema=d.schema)
+    except (ConfigError, MigrationError) as e:
+        click.echo(f"datastorage: {e}", err=True)
+        sys.exit(2 if isinstance(e, ConfigError) else 1)
+    for name in applied:
+        click.echo(f"applied {name}")
+    if not applied:
+        click.echo("the schema is up to date")

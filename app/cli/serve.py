@@ -1,0 +1,31 @@
+"""`datastorage serve`: the service under gunicorn."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from app.config.settings import ConfigError, load_settings
+
+GUNICORN_CONF = Path(__file__).resolve().parent.parent.parent / "gunicorn.conf.py"
+
+
+@click.command(epilog="Example: DATASTORAGE_DATABASE__URL=postgresql://datastorage@db/datastorage datastorage serve")
+@click.option(
+    "--config", "config_path", metavar="FILE", type=click.Path(), help="YAML file with settings. Default: CONFIG_PATH."
+)
+def serve(config_path: str | None) -> None:
+    """Run the service under gunicorn until SIGTERM. Settings come from the file and from DATASTORAGE_* variables."""
+    if config_path is not None:
+        os.environ["CONFIG_PATH"] = config_path
+    try:
+        load_settings()
+    except ConfigError as e:
+        for fault in e.faults:
+            click.echo(f"datastorage: {fault}", err=True)
+        sys.exit(2)
+    arguments = [sys.executable, "-m", "gunicorn", "-c", str(GUNICORN_CONF), "app.wsgi:application"]
+    os.execv(sys.executable, arguments)  # noqa: S606 - our own interpreter, no shell

@@ -1,0 +1,141 @@
+"""How the values of settings are read: each function takes what a file or a variable holds, or raises ValueError.
+
+The text of a ValueError ends the sentence "… must be".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import re
+from collections.abc import Callable
+
+from app.config import addresses
+
+# What is longer is no duration or size that anybody means, and not looked into.
+_MAX_CHARACTERS = 64
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+# The whole first, in linear time: looking for parts in a row of digits without a unit would begin anew at each digit.
+_DURATION = re.compile(rf"(?:{_PART.pattern})+")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+# Longer ones are mistakes, and the operating system's own timers refuse them.
+_MAX_DURATION_SECONDS = 10 * 366 * 86400.0
+_INFORMATION = "information_schema"  # PostgreSQL's own
+_SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_SIZE = re.compile(r"(?P<n>\d{1,18})\s*(?P<unit>|B|KiB|MiB|GiB)")
+_BYTES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+
+
+def parse_duration(value: object) -> float:
+    """Seconds of ``5``, ``0.5``, ``"250ms"``, ``"10s"``, ``"5m"``, ``"1h30m"``, ``"7d"``; ValueError otherwise."""
+    seconds = None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value
+    elif isinstance(value, str) and len(value) <= _MAX_CHARACTERS:
+        text = value.strip()
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            seconds = float(text)
+        elif _DURATION.fullmatch(text):
+            seconds = sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text))
+    if seconds is not None and 0 <= seconds <= _MAX_DURATION_SECONDS:
+        return float(seconds)
+    raise ValueError("a duration such as 250ms, 10s, 5m or 7d")
+
+
+def parse_size(value: object) -> int:
+    """Bytes of ``1024``, ``"256KiB"``, ``"5MiB"``; ValueError otherwise."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and len(value) <= _MAX_CHARACTERS and (m := _SIZE.fullmatch(value.strip())):
+        return int(m["n"]) * _BYTES[m["unit"]]
+    raise ValueError("a size such as 4096, 256KiB or 5MiB")
+
+
+def schema(value: object) -> str:
+    """Name of a schema, one that needs no doubtful quoting."""
+    if isinstance(value, str) and _SCHEMA.fullmatch(value) and not value.startswith("pg_") and value != _INFORMATION:
+        return value
+    raise ValueError(
+        "a name of letters, digits and _, at most 63 of them, that does not start with pg_ or a digit and is not "
+        + _INFORMATION
+    )
+
+
+def integer(low: int, high: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value.strip()):
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return value
+        raise ValueError(f"a whole number from {low} to {high}")
+
+    return parse
+
+
+def boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in ("true", "false", "1", "0", "yes", "no"):
+        return value.strip().lower() in ("true", "1", "yes")
+    raise ValueError("true or false")
+
+
+def text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError("a text")
+
+
+def optional_text(value: object) -> str | None:
+    return None if value is None or value == "" else text(value)
+
+
+def hosts(value: object) -> str:
+    """Hosts separated by commas, each without the brackets that an IPv6 address may have."""
+    return ",".join(addresses.hosts(text(value)))
+
+
+def choice(*allowed: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if isinstance(value, str) and value in allowed:
+            return value
+        raise ValueError("one of " + ", ".join(allowed))
+
+    return parse
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """A YAML list, or in the environment a comma-separated text."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    raise ValueError("a list of texts")
+
+
+def subset(allowed: tuple[str, ...]) -> Callable[[object], tuple[str, ...]]:
+    def parse(value: object) -> tuple[str, ...]:
+        with contextlib.suppress(ValueError):
+            if (given := texts(value)) and set(given) <= set(allowed):
+                return given
+        raise ValueError("a list out of " + ", ".join(allowed))
+
+    return parse
+
+
+def networks(value: object) -> tuple[str, ...]:
+    """Networks or single addresses, as texts in their canonical form."""
+    try:
+        return tuple(str(ipaddress.ip_network(text)) for text in texts(value))
+    except ValueError:
+        raise ValueError("a list of networks such as 10.0.0.0/8 or fd00::/8, without bits beyond the prefix") from None
+
+
+def durations(value: object) -> tuple[float, ...]:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, list | tuple) and value:
+        return tuple(parse_duration(v) for v in value)
+    raise ValueError("a list of durations such as 1m,5m,15m")

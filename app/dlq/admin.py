@@ -1,0 +1,247 @@
+"""What operators see of the dead letter queue, and what they can do with a dead letter."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import redis
+from datastorage_common import jsonvalue
+from redis.exceptions import BusyLoadingError, NoPermissionError, ResponseError
+
+from app.config.settings import Settings
+from app.dlq import rights, scripts
+from app.dlq.endpoint import CLUSTER, Endpoint, code_of, dispensable
+from app.dlq.memory import NOTHING, EntryId, parse_id
+from app.dlq.queue import KEYS, NO_WITNESS, PAIRS, STREAMS
+
+# Two unsigned numbers of 64 bits; Redis answers anything else with an error.
+_ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
+_MAX_ENTRY_NUMBER = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """What one stream holds."""
+
+    depth: int
+    capacity: int
+    dead_letters: int
+    oldest_age_seconds: float
+    full: bool = False  # of entries or of bytes
+    first: EntryId = NOTHING  # id of the oldest entry that waits
+    last: EntryId = NOTHING  # greatest id that the stream has ever had, as Redis knows it
+
+    @property
+    def ratio(self) -> float:
+        return self.depth / self.capacity
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """What is known of Redis and its streams; empty while Redis does not answer."""
+
+    connected: bool = False
+    durability: str | None = None  # none, snapshot, aof_everysec, aof_always, or unknown where Redis does not say
+    evicts: bool = False
+    streams: dict[str, StreamState] = field(default_factory=dict)
+    refuses: str | None = None  # Redis' word for why it does not take a spill
+    missing_rights: tuple[str, ...] = ()
+    lost: bool = False  # whether Redis has forgotten entries lately
+    run: str | None = None  # which run of which server it is
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Why the service is degraded because of Redis."""
+        if not self.connected:
+            return ("redis_unreachable",)
+        found = {
+            "redis_is_cluster": self.refuses in CLUSTER,
+            "redis_refuses_writes": self.refuses is not None and self.refuses not in CLUSTER,
+            "redis_missing_rights": bool(self.missing_rights),
+            "redis_evicts": self.evicts,
+            "redis_durability_unknown": self.durability == "unknown",
+            "redis_not_durable": self.durability in ("none", "snapshot", "aof_everysec"),
+            "queue_lost": self.lost,
+        }
+        return tuple(fault for fault, so in found.items() if so)
+
+
+class Operator:
+    """Reads and mends the queue. Every call is bounded in time and may raise redis.RedisError."""
+
+    def __init__(self, settings: Settings, endpoint: Endpoint | None = None, *, timeout: float = 1.0) -> None:
+        self._settings = settings
+        self._endpoint = endpoint or Endpoint(settings.redis)
+        self._client: redis.Redis = self._endpoint.client(connect_timeout=timeout, timeout=timeout)
+
+    def redial(self) -> None:
+        """Ask the sentinels, and drop this client's idle connections: the next call dials the address anew."""
+        self._endpoint.locate()
+        self._client.connection_pool.disconnect(inuse_connections=False)
+
+    def look(self) -> QueueState:
+        """The state of Redis and of both streams."""
+        streams = {name: self._stream(name) for name in STREAMS}
+        with dispensable():
+            try:
+                info: dict[str, Any] | None = self._client.info("persistence", "memory", "server")
+            except NoPermissionError:
+                info = None
+            durability = self._durability(info)
+        if info is None:
+            return QueueState(True, durability, streams=streams)
+        evicts = info.get("maxmemory_policy", "noeviction") != "noeviction" and info.get("maxmemory", 0) > 0
+        # Redis takes some writes still before it finds that it cannot keep them.
+        broken = info.get("aof_enabled") and info.get("aof_last_write_status", "ok") != "ok"
+        run = info.get("run_id")
+        return QueueState(True, durability, evicts, streams, "MISCONF" if broken else None, run=run)
+
+    def _stream(self, name: str) -> StreamState:
+        keys = KEYS[name]
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.xlen(keys.stream)
+            pipe.xlen(keys.dead)
+            pipe.xrange(keys.stream, count=1)
+            pipe.get(keys.size)
+            pipe.xinfo_stream(keys.stream)
+            pipe.time()
+            depth, dead, first, size, known, now = pipe.execute(raise_on_error=False)
+        for answer in (depth, dead, first, size, now):
+            if isinstance(answer, Exception):
+                raise answer
+        oldest = parse_id(first[0][0]) if first else NOTHING
+        # By the clock that the id is of.
+        age = max(0.0, now[0] + now[1] / 1_000_000 - oldest[0] / 1000) if first else 0.0
+        limits = self._settings.dlq
+        full = depth >= limits.max_len or _number(size) >= limits.max_bytes
+        # There is no stream before its first entry.
+        last = NOTHING if isinstance(known, Exception) else parse_id(known["last-generated-id"])
+        return StreamState(depth, limits.max_len, dead, age, full, oldest, last)
+
+    def _durability(self, info: dict[str, Any] | None) -> str:
+        try:
+            config = cast("dict[str, str]", self._client.config_get("appendfsync", "save"))
+        except ResponseError:
+            config = {}  # managed servers forbid CONFIG, or do not know it: what INFO says has to do
+        if info is None:
+            return "unknown"
+        if info.get("aof_enabled"):
+            # Without CONFIG the weaker of the two is what can be promised.
+            return "aof_always" if config.get("appendfsync") == "always" else "aof_everysec"
+        return "snapshot" if config.get("save") else "none"
+
+    def probe(self) -> str | None:
+        """Do what a spill needs, leaving nothing; None if Redis takes it, or Redis' word for why it does not."""
+        replicas = self._settings.redis.min_replicas
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.eval(scripts.PROBE, len(PAIRS) + 1, *PAIRS, NO_WITNESS)
+            if replicas:
+                # On the same connection: it is the probe's own write that they must have.
+                pipe.wait(replicas, round(300 * self._settings.redis.spill_timeout))
+            # Raised by the pipeline, an error would not begin with Redis' word.
+            answers = pipe.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, ResponseError | BusyLoadingError):
+                return code_of(answer) or "ERR"
+        return "NOREPLICAS" if replicas and answers[1] < replicas else None
+
+    def missing_rights(self) -> tuple[str, ...]:
+        """Commands and keys that the service needs and its user may not use; found by harmless trying."""
+        calls = rights.calls(min_replicas=self._settings.redis.min_replicas)
+        with dispensable(), self._client.pipeline(transaction=False) as pipe:
+            for call in calls:
+                pipe.execute_command(*call)  # type: ignore[no-untyped-call]
+            answers = pipe.execute(raise_on_error=False)
+        return rights.missing(calls, answers)
+
+    def witnessed(self, witness: str) -> dict[str, EntryId]:
+        """The last id of each stream that a worker's witness knows."""
+        texts = cast("list[bytes | None]", self._client.hmget(witness, [KEYS[name].stream for name in STREAMS]))
+        return {name: parse_id(text) for name, text in zip(STREAMS, texts, strict=True)}
+
+    def dead_letters(self, stream: str, limit: int, after: str | None) -> list[dict[str, Any]]:
+        """Dead letters of a stream, oldest first, after the given id."""
+        entries = cast(
+            "list[tuple[bytes, dict[bytes, bytes]]]",
+            self._client.xrange(KEYS[stream].dead, min=f"({after}" if after else "-", count=limit),
+        )
+        return [_letter(stream, ident, fields) for ident, fields in entries]
+
+    def dead_letter(self, letter_id: str) -> dict[str, Any] | None:
+        """One dead letter, or None if there is none with this id."""
+        stream, ident = split_id(letter_id)
+        if stream is None:
+            return None
+        entries = cast(
+            "list[tuple[bytes, dict[bytes, bytes]]]", self._client.xrange(KEYS[stream].dead, min=ident, max=ident)
+        )
+        return _letter(stream, *entries[0]) if entries else None
+
+    def revive(self, letter_id: str) -> str:
+        """Put a dead letter back into its stream: accepted, unknown, full or empty."""
+        stream, ident = split_id(letter_id)
+        if stream is None:
+            return "unknown"
+        keys = KEYS[stream]
+        done = self._client.eval(
+            scripts.REVIVE,
+            3,
+            keys.dead,
+            keys.stream,
+            keys.size,
+            ident,
+            str(self._settings.dlq.max_len),
+            str(self._settings.dlq.max_bytes),
+        )
+        return {1: "accepted", 0: "unknown", -1: "full", -2: "empty"}[int(cast("int", done))]
+
+    def delete(self, letter_id: str) -> bool:
+        """Delete a dead letter for good; False if there is none with this id."""
+        stream, ident = split_id(letter_id)
+        return stream is not None and self._client.xdel(KEYS[stream].dead, ident) == 1
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
+
+def _number(text: bytes | None) -> float:
+    try:
+        return float(text or 0)
+    except ValueError:  # somebody's edit; the spill script counts it as it finds it
+        return 0.0
+
+
+def split_id(letter_id: str) -> tuple[str | None, str]:
+    """Stream and entry id of a dead letter's id such as ``events:1767600000000-0``; (None, "") if it is not one."""
+    stream, _, ident = letter_id.partition(":")
+    found = _ENTRY_ID.fullmatch(ident)
+    if stream not in STREAMS or found is None or max(map(int, found.groups())) > _MAX_ENTRY_NUMBER:
+        return (None, "")
+    return (stream, ident)
+
+
+def _letter(stream: str, ident: bytes, fields: dict[bytes, bytes]) -> dict[str, Any]:
+    text = {k.decode("utf-8", "replace"): v for k, v in fields.items()}
+    message = text.get("message")
+    letter: dict[str, Any] = {
+        "id": f"{stream}:{ident.decode()}",
+        "stream": stream,
+        **{
+            name: text[name].decode("utf-8", "replace")
+            for name in ("original_id", "moved_at", "reason")
+            if name in text
+        },
+        "final_retry_count": int(text.get("final_retry_count", b"0")),
+        "entry": None,
+        "raw": None,
+    }
+    try:
+        letter["entry"] = jsonvalue.parse(message) if message is not None else None
+    except jsonvalue.JSONError:
+        letter["raw"] = message.decode("utf-8", "backslashreplace") if message is not None else None
+    if message is None:
+        letter["raw"] = str(fields)
+    return letter

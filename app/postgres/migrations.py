@@ -1,0 +1,172 @@
+"""Applies the numbered files of ``sql/`` in order, each once, under an advisory lock.
+
+Each file runs in a transaction of its own together with its row in ``schema_migrations``, so a migration is
+either there and recorded, or not there at all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from app.clock import Clock
+from app.postgres.sessions import Connection, Limits, pin_to, pins, writing
+from app.postgres.watchdog import Watchdog
+
+SQL_DIR = Path(__file__).resolve().parent.parent.parent / "sql"
+_NUMBERED = re.compile(r"(\d{4})_(\w+)\.sql")
+# Any fixed number: it names "somebody is migrating this database" among advisory locks.
+_LOCK = 7_306_418
+# A migration takes as long as it takes, and waits for no lock for ever.
+_CONNECT_TIMEOUT_SECONDS = 10.0
+_LIMITS = Limits(statement=0, lock=60)
+_DEFAULT_SCHEMA = "public"
+_HOMES = """
+    SELECT n.nspname
+    FROM pg_class e JOIN pg_namespace n ON n.oid = e.relnamespace
+    WHERE e.relname = 'audit_events' AND e.relkind = 'p'
+      AND EXISTS (SELECT FROM pg_class m WHERE m.relname = 'schema_migrations' AND m.relnamespace = n.oid)
+    ORDER BY n.nspname"""
+
+
+class MigrationError(Exception):
+    """The schema could not be brought up to date; the message is one line for the operator."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One numbered file of ``sql/``."""
+
+    number: int
+    name: str
+    path: Path
+
+
+def migrations() -> list[Migration]:
+    """All migrations that this release has, lowest number first."""
+    found = [
+        Migration(int(m[1]), path.stem, path)
+        for path in sorted(SQL_DIR.glob("*.sql"))
+        if (m := _NUMBERED.fullmatch(path.name))
+    ]
+    if [m.number for m in found] != list(range(1, len(found) + 1)):
+        raise MigrationError(f"migrations must be numbered without gaps from 0001: {[m.name for m in found]}")
+    return found
+
+
+def required_version() -> int:
+    """The schema version that this release needs: its highest migration."""
+    return migrations()[-1].number
+
+
+def migrate(conninfo: str, *, service_role: str | None = None, schema: str = "public") -> list[str]:
+    """Bring the tables of ``schema`` up to date and give ``service_role`` its rights; the names of what was applied.
+
+    Safe to run at the same time from several places. Raises MigrationError with one line.
+    """
+    try:
+        with _connect(conninfo, schema) as conn:
+            return _apply(conn, service_role, schema)
+    except psycopg.Error as e:
+        text = " ".join(str(e).split())
+        raise MigrationError(f"migration failed: {text}") from e
+
+
+def _connect(conninfo: str, schema: str) -> Connection:
+    known = conninfo_to_dict(conninfo)
+    limit = float(known.get("connect_timeout") or _CONNECT_TIMEOUT_SECONDS)
+    options: dict[str, str | int] = {
+        "application_name": "datastorage-migrate",
+        "client_encoding": "UTF8",
+        "connect_timeout": round(limit),
+    }
+    conn = Connection.connect(make_conninfo(conninfo, **options), autocommit=True)
+    watchdog = Watchdog(Clock())
+    watchdog.start()
+    try:
+        with watchdog.deadline(conn, limit):
+            pin_to(conn, pins(_LIMITS, schema, conn.info.server_version))
+    finally:
+        watchdog.stop()
+    return conn
+
+
+def _apply(conn: Connection, service_role: str | None, schema: str) -> list[str]:
+    applied: list[str] = []
+    encoding = conn.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise MigrationError(f"the database's encoding is {encoding}: make it with ENCODING 'UTF8'")
+    _ensure_schema(conn, schema)
+    for migration in migrations():
+        # A transaction-level lock, so that a pooler in transaction mode cannot leave it behind.
+        with writing(conn):
+            conn.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            conn.execute(
+                "CREATE TABLE IF NOT EXISTS schema_migrations (version integer PRIMARY KEY, name text NOT NULL, "
+                "applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+            )
+            if conn.execute("SELECT 1 FROM schema_migrations WHERE version = %s", (migration.number,)).fetchone():
+                continue
+            conn.execute(migration.path.read_bytes())
+            conn.execute(
+                "INSERT INTO schema_migrations (version, name) VALUES (%s, %s)", (migration.number, migration.name)
+            )
+            applied.append(migration.name)
+    _months(conn)
+    if service_role is not None:
+        _grant(conn, service_role, schema)
+    return applied
+
+
+def _ensure_schema(conn: Connection, schema: str) -> None:
+    """Make the schema where it is missing; MigrationError if it has no tables of ours and another one does."""
+    with writing(conn):
+        conn.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        if conn.execute("SELECT to_regnamespace(%s)", (f'"{schema}"',)).fetchone() == (None,):
+            _make_schema(conn, schema)
+        homes = [row[0] for row in conn.execute(_HOMES)]
+    if schema == _DEFAULT_SCHEMA and homes and schema not in homes:
+        raise MigrationError(
+            f"the tables are in the schema {homes[0]}, not in {schema}: set database.schema to {homes[0]}"
+        )
+
+
+def _make_schema(conn: Connection, schema: str) -> None:
+    try:
+        conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+    except psycopg.errors.InsufficientPrivilege:
+        raise MigrationError(
+            f"there is no schema {schema}, and this role may not make it: make it first, or let database.direct_url "
+            "be the address of the role that owns the tables"
+        ) from None
+
+
+def _months(conn: Connection) -> None:
+    """Partitions for the months that an event may fall in now; the running service keeps up from here."""
+    for offset in (-1, 0, 1, 2):
+        with writing(conn):
+            conn.execute(
+                "SELECT audit_ensure_partition("
+                "(date_trunc('month', now() AT TIME ZONE 'UTC') + %s * interval '1 month')::date)",
+                (offset,),
+            )
+
+
+def _grant(conn: Connection, role: str, schema: str) -> None:
+    row = conn.execute("SELECT current_user").fetchone()
+    assert row is not None  # noqa: S101 - a SELECT without FROM has one row
+    owner = row[0]
+    if role == owner:
+        return
+    if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is None:
+        raise MigrationError(f"there is no role {role} to give rights to: make it first (CREATE ROLE … LOGIN)")
+    text = (SQL_DIR / "grants.sql").read_text()
+    statement = sql.SQL(text).format(role=sql.Identifier(role), schema=sql.Identifier(schema))
+    with writing(conn):
+        conn.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        conn.execute(statement)

@@ -1,0 +1,113 @@
+"""The service as the campaign runs it: with a clock that the campaign can step, honest or with a planted fault.
+
+gunicorn imports one of the attributes, for example ``bench.campaign.apps:honest``. The planted faults show that the
+campaign can fail; no setting of the service switches them on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import flask
+import msgspec
+
+from app import create_app
+from app.audit.buffer import Ticket
+from app.audit.event import AuditEvent, Record
+from app.audit.flusher import Flusher
+from app.audit.outcome import Outcome, Stored, WriteOutcome, WriteRequest
+from app.audit.store import WriteSession, write
+from app.clock import Clock
+from app.config.settings import load_settings
+from app.dlq import scripts
+from app.services import Services
+
+
+class SteppedClock(Clock):
+    """The machine's clock, moved by the seconds that stand in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def now(self) -> datetime:
+        try:
+            return super().now() + timedelta(seconds=float(self._path.read_text()))
+        except (OSError, ValueError):
+            return super().now()
+
+
+class EarlyAcknowledgement(Flusher):
+    """Planted fault: everyone is told that it is stored, then it is written."""
+
+    def _flush_guarded(self, tickets: list[Ticket]) -> None:
+        for ticket in tickets:
+            ticket.resolve(Stored())
+        self.flush([ticket.request for ticket in tickets])
+
+    def flush(self, requests: list[WriteRequest]) -> list[Outcome]:
+        return super().flush(requests)
+
+
+def write_misread(session: WriteSession, requests: Sequence[WriteRequest]) -> list[WriteOutcome]:
+    """Planted fault: a text is stored as a session reads it that takes UTF-8 for Latin-1."""
+    return write(session, [WriteRequest(tuple(_misread(r) for r in request.records)) for request in requests])
+
+
+def _misread(record: Record) -> Record:
+    if isinstance(record, AuditEvent):
+        return msgspec.structs.replace(record, row=record.row.decode("latin-1").encode())
+    return record
+
+
+def _settings_and_clock() -> tuple[Any, Clock]:
+    settings = load_settings()
+    return settings, SteppedClock(Path(os.environ["CHAOS_CLOCK"]))
+
+
+def _honest() -> flask.Flask:
+    settings, clock = _settings_and_clock()
+    return create_app(settings, Services(settings, clock=clock))
+
+
+def _early() -> flask.Flask:
+    settings, clock = _settings_and_clock()
+    services = Services(settings, clock=clock)
+    services.flusher = EarlyAcknowledgement(
+        settings, services.buffer, services.sink, services.breaker, services.database.watchdog, services.clock
+    )
+    return create_app(settings, services)
+
+
+def _trimmed() -> flask.Flask:
+    scripts.SPILL = scripts.SPILL.replace("'XADD', stream, '*'", "'XADD', stream, 'MAXLEN', '50', '*'")
+    return _honest()
+
+
+def _altered() -> flask.Flask:
+    settings, clock = _settings_and_clock()
+    services = Services(settings, clock=clock)
+    services.flusher = Flusher(
+        settings,
+        services.buffer,
+        services.sink,
+        services.breaker,
+        services.database.watchdog,
+        services.clock,
+        write_misread,
+    )
+    return create_app(settings, services)
+
+
+_BUILDERS = {"honest": _honest, "early": _early, "trimmed": _trimmed, "altered": _altered}
+
+
+def __getattr__(name: str) -> flask.Flask:
+    if name not in _BUILDERS:
+        raise AttributeError(name)
+    app = _BUILDERS[name]()
+    globals()[name] = app
+    return app

@@ -1,0 +1,36 @@
+"""The faults of the campaign: each breaks something for a while and mends it, whatever else is broken."""
+
+from __future__ import annotations
+
+from bench.campaign.faults import postgres, processes, queue
+from bench.campaign.faults.tools import Fault
+
+FAULTS: dict[str, Fault] = {
+    fault.__name__: fault
+    for fault in (
+        processes.postgres_kill,
+        processes.postgres_immediate,
+        processes.postgres_freeze,
+        processes.valkey_kill,
+        processes.valkey_freeze,
+        processes.both_kill,
+        processes.worker_kill,
+        processes.master_kill,
+        processes.rolling_restart,
+        processes.idle_close,
+        processes.clock_step,
+        postgres.disk_full,
+        postgres.session_settings,
+        postgres.revoked_rights,
+        postgres.missing_standby,
+        postgres.lock_contention,
+        postgres.month_detached,
+        queue.queue_full,
+        queue.redis_disk_full,
+        queue.redis_moved,
+        queue.queue_counters,
+        queue.foreign_consumer,
+        queue.large_entries,
+        queue.poisoned_entries,
+    )
+}

@@ -1,0 +1,191 @@
+"""`datastorage dlq`: how full the dead letter queue is, and what to do with what failed for good."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import wraps
+from itertools import islice
+from typing import Any
+
+import click
+from datastorage_common import jsonvalue
+from datastorage_common.terminal import printable
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from datastorage_client.cli.http_client import HTTPClient, ServiceError, fail, service_options, understood
+
+_PAGE = 500
+# Dead letters that people are shown unless they ask for more.
+_SHOWN = 50
+_RETRY_LIMIT_S = 10.0
+_STREAMS = click.Choice(["events", "notifications"])
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """What the service refuses, or that it cannot be reached, is one line and an exit code."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except ServiceError as e:
+            fail(e)
+
+    return run
+
+
+def _client(url: str, token: str | None) -> HTTPClient:
+    return HTTPClient(url, token=token, retry_limit_s=_RETRY_LIMIT_S)
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  datastorage dlq status
+  datastorage dlq list --stream events
+  datastorage dlq show events:1767600000000-0
+  datastorage dlq replay --all
+  datastorage dlq purge --stream events --yes"""
+)
+def dlq() -> None:
+    """See the dead letter queue, replay or delete what failed for good."""
+
+
+@dlq.command()
+@service_options
+@json_option
+@_guarded
+def status(url: str, token: str | None, as_json: bool) -> None:
+    """Show how full the streams are and how many dead letters there are."""
+    answer = _client(url, token).get("/api/v1/dlq").object()
+    if as_json:
+        _print_json(answer)
+        return
+    table = Table("stream", "waiting", "capacity", "full", "oldest", "dead letters")
+    with understood():
+        for name, stream in answer["streams"].items():
+            cells = (
+                name,
+                str(stream["depth"]),
+                str(stream["capacity"]),
+                f"{float(stream['ratio']):.0%}",
+                f"{float(stream['oldest_age_seconds']):.0f} s",
+                str(stream["dead_letters"]),
+            )
+            table.add_row(*(Text(printable(cell)) for cell in cells))
+        durability, paused = answer["durability"], answer["replay_paused"]
+    Console().print(table)
+    click.echo(printable(f"durability of Redis: {durability}"))
+    if paused:
+        click.echo(printable(f"replay waits: {paused}"))
+
+
+@dlq.command("list")
+@service_options
+@click.option("--stream", type=_STREAMS, default="events", show_default=True, help="Which stream's dead letters.")
+@click.option(
+    "--limit", type=click.IntRange(1), help=f"Show so many at the most. Default: {_SHOWN}; with --json all of them."
+)
+@json_option
+@_guarded
+def list_(url: str, token: str | None, stream: str, limit: int | None, as_json: bool) -> None:
+    """List the dead letters of a stream, oldest first (as JSON: one a line)."""
+    client = _client(url, token)
+    if as_json:
+        for letter in islice(_letters(client, stream), limit):
+            _print_json(letter)
+        return
+    limit = limit or _SHOWN
+    table = Table("id", "moved at", "tries", "reason")
+    # One more than is shown tells whether there are more.
+    found = list(islice(_letters(client, stream), limit + 1))
+    for letter in found[:limit]:
+        cells = (
+            letter["id"],
+            letter.get("moved_at", "-"),
+            letter.get("final_retry_count", "-"),
+            letter.get("reason", "-"),
+        )
+        table.add_row(*(Text(printable(str(cell))) for cell in cells))
+    if not found:
+        click.echo(f"the stream {stream} has no dead letters")
+        return
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    if len(found) > limit:
+        status = client.get("/api/v1/dlq").object()
+        with understood():
+            more = max(1, status["streams"][stream]["dead_letters"] - limit)
+        click.echo(f"and {more:,} more: give a higher --limit, or --json for all")
+
+
+@dlq.command()
+@service_options
+@click.argument("letter_id", metavar="ID")
+@_guarded
+def show(url: str, token: str | None, letter_id: str) -> None:
+    """Print a dead letter with everything in it, as indented JSON."""
+    letter = _client(url, token).get(f"/api/v1/dlq/dead-letters/{letter_id}").object()
+    click.echo(jsonvalue.readable(letter))
+
+
+@dlq.command()
+@service_options
+@click.argument("letter_ids", metavar="[ID]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every dead letter of the stream.")
+@click.option("--stream", type=_STREAMS, default="events", show_default=True, help="The stream that --all means.")
+@_guarded
+def replay(url: str, token: str | None, letter_ids: tuple[str, ...], everything: bool, stream: str) -> None:
+    """Put dead letters back into the queue; one that fails again comes back with the new reason."""
+    if everything == bool(letter_ids):
+        raise click.UsageError("name dead letters, or give --all")
+    client = _client(url, token)
+    ids = [letter["id"] for letter in _letters(client, stream)] if everything else list(letter_ids)
+    for letter_id in ids:
+        client.post(f"/api/v1/dlq/dead-letters/{letter_id}/replay", b"{}", repeatable=False)
+        click.echo(printable(f"queued for replay: {letter_id}"))
+    if not ids:
+        click.echo("there are no dead letters")
+
+
+@dlq.command()
+@service_options
+@click.argument("letter_ids", metavar="[ID]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every dead letter of the stream.")
+@click.option("--stream", type=_STREAMS, default="events", show_default=True, help="The stream that --all means.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_guarded
+def purge(url: str, token: str | None, letter_ids: tuple[str, ...], everything: bool, stream: str, yes: bool) -> None:
+    """Delete dead letters for good."""
+    if everything == bool(letter_ids):
+        raise click.UsageError("name dead letters, or give --all")
+    client = _client(url, token)
+    ids = [letter["id"] for letter in _letters(client, stream)] if everything else list(letter_ids)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("deleting for good needs --yes where nobody can be asked")
+        click.confirm(f"delete {len(ids)} dead letters for good?", abort=True)
+    for letter_id in ids:
+        client.delete(f"/api/v1/dlq/dead-letters/{letter_id}")
+    click.echo(f"deleted {len(ids)} dead letters")
+
+
+def _letters(client: HTTPClient, stream: str) -> Iterator[dict[str, Any]]:
+    query = {"stream": stream, "limit": str(_PAGE)}
+    while True:
+        page = client.get("/api/v1/dlq/dead-letters", query).object()
+        with understood():
+            found = [{**letter, "id": str(letter["id"])} for letter in page["dead_letters"]]
+            cursor = page["pagination"]["next_cursor"]
+        yield from found
+        if cursor is None:
+            return
+        query["cursor"] = str(cursor)
+
+
+def _print_json(value: object) -> None:
+    # Bytes: as UTF-8 whatever the terminal's encoding is, so that nothing is replaced.
+    click.echo(jsonvalue.compact(value))

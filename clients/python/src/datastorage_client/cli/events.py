@@ -1,0 +1,222 @@
+"""`datastorage events`: a query of audit events as a table or as JSON lines."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, TypeGuard
+
+import click
+from datastorage_common import jsonvalue
+from datastorage_common.terminal import printable
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from app.audit.event import rfc3339
+from app.audit.queries import event_query
+from app.audit.times import parse_time
+from app.http.problems import Problem
+from datastorage_client.cli.http_client import HTTPClient, ServiceError, fail, service_options
+
+MAX_PAGE = 1000  # the service's limit on `limit`
+DEFAULT_ROWS = 50
+# Someone waits for the answer; long enough for a worker's restart.
+RETRY_LIMIT_S = 10.0
+
+# From this width on an event fits one line; below it takes two.
+_WIDE = 150
+# Where there is no terminal, nothing says how wide: wide enough that ids are never cut.
+_PIPE_WIDTH = 200
+_RELATIVE = re.compile(r"[0-9.dhms]+")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  datastorage events --since 1h
+  datastorage events --actor-id bert-jan --outcome failure --since 7d
+  datastorage events --data '{"userIdentity": {"invokedBy": "AWS Internal"}}' --all --json > found.jsonl
+  datastorage events --correlation-id 699479d4-2a01-4e9e-bf31-4ec5dc88677e --json | jq .event_data
+
+\b
+Exit codes:
+  0  the query was answered, also if nothing matches
+  1  the service cannot be reached or does not answer the query
+  2  wrong options"""
+)
+@service_options
+@click.option("--event-type", metavar="TYPE", help="Exactly this type, such as aws.s3.GetBucketPolicy.")
+@click.option("--category", "event_category", metavar="CATEGORY", help="Exactly this category.")
+@click.option("--outcome", "event_outcome", type=click.Choice(["success", "failure", "pending"]), help="This outcome.")
+@click.option("--severity", metavar="SEVERITY", help="Exactly this severity.")
+@click.option("--correlation-id", metavar="ID", help="Exactly this correlation.")
+@click.option("--actor-type", metavar="TYPE", help="Exactly this kind of actor.")
+@click.option("--actor-id", metavar="ID", help="Exactly this actor.")
+@click.option("--resource-type", metavar="TYPE", help="Exactly this kind of resource.")
+@click.option("--resource-id", metavar="ID", help="Exactly this resource.")
+@click.option("--namespace", metavar="NAME", help="Exactly this namespace.")
+@click.option("--cluster-name", metavar="NAME", help="Exactly this cluster.")
+@click.option("--since", metavar="TIME", help="Not before: 24h, 7d (back from now), 2026-01-05, 2026-01-05T10:00:00Z.")
+@click.option("--until", metavar="TIME", help="Not after; forms as for --since.")
+@click.option("--data", metavar="JSON", help="Events whose event_data contains this JSON object.")
+@click.option("--limit", type=click.IntRange(1), help=f"Events at the most. Default: {DEFAULT_ROWS}.")
+@click.option("--all", "everything", is_flag=True, help="All events that match, page after page.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: an event a line, exact and uncut.")
+def events(
+    url: str, token: str | None, limit: int | None, everything: bool, as_json: bool, **filters: str | None
+) -> None:
+    """Query audit events, newest first, and print them as a table.
+
+    All filters must match. The table leaves members out and shortens ARNs; --json has everything.
+    """
+    if everything and limit is not None:
+        raise click.UsageError("--all and --limit exclude each other")
+    now = datetime.now(UTC)
+    query = {name: value for name, value in filters.items() if value is not None}
+    _check(query, now)
+    for name in ("since", "until"):
+        if name in query:
+            query[name] = _pinned(query[name], now)
+    wanted = None if everything else limit or DEFAULT_ROWS
+    rows = fetch(HTTPClient(url, token=token, retry_limit_s=RETRY_LIMIT_S), query, wanted)
+    try:
+        if as_json:
+            for row in islice(rows, wanted):
+                click.echo(jsonvalue.compact(row))
+        else:
+            _print_table(list(islice(rows, wanted)), more=next(rows, None) is not None)
+    except ServiceError as e:
+        fail(e)
+
+
+def fetch(client: HTTPClient, query: Mapping[str, str], wanted: int | None) -> Iterator[dict[str, Any]]:
+    """Rows of GET /api/v1/audit/events, page after page by cursor.
+
+    All of them, or where ``wanted`` says how many are, at least one more if there are more. Raises ServiceError.
+    """
+    left = wanted
+    cursor: str | None = None
+    while True:
+        # One more than wanted shows whether there are others.
+        size = MAX_PAGE if left is None else min(MAX_PAGE, left + 1)
+        page = {**query, "limit": str(size), "count": "none"}
+        if cursor is not None:
+            page["cursor"] = cursor
+        answer = client.get("/api/v1/audit/events", page).object()
+        rows, pagination = answer.get("data"), answer.get("pagination")
+        if not _are_objects(rows) or not isinstance(pagination, dict):
+            raise ServiceError("the answer is not a page of events; is this the Data Storage Service?")
+        yield from rows
+        following = pagination.get("next_cursor")
+        if following is None or (left is not None and len(rows) > left):
+            return
+        if following == cursor or not isinstance(following, str):
+            raise ServiceError("the service gave a cursor that leads nowhere")
+        cursor = following
+        left = None if left is None else left - len(rows)
+
+
+def _check(query: Mapping[str, str], now: datetime) -> None:
+    """A usage error for what the service would refuse, by its own reader of queries."""
+    try:
+        event_query(query, now)
+    except Problem as e:
+        options = {p.name: p.opts[0] for p in click.get_current_context().command.params}
+        wrong = [f"{options[name]}: {message}" for name, message in e.members["field_errors"].items()]
+        raise click.UsageError("; ".join(wrong)) from None
+
+
+def _are_objects(rows: object) -> TypeGuard[list[dict[str, Any]]]:
+    return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+
+
+def _pinned(text: str, now: datetime) -> str:
+    """``24h`` as the moment that it means now: pages fetched later must not begin later. Other forms as they are."""
+    moment = parse_time(text, now) if _RELATIVE.fullmatch(text) else None
+    return rfc3339(moment) if moment is not None else text
+
+
+def _print_table(rows: list[dict[str, Any]], *, more: bool) -> None:
+    if not rows:
+        click.echo("no event matches", err=True)
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(highlight=False, width=_PIPE_WIDTH)
+    console.print(_wide(rows) if console.width >= _WIDE else _narrow(rows, console.width))
+    if more:
+        click.echo(f"the newest {len(rows):,}; there are more: --limit N or --all", err=True)
+
+
+def _wide(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("time", no_wrap=True)
+    table.add_column("type", no_wrap=True, overflow="ellipsis", ratio=6)
+    table.add_column("action", no_wrap=True, overflow="ellipsis", ratio=4)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("actor", no_wrap=True, overflow="ellipsis", ratio=4)
+    table.add_column("resource", no_wrap=True, overflow="ellipsis", ratio=7)
+    table.add_column("id", no_wrap=True, min_width=36)
+    table.expand = True
+    for row in rows:
+        table.add_row(
+            _time(row),
+            _cell(row, "event_type"),
+            _cell(row, "event_action"),
+            _outcome(row),
+            _cell(row, "actor_id"),
+            _resource(row),
+            _cell(row, "event_id"),
+        )
+    return table
+
+
+def _narrow(rows: list[dict[str, Any]], width: int) -> Table:
+    """Two lines an event: when and how it ended over its id, what happened over who did it to what.
+
+    The action is left out where the type ends in it, as most do.
+    """
+    # A long actor must leave room for the resource.
+    actor_width = max(10, (width - 38) * 2 // 5)
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    table.add_column("time, outcome / id", no_wrap=True, min_width=36)
+    table.add_column("type, action / actor → resource", no_wrap=True, overflow="ellipsis", ratio=1)
+    for row in rows:
+        kind, action, actor = _cell(row, "event_type"), _cell(row, "event_action"), _cell(row, "actor_id")
+        if not kind.plain.endswith("." + action.plain):
+            kind = Text.assemble(kind, " ", action)
+        actor.truncate(actor_width, overflow="ellipsis")
+        table.add_row(Text.assemble(_time(row), " ", _outcome(row)), kind)
+        table.add_row(_cell(row, "event_id"), Text.assemble(actor, " → ", _resource(row)), style="dim")
+    return table
+
+
+def _cell(row: Mapping[str, Any], member: str) -> Text:
+    value = row.get(member)
+    return Text(_short(value) if isinstance(value, str) else "-")
+
+
+def _short(value: str) -> str:
+    """An ARN without what most of its neighbours share: ``role/x`` of ``arn:aws:iam::1:role/x``."""
+    parts = value.split(":", 5)
+    return printable(parts[5] if len(parts) == 6 and parts[0] == "arn" else value)
+
+
+def _time(row: Mapping[str, Any]) -> Text:
+    value = row.get("event_timestamp")
+    # Seconds do for reading; they line up where fractions would not.
+    return Text(printable(re.sub(r"\.\d+Z$", "Z", value)) if isinstance(value, str) else "-")
+
+
+def _outcome(row: Mapping[str, Any]) -> Text:
+    text = _cell(row, "event_outcome")
+    text.stylize({"failure": "red", "success": "green"}.get(text.plain, "yellow"))
+    return text
+
+
+def _resource(row: Mapping[str, Any]) -> Text:
+    return Text.assemble(_cell(row, "resource_type"), " ", _cell(row, "resource_id"))

@@ -1,0 +1,69 @@
+"""`datastorage health`: asks a running service how it is, for people and for container engines."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from datastorage_common.terminal import printable
+from urllib3.exceptions import HTTPError
+
+from app.config.addresses import reached_at, with_port
+from app.config.settings import ConfigError, load_settings
+from datastorage_client.cli.http_client import check_url, why_unreachable
+from datastorage_client.cli.http_deadline import Deadline, pool_manager
+
+# The service answers a probe within a second whatever hangs behind it.
+_TIMEOUT_SECONDS = 2.0
+_SHOWN_BYTES = 2000
+
+
+@click.command(
+    epilog="Examples: datastorage health; datastorage health --live; datastorage health --url http://db-api:8080"
+)
+@click.option("--live", "path", flag_value="/health/live", help="Only whether the service runs.")
+@click.option("--ready", "path", flag_value="/health/ready", help="Whether it can keep a write (the default).")
+@click.option(
+    "--report", "path", flag_value="/health", help="The report for people: both stores, and what is degraded."
+)
+@click.option(
+    "--url",
+    envvar="DATASTORAGE_URL",
+    show_envvar=True,
+    callback=lambda ctx, parameter, value: check_url(ctx, parameter, value) if value else None,
+    help="Where the service is. Default: on this machine, at the port of the configuration.",
+)
+@click.option(
+    "--config", "config_path", metavar="FILE", type=click.Path(), help="YAML file with settings. Default: CONFIG_PATH."
+)
+def health(path: str | None, url: str | None, config_path: str | None) -> None:
+    """Print the answer of a probe; exit 0 if it is 200, else 1.
+
+    Without --url the service on this machine is asked, at health.port if there is one, so that an image needs no
+    other program for its health check.
+    """
+    try:
+        target = (url or _local(config_path)) + (path or "/health/ready")
+    except ConfigError as e:
+        for fault in e.faults:
+            click.echo(f"datastorage: {fault}", err=True)
+        sys.exit(2)
+    try:
+        deadline = Deadline()
+        deadline.within(_TIMEOUT_SECONDS)
+        pools = pool_manager(deadline, _TIMEOUT_SECONDS)
+        answer = pools.request("GET", target, redirect=False, preload_content=False)
+        body = answer.read(_SHOWN_BYTES).decode("utf-8", "replace").strip()
+    except HTTPError as e:
+        reason, connected = why_unreachable(e, _TIMEOUT_SECONDS, _TIMEOUT_SECONDS)
+        hint = "" if connected else "; start the service, or say where it is with --url or DATASTORAGE_URL"
+        click.echo(printable(f"datastorage: no answer from {target} ({reason}){hint}"), err=True)
+        sys.exit(1)
+    click.echo(printable(body))
+    sys.exit(0 if answer.status == 200 else 1)
+
+
+def _local(config_path: str | None) -> str:
+    settings = load_settings(config_path)
+    host = reached_at(settings.server.hosts())
+    return f"http://{with_port(host, settings.health.port or settings.server.port)}"

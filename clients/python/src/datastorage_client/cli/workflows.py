@@ -1,0 +1,245 @@
+"""`datastorage workflows`: a search of the catalogue as a ranked table; and what `import workflows` says and asks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from urllib.parse import quote
+
+import click
+from datastorage_common import jsonvalue
+from datastorage_common.terminal import printable
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from app.audit.schemas import Refusal
+from app.workflows import schemas
+from app.workflows.schemas import PRIORITIES, SEVERITIES
+from app.workflows.search import CHOICE_WEIGHTS, FLAG_WEIGHTS, STATUSES
+from datastorage_client.cli.http_client import (
+    HTTPClient,
+    ProblemError,
+    ServiceError,
+    counted,
+    fail,
+    service_options,
+    understood,
+)
+from datastorage_client.importers.workflows import CHANGED, COLLIDES, CREATED, EXISTS, INVALID, File
+
+_PATH = "/api/v1/workflows"
+# Someone waits for the answer; long enough for a worker's restart.
+_RETRY_LIMIT_S = 10.0
+# Where there is no terminal, nothing says how wide: wide enough that ids are never cut.
+_PIPE_WIDTH = 200
+
+
+@click.group(name="workflows", no_args_is_help=True)
+def workflows() -> None:
+    """Search the catalogue of workflows."""
+
+
+def _pairs(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for value in values:
+        key, equals, text = value.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"{value!r} is not NAME=VALUE", ctx, parameter)
+        found.setdefault(key, []).append(text)
+    return found
+
+
+def _detected(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for value in values:
+        name, _, text = value.partition("=")
+        if name in FLAG_WEIGHTS and text in ("", "true", "false"):
+            found[name] = text != "false"
+        elif name in CHOICE_WEIGHTS and text:
+            found[name] = text
+        else:
+            names = ", ".join([*FLAG_WEIGHTS, *(f"{n}=VALUE" for n in CHOICE_WEIGHTS)])
+            raise click.BadParameter(f"{value!r} is not one of {names}", ctx, parameter)
+    return found
+
+
+def _score(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Decimal | None:
+    try:
+        number = None if value is None else Decimal(value)
+    except InvalidOperation:
+        number = Decimal(-1)
+    if number is not None and not (number.is_finite() and 0 <= number <= 1):
+        raise click.BadParameter(f"{value!r} is not a number from 0 to 1", ctx, parameter)
+    return number
+
+
+@workflows.command(
+    no_args_is_help=True,
+    epilog="""\b
+Examples:
+  datastorage workflows search --signal-type OOMKilled --severity critical \\
+      --component pod --environment production --priority P0
+  … --detected gitOpsManaged --detected gitOpsTool=argocd --custom team=payments
+
+\b
+Exit codes:
+  0  the search was answered, also if nothing matches
+  1  the service cannot be reached or does not answer the search
+  2  wrong options""",
+)
+@service_options
+@click.option("--signal-type", required=True, metavar="TYPE", help="The signal, such as OOMKilled.")
+@click.option("--severity", required=True, type=click.Choice(SEVERITIES), help="How bad it is.")
+@click.option("--component", required=True, metavar="KIND", help="What it is about, such as pod.")
+@click.option("--environment", required=True, metavar="NAME", help="Where, such as production.")
+@click.option("--priority", required=True, type=click.Choice(PRIORITIES), help="How urgent it is.")
+@click.option("--detected", multiple=True, callback=_detected, metavar="NAME[=VALUE]", help="A detected label.")
+@click.option("--custom", multiple=True, callback=_pairs, metavar="NAME=VALUE", help="A custom label.")
+@click.option("--status", multiple=True, type=click.Choice(STATUSES), help="This status instead of active.")
+@click.option("--top-k", type=click.IntRange(1, 100), default=10, show_default=True, help="Results at the most.")
+@click.option("--min-score", callback=_score, metavar="0..1", help="No result below this score.")
+@click.option("--include-disabled", is_flag=True, help="Workflows of any status.")
+@click.option("--json", "as_json", is_flag=True, help="Print the service's answer as JSON.")
+def search(
+    url: str,
+    token: str | None,
+    detected: dict[str, Any],
+    custom: dict[str, list[str]],
+    status: tuple[str, ...],
+    top_k: int,
+    min_score: Decimal | None,
+    include_disabled: bool,
+    as_json: bool,
+    **labels: str,
+) -> None:
+    """Find the workflows that fit a signal, best first, with what made each score."""
+    filters: dict[str, Any] = {**labels, "detected_labels": detected, "custom_labels": custom, "status": list(status)}
+    body: dict[str, Any] = {
+        "filters": {name: value for name, value in filters.items() if value},
+        "top_k": top_k,
+        "include_disabled": include_disabled,
+        "min_score": min_score,
+    }
+    # By the service's own reader of searches.
+    if isinstance(checked := schemas.search(body), Refusal):
+        raise click.UsageError("; ".join(f"{_option(fault.name)}: {fault.fault}" for fault in checked.faults))
+    try:
+        client = HTTPClient(url, token=token, retry_limit_s=_RETRY_LIMIT_S)
+        path = f"{_PATH}/search?explain=true"
+        answer = client.post(path, jsonvalue.compact(body), repeatable=True).object()
+        if as_json:
+            click.echo(jsonvalue.compact(answer))
+            return
+        with understood():
+            table = _table(answer["workflows"])
+    except ServiceError as e:
+        fail(e)
+    if table.row_count:
+        console = Console(
+            highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+        )
+        console.print(table)
+    else:
+        click.echo("no workflow fits", err=True)
+
+
+def _option(member: str) -> str:
+    """The option that a member of the request comes from, and which part of it: ``--custom team``."""
+    name, _, part = member.removeprefix("filters.").partition(".")
+    return f"--{name.removesuffix('_labels').replace('_', '-')} {part}".rstrip()
+
+
+def _table(results: Iterable[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("rank", "score", "boost", "penalty"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("workflow", "made of"):
+        table.add_column(column, overflow="fold")
+    for r in results:
+        numbers = [str(r[k]) for k in ("rank", "final_score", "label_boost", "label_penalty")]
+        what = f"{r['title']}\n{r['workflow_id']}"
+        cells = [*numbers, "\n".join(map(printable, what.split("\n"))), "\n".join(_terms(r["score_breakdown"]))]
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def _terms(breakdown: Iterable[Mapping[str, Any]]) -> list[str]:
+    shown = []
+    for term in breakdown:
+        if term["points"]:
+            asked = term.get("asked")
+            value = "" if asked is None or asked is True else f"={asked}"
+            shown.append(printable(f"{term['points']:+} {term['term']}{value}"))
+    return shown
+
+
+# --- import workflows -------------------------------------------------------------------------------------------
+
+
+class WorkflowCatalogue:
+    """The service's catalogue, over HTTP."""
+
+    def __init__(self, client: HTTPClient) -> None:
+        self._client = client
+
+    def hashes(self, name: str) -> Mapping[str, str]:
+        """The name's versions, each with its content_hash. Raises ServiceError."""
+        path, found = f"{_PATH}/by-name/{quote(name, safe='')}/versions", {}
+        cursor: str | None = None
+        while True:
+            answer = self._client.get(path, {} if cursor is None else {"cursor": cursor}).object()
+            with understood():
+                found.update({v["version"]: v["content_hash"] for v in answer["versions"]})
+            following = answer.get("next_cursor")
+            if following is None:
+                return found
+            if following == cursor or not isinstance(following, str):
+                raise ServiceError("the service gave a cursor that leads nowhere")
+            cursor = following
+
+    def create(self, new: Sequence[Mapping[str, Any]]) -> Sequence[str] | None:
+        """Create all or none; their ids, or None if one of them has been created meanwhile. Raises ServiceError."""
+        try:
+            # Not sent again when nobody knows whether it arrived: the next run finds out.
+            answer = self._client.post(f"{_PATH}/batch", jsonvalue.compact(new), repeatable=False).object()
+        except ProblemError as e:
+            if e.status == 409:
+                return None
+            raise
+        with understood():
+            return [str(ident) for ident, _ in zip(answer["workflow_ids"], new, strict=True)]
+
+
+def report_workflows(files: Sequence[File], *, dry_run: bool, as_json: bool) -> None:
+    """A line for each file, then how many there are of each kind."""
+    if as_json:
+        for file in files:
+            members = {
+                "path": file.path,
+                "document": file.document,
+                "outcome": file.outcome,
+                "reason": file.reason or None,
+                "line": file.line,
+                "workflow_name": file.workflow.get("workflow_name"),
+                "version": file.workflow.get("version"),
+                "workflow_id": file.workflow_id,
+                "dry_run": dry_run,
+            }
+            click.echo(jsonvalue.compact({k: v for k, v in members.items() if v is not None}))
+        return
+    words = {CREATED: "would be created" if dry_run else CREATED, CHANGED: "changed (refused)"}
+    for file in files:
+        what = file.reason or " ".join(file.key)
+        click.echo(printable(f"{words.get(file.outcome, file.outcome)}  {file.position}  {what}"))
+    counts = Counter(f.outcome for f in files)
+    kinds = (CREATED, EXISTS, CHANGED, COLLIDES, INVALID)
+    words[COLLIDES] = "colliding"
+    told = ", ".join(f"{counts[kind]} {words.get(kind, kind)}" for kind in kinds)
+    paths = len({file.path for file in files})
+    several = f"{counted(len(files), 'document')} of " if len(files) > paths else ""
+    click.echo(f"{several}{counted(paths, 'file')}: {told}")

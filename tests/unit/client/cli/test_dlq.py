@@ -1,0 +1,85 @@
+"""`datastorage dlq` against a stand-in for the service: what people are shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli.main import main
+from tests.unit.stub_service import Canned, StubService
+
+
+@pytest.fixture
+def stub() -> Iterator[StubService]:
+    with StubService() as running:
+        yield running
+
+
+def run(stub: StubService, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["dlq", *arguments], env={"DATASTORAGE_URL": stub.url})
+
+
+def answers(value: dict[str, Any]) -> Canned:
+    return Canned(200, json.dumps(value).encode(), (("Content-Type", "application/json"),))
+
+
+def letters(count: int) -> Canned:
+    found = [{"id": f"events:{i}-0", "final_retry_count": 0, "reason": "not JSON"} for i in range(count)]
+    return answers({"dead_letters": found, "pagination": {"limit": 500, "has_more": False, "next_cursor": None}})
+
+
+def test_an_empty_stream_is_a_sentence(stub: StubService) -> None:
+    stub.script.append(letters(0))
+    result = run(stub, "list")
+    assert (result.exit_code, result.output) == (0, "the stream events has no dead letters\n")
+
+
+def test_a_long_list_ends_with_how_many_more_there_are(stub: StubService) -> None:
+    stub.script.extend([letters(60), answers({"streams": {"events": {"dead_letters": 1260}}})])
+    result = run(stub, "list")
+    assert result.exit_code == 0
+    assert result.stdout.count("not JSON") == 50
+    assert result.stdout.endswith("and 1,210 more: give a higher --limit, or --json for all\n")
+
+
+@pytest.mark.parametrize("limit", ["3", "4"])
+def test_a_list_that_fits_says_nothing_of_more(stub: StubService, limit: str) -> None:
+    stub.script.append(letters(3))
+    result = run(stub, "list", "--limit", limit)
+    assert (result.stdout.count("not JSON"), " more:" in result.output) == (3, False)
+
+
+@pytest.mark.parametrize(("options", "lines"), [((), 60), (("--limit", "7"), 7)])
+def test_a_program_gets_all_unless_it_says_how_many(stub: StubService, options: tuple[str, ...], lines: int) -> None:
+    stub.script.append(letters(60))
+    assert len([json.loads(line) for line in run(stub, "list", "--json", *options).stdout.splitlines()]) == lines
+
+
+def test_a_dead_letter_is_shown_indented_and_exact(stub: StubService) -> None:
+    body = b'{"id":"events:1-0","message":{"n":0.1000000000000000000001}}'
+    stub.script.append(Canned(200, body, (("Content-Type", "application/json"),)))
+    assert run(stub, "show", "events:1-0").stdout == (
+        '{\n  "id": "events:1-0",\n  "message": {\n    "n": 0.1000000000000000000001\n  }\n}\n'
+    )
+
+
+@pytest.mark.parametrize("command", ["status", "list"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"streams": 1, "dead_letters": 1},
+        {"streams": {"events": {"depth": 1}}, "dead_letters": [1], "pagination": {"next_cursor": None}},
+        {"streams": {}, "dead_letters": []},
+    ],
+)
+def test_another_service_at_the_address_is_one_line(stub: StubService, command: str, answer: dict[str, Any]) -> None:
+    stub.script.append(answers(answer))
+    result = run(stub, command)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("datastorage: the answer is not one of the Data Storage Service")

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from app.audit.buffer import Ticket
+from app.audit.outcome import Spilled, Stored, WriteRequest
+from app.audit.schemas import Validator
+from app.config.settings import AuditSettings, BufferSettings, HealthSettings, RedisSettings, Settings
+from app.dlq.admin import QueueState, StreamState
+from app.postgres.monitor import DatabaseState
+from app.services import RedisState, Services
+from tests.unit.fakes import NOW, WELL, FakeIngest, StandingClock, event, make_client, make_services
+
+GONE = DatabaseState(connected=False, seen=True)
+NO_REDIS = RedisState("not_configured", can_spill=False)
+REDIS = RedisState("connected", can_spill=True, durability="aof_always")
+REDIS_GONE = RedisState("unreachable", can_spill=False, faults=("redis_unreachable",))
+REDIS_FULL = RedisState("connected", can_spill=False, durability="aof_always", obstacle="queue_full")
+REDIS_REFUSES = RedisState(
+    "connected", False, "aof_always", faults=("redis_refuses_writes",), obstacle="queue_refuses_writes"
+)
+REDIS_FORGETS = RedisState("connected", can_spill=True, durability="none", faults=("redis_not_durable",))
+
+
+def services_with(
+    database: DatabaseState = WELL,
+    redis: RedisState = NO_REDIS,
+    settings: Settings | None = None,
+    **parts: Any,
+) -> Services:
+    services = make_services(settings, **parts)
+    services.monitor.state = database
+    services.redis_state = lambda: redis  # type: ignore[method-assign]
+    return services
+
+
+def asked(services: Services, path: str) -> tuple[int, dict[str, Any]]:
+    response = make_client(services).get(path)
+    assert response.content_type == "application/json"
+    return response.status_code, response.get_json()
+
+
+def without(state: DatabaseState, **changes: Any) -> DatabaseState:
+    return dataclasses.replace(state, **changes)
+
+
+@pytest.mark.parametrize(
+    ("database", "redis", "code", "body"),
+    [
+        (WELL, NO_REDIS, 200, {"status": "healthy", "database": "connected", "redis": "not_configured"}),
+        (
+            WELL,
+            REDIS,
+            200,
+            {"status": "healthy", "database": "connected", "redis": "connected", "durability": "aof_always"},
+        ),
+        (
+            WELL,
+            REDIS_GONE,
+            200,
+            {
+                "status": "degraded",
+                "database": "connected",
+                "redis": "unreachable",
+                "reasons": ["redis_unreachable"],
+            },
+        ),
+        (
+            WELL,
+            REDIS_FORGETS,
+            200,
+            {
+                "status": "degraded",
+                "database": "connected",
+                "redis": "connected",
+                "durability": "none",
+                "reasons": ["redis_not_durable"],
+            },
+        ),
+        (GONE, NO_REDIS, 503, {"status": "unhealthy", "database": "unreachable", "redis": "not_configured"}),
+        (
+            GONE,
+            REDIS,
+            503,
+            {"status": "unhealthy", "database": "unreachable", "redis": "connected", "durability": "aof_always"},
+        ),
+        (GONE, REDIS_GONE, 503, {"status": "unhealthy", "database": "unreachable", "redis": "unreachable"}),
+    ],
+)
+def test_health(database: DatabaseState, redis: RedisState, code: int, body: dict[str, Any]) -> None:
+    assert asked(services_with(database, redis), "/health") == (code, body)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reasons"),
+    [
+        ({"schema_version": 0}, ["schema_outdated"]),
+        ({"schema_version": 0, "may_write": False}, ["schema_outdated"]),
+        ({"may_write": False}, ["missing_rights"]),
+        ({"durable": False}, ["database_not_durable"]),
+        ({"encoding": "LATIN1"}, ["database_encoding"]),
+        ({"standby": True}, ["database_is_standby"]),
+        ({"may_write": False, "durable": False}, ["missing_rights", "database_not_durable"]),
+    ],
+)
+def test_health_says_what_is_wrong_although_postgresql_answers(changes: dict[str, Any], reasons: list[str]) -> None:
+    code, body = asked(services_with(without(WELL, **changes)), "/health")
+    assert (code, body["status"], body["reasons"]) == (200, "degraded", reasons)
+
+
+def test_health_while_writes_are_refused() -> None:
+    services = services_with(redis=REDIS)
+    services.breaker.failed()
+    assert asked(services, "/health")[1]["reasons"] == ["database_refuses_writes"]
+    assert asked(services, "/health/ready") == (
+        200,
+        {"status": "ready", "mode": "degraded", "reason": "database_refuses_writes"},
+    )
+
+
+READY = (200, {"status": "ready"})
+
+
+def degraded(reason: str) -> tuple[int, dict[str, Any]]:
+    return 200, {"status": "ready", "mode": "degraded", "reason": reason}
+
+
+def not_ready(reason: str) -> tuple[int, dict[str, Any]]:
+    return 503, {"status": "not_ready", "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("database", "redis", "answer"),
+    [
+        (WELL, NO_REDIS, READY),
+        (WELL, REDIS, READY),
+        (WELL, REDIS_GONE, READY),
+        (GONE, REDIS, degraded("database_unreachable")),
+        (GONE, REDIS_FORGETS, degraded("database_unreachable")),
+        (without(GONE, deployment_fault=True), REDIS, degraded("database_unreachable")),
+        (GONE, NO_REDIS, not_ready("database_unreachable")),
+        (GONE, REDIS_GONE, not_ready("database_unreachable")),
+        (GONE, REDIS_FULL, not_ready("queue_full")),
+        (GONE, REDIS_REFUSES, not_ready("queue_refuses_writes")),
+        (WELL, REDIS_FULL, READY),
+        (WELL, REDIS_REFUSES, READY),
+        (DatabaseState(), NO_REDIS, not_ready("database_unreachable")),
+        (DatabaseState(), REDIS, degraded("database_unreachable")),
+        (without(WELL, may_write=False), REDIS, degraded("missing_rights")),
+        (without(WELL, schema_version=0), REDIS, not_ready("schema_outdated")),
+        (without(GONE, schema_version=0), REDIS, not_ready("schema_outdated")),
+        (without(WELL, schema_version=None), REDIS, READY),
+    ],
+)
+def test_readiness(database: DatabaseState, redis: RedisState, answer: tuple[int, dict[str, Any]]) -> None:
+    assert asked(services_with(database, redis), "/health/ready") == answer
+
+
+def test_readiness_may_demand_the_database() -> None:
+    settings = Settings(health=HealthSettings(ready_requires_database=True))
+    assert asked(services_with(GONE, REDIS, settings), "/health/ready") == not_ready("database_unreachable")
+    assert asked(services_with(WELL, REDIS, settings), "/health/ready") == READY
+
+
+@pytest.mark.parametrize("database", [WELL, GONE, without(WELL, schema_version=0)])
+def test_not_ready_while_shutting_down_but_still_serving(database: DatabaseState) -> None:
+    services = services_with(database, REDIS)
+    services.drain()
+    services.ingest = FakeIngest(Spilled())  # type: ignore[assignment]
+    assert asked(services, "/health/ready") == not_ready("shutting_down")
+    assert asked(services, "/health/live") == (200, {"status": "alive"})
+    assert make_client(services).post("/api/v1/audit/events", json=event()).status_code == 202
+
+
+def test_readiness_while_the_queue_is_full() -> None:
+    services = services_with(settings=Settings(buffer=BufferSettings(size=2)))
+    record = Validator(AuditSettings(), lambda: NOW).event(event())
+    for expected in (READY, READY, degraded("buffer_full")):
+        assert asked(services, "/health/ready") == expected
+        services.buffer.offer(Ticket(WriteRequest((record,))), 0)  # type: ignore[arg-type]
+
+
+def test_live_until_the_flusher_is_stuck() -> None:
+    clock = StandingClock()
+    services = services_with(GONE, clock=clock)
+    assert asked(services, "/health/live") == (200, {"status": "alive"})
+    clock.seconds = services.flusher.heartbeat + 29.9
+    assert asked(services, "/health/live") == (200, {"status": "alive"})
+    clock.seconds = services.flusher.heartbeat + 30
+    assert asked(services, "/health/live") == (503, {"status": "dead", "reason": "flusher_stuck"})
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready", "/health/live"])
+def test_probes_touch_no_connection(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = services_with()
+    monkeypatch.setattr(services, "read", lambda query: pytest.fail("asked the database"))
+    assert asked(services, path)[0] == 200
+    assert make_client(services).head(path).status_code == 200
+
+
+def test_without_redis() -> None:
+    services = make_services(outcome=Stored())
+    assert services.redis_state() == NO_REDIS
+    assert services.replay_paused() == "not_configured"
+
+
+def stream(depth: int, *, full: bool = False) -> StreamState:
+    return StreamState(depth=depth, capacity=10, dead_letters=0, oldest_age_seconds=0.0, full=full)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (QueueState(), REDIS_GONE),
+        (QueueState(True, "aof_always", streams={"events": stream(9), "notifications": stream(9)}), REDIS),
+        (
+            QueueState(True, "aof_always", streams={"events": stream(10, full=True), "notifications": stream(9)}),
+            REDIS_FULL,
+        ),
+        (QueueState(True, "aof_always", refuses="READONLY"), REDIS_REFUSES),
+        (
+            QueueState(True, "aof_always", refuses="CROSSSLOT"),
+            dataclasses.replace(REDIS_REFUSES, faults=("redis_is_cluster",)),
+        ),
+        (QueueState(True, "none", streams={"events": stream(0)}), REDIS_FORGETS),
+        (
+            QueueState(True, "aof_everysec"),
+            RedisState("connected", can_spill=True, durability="aof_everysec", faults=("redis_not_durable",)),
+        ),
+        (
+            QueueState(True, "unknown", missing_rights=("+xadd",), lost=True),
+            RedisState(
+                "connected",
+                can_spill=True,
+                durability="unknown",
+                faults=("redis_missing_rights", "redis_durability_unknown", "queue_lost"),
+            ),
+        ),
+        (
+            QueueState(True, "aof_always", evicts=True, streams={"events": stream(0)}),
+            RedisState("connected", can_spill=True, durability="aof_always", faults=("redis_evicts",)),
+        ),
+    ],
+)
+def test_redis_is_what_was_last_seen(state: QueueState, expected: RedisState) -> None:
+    services = make_services(Settings(redis=RedisSettings(url="redis://127.0.0.1:1")))
+    assert services.queue_watch is not None
+    services.queue_watch.state = state
+    assert services.redis_state() == expected
+
+
+def test_a_spill_that_was_refused_counts_before_anybody_looks() -> None:
+    services = make_services(Settings(redis=RedisSettings(url="redis://127.0.0.1:1")))
+    assert services.queue_watch is not None
+    assert services.queue is not None
+    services.queue_watch.state = QueueState(True, "aof_always")
+    services.queue.breaker.failed()
+    assert services.redis_state().obstacle == "queue_refuses_writes"
