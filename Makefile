@@ -74,7 +74,7 @@ test-nightly: $(VENV)/.test ## Run everything, what takes long too: campaigns, l
 coverage: $(VENV)/.test ## Run unit, integration and end-to-end tests and show what of app/ they cover (at least 97 %).
 	rm -f .coverage .coverage.*
 	for layer in unit integration e2e; do \
-	  $(PYTEST) $(PARALLEL) --cov=app --cov-append --cov-report= tests/$$layer || exit 1; \
+	  $(PYTEST) $(PARALLEL) --cov --cov-append --cov-report= tests/$$layer || exit 1; \
 	done
 	$(BIN)/python -m coverage report --skip-covered --fail-under=97
 

@@ -25,6 +25,7 @@ from app.clock import Clock
 from app.config.addresses import reached_at, with_port
 from app.config.settings import ConfigError, Settings, load_settings
 from app.postgres.migrations import MigrationError, migrate
+from app.resources import resource
 from devserver import (
     OWNER_ROLE,
     PRIVATE_UMASK,
@@ -41,7 +42,7 @@ from devserver import (
 )
 
 PORT_VARIABLES = ("PORT", "DATASTORAGE_SERVER__PORT")
-GUNICORN_CONF = Path(__file__).resolve().parent.parent / "gunicorn.conf.py"
+GUNICORN_CONF = resource("gunicorn.conf.py")
 # From the start of gunicorn to a service that says it is ready; workers import for a second or two.
 SERVICE_READY_TIMEOUT = 60.0
 # Beyond the service's own shutdown.timeout, before it is killed.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import click
 
 from app.config.settings import ConfigError, load_settings
+from app.resources import resource
 
-GUNICORN_CONF = Path(__file__).resolve().parent.parent.parent / "gunicorn.conf.py"
+GUNICORN_CONF = resource("gunicorn.conf.py")
 
 
 @click.command(epilog="Example: DATASTORAGE_DATABASE__URL=postgresql://datastorage@db/datastorage datastorage serve")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
@@ -15,8 +14,9 @@ import yaml
 from datastorage_common import yamlfile
 
 from app.config.settings import Settings
+from app.resources import resource
 
-PATH = Path(__file__).resolve().parent.parent.parent / "api" / "openapi" / "data-storage-v1.yaml"
+PATH = resource("api/openapi/data-storage-v1.yaml")
 # libyaml where the wheel has it: ten times as fast.
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 

@@ -17,8 +17,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from app.clock import Clock
 from app.postgres.sessions import Connection, Limits, pin_to, pins, writing
 from app.postgres.watchdog import Watchdog
+from app.resources import resource
 
-SQL_DIR = Path(__file__).resolve().parent.parent.parent / "sql"
+SQL_DIR = resource("sql")
 _NUMBERED = re.compile(r"(\d{4})_(\w+)\.sql")
 # Any fixed number: it names "somebody is migrating this database" among advisory locks.
 _LOCK = 7_306_418
