@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import orjson
 from datastorage_common import jsonvalue
+from datastorage_common.times import rfc3339
 
 # Roughly what an event costs in memory beside its texts: the object, its times, UUIDs and queue entry.
 _EVENT_OVERHEAD_BYTES = 1200
 # Bump when the canonical form changes, so that digests of different forms never look equal.
 _EVENT_FORM = b"audit-event/1\n"
 _NOTIFICATION_FORM = b"notification-audit/1\n"
-
-
-def rfc3339(moment: datetime) -> str:
-    """RFC 3339 in UTC with ``Z``; microseconds only when there are any."""
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    return moment.isoformat()[:-6] + "Z"
 
 
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):

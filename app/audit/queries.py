@@ -18,10 +18,10 @@ from uuid import UUID
 import orjson
 import psycopg
 from datastorage_common import jsonvalue
+from datastorage_common.times import parse_rfc3339, parse_time, rfc3339
+from datastorage_common.uuids import parse_uuid
 
-from app.audit.event import rfc3339
-from app.audit.schemas import EVENT_FIELDS, parse_rfc3339, parse_uuid
-from app.audit.times import parse_time
+from app.audit.schemas import EVENT_FIELDS
 from app.http import bounded
 from app.http.problems import Problem
 

@@ -11,9 +11,11 @@ from uuid import UUID
 import flask
 import orjson
 import psycopg
+from datastorage_common.times import rfc3339
+from datastorage_common.uuids import parse_uuid
 
 from app.audit import queries
-from app.audit.event import AuditEvent, Notification, Record, rfc3339
+from app.audit.event import AuditEvent, Notification, Record
 from app.audit.outcome import (
     Conflict,
     InDoubt,
@@ -25,7 +27,7 @@ from app.audit.outcome import (
     Stored,
     WriteRequest,
 )
-from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS, Refusal, parse_uuid
+from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS, Refusal
 from app.auth.authorizer import recorded_by
 from app.http import bounded
 from app.http.flask_app import (

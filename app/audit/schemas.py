@@ -12,10 +12,9 @@ schema judges and words.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
@@ -24,9 +23,11 @@ import msgspec
 import orjson
 import uuid_utils.compat
 from datastorage_common import jsonvalue
+from datastorage_common.times import parse_rfc3339, rfc3339
+from datastorage_common.uuids import parse_uuid
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing
 
-from app.audit.event import AuditEvent, Notification, make_event, notification_digest, rfc3339
+from app.audit.event import AuditEvent, Notification, make_event, notification_digest
 from app.config.settings import AuditSettings
 
 _MAX_NUMBER_DIGITS = 400  # of event_data; jsonb expands exponents when it stores and reads them
@@ -139,14 +140,6 @@ class Flag(fields.Field[bool]):
         return value
 
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
-def parse_uuid(text: object) -> UUID | None:
-    """The UUID of its 36-character form (RFC 9562), or None."""
-    return UUID(text) if isinstance(text, str) and _UUID.fullmatch(text) else None
-
-
 class Identifier(fields.Field[UUID]):
     """A UUID in its 36-character form, any case."""
 
@@ -163,30 +156,6 @@ class Identifier(fields.Field[UUID]):
         if parsed is None:
             raise ValidationError(Fault("must be a UUID", "invalid"))
         return parsed
-
-
-# What nearly everybody sends, and what Python reads by itself.
-_PLAIN_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{6})?Z", re.ASCII)
-_RFC3339 = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
-
-
-def parse_rfc3339(text: object) -> datetime | None:
-    """The UTC time of an RFC 3339 date-time, finer parts than microseconds cut off; None if it is not one."""
-    if not isinstance(text, str):
-        return None
-    if _PLAIN_UTC.fullmatch(text) is not None:
-        try:
-            return datetime.fromisoformat(text)
-        except ValueError:
-            return None
-    if (m := _RFC3339.fullmatch(text)) is None:
-        return None
-    day, clock, fraction, zone = m.groups()
-    zone = "+00:00" if zone in "Zz" else zone
-    try:
-        return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{zone}").astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 class Moment(fields.Field[datetime]):
@@ -586,6 +555,4 @@ __all__ = [
     "Refusal",
     "Validator",
     "decoder",
-    "parse_rfc3339",
-    "parse_uuid",
 ]

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import click
 import orjson
 import yaml
+from datastorage_common.durations import parse_duration
 
-from app.config.settings import ConfigError, Settings, load_settings, parse_duration, parse_size
+from app.config.settings import ConfigError, Settings, load_settings, parse_size
 
 _config_option = click.option(
     "--config", "config_path", metavar="FILE", type=click.Path(), help="YAML file with settings. Default: CONFIG_PATH."

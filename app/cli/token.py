@@ -12,11 +12,11 @@ from pathlib import Path
 
 import click
 import yaml
+from datastorage_common.durations import parse_duration
 from datastorage_common.files import as_text
+from datastorage_common.times import rfc3339
 
-from app.audit.event import rfc3339
 from app.auth.tokens import MAX_FILE_BYTES, SCOPES, parse_tokens, token_digest, usable_name
-from app.config.settings import parse_duration
 
 # What a token starts with, so that scanners of code and logs can know one.
 PREFIX = "dst_"

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from datastorage_common import yamlfile
+from datastorage_common.durations import parse_duration
 from datastorage_common.files import ReadError, as_text, read_secret, read_whole
 from datastorage_common.jsonvalue import is_storable_text
 from datastorage_common.terminal import printable
@@ -34,7 +35,6 @@ from app.config.values import hosts as _hosts
 from app.config.values import integer as _integer
 from app.config.values import networks as _networks
 from app.config.values import optional_text as _optional_text
-from app.config.values import parse_duration as parse_duration
 from app.config.values import parse_size as parse_size
 from app.config.values import schema as _schema
 from app.config.values import subset as _subset

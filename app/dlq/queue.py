@@ -14,10 +14,11 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from datastorage_common.times import rfc3339
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
 
-from app.audit.event import AuditEvent, Notification, Record, rfc3339
+from app.audit.event import AuditEvent, Notification, Record
 from app.audit.outcome import InDoubt, Refused, Spilled, SpillOutcome, WriteRequest
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
 from app.breaker import Breaker

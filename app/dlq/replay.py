@@ -17,9 +17,10 @@ from typing import Any
 
 import redis
 from datastorage_common import jsonvalue
+from datastorage_common.times import rfc3339
 from redis.exceptions import RedisError, ResponseError
 
-from app.audit.event import Record, rfc3339
+from app.audit.event import Record
 from app.audit.outcome import Conflict, NotWritten, ParentMissing, Rejected, Stored, WriteOutcome, WriteRequest
 from app.audit.schemas import Refusal, Validator
 from app.audit.writer import Writer, proves_well

@@ -12,13 +12,14 @@ import flask
 import orjson
 import psycopg
 import uuid_utils.compat
-from datastorage_common import jsonvalue
+from datastorage_common import jsonvalue, workflow_batches
+from datastorage_common.uuids import parse_uuid
 
 from app.audit import store as audit_store
 from app.audit.event import AuditEvent
 from app.audit.outcome import WriteRequest
 from app.audit.queries import _Arguments
-from app.audit.schemas import FieldFault, Refusal, parse_uuid
+from app.audit.schemas import FieldFault, Refusal
 from app.auth.authorizer import recorded_by
 from app.http import bounded
 from app.http.flask_app import (
@@ -163,12 +164,12 @@ def _checked(value: T | Refusal, wrong: tuple[FieldFault, ...] = ()) -> T:
 
 def _check_keys(workflows: Sequence[Mapping[str, Any]]) -> None:
     """Raises Problem 400 for a batch whose labels make more keys than one transaction should write."""
-    keys = schemas.IndexKeys()
+    keys = workflow_batches.IndexKeys()
     for index, workflow in enumerate(workflows):
-        keys += schemas.index_keys(workflow["labels"])
+        keys += workflow_batches.index_keys(workflow["labels"])
         if keys.too_many_for_a_batch:
             count_validation_failures([("labels", "batch_too_large")])
-            most = f"{schemas.MAX_BATCH_KEYS} keys and {schemas.MAX_BATCH_KEY_BYTES} bytes"
+            most = f"{workflow_batches.MAX_BATCH_KEYS} keys and {workflow_batches.MAX_BATCH_KEY_BYTES} bytes"
             made = f"{keys.number} keys of the index with {keys.size_bytes} bytes"
             text = f"make, with those before, {made}, max {most} in a batch"
             raise Problem(
@@ -215,8 +216,8 @@ class _Catalogue:
             raise Problem("invalid_request", "request body must be a JSON array, not a single object")
         if not body:
             raise Problem("validation-error", "batch cannot be empty")
-        if len(body) > schemas.MAX_BATCH:
-            limit = schemas.MAX_BATCH
+        if len(body) > workflow_batches.MAX_BATCH:
+            limit = workflow_batches.MAX_BATCH
             raise Problem(
                 "batch-size-exceeded", f"batch size {len(body)} exceeds maximum allowed batch size of {limit}"
             )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 from datastorage_common import jsonvalue
+from datastorage_common.workflow_batches import index_keys
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from app.audit.schemas import Choice, Fault, FieldFault, Flag, Moment, Refusal, Text, Whole, decoder
@@ -29,16 +28,11 @@ _UNBOUNDED = 2**31  # the body's size is the limit
 _MAX_COUNT = 2**53 - 1  # beyond it many clients' JSON loses digits
 _MAX_RATE_DECIMALS = 20
 
-MAX_BATCH = 1000
 # A search looks each of them up in each workflow that fits: a hundred take 0.2 s among ten thousand.
 MAX_PAIRS = 100
 MAX_LABEL_VALUES = 64
-# The index has a key for each combination of a workflow's severities, priorities and signals, and of its components
-# and environments (sql/0003). Creates of other names wait for a batch that writes them: a hundred thousand short keys
-# take a second, and so do sixteen megabytes of long ones.
+# Of the index, by one workflow; see `datastorage_common.workflow_batches`.
 MAX_KEYS = 1024
-MAX_BATCH_KEYS = 100_000
-MAX_BATCH_KEY_BYTES = 16 * 1024**2
 METRICS = (
     "expected_success_rate",
     "expected_duration_seconds",
@@ -295,34 +289,6 @@ def _flatten(messages: Mapping[Any, Any], prefix: str) -> Sequence[FieldFault]:
             first = value[0]
             found.append(FieldFault(name, first if isinstance(first, Fault) else Fault(str(first), "invalid")))
     return found
-
-
-@dataclass(frozen=True)
-class IndexKeys:
-    """What labels cost in the index."""
-
-    number: int = 0
-    size_bytes: int = 0
-
-    def __add__(self, other: IndexKeys) -> IndexKeys:
-        return IndexKeys(self.number + other.number, self.size_bytes + other.size_bytes)
-
-    @property
-    def too_many_for_a_batch(self) -> bool:
-        """Whether one transaction should not write them."""
-        return self.number > MAX_BATCH_KEYS or self.size_bytes > MAX_BATCH_KEY_BYTES
-
-
-def index_keys(labels: Mapping[str, str | Sequence[str]]) -> IndexKeys:
-    """The keys of labels, as workflow_label_keys (sql/0002) and workflow_match_keys (sql/0003) make them."""
-    values = {name: {given} if isinstance(given, str) else set(given) for name, given in labels.items()}
-    sizes = {name: sum(len(v.encode()) for v in some) for name, some in values.items()}
-    count, size = sum(map(len, values.values())), sum(sizes.values())
-    for names in (("severity", "priority", "signal_type"), ("component", "environment")):
-        combinations = math.prod(len(values[name]) for name in names)
-        count += combinations
-        size += sum(sizes[name] * combinations // len(values[name]) for name in names)
-    return IndexKeys(count, size)
 
 
 def _keys_fault(labels: Mapping[str, Any]) -> Fault | None:

@@ -15,8 +15,8 @@ from uuid import UUID
 import orjson
 import psycopg
 from datastorage_common import jsonvalue
+from datastorage_common.times import rfc3339
 
-from app.audit.event import rfc3339
 from app.audit.queries import Cursor
 from app.http import bounded
 from app.postgres.sessions import Connection

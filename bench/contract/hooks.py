@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import schemathesis
+from datastorage_common.times import parse_rfc3339
 from schemathesis.core.failures import Failure
 from schemathesis.generation import GenerationMode
-
-from app.audit.schemas import parse_rfc3339
 
 # Members and parameters whose rules no JSON Schema can express; the document has them in words.
 IN_WORDS = {

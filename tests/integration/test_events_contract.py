@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from datastorage_common.times import rfc3339
 
-from app.audit.event import rfc3339
 from tests.integration.service import BATCH, NOW, Service, exact, problem, running
 from tests.support import PostgresServer, event
 

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from datastorage_common.times import rfc3339
 
 from app.audit import queries
-from app.audit.event import rfc3339
 from app.postgres.partitions import add_months
 from tests.support import Database, PostgresServer
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 import pytest
+from datastorage_common.times import rfc3339
 
-from app.audit.event import rfc3339
 from app.http import bounded
 from tests.integration.service import (
     BATCH,

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from datastorage_common.times import rfc3339
 
-from app.audit.event import rfc3339
 from tests.integration.service import NOTIFICATIONS, NOW, Service, problem, running
 from tests.support import PostgresServer, notification
 

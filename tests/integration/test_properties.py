@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from datastorage_common import jsonvalue
+from datastorage_common.times import rfc3339
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audit.event import rfc3339
 from tests.integration.service import BATCH, NOW, Service, exact, running
 from tests.support import PostgresServer, event
 from tests.unit.common.test_jsonvalue import NUMBERS

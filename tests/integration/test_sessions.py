@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from datastorage_common.times import rfc3339
 from psycopg import sql
 
-from app.audit.event import rfc3339
 from app.postgres.migrations import migrate
 from tests.conftest import settings_for
 from tests.hostile import HOSTILE

@@ -10,10 +10,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from datastorage_common.times import rfc3339
 from psycopg import conninfo
 
 from app import create_app
-from app.audit.event import rfc3339
 from app.audit.outcome import WriteRequest
 from app.audit.store import WriteSession, write
 from app.postgres.migrations import MigrationError, migrate, migrations, required_version

@@ -19,11 +19,11 @@ from urllib.parse import quote
 import orjson
 import psycopg
 import pytest
+from datastorage_common import workflow_batches
 from werkzeug.test import TestResponse
 
 from app.audit import store as audit_store
 from app.telemetry import metrics
-from app.workflows import schemas
 from tests.integration.service import Service, exact, problem, running
 from tests.integration.workflow_support import LABELS, WORKFLOWS, created, workflow
 from tests.support import Database, GunicornService, PostgresServer, wait_until
@@ -177,7 +177,7 @@ def test_keys_are_counted_as_the_index_has_them(service: Service) -> None:
             "FROM (SELECT label_keys || match_keys AS keys FROM remediation_workflow_catalog WHERE workflow_id = %s) k",
             ident,
         )
-        counted = schemas.index_keys(labels)
+        counted = workflow_batches.index_keys(labels)
         assert counted.number == number
         # Without what stands between the values.
         assert size - 12 * number <= counted.size_bytes <= size

@@ -10,8 +10,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from datastorage_common.times import rfc3339
 
-from app.audit.event import rfc3339
 from app.audit.outcome import WriteRequest
 from app.audit.schemas import Refusal, Validator
 from app.audit.store import WriteSession, write

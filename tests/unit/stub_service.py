@@ -18,11 +18,12 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 from datastorage_common import jsonvalue
+from datastorage_common.times import parse_time, rfc3339
+from datastorage_common.uuids import parse_uuid
 
-from app.audit.event import AuditEvent, rfc3339
+from app.audit.event import AuditEvent
 from app.audit.queries import EVENT_MEMBERS
-from app.audit.schemas import Refusal, Validator, parse_uuid
-from app.audit.times import parse_time
+from app.audit.schemas import Refusal, Validator
 from app.config.settings import AuditSettings
 from app.http.problems import Problem
 

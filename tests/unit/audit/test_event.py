@@ -1,34 +1,13 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from app.audit.event import AuditEvent, Notification, event_digest, notification_digest, rfc3339
-from app.audit.schemas import Validator, parse_rfc3339
+from app.audit.event import AuditEvent, Notification, event_digest, notification_digest
+from app.audit.schemas import Validator
 from app.config.settings import AuditSettings
 from tests.unit.fakes import NOW, UUID_1, event, notification
 
 VALIDATOR = Validator(AuditSettings(), lambda: NOW)
-
-
-@pytest.mark.parametrize(
-    ("moment", "text"),
-    [
-        (datetime(2026, 1, 5, 10, tzinfo=UTC), "2026-01-05T10:00:00Z"),
-        (datetime(2026, 1, 5, 10, 0, 0, 120000, tzinfo=UTC), "2026-01-05T10:00:00.120000Z"),
-        (datetime(2026, 1, 5, 10, tzinfo=timezone(timedelta(hours=2))), "2026-01-05T08:00:00Z"),
-    ],
-)
-def test_rfc3339_is_utc_with_z(moment: datetime, text: str) -> None:
-    assert rfc3339(moment) == text
-
-
-@given(st.datetimes(timezones=st.just(UTC)))
-def test_rfc3339_loses_nothing(moment: datetime) -> None:
-    assert parse_rfc3339(rfc3339(moment)) == moment
 
 
 def test_digests_are_pinned() -> None:

@@ -8,8 +8,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from datastorage_common import durations, times
 
-from app.audit import queries, times
+from app.audit import queries
 from app.audit.queries import Cursor, event_query, notification_query
 from app.config import values
 from app.dlq import admin as operate
@@ -98,15 +99,16 @@ def test_the_largest_entry_id_is_one() -> None:
     assert operate.split_id(f"events:{largest}") == ("events", largest)
 
 
-@pytest.mark.parametrize("parse", [values.parse_duration, values.parse_size])
+@pytest.mark.parametrize("parse", [durations.parse_duration, values.parse_size])
 def test_a_long_setting_is_refused_unread(monkeypatch: pytest.MonkeyPatch, parse: Callable[[object], object]) -> None:
-    forbid(monkeypatch, values, "_PART", "_DURATION", "_SIZE", "re")
+    forbid(monkeypatch, durations, "_PART", "_DURATION", "re")
+    forbid(monkeypatch, values, "_SIZE", "re")
     with pytest.raises(ValueError, match="such as"):
         parse("1" * LONG)
 
 
 def test_a_row_of_parts_is_matched_whole_before_it_is_taken_apart() -> None:
     # Looking for the parts one by one begins anew at each digit, which is the square of the length.
-    for whole in (times._BACK, values._DURATION):
+    for whole in (times._BACK, durations._DURATION):
         assert whole.fullmatch("1d2h3m4s")
         assert not whole.fullmatch("1" * LONG)

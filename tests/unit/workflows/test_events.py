@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 from datastorage_common import jsonvalue
+from datastorage_common.times import rfc3339
 
-from app.audit.event import AuditEvent, rfc3339
+from app.audit.event import AuditEvent
 from app.audit.schemas import EVENT_FIELDS, Validator
 from app.config.settings import AuditSettings
 from app.workflows.events import EventFactory

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_common import jsonvalue
+from datastorage_common.times import rfc3339
 
-from app.audit.event import rfc3339
 from app.cli.main import main
 from app.http.problems import Problem
 from tests.unit.stub_service import Canned, StubService, busy

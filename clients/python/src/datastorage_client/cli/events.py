@@ -12,13 +12,12 @@ from typing import Any, TypeGuard
 import click
 from datastorage_common import jsonvalue
 from datastorage_common.terminal import printable
+from datastorage_common.times import parse_time, rfc3339
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.audit.event import rfc3339
 from app.audit.queries import event_query
-from app.audit.times import parse_time
 from app.http.problems import Problem
 from datastorage_client.cli.http_client import HTTPClient, ServiceError, fail, service_options
 

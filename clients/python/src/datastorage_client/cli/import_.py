@@ -15,12 +15,12 @@ from typing import NoReturn
 
 import click
 from datastorage_common import jsonvalue
+from datastorage_common.durations import parse_duration
 from datastorage_common.files import ReadError
 from datastorage_common.terminal import printable
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from app.config.settings import parse_duration
 from datastorage_client.cli.http_client import HTTPClient, ServiceError, counted, service_options
 from datastorage_client.cli.workflows import WorkflowCatalogue, report_workflows
 from datastorage_client.importers import workflows as workflow_files

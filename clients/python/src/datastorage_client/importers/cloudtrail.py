@@ -14,9 +14,8 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from datastorage_common import jsonvalue
-
-from app.audit.event import rfc3339
-from app.audit.schemas import parse_rfc3339, parse_uuid
+from datastorage_common.times import parse_rfc3339, rfc3339
+from datastorage_common.uuids import parse_uuid
 
 VERSION = "1.0"
 # Of ids that are derived for records whose eventID is no UUID. Never change it: ids would change with it.

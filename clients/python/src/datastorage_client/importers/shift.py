@@ -16,8 +16,8 @@ from typing import Any
 from uuid import UUID
 
 from datastorage_common import jsonvalue
+from datastorage_common.times import parse_rfc3339
 
-from app.audit.schemas import parse_rfc3339
 from datastorage_client.cli.http_client import HTTPClient, ProblemError, ServiceError
 from datastorage_client.importers import cloudtrail
 from datastorage_client.importers.cloudtrail import MappingError

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from uuid import UUID
+
+from datastorage_common.uuids import parse_uuid
+
+UUID_1 = "699479d4-2a01-4e9e-bf31-4ec5dc88677e"
+
+
+def test_uuid_texts() -> None:
+    assert parse_uuid(UUID_1.upper()) == UUID(UUID_1)
+    for text in (UUID_1.replace("-", ""), UUID_1 + " ", "{" + UUID_1 + "}", 5, None):
+        assert parse_uuid(text) is None
