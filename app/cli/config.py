@@ -11,6 +11,7 @@ import orjson
 import yaml
 from datastorage_common.durations import parse_duration
 
+from app.config.addresses import reached_at, with_port
 from app.config.settings import ConfigError, Settings, load_settings, parse_size
 
 _config_option = click.option(
@@ -67,6 +68,15 @@ def _load(config_path: str | None) -> Settings:
         for fault in e.faults:
             click.echo(f"datastorage: {fault}", err=True)
         sys.exit(2)
+
+
+def local_url(config_path: str | None) -> str:
+    """Where probes of a service with this configuration go on this machine: what `datastorage health` asks.
+
+    Ends the command, with exit code 2, where the configuration is wrong.
+    """
+    settings = _load(config_path)
+    return f"http://{with_port(reached_at(settings.server.hosts()), settings.health.port or settings.server.port)}"
 
 
 def _show(config_path: str | None, as_json: bool) -> None:

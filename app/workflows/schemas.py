@@ -318,6 +318,12 @@ def workflow(body: dict[str, Any], *, verify_content_hash: bool) -> dict[str, An
     return loaded
 
 
+def workflow_faults(body: dict[str, Any]) -> list[tuple[str, str]]:
+    """The wrong members of a workflow to be created, each with what is wrong: what `datastorage import` asks."""
+    checked = workflow(body, verify_content_hash=True)
+    return [(f.name, str(f.fault)) for f in checked.faults] if isinstance(checked, Refusal) else []
+
+
 def patch(body: dict[str, Any]) -> dict[str, Any] | Refusal:
     """The members to change."""
     loaded, faults = _load(_PATCH, body)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from datastorage_common.uuids import parse_uuid
 
-UUID_1 = "699479d4-2a01-4e9e-bf31-4ec5dc88677e"
+from tests.unit.fakes import UUID_1
 
 
 def test_uuid_texts() -> None:

@@ -32,14 +32,15 @@ def search(url: str, **changed: str) -> Result:
     ("changed", "told"),
     [
         ({"signal_type": ""}, "--signal-type: is required"),
-        ({"component": "a\ud800"}, "--component: holds a character that cannot be stored"),
+        ({"component": "a\0"}, "--component: holds a character that cannot be stored"),
         ({"detected": "gitOpsTool=svn"}, "--detected gitOpsTool: must be one of: argocd, flux, *"),
         ({"custom": f"team={'x' * 300}"}, "--custom: exceeds maximum length"),
         ({"custom": "team"}, "Invalid value for '--custom': 'team' is not NAME=VALUE"),
     ],
 )
-def test_what_the_service_would_refuse_is_refused_without_it(changed: dict[str, str], told: str) -> None:
-    result = search("http://127.0.0.1:1", **changed)
+def test_what_the_service_refuses_is_a_wrong_option(changed: dict[str, str], told: str) -> None:
+    with StubService() as stub:
+        result = search(stub.url, **changed)
     assert result.exit_code == 2
     assert f"Error: {told}" in result.stderr
 
@@ -51,7 +52,8 @@ def test_what_only_the_service_refuses_is_a_wrong_option_too() -> None:
         body = problem.body("https://kubernaut.ai/problems", "/")
         stub.script.append(Canned(400, body, (("Content-Type", "application/problem+json"),)))
         result = search(stub.url)
-    assert (result.exit_code, result.stderr) == (2, "datastorage: Validation Error: filters.component is unknown\n")
+    assert result.exit_code == 2
+    assert result.stderr.endswith("\n\nError: --component: is unknown\n")
 
 
 def versions(*pairs: tuple[str, str], cursor: str | None) -> Canned:

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from datastorage_client.cli.workflows import report_workflows
+from datastorage_client.importers import workflows as workflow_importer
 from datastorage_client.importers.workflows import (
     CHANGED,
     COLLIDES,
     CREATED,
     MAX_FILE_BYTES,
     File,
+    InvalidBatchError,
     InvalidFileError,
     find,
     read,
@@ -25,7 +27,7 @@ from datastorage_client.importers.workflows import (
     to_workflow,
     version_key,
 )
-from datastorage_common import jsonvalue
+from datastorage_common import jsonvalue, workflow_batches
 from datastorage_common.files import ReadError
 
 from app.cli.main import main
@@ -225,12 +227,12 @@ def test_new_files_go_as_one_batch_in_the_order_of_versions(files: list[File]) -
 
 
 def test_no_batch_has_more_keys_than_the_service_takes(files: list[File], monkeypatch: pytest.MonkeyPatch) -> None:
-    one = schemas.index_keys(files[0].workflow["labels"])
-    monkeypatch.setattr(schemas, "MAX_BATCH_KEYS", 2 * one.number)
+    one = workflow_batches.index_keys(files[0].workflow["labels"])
+    monkeypatch.setattr(workflow_batches, "MAX_BATCH_KEYS", 2 * one.number)
     catalogue = FakeCatalogue()
     settle(files, catalogue)
     assert [len(batch) for batch in catalogue.batches] == [2, 1]
-    monkeypatch.setattr(schemas, "MAX_BATCH_KEY_BYTES", one.size_bytes)
+    monkeypatch.setattr(workflow_batches, "MAX_BATCH_KEY_BYTES", one.size_bytes)
     catalogue = FakeCatalogue()
     for file in files[:3]:
         file.outcome = ""
@@ -312,6 +314,29 @@ def test_a_dry_run_sends_nothing(files: list[File]) -> None:
 def test_one_that_somebody_else_creates_meanwhile_is_left_out(files: list[File]) -> None:
     catalogue = FakeCatalogue(rivals=[files[1]])
     assert settle(files, catalogue)[:3] == ["created", "already there", "created"]
+
+
+class JudgingCatalogue(FakeCatalogue):
+    """A service that checks what it is sent, as it does where only the client is installed."""
+
+    def create(self, workflows: Sequence[Mapping[str, Any]]) -> Sequence[str] | None:
+        faults = {i: found for i, w in enumerate(workflows) if (found := schemas.workflow_faults(dict(w)))}
+        if faults:
+            raise InvalidBatchError(faults)
+        return super().create(workflows)
+
+
+def test_without_the_services_package_the_service_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = two_documents(tmp_path, TEXT.replace("1.0.0", "2.0.0").replace("  engine: tekton\n", ""))
+    [_, expected] = read(str(path))
+    monkeypatch.setattr(workflow_importer, "hook", lambda name: None)
+    found = read(str(path))
+    assert settle(found, catalogue := JudgingCatalogue()) == ["created", "invalid"]
+    assert catalogue.batches == [[("restart-v1", "1.0.0")]]
+    assert (found[1].position, found[1].reason) == (expected.position, expected.reason)
+    path.write_text("x: 1")
+    [nameless] = read(str(path))
+    assert nameless.reason == "metadata.workflowId: must be a string; metadata.version: must be a string"
 
 
 @pytest.mark.parametrize(

@@ -378,10 +378,17 @@ def _is_loopback(url: str) -> bool:
         return False
 
 
-def fail(error: ServiceError) -> NoReturn:
-    """End a command that asks for nothing but what its options say: exit code 2 if they are wrong, else 1."""
+def fail(error: ServiceError, option: Callable[[str], str] | None = None) -> NoReturn:
+    """End a command that asks for nothing but what its options say: exit code 2 if they are wrong, else 1.
+
+    ``option`` gives the option that a field of the request comes from.
+    """
+    blames_options = isinstance(error, ProblemError) and error.blames_options
+    if isinstance(error, ProblemError) and blames_options and option is not None:
+        wrong = [f"{option(name)}: {message}" for name, message in error.field_errors.items()]
+        raise click.UsageError(printable("; ".join(wrong))) from error
     click.echo(f"datastorage: {error}", err=True)
-    sys.exit(2 if isinstance(error, ProblemError) and error.blames_options else 1)
+    sys.exit(2 if blames_options else 1)
 
 
 def counted(number: int, what: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
@@ -17,10 +19,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.audit.schemas import Refusal
-from app.workflows import schemas
-from app.workflows.schemas import PRIORITIES, SEVERITIES
-from app.workflows.search import CHOICE_WEIGHTS, FLAG_WEIGHTS, STATUSES
 from datastorage_client.cli.http_client import (
     HTTPClient,
     ProblemError,
@@ -30,9 +28,15 @@ from datastorage_client.cli.http_client import (
     service_options,
     understood,
 )
-from datastorage_client.importers.workflows import CHANGED, COLLIDES, CREATED, EXISTS, INVALID, File
+from datastorage_client.importers.workflows import CHANGED, COLLIDES, CREATED, EXISTS, INVALID, File, InvalidBatchError
+from datastorage_client.models import DetectedLabelName, WorkflowPriority, WorkflowSeverity, WorkflowStatus
 
 _PATH = "/api/v1/workflows"
+# Detected labels that hold a text; the others are there or not.
+_CHOICES = (DetectedLabelName.GITOPSTOOL, DetectedLabelName.SERVICEMESH)
+_FLAGS = tuple(name for name in DetectedLabelName if name not in _CHOICES)
+# A field of one of several workflows, as the service's problems name it.
+_INDEXED_FIELD = re.compile(r"\[(\d+)\]\.?(.*)", re.DOTALL)
 # Someone waits for the answer; long enough for a worker's restart.
 _RETRY_LIMIT_S = 10.0
 # Where there is no terminal, nothing says how wide: wide enough that ids are never cut.
@@ -42,6 +46,10 @@ _PIPE_WIDTH = 200
 @click.group(name="workflows", no_args_is_help=True)
 def workflows() -> None:
     """Search the catalogue of workflows."""
+
+
+def _one_of(kind: type[StrEnum]) -> click.Choice[str]:
+    return click.Choice([member.value for member in kind])
 
 
 def _pairs(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, list[str]]:
@@ -58,12 +66,12 @@ def _detected(ctx: click.Context, parameter: click.Parameter, values: Sequence[s
     found: dict[str, Any] = {}
     for value in values:
         name, _, text = value.partition("=")
-        if name in FLAG_WEIGHTS and text in ("", "true", "false"):
+        if name in _FLAGS and text in ("", "true", "false"):
             found[name] = text != "false"
-        elif name in CHOICE_WEIGHTS and text:
+        elif name in _CHOICES and text:
             found[name] = text
         else:
-            names = ", ".join([*FLAG_WEIGHTS, *(f"{n}=VALUE" for n in CHOICE_WEIGHTS)])
+            names = ", ".join([*_FLAGS, *(f"{n}=VALUE" for n in _CHOICES)])
             raise click.BadParameter(f"{value!r} is not one of {names}", ctx, parameter)
     return found
 
@@ -94,13 +102,13 @@ Exit codes:
 )
 @service_options
 @click.option("--signal-type", required=True, metavar="TYPE", help="The signal, such as OOMKilled.")
-@click.option("--severity", required=True, type=click.Choice(SEVERITIES), help="How bad it is.")
+@click.option("--severity", required=True, type=_one_of(WorkflowSeverity), help="How bad it is.")
 @click.option("--component", required=True, metavar="KIND", help="What it is about, such as pod.")
 @click.option("--environment", required=True, metavar="NAME", help="Where, such as production.")
-@click.option("--priority", required=True, type=click.Choice(PRIORITIES), help="How urgent it is.")
+@click.option("--priority", required=True, type=_one_of(WorkflowPriority), help="How urgent it is.")
 @click.option("--detected", multiple=True, callback=_detected, metavar="NAME[=VALUE]", help="A detected label.")
 @click.option("--custom", multiple=True, callback=_pairs, metavar="NAME=VALUE", help="A custom label.")
-@click.option("--status", multiple=True, type=click.Choice(STATUSES), help="This status instead of active.")
+@click.option("--status", multiple=True, type=_one_of(WorkflowStatus), help="This status instead of active.")
 @click.option("--top-k", type=click.IntRange(1, 100), default=10, show_default=True, help="Results at the most.")
 @click.option("--min-score", callback=_score, metavar="0..1", help="No result below this score.")
 @click.option("--include-disabled", is_flag=True, help="Workflows of any status.")
@@ -125,9 +133,6 @@ def search(
         "include_disabled": include_disabled,
         "min_score": min_score,
     }
-    # By the service's own reader of searches.
-    if isinstance(checked := schemas.search(body), Refusal):
-        raise click.UsageError("; ".join(f"{_option(fault.name)}: {fault.fault}" for fault in checked.faults))
     try:
         client = HTTPClient(url, token=token, retry_limit_s=_RETRY_LIMIT_S)
         path = f"{_PATH}/search?explain=true"
@@ -138,7 +143,7 @@ def search(
         with understood():
             table = _table(answer["workflows"])
     except ServiceError as e:
-        fail(e)
+        fail(e, _option)
     if table.row_count:
         console = Console(
             highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
@@ -203,16 +208,30 @@ class WorkflowCatalogue:
             cursor = following
 
     def create(self, new: Sequence[Mapping[str, Any]]) -> Sequence[str] | None:
-        """Create all or none; their ids, or None if one of them has been created meanwhile. Raises ServiceError."""
+        """Create all or none; their ids, or None if one of them has been created meanwhile.
+
+        Raises InvalidBatchError for workflows that the service refuses, ServiceError.
+        """
         try:
             # Not sent again when nobody knows whether it arrived: the next run finds out.
             answer = self._client.post(f"{_PATH}/batch", jsonvalue.compact(new), repeatable=False).object()
         except ProblemError as e:
             if e.status == 409:
                 return None
+            if e.blames_options and (faults := _faults(e.field_errors, len(new))):
+                raise InvalidBatchError(faults) from e
             raise
         with understood():
             return [str(ident) for ident, _ in zip(answer["workflow_ids"], new, strict=True)]
+
+
+def _faults(field_errors: Mapping[str, str], size: int) -> dict[int, list[tuple[str, str]]]:
+    """By index the wrong members of the workflows of a batch, each with what is wrong; empty if none is named."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for field, message in field_errors.items():
+        if (m := _INDEXED_FIELD.fullmatch(field)) and int(m[1]) < size:
+            found.setdefault(int(m[1]), []).append((m[2], message))
+    return found
 
 
 def report_workflows(files: Sequence[File], *, dry_run: bool, as_json: bool) -> None:

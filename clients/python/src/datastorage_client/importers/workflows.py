@@ -16,9 +16,9 @@ from typing import Any, NoReturn, Protocol
 from datastorage_common import jsonvalue, yamlfile
 from datastorage_common.files import ReadError, TooLargeError, as_text, read_whole
 from datastorage_common.terminal import printable
+from datastorage_common.workflow_batches import MAX_BATCH, IndexKeys, index_keys
 
-from app.audit.schemas import Refusal
-from app.workflows import schemas
+from datastorage_client.cli.hooks import hook
 
 # Far above any workflow; a larger file is a wrong file.
 MAX_FILE_BYTES = 1024 * 1024
@@ -51,12 +51,23 @@ _DESCRIPTION = (
 _PASSED_ON = ("actionType", "parameters", "dependencies")
 
 
+Faults = Sequence[tuple[str, str]]  # member and what is wrong with it
+
+
 class InvalidFileError(Exception):
     """The file is no workflow; ``line`` counts from 1."""
 
     def __init__(self, reason: str, line: int) -> None:
         super().__init__(reason)
         self.line = line
+
+
+class InvalidBatchError(Exception):
+    """The service refuses workflows of a batch, and so creates none; ``faults``: by index, member and what is wrong."""
+
+    def __init__(self, faults: Mapping[int, Faults]) -> None:
+        super().__init__("workflows of the batch are invalid")
+        self.faults = faults
 
 
 class EmptyFolderError(Exception):
@@ -74,6 +85,8 @@ class File:
     line: int | None = None  # of what is invalid
     workflow_id: str | None = None
     document: int | None = None  # which of the file's, from 1; None where it holds one
+    first_line: int = 1
+    lines: Mapping[str, int] = field(default_factory=dict)  # of each member, by its place in the file
 
     @property
     def position(self) -> str:
@@ -97,7 +110,10 @@ class Catalogue(Protocol):
         """The name's versions, each with its content_hash."""
 
     def create(self, workflows: Sequence[Mapping[str, Any]]) -> Sequence[str] | None:
-        """Create all or none; their ids, or None if one of them has been created meanwhile."""
+        """Create all or none; their ids, or None if one of them has been created meanwhile.
+
+        Raises InvalidBatchError.
+        """
 
 
 def find(paths: Sequence[str]) -> list[str]:
@@ -140,7 +156,7 @@ def read(path: str, signal_type: str | None = None) -> list[File]:
         return [_invalid(File(name), e)]
     files = []
     for number, document in enumerate(found, 1):
-        file = File(name, document=number if len(found) > 1 else None)
+        file = File(name, document=number if len(found) > 1 else None, first_line=document.line, lines=document.lines)
         try:
             file.workflow = _workflow(document, signal_type)
         except InvalidFileError as e:
@@ -187,13 +203,13 @@ def _compare(file: File, stored: Mapping[str, str]) -> None:
 
 def _batches(files: Sequence[File]) -> Iterator[list[File]]:
     batch: list[File] = []
-    size, keys = 0, schemas.IndexKeys()
+    size, keys = 0, IndexKeys()
     for file in files:
-        n, its_keys = len(jsonvalue.compact(file.workflow)) + 1, schemas.index_keys(file.workflow["labels"])
-        full = len(batch) == schemas.MAX_BATCH or size + n > MAX_BATCH_BYTES or (keys + its_keys).too_many_for_a_batch
+        n, its_keys = len(jsonvalue.compact(file.workflow)) + 1, index_keys(file.workflow["labels"])
+        full = len(batch) == MAX_BATCH or size + n > MAX_BATCH_BYTES or (keys + its_keys).too_many_for_a_batch
         if batch and full:
             yield batch
-            batch, size, keys = [], 0, schemas.IndexKeys()
+            batch, size, keys = [], 0, IndexKeys()
         batch.append(file)
         size, keys = size + n, keys + its_keys
     if batch:
@@ -202,7 +218,13 @@ def _batches(files: Sequence[File]) -> Iterator[list[File]]:
 
 def _send(batch: list[File], catalogue: Catalogue, dry_run: bool) -> None:
     while batch and not dry_run:
-        ids = catalogue.create([f.workflow for f in batch])
+        try:
+            ids = catalogue.create([f.workflow for f in batch])
+        except InvalidBatchError as e:
+            for index, faults in e.faults.items():
+                _invalid(batch[index], _refused(faults, batch[index].lines, batch[index].first_line))
+            batch = [f for f in batch if not f.outcome]
+            continue
         if ids is not None:
             for file, ident in zip(batch, ids, strict=True):
                 file.workflow_id = ident
@@ -282,10 +304,16 @@ def _workflow(source: yamlfile.Document, signal_type: str | None) -> dict[str, A
         "parameters": {k: document[k] for k in _PASSED_ON if k in document} or None,
     }
     body = {k: v for k, v in body.items() if v is not None}
-    checked = schemas.workflow(body, verify_content_hash=True)
-    if isinstance(checked, Refusal):
-        raise _refused(checked, lines, source.line)
+    # Without the service's package the service itself judges what is sent.
+    faults = (hook("workflow_faults") or _identity_faults)(body)
+    if faults:
+        raise _refused(faults, lines, source.line)
     return body
+
+
+def _identity_faults(body: Mapping[str, Any]) -> Faults:
+    """What is wrong with the members that say which workflow and which version of it this is."""
+    return [(n, "must be a string") for n in ("workflow_name", "version") if not isinstance(body.get(n), str)]
 
 
 def _place(name: str) -> str:
@@ -294,8 +322,8 @@ def _place(name: str) -> str:
     return known.replace("failed_detections", "failedDetections")
 
 
-def _refused(refusal: Refusal, lines: Mapping[str, int], first_line: int) -> InvalidFileError:
-    places = [(_place(f.name), str(f.fault), f.name) for f in refusal.faults]
+def _refused(faults: Faults, lines: Mapping[str, int], first_line: int) -> InvalidFileError:
+    places = [(_place(name), fault, name) for name, fault in faults]
     reasons = [
         f"{place or 'the file'}: {fault}" + ("; or give --signal-type" if name == "labels.signal_type" else "")
         for place, fault, name in places
