@@ -182,5 +182,6 @@ $(VENV)/.test: requirements/test.txt pyproject.toml clients/python/pyproject.tom
 define install
 echo "installing $(1) into $(VENV)" && \
 $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1) && \
-$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python -e . && touch $@
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && \
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python && touch $@
 endef

@@ -13,11 +13,11 @@ from tests.support import ROOT
 
 SECRET = "hunter2"
 WAYS = {
-    "config check": ["-m", "app.cli.main", "config", "check"],
-    "config show": ["-m", "app.cli.main", "config", "show"],
-    "migrate": ["-m", "app.cli.main", "migrate"],
-    "serve": ["-m", "app.cli.main", "serve"],
-    "dev": ["-m", "app.cli.main", "dev"],
+    "config check": ["-m", "datastorage_client.cli.main", "config", "check"],
+    "config show": ["-m", "datastorage_client.cli.main", "config", "show"],
+    "migrate": ["-m", "datastorage_client.cli.main", "migrate"],
+    "serve": ["-m", "datastorage_client.cli.main", "serve"],
+    "dev": ["-m", "datastorage_client.cli.main", "dev"],
     "gunicorn": ["-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "app.wsgi:application"],
     "the application alone": ["-c", "import app.wsgi"],
 }

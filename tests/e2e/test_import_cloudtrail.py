@@ -35,7 +35,7 @@ class Service(Protocol):
 def datastorage(service: Service, *arguments: str) -> str:
     """Standard output of a `datastorage` command that succeeds."""
     result = subprocess.run(
-        [sys.executable, "-m", "app.cli.main", *arguments],
+        [sys.executable, "-m", "datastorage_client.cli.main", *arguments],
         cwd=ROOT,
         env={**os.environ, "DATASTORAGE_URL": service.url},
         capture_output=True,
@@ -185,7 +185,15 @@ def test_a_span_of_more_than_a_week_is_told_in_every_run(service: Service, tmp_p
         )
     )
     for existing in (0, 1):
-        command = [sys.executable, "-m", "app.cli.main", "import", "cloudtrail", "--shift-to-now", str(path)]
+        command = [
+            sys.executable,
+            "-m",
+            "datastorage_client.cli.main",
+            "import",
+            "cloudtrail",
+            "--shift-to-now",
+            str(path),
+        ]
         done = subprocess.run(
             [*command, "--url", service.url], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
         )

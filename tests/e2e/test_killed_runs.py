@@ -102,7 +102,7 @@ def started(tmp_path: Path) -> Iterator[list[Killed]]:
 KINDS = {
     "service": (["-c", _SERVICE], {"gunicorn": 2}),
     "counted service": (["-c", _COUNTED], {"tests.counts.launch": 2}),
-    "local run": (["-m", "app.cli.main", "dev"], {"gunicorn": 2, "postgres": 2, "valkey": 1}),
+    "local run": (["-m", "datastorage_client.cli.main", "dev"], {"gunicorn": 2, "postgres": 2, "valkey": 1}),
     "campaign": (["-m", "bench.campaign", "--seconds", "600"], {"gunicorn": 4, "postgres": 2, "spawn_main": 2}),
 }
 

@@ -75,7 +75,7 @@ def test_the_service_is_asked_for_its_health_where_it_listens(run_service: Calla
     try:
         wait_until(lambda: service.alive() and answered("::1", service.health_port) == 200, 60, "a probe by IPv6")
         asked = subprocess.run(
-            [sys.executable, "-m", "app.cli.main", "health", "--live"],
+            [sys.executable, "-m", "datastorage_client.cli.main", "health", "--live"],
             env=service.environ,
             capture_output=True,
             text=True,

@@ -43,7 +43,7 @@ class LocalRun:
             kept.pop(name, None)
         with open(output, "wb") as stream:
             self.process = Guarded(
-                [sys.executable, "-m", "app.cli.main", "dev"],
+                [sys.executable, "-m", "datastorage_client.cli.main", "dev"],
                 orphan_signal=signal.SIGTERM,
                 env={**kept, "PORT": str(self.port), "DATASTORAGE_SERVER__WORKERS": "1", **environ},
                 umask=umask,

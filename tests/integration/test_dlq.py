@@ -14,8 +14,8 @@ import pytest
 import redis
 import werkzeug.serving
 from click.testing import CliRunner
+from datastorage_client.cli.commands import datastorage
 
-from app.cli.main import main
 from app.dlq import consumer
 from app.dlq.queue import GROUP, KEYS
 from app.services import Services
@@ -353,7 +353,7 @@ def test_the_commands_see_and_mend_the_queue(
     monkeypatch.setenv("DATASTORAGE_URL", f"http://127.0.0.1:{server.server_port}")
 
     def run(*arguments: str) -> tuple[int, str]:
-        result = CliRunner().invoke(main, ["dlq", *arguments])
+        result = CliRunner().invoke(datastorage, ["dlq", *arguments])
         return result.exit_code, result.output
 
     try:

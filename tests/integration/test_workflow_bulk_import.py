@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from datastorage_client.cli.commands import datastorage
 from datastorage_common import jsonvalue
 
-from app.cli.main import main
 from tests.integration.service import Service, running
 from tests.integration.workflow_support import LABELS, WORKFLOWS, created, found, ids, workflow
 from tests.support import ROOT, Database, GunicornService, PostgresServer
@@ -75,7 +75,7 @@ def gunicorn(database: Database, tmp_path: Path) -> Iterator[GunicornService]:
 
 
 def command(gunicorn: GunicornService, *arguments: str) -> Result:
-    return CliRunner().invoke(main, [*arguments, "--url", gunicorn.url])
+    return CliRunner().invoke(datastorage, [*arguments, "--url", gunicorn.url])
 
 
 def imported(gunicorn: GunicornService, *arguments: str) -> dict[str, dict[str, Any]]:

@@ -27,6 +27,8 @@ def test_the_wheel_is_whole_and_works_alone(tmp_path: Path) -> None:
     installed = tmp_path / "installed"
     install = [*PIP, "install", "--quiet", "--no-deps", "--target", str(installed), str(wheel)]
     subprocess.run(install, check=True, cwd=tmp_path, timeout=120)
+    script = (installed / "bin" / "datastorage").read_text()
+    assert "from datastorage_client.cli.main import main" in script
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import datastorage_client as c; "
         "assert c.__file__.startswith(sys.argv[1]); assert 'app' not in sys.modules; "

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from datastorage_client.cli.commands import datastorage
 from datastorage_common import files
 
 from app.auth.authorizer import SCOPE_OF
 from app.auth.tokens import MAX_FILE_BYTES, Principal, TokenError, TokenVerifier, parse_tokens
-from app.cli.main import main
 from app.cli.token import append, entry_text
 from app.http.problems import Problem
 from tests.support import ROOT
@@ -23,7 +23,7 @@ from tests.unit.stub_service import Canned, StubService
 
 
 def run(*arguments: object, **options: object) -> Result:
-    result = CliRunner().invoke(main, [*map(str, arguments)], **options)  # type: ignore[arg-type]
+    result = CliRunner().invoke(datastorage, [*map(str, arguments)], **options)  # type: ignore[arg-type]
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result

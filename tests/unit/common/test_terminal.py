@@ -15,10 +15,10 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
+from datastorage_client.cli.commands import datastorage
 from datastorage_common import jsonvalue, terminal
 
 from app.auth.tokens import parse_tokens
-from app.cli.main import COMMANDS, main
 from tests.support import ROOT
 from tests.tree import modules
 from tests.unit.client.importers.test_cloudtrail import record
@@ -41,7 +41,7 @@ def stub() -> Iterator[StubService]:
 def run(*arguments: str | Path, stdout: Any = subprocess.PIPE, **environ: str) -> subprocess.CompletedProcess[bytes]:
     kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONIOENCODING", "COLUMNS", "LANG", "LC_ALL", "TERM")}
     return subprocess.run(
-        [sys.executable, "-m", "app.cli.main", *map(str, arguments)],
+        [sys.executable, "-m", "datastorage_client.cli.main", *map(str, arguments)],
         stdout=stdout,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
@@ -121,7 +121,8 @@ def test_commands_that_ask_nobody(tmp_path: Path, environ: dict[str, str], encod
 def tree(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     yield path, command
     if path == ():
-        below = {name: main.get_command(click.Context(main), name) for name in COMMANDS}
+        context = click.Context(datastorage)
+        below = {name: datastorage.get_command(context, name) for name in datastorage.list_commands(context)}
     else:
         below = dict(command.commands) if isinstance(command, click.Group) else {}
     for name, found in below.items():
@@ -129,7 +130,7 @@ def tree(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[t
         yield from tree(found, (*path, name))
 
 
-EVERY = list(tree(main))
+EVERY = list(tree(datastorage))
 TEXTS = [
     (path, parameter)
     for path, command in EVERY
@@ -144,7 +145,7 @@ def test_the_help_of_every_command(monkeypatch: pytest.MonkeyPatch, path: Sequen
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
-    main.main([*path, "--help"], prog_name="datastorage", standalone_mode=False)
+    datastorage.main([*path, "--help"], prog_name="datastorage", standalone_mode=False)
     sys.stdout.flush()
     assert raw.getvalue().decode(encoding).startswith("Usage: datastorage")
 
@@ -155,7 +156,7 @@ def test_the_help_of_every_command(monkeypatch: pytest.MonkeyPatch, path: Sequen
 def test_no_text_may_hold_other_bytes_than_utf_8(path: Sequence[str], parameter: click.Parameter) -> None:
     text = os.fsdecode(b"caf\xe9")
     arguments = [text] if isinstance(parameter, click.Argument) else [parameter.opts[0], text]
-    result = CliRunner().invoke(main, [*path, *arguments])
+    result = CliRunner().invoke(datastorage, [*path, *arguments])
     assert (result.exit_code, "caf\\xe9 is not UTF-8" in result.output) == (2, True), result.output
 
 
@@ -216,7 +217,7 @@ def test_no_room_for_the_output_is_one_line(arguments: Sequence[str], encoding: 
 
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", ">&- 2>&- <&-"])
 def test_descriptors_that_are_closed(stub: StubService, closed: str) -> None:
-    script = f'"$0" -m app.cli.main events --url "$1" {closed}'
+    script = f'"$0" -m datastorage_client.cli.main events --url "$1" {closed}'
     done = subprocess.run(["sh", "-c", script, sys.executable, stub.url], capture_output=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, b"")
     assert b"Traceback" not in done.stderr

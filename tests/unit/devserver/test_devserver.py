@@ -17,10 +17,10 @@ from typing import Any
 import psutil
 import pytest
 from click.testing import CliRunner
+from datastorage_client.cli.commands import datastorage
 from psycopg.conninfo import conninfo_to_dict
 
 import devserver as dev
-from app.cli.main import main
 from app.config.settings import AuthSettings, ServerSettings, Settings
 from devserver import Account, Child, DevError, EmbeddedPostgres, EmbeddedValkey, accounts, locks, ports, processes
 from devserver import cli as command
@@ -379,14 +379,14 @@ def test_a_server_that_runs_is_not_launched_again(tmp_path: Path) -> None:
 
 
 def test_the_help_has_examples() -> None:
-    result = CliRunner().invoke(main, ["dev", "--help"])
+    result = CliRunner().invoke(datastorage, ["dev", "--help"])
     assert result.exit_code == 0
     assert "DATABASE_URL=" in result.output
     assert "PORT=8081" in result.output
 
 
 def test_a_port_in_use_ends_the_command_with_one_line(taken_port: int, tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["dev"], env={"PORT": str(taken_port), "DATA_DIR": str(tmp_path)})
+    result = CliRunner().invoke(datastorage, ["dev"], env={"PORT": str(taken_port), "DATA_DIR": str(tmp_path)})
     assert result.exit_code == 1
     assert result.output.count("\n") == 1
     assert f"port {taken_port} is in use" in result.output
@@ -404,7 +404,7 @@ def test_a_port_in_use_ends_the_command_with_one_line(taken_port: int, tmp_path:
 def test_a_wrong_port_is_told_with_where_it_comes_from(
     arguments: tuple[str, ...], environ: dict[str, str], told: str
 ) -> None:
-    result = CliRunner().invoke(main, ["dev", *arguments], env=environ)
+    result = CliRunner().invoke(datastorage, ["dev", *arguments], env=environ)
     assert result.exit_code == 2
     assert f"Invalid value for {told} is not a number from 1 to 65535\n" in result.stderr
 
@@ -445,7 +445,9 @@ def test_a_start_that_fails_because_it_was_given_up_is_no_failure(
 
 
 def test_a_wrong_setting_ends_the_command_before_anything_starts(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["dev"], env={"DATASTORAGE_BUFFER__SIZE": "many", "DATA_DIR": str(tmp_path)})
+    result = CliRunner().invoke(
+        datastorage, ["dev"], env={"DATASTORAGE_BUFFER__SIZE": "many", "DATA_DIR": str(tmp_path)}
+    )
     assert result.exit_code == 2
     assert "buffer.size must be" in result.output
     assert list(tmp_path.iterdir()) == []

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 import pytest
+from datastorage_client.cli.commands import datastorage
 
-from app.cli.main import main
 from app.config.settings import Settings
 from tests.support import ROOT
 
@@ -93,8 +93,8 @@ def test_commands_of_the_service_are_as_written(page: Path) -> None:
     for words in commands(page, "datastorage"):
         rest = [word for word in words if word != "…"]
         # As it is called: a command remembers what it is first asked with, -h for help among it.
-        context: click.Context = click.Context(main, **main.context_settings)
-        command: click.Command = main
+        context: click.Context = click.Context(datastorage, **datastorage.context_settings)
+        command: click.Command = datastorage
         while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
             found = command.get_command(context, rest.pop(0))
             assert found is not None, words

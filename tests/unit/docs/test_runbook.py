@@ -8,8 +8,8 @@ import shlex
 import click
 import pytest
 import yaml
+from datastorage_client.cli.commands import datastorage
 
-from app.cli.main import main
 from app.config.settings import Settings
 from tests.promql import alerts
 from tests.support import ROOT
@@ -51,8 +51,8 @@ COMMANDS = sorted(
 def test_commands_exist(line: str) -> None:
     """Each resolves to a command whose options and arguments click accepts."""
     words = shlex.split(line)[1:]
-    command: click.Command = main
-    context = click.Context(main, info_name="datastorage")
+    command: click.Command = datastorage
+    context = click.Context(datastorage, info_name="datastorage")
     while isinstance(command, click.Group) and words:
         found = command.get_command(context, words[0])
         assert found is not None, line

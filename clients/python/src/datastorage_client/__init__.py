@@ -5,41 +5,48 @@
 types of the API.
 """
 
-from datastorage_client.aio import AsyncDataStorageClient
-from datastorage_client.arguments import EventFilters, NotificationFilters, WorkflowFilters
-from datastorage_client.buffered import BufferedAuditStore, Stats, StoreClosedError, block, drop_new, spool
-from datastorage_client.client import DataStorageClient
-from datastorage_client.ids import uuid7
-from datastorage_client.problems import (
-    PROBLEMS,
-    BatchSizeExceededError,
-    BufferFullError,
-    ConflictError,
-    ConnectionFailedError,
-    DataStorageError,
-    DLQFullError,
-    ExpectationFailedError,
-    ExpiredError,
-    ForbiddenError,
-    HeadersTooLargeError,
-    ImmutableFieldError,
-    InternalError,
-    InvalidEventDataError,
-    InvalidRequestError,
-    MethodNotAllowedError,
-    NotFoundError,
-    ProblemError,
-    RateLimitError,
-    RequestTimeoutError,
-    RequestTooLargeError,
-    UnauthorizedError,
-    UnavailableError,
-    UnsupportedEncodingError,
-    UnsupportedTransferCodingError,
-    ValidationError,
-)
-from datastorage_client.retry import Backoff
-from datastorage_client.transport import UnexpectedAnswerError
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# Imported when they are used: `datastorage serve` needs no HTTP client.
+if TYPE_CHECKING:
+    from datastorage_client.aio import AsyncDataStorageClient
+    from datastorage_client.arguments import EventFilters, NotificationFilters, WorkflowFilters
+    from datastorage_client.buffered import BufferedAuditStore, Stats, StoreClosedError, block, drop_new, spool
+    from datastorage_client.client import DataStorageClient
+    from datastorage_client.ids import uuid7
+    from datastorage_client.problems import (
+        PROBLEMS,
+        BatchSizeExceededError,
+        BufferFullError,
+        ConflictError,
+        ConnectionFailedError,
+        DataStorageError,
+        DLQFullError,
+        ExpectationFailedError,
+        ExpiredError,
+        ForbiddenError,
+        HeadersTooLargeError,
+        ImmutableFieldError,
+        InternalError,
+        InvalidEventDataError,
+        InvalidRequestError,
+        MethodNotAllowedError,
+        NotFoundError,
+        ProblemError,
+        RateLimitError,
+        RequestTimeoutError,
+        RequestTooLargeError,
+        UnauthorizedError,
+        UnavailableError,
+        UnsupportedEncodingError,
+        UnsupportedTransferCodingError,
+        ValidationError,
+    )
+    from datastorage_client.retry import Backoff
+    from datastorage_client.transport import UnexpectedAnswerError
 
 __all__ = [
     "PROBLEMS",
@@ -83,3 +90,32 @@ __all__ = [
     "spool",
     "uuid7",
 ]
+
+_OTHER_MODULES = {
+    "AsyncDataStorageClient": "aio",
+    "Backoff": "retry",
+    "BufferedAuditStore": "buffered",
+    "DataStorageClient": "client",
+    "EventFilters": "arguments",
+    "NotificationFilters": "arguments",
+    "Stats": "buffered",
+    "StoreClosedError": "buffered",
+    "UnexpectedAnswerError": "transport",
+    "WorkflowFilters": "arguments",
+    "block": "buffered",
+    "drop_new": "buffered",
+    "spool": "buffered",
+    "uuid7": "ids",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_OTHER_MODULES.get(name, 'problems')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

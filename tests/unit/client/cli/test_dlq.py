@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from datastorage_client.cli.commands import datastorage
 
-from app.cli.main import main
 from tests.unit.stub_service import Canned, StubService
 
 
@@ -20,7 +20,7 @@ def stub() -> Iterator[StubService]:
 
 
 def run(stub: StubService, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["dlq", *arguments], env={"DATASTORAGE_URL": stub.url})
+    return CliRunner().invoke(datastorage, ["dlq", *arguments], env={"DATASTORAGE_URL": stub.url})
 
 
 def answers(value: dict[str, Any]) -> Canned:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_common import jsonvalue
 from datastorage_common.times import rfc3339
 
-from app.cli.main import main
 from app.http.problems import Problem
 from tests.unit.stub_service import Canned, StubService, busy
 
@@ -34,7 +34,7 @@ def run(stub: StubService, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.delenv("COLUMNS", raising=False)
 
     def invoke(*arguments: object) -> Result:
-        result = CliRunner().invoke(main, ["events", *map(str, arguments)])
+        result = CliRunner().invoke(datastorage, ["events", *map(str, arguments)])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from click.testing import CliRunner, Result
 from datastorage_client.cli import health
+from datastorage_client.cli.commands import datastorage
 
-from app.cli.main import main
 from tests.unit.client.test_deadlines import LIMIT_S, Act, body, head, serving
 
 
@@ -47,7 +47,7 @@ def probed() -> Iterator[Probed]:
 
 def run(*arguments: str, **environ: str) -> Result:
     clean: dict[str, str | None] = {"CONFIG_PATH": None, "DATASTORAGE_URL": None, **environ}
-    return CliRunner().invoke(main, ["health", *arguments], env=clean)
+    return CliRunner().invoke(datastorage, ["health", *arguments], env=clean)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 from datastorage_client.cli import http_client
 from datastorage_client.cli import import_ as command
+from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.importers import send
 from datastorage_client.importers.cloudtrail import to_event
@@ -25,7 +26,6 @@ from datastorage_client.importers.shift import readable, stored_offset, survey, 
 from datastorage_common import jsonvalue
 
 from app.audit.schemas import Validator
-from app.cli.main import main
 from app.config.settings import AuditSettings
 from tests.unit.client.importers.test_cloudtrail import CORPUS, record
 from tests.unit.stub_service import Canned, StubService, busy
@@ -48,7 +48,7 @@ def run(stub: StubService, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("DATASTORAGE_URL", stub.url)
 
     def invoke(*arguments: object) -> Result:
-        result = CliRunner().invoke(main, ["import", "cloudtrail", *map(str, arguments)])
+        result = CliRunner().invoke(datastorage, ["import", "cloudtrail", *map(str, arguments)])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result
@@ -500,7 +500,7 @@ def test_missing_file_and_no_file(run: Run, tmp_path: Path) -> None:
 
 def test_help_has_examples() -> None:
     for arguments in (["import", "--help"], ["import", "cloudtrail", "--help"]):
-        result = CliRunner().invoke(main, arguments)
+        result = CliRunner().invoke(datastorage, arguments)
         assert result.exit_code == 0
     assert "datastorage import cloudtrail --shift-to-now" in result.output
     assert "Exit codes" in result.output

@@ -6,10 +6,10 @@ import json
 
 import pytest
 from click.testing import CliRunner, Result
+from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.http_client import HTTPClient, ServiceError
 from datastorage_client.cli.workflows import WorkflowCatalogue
 
-from app.cli.main import main
 from app.http.problems import Problem
 from tests.unit.stub_service import Canned, StubService
 
@@ -25,7 +25,7 @@ OPTIONS = {
 def search(url: str, **changed: str) -> Result:
     options = {**OPTIONS, **{f"--{name.replace('_', '-')}": value for name, value in changed.items()}}
     words = [word for pair in options.items() for word in pair]
-    return CliRunner().invoke(main, ["workflows", "search", "--url", url, *words])
+    return CliRunner().invoke(datastorage, ["workflows", "search", "--url", url, *words])
 
 
 @pytest.mark.parametrize(

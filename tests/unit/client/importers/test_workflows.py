@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.workflows import report_workflows
 from datastorage_client.importers import workflows as workflow_importer
 from datastorage_client.importers.workflows import (
@@ -30,7 +31,6 @@ from datastorage_client.importers.workflows import (
 from datastorage_common import jsonvalue, workflow_batches
 from datastorage_common.files import ReadError
 
-from app.cli.main import main
 from app.workflows import schemas
 from tests.unit.stub_service import Canned, StubService
 
@@ -213,7 +213,7 @@ def test_a_folder_without_files_ends_the_command_before_any_request(tmp_path: Pa
     (tmp_path / "empty" / "a.json").write_text("{}")
     paths = [str(tmp_path / name) for name in (*beside, "empty")]
     # Nothing listens there.
-    result = CliRunner().invoke(main, ["import", "workflows", "--url", "http://127.0.0.1:1", *paths])
+    result = CliRunner().invoke(datastorage, ["import", "workflows", "--url", "http://127.0.0.1:1", *paths])
     assert result.exit_code == 2
     assert result.output == f"datastorage: {tmp_path / 'empty'}: no *.yaml or *.yml file is there\n"
 
@@ -288,10 +288,12 @@ def test_the_command_says_that_a_file_holds_several(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("x: 1")
     with StubService() as stub:
         stub.script.append(Canned(200, b'{"versions": []}'))
-        result = CliRunner().invoke(main, ["import", "workflows", "--dry-run", "--url", stub.url, str(tmp_path)])
+        result = CliRunner().invoke(datastorage, ["import", "workflows", "--dry-run", "--url", stub.url, str(tmp_path)])
         assert result.exit_code == 1, result.output
         stub.script.append(Canned(200, b'{"versions": []}'))
-        as_json = CliRunner().invoke(main, ["import", "workflows", "--dry-run", "--json", "--url", stub.url, str(path)])
+        as_json = CliRunner().invoke(
+            datastorage, ["import", "workflows", "--dry-run", "--json", "--url", stub.url, str(path)]
+        )
     assert result.stderr == f"{path}: holds 2 documents, each a workflow\n"
     lines = result.stdout.splitlines()
     assert lines[1] == f"would be created  {path} document 1  restart-v1 1.0.0"

@@ -1,81 +1,31 @@
+"""The commands of the service's own package: config, serve and migrate."""
+
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from datastorage_client.cli.commands import datastorage
 
 from app.cli import migrate as migrate_command
 from app.cli import serve as serve_command
 from app.cli.config import key_table
-from app.cli.main import COMMANDS, main
 from app.config.settings import ConfigError, DatabaseSettings, Settings
 from app.postgres.migrations import MigrationError, migrations, required_version
 
 SECRET = "hunter2"
 
 
-def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every command that can be called, as the words that call it."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        if isinstance(command, click.Group):
-            if command.invoke_without_command:
-                yield (*path, name)
-            yield from commands(command, (*path, name))
-        else:
-            yield (*path, name)
-
-
 def run(*arguments: str, **environ: str) -> Result:
     """The command in an environment that has only the settings given here."""
     clean: dict[str, str | None] = {"CONFIG_PATH": None, "DATASTORAGE_DATABASE__URL": None, **environ}
-    return CliRunner().invoke(main, list(arguments), env=clean, terminal_width=100)
-
-
-@pytest.mark.parametrize("words", list(commands(main)), ids=" ".join)
-def test_every_help_has_an_example(words: tuple[str, ...]) -> None:
-    own = run(*words, "--help")
-    assert own.exit_code == 0
-    assert run(*words, "-h").output == own.output
-    # Commands that belong together may have theirs at the group.
-    helps = [own.output, run(*words[:-1], "--help").output]
-    examples = " ".join(" ".join(text.partition("Example")[2].split()) for text in helps)
-    assert f"datastorage {' '.join(words)}" in examples
-
-
-def test_the_help_lists_all_commands() -> None:
-    output = run("--help").output
-    for name, (_, _, text) in COMMANDS.items():
-        assert name in output
-        assert text in output
-    assert run("nope").exit_code == 2
-
-
-def test_version() -> None:
-    assert importlib.metadata.version("datastorage") in run("--version").output
-
-
-def test_commands_are_loaded_when_they_are_used() -> None:
-    """Progress bars and embedded servers are no cost of `datastorage serve`."""
-    program = (
-        "import sys, app.cli.main; from app.cli.main import COMMANDS; "
-        "late = {module for module, _, _ in COMMANDS.values()} | {'rich', 'flask', 'httpx', 'devserver'}; "
-        "print(sorted(late & set(sys.modules)))"
-    )
-    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert shown.stdout.strip() == "[]", shown
+    return CliRunner().invoke(datastorage, list(arguments), env=clean, terminal_width=100)
 
 
 # --- config -------------------------------------------------------------------------------------------------
@@ -149,7 +99,7 @@ def test_serve_becomes_gunicorn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     started: list[Any] = []
     monkeypatch.setattr(serve_command.os, "execv", lambda program, arguments: started.append((program, arguments)))
     monkeypatch.setenv("CONFIG_PATH", "")
-    result = CliRunner().invoke(main, ["serve", "--config", str(path)])
+    result = CliRunner().invoke(datastorage, ["serve", "--config", str(path)])
     assert result.exit_code == 0, result.output
     assert serve_command.os.environ["CONFIG_PATH"] == str(path), "the workers read the same file"
     assert started == [

@@ -1,0 +1,18 @@
+"""The `datastorage` command. Only click is needed to see what it can do; each subcommand says what else it lacks."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command of this process's arguments."""
+    try:
+        from datastorage_client.cli.commands import datastorage
+    except ModuleNotFoundError as e:
+        sys.exit(f"datastorage: {e.name} is not installed; pip install 'datastorage-client[cli]' brings it")
+    datastorage()
+
+
+if __name__ == "__main__":
+    main()
