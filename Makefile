@@ -13,7 +13,7 @@ PARALLEL := -n 2 --dist loadfile
 NIGHTLY := HYPOTHESIS_PROFILE=nightly ROLLING_ROUNDS=10 SENTINEL_KILLS=10 $(PYTEST) -m "nightly or not nightly" --timeout 900
 
 .DEFAULT_GOAL := help
-.PHONY: help run venv test test-unit test-integration test-debian test-pgbouncer test-e2e test-counts check-counts update-counts test-system test-nightly coverage test-contract test-e2e-datastorage image test-image test-kind manifests chaos bench-datastorage bench-large bench-slow-clients check-performance-baseline update-performance-baseline test-performance loadtest lint types client openapi format lock clean
+.PHONY: help run venv test test-unit test-integration test-debian test-pgbouncer test-e2e test-counts check-counts update-counts test-system test-nightly coverage test-contract test-e2e-datastorage wheels image test-image test-kind manifests chaos bench-datastorage bench-large bench-slow-clients check-performance-baseline update-performance-baseline test-performance loadtest lint types client openapi format lock clean
 # A stamp must not outlive a recipe that was interrupted.
 .DELETE_ON_ERROR:
 
@@ -49,6 +49,11 @@ test-e2e: $(VENV)/.test ## Run the tests against the service under gunicorn.
 
 test-e2e-datastorage: $(VENV)/.test ## Run the end-to-end tests that break nothing against a deployment (BASE_URL=https://… TOKEN=…).
 	$(PYTEST) tests/e2e/deployment
+
+wheels: $(VENV)/.test ## Build the wheels of the service and of the client into dist/.
+	rm -rf build clients/python/build dist
+	$(BIN)/python -m pip wheel --quiet --no-index --no-build-isolation --no-deps --wheel-dir dist . clients/python
+	rm -rf build clients/python/build
 
 image: ## Build the container image (IMAGE=datastorage:dev; ENGINE=docker or podman).
 	scripts/build-image
