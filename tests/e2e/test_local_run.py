@@ -6,8 +6,6 @@ import contextlib
 import os
 import signal
 import stat
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,72 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
-from devserver.processes import Guarded
-from tests.support import (
-    PATIENT,
-    GunicornService,
-    PostgresServer,
-    environ_of,
-    event,
-    free_port,
-    valkey_server,
-    wait_until,
-)
+from tests.e2e.local_run import LocalRun
+from tests.support import PostgresServer, free_port, valkey_server, wait_until
 
 pytestmark = pytest.mark.embedded
-
-
-class LocalRun:
-    """One `datastorage dev`, as a terminal would start it: with a process group of its own."""
-
-    def __init__(self, output: Path, environ: dict[str, str], umask: int = -1) -> None:
-        self.port = int(environ.get("PORT") or free_port())
-        self.output = output
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DATASTORAGE_", "PROMETHEUS_", "CONFIG_PATH"))}
-        kept |= environ_of(PATIENT)
-        for name in ("DATABASE_URL", "REDIS_URL"):
-            kept.pop(name, None)
-        with open(output, "wb") as stream:
-            self.process = Guarded(
-                [sys.executable, "-m", "datastorage_client.cli.main", "dev"],
-                orphan_signal=signal.SIGTERM,
-                env={**kept, "PORT": str(self.port), "DATASTORAGE_SERVER__WORKERS": "1", **environ},
-                umask=umask,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        # Only the client half of it is used.
-        self.request = GunicornService({}, output, port=self.port).request
-
-    @property
-    def text(self) -> str:
-        return self.output.read_text()
-
-    def ready(self) -> LocalRun:
-        """Wait for the banner."""
-
-        def seen() -> bool:
-            assert self.process.poll() is None, self.text
-            return "Ctrl-C stops everything" in self.text
-
-        wait_until(seen, 60, "the banner")
-        return self
-
-    def family(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def ctrl_c(self) -> int:
-        """What a terminal does; the exit code."""
-        os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(60)
-
-    def put(self, correlation: str) -> int:
-        return self.request("POST", "/api/v1/audit/events", event(correlation_id=correlation)).status
-
-    def count(self, correlation: str) -> int:
-        return len(self.request("GET", f"/api/v1/audit/events?correlation_id={correlation}").json["data"])
 
 
 def gone(processes: list[psutil.Process]) -> bool:
@@ -106,9 +42,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., LocalRun]]:
 
     yield start
     for one in made:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
+        one.end()
 
 
 def test_the_data_survives_ctrl_c_and_kill(run: Callable[..., LocalRun], tmp_path: Path) -> None:
