@@ -20,20 +20,20 @@ RUN python3 -m venv /build \
  && pip() { /build/bin/pip --python /opt/venv/bin/python "$@"; } \
  && pip install --quiet --require-hashes -r requirements/build.txt \
  && pip install --quiet --require-hashes --no-build-isolation -r requirements/run.txt
-COPY pyproject.toml README.md LICENSE gunicorn.conf.py ./
+COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE gunicorn.conf.py ./
 COPY app/ app/
 COPY clients/python/ clients/python/
 COPY sql/ sql/
 COPY api/ api/
-# In place, as everywhere else: the code finds sql/, api/ and gunicorn.conf.py beside it. Bytecode is made here, since
-# the running image cannot write any. Readable whoever runs it and however the clone's files are: a cluster may choose any
+# As wheels, below a folder of their own: releases share the layer of the requirements. Bytecode is made here, since the
+# running image cannot write any. Readable whoever runs it and however the clone's files are: a cluster may choose any
 # user, with the group 0.
 RUN pip() { /build/bin/pip --python /opt/venv/bin/python "$@"; } \
- && pip install --quiet --no-deps --no-build-isolation -e clients/python -e . \
+ && pip wheel --quiet --no-index --no-deps --no-build-isolation --wheel-dir /wheels . clients/python \
+ && pip install --quiet --no-index --no-deps --no-compile --prefix /opt/service /wheels/*.whl \
  && pip uninstall --quiet --yes setuptools \
- && rm -rf requirements *.egg-info build clients/python/benchmarks \
- && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash app clients/python/src \
- && chmod -R u=rwX,go=rX /opt/venv /srv/datastorage
+ && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/service \
+ && chmod -R u=rwX,go=rX /opt/venv /opt/service
 
 FROM ${BASE}
 ARG VERSION=unknown
@@ -49,7 +49,7 @@ LABEL org.opencontainers.image.title="Data Storage Service" \
 RUN rm -rf /usr/local/lib/python3*/site-packages/pip* /usr/local/lib/python3*/site-packages/setuptools* \
       /usr/local/lib/python3*/site-packages/wheel* /usr/local/lib/python3*/ensurepip /usr/local/bin/pip*
 COPY --from=build /opt/venv /opt/venv
-COPY --from=build /srv/datastorage /srv/datastorage
+COPY --from=build /opt/service /opt/venv
 # The root file system may be read-only: what is written goes to /dev/shm, which every engine mounts in memory.
 # Listening on every address demands an auth.mode, without which the service refuses to start.
 ENV PATH=/opt/venv/bin:$PATH \

@@ -28,10 +28,10 @@ def test_it_runs_as_a_number_and_signals_reach_the_service() -> None:
 def test_any_user_can_read_it_and_nobody_but_root_write_it() -> None:
     [copied] = [run for run in instructions(BUILD, "RUN") if "chmod" in run]
     # The last of the stage: what comes after would have the modes of the clone, or of the builder's umask.
-    assert copied.endswith("&& chmod -R u=rwX,go=rX /opt/venv /srv/datastorage")
+    assert copied.endswith("&& chmod -R u=rwX,go=rX /opt/venv /opt/service")
     assert instructions(BUILD, "RUN")[-1] == copied
     assert BUILD.rindex("COPY ") < BUILD.index("chmod -R")
-    assert {line.split()[-1] for line in instructions(LAST, "COPY")} == {"/opt/venv", "/srv/datastorage"}
+    assert {line.split()[-1] for line in instructions(LAST, "COPY")} == {"/opt/venv"}
     assert "--chown" not in TEXT
     assert "--chmod" not in TEXT
 
@@ -41,6 +41,18 @@ def test_what_is_installed_is_locked() -> None:
     assert installs.count("--require-hashes") == 2
     assert "--no-build-isolation" in installs
     assert "install" not in " ".join(instructions(LAST, "RUN"))
+
+
+def test_the_service_is_installed_as_wheels_and_nothing_else_is_copied() -> None:
+    [installs] = [run for run in instructions(BUILD, "RUN") if "pip wheel" in run]
+    for step in ("pip wheel", "pip install"):
+        [words] = [words for words in installs.split(" && ") if words.startswith(step)]
+        assert {"--no-index", "--no-deps"} <= set(words.split())
+        assert " -e " not in words
+    sources = {line.split()[-2] for line in instructions(LAST, "COPY")}
+    assert sources == {"/opt/venv", "/opt/service"}
+    assert all("--from=build" in line for line in instructions(LAST, "COPY"))
+    assert "devserver" not in TEXT
 
 
 def test_it_listens_everywhere_and_so_demands_an_auth_mode() -> None:
