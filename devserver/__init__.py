@@ -2,8 +2,8 @@
 
 Each server is a child process that ends when we do, even if we are killed: a guard process beside it watches us
 (see `Child`). A server listens on loopback only, asks for a password that was drawn at random, and keeps its
-durability on. What it writes is for its owner alone, whatever the umask is. Nothing outside its data directory is
-written or re-permissioned.
+durability on. What it writes is for its owner alone, with any umask. Nothing outside its data directory is written or
+re-permissioned.
 """
 
 from devserver.accounts import Account

@@ -8,4 +8,4 @@ class DevError(Exception):
 
 
 class StartCancelledError(DevError):
-    """A start was given up because somebody asked to stop."""
+    """A start was given up because a stop was asked for."""

@@ -10,7 +10,7 @@ from devserver.errors import DevError
 
 
 def private(path: str, flags: int) -> int:
-    """An opener for files that only their owner may read; as root they belong to whoever owns the folder."""
+    """An opener for files that only their owner may read; as root we give them to the owner of the folder."""
     descriptor = os.open(path, flags, 0o600)
     if os.geteuid() == 0:
         folder = os.stat(os.path.dirname(path))

@@ -8,7 +8,7 @@ import socket
 
 from devserver.errors import DevError
 
-# Ports for servers that nobody asked to be at a certain one. Below the ephemeral ports on purpose: a client that
+# Ports for servers without a port of their own choice. Below the ephemeral ports on purpose: a client that
 # connects to a dead port of the ephemeral range may be given that very port as its own and so connect to itself,
 # after which the server cannot be started again.
 PORTS = range(11_000, 20_000)
@@ -30,7 +30,7 @@ def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on, outside the ephemeral range."""
+    """A port of loopback on which no server listens, outside the ephemeral range."""
     for _ in range(200):
         port = random.choice(PORTS)
         if port_is_free(port):

@@ -21,7 +21,7 @@ from devserver.guard import children, still_there
 # SIGKILL takes effect at once, unless the process hangs in the kernel on a broken disk.
 KILL_TIMEOUT = 30.0
 
-# Events are nobody else's: what a child writes is for its owner alone, whatever ours is.
+# Other users must not read events: what a child writes is for its owner alone, also where our umask is wider.
 PRIVATE_UMASK = 0o077
 
 
@@ -29,7 +29,7 @@ class Guard:
     """A process that ends a child of ours when we are gone, whichever way we went.
 
     Linux' parent-death signal would do for most of that, but it fires when the *thread* that started the child ends,
-    is lost at a change of user, and leaves a frozen child and whatever the child has started.
+    is lost at a change of user, and leaves a frozen child and all that the child has started.
     """
 
     def __init__(self, orphan_signal: signal.Signals) -> None:
@@ -206,7 +206,7 @@ def processes_in(folder: Path, names: tuple[str, ...]) -> list[int]:
     where = folder.resolve()
     found: list[int] = []
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):  # gone meanwhile, or somebody else's
+        with contextlib.suppress(psutil.Error):  # gone meanwhile, or of another user
             if process.name() in names and Path(process.cwd()) == where:
                 found.append(process.pid)
     return found

@@ -16,7 +16,7 @@ EXCEPTIONS = {
     "tests/e2e/test_killed_runs.py": "is what is killed",
     "tests/integration/test_dev.py": "is what is killed",
     "tests/unit/client/test_store.py": "stores a few events and ends",
-    "tests/unit/devserver/test_devserver.py": "ends at once",
+    "tests/unit/devserver/test_processes.py": "ends at once",
     "tests/unit/telemetry/test_log_writer.py": "writes a few lines and ends",
 }
 FOLDERS = ("app", "bench", "clients", "devserver", "loadtests", "scripts", "tests")

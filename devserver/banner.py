@@ -1,0 +1,69 @@
+"""What `datastorage dev` prints when everything runs: addresses, and the first requests to try."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from psycopg.conninfo import conninfo_to_dict
+
+from app.config.settings import Settings
+from devserver.backends import Backends
+from devserver.postgres import OWNER_ROLE, EmbeddedPostgres
+from devserver.service import base_url
+
+
+def banner(settings: Settings, backends: Backends, data_dir: Path) -> str:
+    """Where everything is, and how to store a first event and read it back; no secrets."""
+    url = base_url(settings)
+    lines = [
+        ("Service", f"{url}/api/v1/audit/events"),
+        ("API page", f"{url}/docs"),
+        ("Health", f"{url}/health"),
+        ("Metrics", f"{url}/metrics"),
+        ("Database", without_password(backends.direct_url)),
+        ("Queue", without_password(backends.redis_url)),
+    ]
+    if backends.embedded:
+        lines.append(("Data", f"{data_dir}"))
+    if any(isinstance(server, EmbeddedPostgres) for server in backends.embedded):
+        lines.append(("Password", f"of {OWNER_ROLE}: in {data_dir / 'postgresql' / 'passwords.json'}"))
+    table = "\n".join(f"  {name:<9} {value}" for name, value in lines)
+    command = Path(sys.executable).parent / "datastorage"
+    token, header, given = "", "", ""
+    if settings.auth.mode != "none":
+        create = (
+            f"$({command} token create --name me --scope audit:write --scope audit:read \\\n"
+            f"    --append {shlex.quote(settings.auth.tokens_file or 'tokens.yaml')} --quiet)"
+        )
+        token = f"  export DATASTORAGE_TOKEN={create if settings.auth.mode == 'token' else 'TOKEN-OF-YOUR-ISSUER'}\n"
+        header = ' -H "Authorization: Bearer $DATASTORAGE_TOKEN"'
+        given = "; the service asks for a token"
+    return f"""
+The Data Storage Service is ready.
+
+{table}
+
+Store a first event and read it back{given}:
+
+{token}  curl -s {url}/api/v1/audit/events{header} -H 'Content-Type: application/json' -d '{{"version": "1.0",
+    "event_type": "gateway.signal.received", "event_timestamp": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'",
+    "event_category": "gateway", "event_action": "received", "event_outcome": "success",
+    "correlation_id": "my-first-event", "event_data": {{"hello": "world"}}}}'
+  curl -s{header} '{url}/api/v1/audit/events?correlation_id=my-first-event'
+  {command} events --url {url}
+
+Ctrl-C stops everything; the data stays.
+"""
+
+
+def without_password(address: str) -> str:
+    """A PostgreSQL or Redis address as a URL without its password."""
+    if address.startswith(("redis:", "rediss:")):
+        parts = urlsplit(address)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    known = conninfo_to_dict(address)
+    user = f"{known['user']}@" if "user" in known else ""
+    return f"postgresql://{user}{known.get('host', '')}:{known.get('port', 5432)}/{known.get('dbname', '')}"
