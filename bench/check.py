@@ -109,7 +109,7 @@ def absolutes(console: Console, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def update(baseline: Path, history: Path, made: dict[str, Any]) -> None:
-    """Write the baseline, tolerances that somebody has set by hand kept, and a line of it into the history."""
+    """Write the baseline, with the tolerances that were set by hand, and a line of it into the history."""
     if baseline.exists():
         compare.keep_tolerances(json.loads(baseline.read_text()), made)
     baseline.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n")

@@ -131,7 +131,7 @@ class Connection:
         return answer.split(b"\r\n\r\n", 1)[1]
 
     def ask_any(self, request: bytes) -> tuple[int, bytes]:
-        """Send and wait for the whole answer, whatever its status: (status, head and body)."""
+        """Send and wait for the whole answer, with any status: (status, head and body)."""
         self.sock.sendall(request)
         while True:
             data = self.sock.recv(1 << 18)

@@ -7,7 +7,8 @@
     python -m bench.large --data /srv/large --step explain   # how PostgreSQL finds the rows
 
 Both tables are in one PostgreSQL, each behind a gunicorn of its own; requests go to one and the other in turn. The
-goal is that whatever picks its rows by a filter or a page costs at most 1.3 times as much. Exit code 1 if it does not.
+goal is that each request that picks its rows by a filter or a page costs at most 1.3 times as much. Exit code 1 if it
+does not.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ def sustained_search(bench: Bench) -> None:
         "search", "10 searches/s for 60 s: p95", 1000 * percentile(taken, 95), "ms", 10, at_least=False,
         key="workflow_search.sustained_p95_ms", bar=200,
     )  # fmt: skip
-    # Medians: of a hundred values the 95th percentile is whatever else the machine did for a moment.
+    # Medians: of a hundred values the 95th percentile shows what else the machine did for a moment.
     ratio = percentile(taken[-ten:], 50) / percentile(taken[:ten], 50)
     bench.add(
         "search", "… median of the last 10 s against the first 10 s", ratio, "×", 1.2, at_least=False,

@@ -39,7 +39,7 @@ from tests.support import postgres_server
 WRITERS = 16
 CROWD = {"silent": 64, "slow body": 32, "slow head": 16, "deaf": 16}
 GOAL = 2.0
-# The list that nobody reads: so many rows, each with so much event_data.
+# The list that its client does not read: so many rows, each with so much event_data.
 ROWS, DATA_BYTES = 1000, 4096
 # A slow client sends a byte so often, and comes again so soon after its end.
 _TICK_SECONDS = 0.1
@@ -152,7 +152,7 @@ def _write(service: Service, name: str, seconds: float) -> Load:
 
 
 def _store_large(service: Service) -> None:
-    """Events for the list that nobody reads."""
+    """Events for the list that its client does not read."""
     moment = client.now()
     padding = b'"event_data":{"padding":"%b",' % (b"x" * DATA_BYTES)
     connection = Connection(service.port)

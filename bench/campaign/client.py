@@ -1,6 +1,6 @@
 """A client process of the campaign: writes events with ids of its own, retries what was not answered, keeps a ledger.
 
-The ledger is a file of JSON lines: what was acknowledged, what was refused, what nobody answered in the end.
+The ledger is a file of JSON lines: what was acknowledged, what was refused, what had no answer in the end.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Client:
         sender.close()
 
     def _over(self) -> bool:
-        """Whether to end: told so, or the campaign is gone and nobody would ever tell."""
+        """Whether to end: told so, or the campaign is gone and will not tell."""
         campaign = multiprocessing.parent_process()
         return self._stop.is_set() or campaign is None or not campaign.is_alive()
 

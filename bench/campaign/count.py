@@ -41,7 +41,7 @@ class _Ledgers:
     def _note(self, kind: str, result: str, prints: dict[str, str]) -> None:
         self.sent.update(prints)
         if result in ("200", "201", "202") or (kind == "notification" and result == "409"):
-            # A notification id that is taken is this client's own earlier try: nobody else has the id.
+            # A notification id that is taken is this client's own earlier try: no other client has the id.
             self.acknowledged.update(dict.fromkeys(prints, kind))
         elif result == "400" and kind in ("invalid", "poison"):
             self.refused.update(prints)

@@ -1,4 +1,4 @@
-"""A file system of its own for what a fault fills up, so that it hurts nobody else."""
+"""A file system of its own for what a fault fills up, so that nothing else runs out of room."""
 
 from __future__ import annotations
 

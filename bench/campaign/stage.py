@@ -34,7 +34,7 @@ BEGIN
 END $$;
 CREATE TRIGGER refuse_for_ever BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION refuse_for_ever();
 """
-# The campaign's own statements go on, whatever the server, the database or the role is set to.
+# The campaign's own statements go on, also with other settings of the server, the database or the role.
 _UNMOVED = {
     "search_path": "public",
     "synchronous_commit": "local",

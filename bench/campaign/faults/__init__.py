@@ -1,4 +1,4 @@
-"""The faults of the campaign: each breaks something for a while and mends it, whatever else is broken."""
+"""The faults of the campaign: each breaks something for a while and mends it, also while others break other things."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def disk_full(stage: Stage, rng: random.Random) -> None:
 
 
 def session_settings(stage: Stage, rng: random.Random) -> None:
-    """New sessions begin with settings that nobody expects, and all sessions are new."""
+    """New sessions begin with unusual settings, and all sessions are new."""
     database = stage.database.name
     whose = rng.choice(
         [f"DATABASE {database}", f"ROLE {SERVICE_ROLE}", f"ROLE {SERVICE_ROLE} IN DATABASE {database}"],
