@@ -29,6 +29,7 @@ from bench.fill import NoRoomError
 from bench.harness import Bench, Figure, number
 from bench.machine import fingerprint
 from bench.measure import PARTS, run
+from bench.sections import SECTIONS
 from tests.support import ROOT, postgres_server
 
 BASELINE = ROOT / ".perf-baseline.json"
@@ -134,7 +135,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--short", action="store_true", help="ratios alone")
     parser.add_argument("--update", action="store_true", help="make the baseline anew")
-    parser.add_argument("--only", choices=guard.SECTIONS, action="append", help="this section alone; may be repeated")
+    parser.add_argument("--only", choices=list(SECTIONS), action="append", help="this section alone; may be repeated")
     parser.add_argument("--rows", type=int, default=1_000_000, help="events that queries read (default 1000000)")
     parser.add_argument("--baseline", type=Path, default=BASELINE, help="default .perf-baseline.json")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write what was measured there")
@@ -145,7 +146,7 @@ def main() -> int:
     """Measure, then compare or accept; the exit code."""
     args = _arguments()
     console = Console() if sys.stdout.isatty() else Console(width=160)
-    sections = tuple(args.only or guard.SECTIONS)
+    sections = tuple(args.only or SECTIONS)
     try:
         if args.update:
             # The median of three, so that a lucky run does not become the bar for all that follow.

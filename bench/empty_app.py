@@ -6,11 +6,10 @@ Served by gunicorn with the service's own gunicorn.conf.py, so that workers, thr
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 import flask
-from psycopg import OperationalError
-from psycopg.rows import tuple_row
+from psycopg import Connection, OperationalError
+from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import ConnectionPool
 
 from app import create_app
@@ -54,7 +53,7 @@ class _Asking:
 
     def __init__(self, url: str) -> None:
         # Opened by the first request, in the worker that it is for.
-        self._pool: ConnectionPool[Any] = ConnectionPool(
+        self._pool: ConnectionPool[Connection[TupleRow]] = ConnectionPool(
             url, min_size=1, max_size=10, open=False, kwargs={"autocommit": True, "row_factory": tuple_row}
         )
 
@@ -68,7 +67,7 @@ class _Asking:
         answer.status_code = 201
         return answer
 
-    def _rows(self) -> list[Any]:
+    def _rows(self) -> list[TupleRow]:
         for _ in range(self._pool.max_size):
             # Of a PostgreSQL that was stopped every connection in the pool has to be found dead once.
             with contextlib.suppress(OperationalError), self._pool.connection(timeout=30) as conn:
@@ -88,7 +87,7 @@ def _bare() -> flask.Flask:
     app = flask.Flask("bare", static_folder=None)
     app.extensions["datastorage"] = _Nothing(settings)
     app.add_url_rule("/empty", "empty", _empty, methods=["POST"])
-    app.add_url_rule("/asking", "asking", _Asking(settings.database.url), methods=["POST"])
+    app.add_url_rule("/asking", "asking", _Asking(str(settings.database.url)), methods=["POST"])
     return app
 
 

@@ -78,7 +78,8 @@ class Service(GunicornService):
     def workers(self) -> list[psutil.Process]:
         """The worker processes."""
         assert self.process is not None
-        return psutil.Process(self.process.pid).children()
+        children: list[psutil.Process] = psutil.Process(self.process.pid).children()
+        return children
 
     def cpu_seconds(self) -> float:
         """Processor time that the workers have used so far, in seconds."""

@@ -32,13 +32,15 @@ from rich.progress import track
 
 from app.audit import queries
 from app.config.settings import ServerSettings
-from bench import client, fill
-from bench.client import Connection, WrongAnswerError, get, load, percentile, singles
+from bench import fill
+from bench.client import Connection, WrongAnswerError
 from bench.fill import NoRoomError
 from bench.harness import EVENTS, Bench, Service
+from bench.load import load, percentile
 from bench.measure import markdown, report
+from bench.requests import batches, get, singles
 from devserver import EmbeddedPostgres
-from tests.support import Database, PostgresServer, with_dbname
+from tests.support import Database, PostgresServer
 
 GOAL = 1.3
 REFERENCE_ROWS = 1_000_000
@@ -108,20 +110,22 @@ def compare_queries(bench: Bench, sides: list[tuple[Service, int, list[str]]]) -
         )  # fmt: skip
 
 
+def _write_rates(service: Service, turn: int) -> tuple[float, float]:
+    """Events/s that are stored one a request, and in batches of 500."""
+    done = load(service.port, lambda n: singles(f"large-{turn}-{n}"), warm=0.5, seconds=2)
+    made = load(service.port, lambda n: iter(list(batches(f"large-batch-{turn}-{n}", 10, 500))), connections=8)
+    return done.answers / 2, 10_000 / (made.ended - made.began)
+
+
 def compare_writes(bench: Bench, sides: list[tuple[Service, int, list[str]]]) -> None:
     """The cost of a write beside so many rows: the rates of both, in turn."""
     rates: tuple[list[float], list[float]] = ([], [])
     batched: tuple[list[float], list[float]] = ([], [])
     for turn in track(range(WRITE_ROUNDS), "  writes", console=bench.console, transient=True):
         for which, (service, _, _) in enumerate(sides):
-            done = load(service.port, lambda n, turn=turn: singles(f"large-{turn}-{n}"), warm=0.5, seconds=2)
-            rates[which].append(done.answers / 2)
-            made = load(
-                service.port,
-                lambda n, turn=turn: iter(list(client.batches(f"large-batch-{turn}-{n}", 10, 500))),
-                connections=8,
-            )
-            batched[which].append(10_000 / (made.ended - made.began))
+            alone, in_batches = _write_rates(service, turn)
+            rates[which].append(alone)
+            batched[which].append(in_batches)
     for name, (large, small), unit in (
         ("a single event, durable", rates, "events/s"),
         ("batches of 500, durable", batched, "rows/s"),
@@ -182,11 +186,7 @@ def open_databases(there: PostgresServer, state: Path) -> tuple[dict[str, Databa
     if not state.exists():
         raise NoRoomError(f"there is no table in {state.parent}: run with --step fill first")
     made = json.loads(state.read_text())
-    urls = (there.superuser_url, there.owner_url, there.service_url)
-    databases = {
-        which: Database(made[which]["name"], *(with_dbname(u, made[which]["name"]) for u in urls), server=there)
-        for which in ("large", "small")
-    }
+    databases = {which: there.database(made[which]["name"]) for which in ("large", "small")}
     return databases, {which: made[which]["rows"] for which in databases}
 
 

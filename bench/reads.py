@@ -8,8 +8,10 @@ import time
 
 from bench import fill
 from bench.catalogue import search_body, workflow
-from bench.client import Connection, WrongAnswerError, get, load, percentile, post
+from bench.client import Connection, WrongAnswerError
 from bench.harness import EVENTS, WORKFLOWS, Bench
+from bench.load import load, percentile
+from bench.requests import get, post
 from bench.writes import paced
 
 CATALOGUE = 10_000

@@ -29,11 +29,12 @@ from pathlib import Path
 from datastorage_common import terminal
 from rich.console import Console
 
-from bench import client
-from bench.client import Connection, Load, WrongAnswerError, event_bytes, get, load, percentile, post
+from bench.client import Connection, WrongAnswerError
 from bench.harness import EVENTS, Bench, Service
+from bench.load import Load, load, percentile
 from bench.machine import fingerprint
 from bench.measure import report
+from bench.requests import event_bytes, get, now, post, singles
 from tests.support import postgres_server
 
 WRITERS = 16
@@ -146,14 +147,14 @@ def crowd(port: int) -> Iterator[list[int]]:
 
 def _write(service: Service, name: str, seconds: float) -> Load:
     return load(
-        service.port, lambda _: client.singles(name), processes=1, connections=WRITERS,
+        service.port, lambda _: singles(name), processes=1, connections=WRITERS,
         warm=_SETTLE_SECONDS, seconds=seconds,
     )  # fmt: skip
 
 
 def _store_large(service: Service) -> None:
     """Events for the list that its client does not read."""
-    moment = client.now()
+    moment = now()
     padding = b'"event_data":{"padding":"%b",' % (b"x" * DATA_BYTES)
     connection = Connection(service.port)
     for b in range(ROWS // 100):

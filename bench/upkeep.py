@@ -6,11 +6,13 @@ import statistics
 import threading
 import time
 
+import psutil
 import psycopg
 
-from bench import client
-from bench.client import Connection, WrongAnswerError, event_bytes, load, percentile, post, singles
+from bench.client import Connection, WrongAnswerError
 from bench.harness import EVENTS, Bench, Service
+from bench.load import drive, load, percentile
+from bench.requests import batches, event_bytes, now, post, singles
 from tests.support import Database, valkey_server
 
 STARTS = 3
@@ -20,7 +22,10 @@ BATCH = 500
 
 def cold_start(bench: Bench) -> None:
     """From the start of gunicorn to live, to ready, to the first write and later ones; the median of three starts."""
-    live, ready, first, later = [], [], [], []
+    live: list[float] = []
+    ready: list[float] = []
+    first: list[float] = []
+    later: list[float] = []
     for turn in range(STARTS):
         with bench.service(launch=False) as service:
             began = time.perf_counter()
@@ -30,7 +35,7 @@ def cold_start(bench: Bench) -> None:
                     if time.perf_counter() - began > 30:
                         raise WrongAnswerError(f"{path} did not answer 200 within 30 s")
                 into.append(time.perf_counter() - began)
-            moment = client.now()
+            moment = now()
             connection = Connection(service.port)
             taken = []
             for n in range(100):
@@ -55,13 +60,13 @@ def spill(port: int, name: str, count: int, database: Database) -> None:
     assert database.server.embedded is not None
     database.server.embedded.stop("immediate")
     connection = Connection(port)
-    moment = client.now()
+    moment = now()
     # Until a worker knows that PostgreSQL is gone a write takes longer; then all are spilled at once.
     for n in range(16):
         connection.ask(post(EVENTS, event_bytes(f"{name}-first", n, moment)), 202)
     connection.close()
-    batches = client.batches(name, (count - 16) // BATCH, BATCH)
-    done = client.drive(port, batches, 202, 4, warm=0, seconds=3600)
+    bodies = batches(name, (count - 16) // BATCH, BATCH)
+    done = drive(port, bodies, 202, 4, warm=0, seconds=3600)
     if done.answers != (count - 16) // BATCH:
         raise WrongAnswerError(f"{(count - 16) // BATCH} batches sent, {done.answers} answered")
 
@@ -132,9 +137,9 @@ class _Peak:
             self.bytes = max(self.bytes, resident(self._workers))
 
 
-def resident(workers: list[object]) -> int:
+def resident(workers: list[psutil.Process]) -> int:
     """Resident memory of the largest worker, in bytes."""
-    return max(worker.memory_info().rss for worker in workers)  # type: ignore[attr-defined]
+    return int(max(worker.memory_info().rss for worker in workers))
 
 
 def _fill_buffer(service: Service, bodies: list[bytes], lock: psycopg.Connection) -> int:
@@ -162,10 +167,7 @@ def _fill_buffer(service: Service, bodies: list[bytes], lock: psycopg.Connection
 
 def memory(bench: Bench) -> None:
     """Memory of one worker: with its queue full of small and of large events, and over a time of load."""
-    settings = {
-        "server__workers": "1", "buffer__enqueue_timeout": "300ms", "buffer__flush_lock_timeout": "1900ms",
-    }  # fmt: skip
-    moment = client.now()
+    moment = now()
     small = [b"[" + b",".join(event_bytes(f"full-{b}", n, moment) for n in range(100)) + b"]" for b in range(24)]
     padding = b"x" * 32_000
     large = [
@@ -177,7 +179,9 @@ def memory(bench: Bench) -> None:
     ]  # fmt: skip
     for name, bodies in (("1,000 events of 1 KB", small), ("32 MiB of events", large)):
         with (
-            bench.service(**settings) as service,
+            bench.service(
+                server__workers="1", buffer__enqueue_timeout="300ms", buffer__flush_lock_timeout="1900ms"
+            ) as service,
             psycopg.connect(bench.database.superuser_url) as lock,
             _Peak(service) as peak,
         ):
@@ -193,7 +197,7 @@ def memory(bench: Bench) -> None:
 
         def work(name: str, seconds: float) -> int:
             load(service.port, lambda n: singles(f"{name}-{n}"), connections=64, seconds=seconds)
-            return resident(list(workers))
+            return resident(workers)
 
         warm = work("warm", max(5.0, bench.soak / 4))
         after = work("soak", bench.soak)

@@ -10,11 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
-from bench import client
 from bench.catalogue import search_body, workflow
-from bench.client import Connection, WrongAnswerError, event_bytes, get, load, percentile, post, singles
+from bench.client import Connection, WrongAnswerError
 from bench.harness import EVENTS, WORKFLOWS, Bench, number, psql
+from bench.load import Load, drive, load, pace, percentile
+from bench.requests import batches, event_bytes, get, now, post, singles
 
 CONNECTIONS = 64
 ROUNDS = 5
@@ -35,7 +37,7 @@ def spread(values: list[float]) -> str:
 
 def single_events(bench: Bench) -> None:
     """One event a request, durable, against routes that do nothing."""
-    nothing = post("/empty", event_bytes("empty", 0, client.now()))
+    nothing = post("/empty", event_bytes("empty", 0, now()))
     with (
         bench.service() as durable,
         bench.service("bench.empty_app:inside") as inside,
@@ -87,15 +89,17 @@ def batch_events(bench: Bench) -> None:
     ours: list[float] = []
     theirs: list[float] = []
     processes = 4
+
+    def bodies(turn: int, process: int) -> Iterator[bytes]:
+        return iter(list(batches(f"batch-{turn}-{process}", BATCHES_A_ROUND // processes, BATCH)))
+
     with bench.service() as service:
-        load(service.port, lambda n: client.batches(f"warm-{n}", 4, BATCH), processes=2, connections=8)
+        load(service.port, lambda n: batches(f"warm-{n}", 4, BATCH), processes=2, connections=8)
         for turn in range(ROUNDS):
             bench.empty_tables()
             done = load(
                 service.port,
-                lambda n, turn=turn: iter(
-                    list(client.batches(f"batch-{turn}-{n}", BATCHES_A_ROUND // processes, BATCH))
-                ),
+                partial(bodies, turn),
                 processes=processes,
                 connections=8,
             )
@@ -135,9 +139,9 @@ def paced(
 
     In the order in which they were due. Single events, unless ``request`` makes something else of a number.
     """
-    moment = client.now()
+    moment = now()
     make = request or (lambda n: post(EVENTS, event_bytes(f"paced-{name}", n, moment)))
-    done = client.pace(port, make, expected, rate=rate, seconds=seconds)
+    done = pace(port, make, expected, rate=rate, seconds=seconds)
     if done.warning:
         raise WrongAnswerError(f"at {rate:,.0f}/s {done.warning}: nothing was measured")
     return done.latencies
@@ -158,11 +162,11 @@ def steady_writes(bench: Bench) -> None:
     )  # fmt: skip
 
 
-def storm(port: int, size: int, name: str) -> client.Load:
+def storm(port: int, size: int, name: str) -> Load:
     """Send ``size`` events at once, each on a connection of its own. WrongAnswerError unless each is answered 201."""
     # As many requests as connections: each connection sends one.
     requests = itertools.islice(singles(f"storm-{name}"), size)
-    done = client.drive(port, requests, 201, size, warm=0, seconds=3600)
+    done = drive(port, requests, 201, size, warm=0, seconds=3600)
     if done.answers != size:
         raise WrongAnswerError(f"{size} sent, {done.answers} answered")
     return done

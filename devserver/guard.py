@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 _POLL = 0.005
 

@@ -129,13 +129,18 @@ class PostgresServer:
             if template is not None:
                 statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
             conn.execute(statement)
-        database = Database(
-            name, *(with_dbname(u, name) for u in (self.superuser_url, self.owner_url, self.service_url)), server=self
-        )
+        database = self.database(name)
         if template is None:
             role = conninfo.conninfo_to_dict(self.service_url)["user"]
             migrate(database.owner_url, service_role=str(role))
         return database
+
+    def database(self, name: str) -> Database:
+        """One that is there."""
+        superuser, owner, service = (
+            with_dbname(url, name) for url in (self.superuser_url, self.owner_url, self.service_url)
+        )
+        return Database(name, superuser, owner, service, server=self)
 
 
 def with_dbname(url: str, name: str) -> str:
@@ -341,7 +346,7 @@ class GunicornService:
     ) -> None:
         """``user`` is who runs it, with the group 0, where we are root."""
         self.module = module
-        self._identity = {} if user is None else {"user": user, "group": 0, "extra_groups": []}
+        self._identity: dict[str, Any] = {} if user is None else {"user": user, "group": 0, "extra_groups": []}
         self.root = root
         self.config = config or root / "gunicorn.conf.py"
         self.port = port or free_port()

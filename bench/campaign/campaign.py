@@ -14,6 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from bench.campaign import client, load
@@ -95,8 +96,8 @@ def _settle(stage: Stage, report: Report, drain_seconds: float) -> None:
         with _trickle(stage, random.Random(f"{report.seed}-trickle")):
             wait_until(stage.drained, drain_seconds, "the queue is drained")
         for service in stage.services:
-            wait_until(lambda s=service: _at_rest(s), 15, "gauges are back to zero")
-            wait_until(lambda s=service: _health(s) == "healthy", 30, "health is back")
+            wait_until(partial(_at_rest, service), 15, "gauges are back to zero")
+            wait_until(partial(_is_healthy, service), 30, "health is back")
     except AssertionError as e:
         report.errors.append(f"{e}; health: {[_health(service) for service in stage.services]}")
 
@@ -123,6 +124,10 @@ def _at_rest(service: GunicornService) -> bool:
     samples = service.metrics()
     names = ("datastorage_buffer_depth", 'datastorage_dlq_depth{stream="events"}', "datastorage_breaker_open")
     return all(samples.get(name) == 0 for name in names)
+
+
+def _is_healthy(service: GunicornService) -> bool:
+    return _health(service) == "healthy"
 
 
 def _health(service: GunicornService) -> str:

@@ -13,7 +13,6 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +78,7 @@ def seed_dead_letters(url: str, count: int) -> None:
     """Dead letters of every form, for the operators' operations to find."""
     client = redis.Redis.from_url(url)
     entry = json.dumps({"type": "audit_event", "payload": {"version": "1.0"}, "timestamp": "2026-01-05T10:00:00Z"})
-    forms: Sequence[dict[str, str | bytes]] = (
+    forms: tuple[dict[Any, Any], ...] = (
         {"message": entry, "original_id": "1-0", "moved_at": "2026-01-05T10:00:00Z", "reason": "not valid"},
         {"message": b"{\xff", "original_id": "2-0", "final_retry_count": "6", "reason": "cannot be read"},
         {"message": "[1, 2.5, null]", "original_id": "3-0", "moved_at": "2026-01-05T10:00:00Z", "reason": "not valid"},
@@ -87,7 +86,7 @@ def seed_dead_letters(url: str, count: int) -> None:
     )
     for stream in ("events", "notifications"):
         for n in range(count):
-            client.xadd(f"audit:dead-letter:{stream}", dict(forms[n % len(forms)]))
+            client.xadd(f"audit:dead-letter:{stream}", forms[n % len(forms)])
     client.close()
 
 

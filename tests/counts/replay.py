@@ -14,8 +14,7 @@ from app.audit.event import AuditEvent
 from app.audit.outcome import Spilled, WriteRequest
 from app.config.settings import load_settings
 from app.services import Services
-from bench import client
-from bench.client import event_bytes
+from bench.requests import event_bytes, now
 from tests.counts import counter, launch
 from tests.counts.scenarios import BATCH
 
@@ -26,7 +25,7 @@ def _spill(services: Services) -> None:
     assert services.queue is not None
     events = []
     for n in range(BATCH):
-        body: dict[str, Any] = json.loads(event_bytes("counts", n, client.now()))
+        body: dict[str, Any] = json.loads(event_bytes("counts", n, now()))
         event = services.validator.event(body, plain=False, recorded_by="counts", context_trace_id=None)
         assert isinstance(event, AuditEvent), event
         events.append(event)

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import client
 from bench.catalogue import search_body, workflow
-from bench.client import Connection, event_bytes, get, post
+from bench.client import Connection
+from bench.requests import event_bytes, get, now, post
 
 EVENTS = "/api/v1/audit/events"
 WORKFLOWS = "/api/v1/workflows"
@@ -41,11 +41,11 @@ class Request:
 
 
 def _event() -> bytes:
-    return post(EVENTS, event_bytes("counts", 7, client.now()))
+    return post(EVENTS, event_bytes("counts", 7, now()))
 
 
 def _batch(prefix: str = "counts") -> bytes:
-    moment = client.now()
+    moment = now()
     return post(f"{EVENTS}/batch", b"[" + b",".join(event_bytes(prefix, 7, moment) for _ in range(BATCH)) + b"]")
 
 
