@@ -136,7 +136,7 @@ class Operator:
         """Do what a spill needs, leaving nothing; None if Redis takes it, or Redis' word for why it does not."""
         replicas = self._settings.redis.min_replicas
         with self._client.pipeline(transaction=False) as pipe:
-            pipe.eval(scripts.PROBE, len(PAIRS) + 1, *PAIRS, NO_WITNESS)
+            pipe.eval(scripts.PROBE.text, len(PAIRS) + 1, *PAIRS, NO_WITNESS)
             if replicas:
                 # On the same connection: it is the probe's own write that they must have.
                 pipe.wait(replicas, round(300 * self._settings.redis.spill_timeout))
@@ -185,8 +185,8 @@ class Operator:
         if stream is None:
             return "unknown"
         keys = KEYS[stream]
-        done = self._client.eval(
-            scripts.REVIVE,
+        done = scripts.REVIVE.run(
+            self._client,
             3,
             keys.dead,
             keys.stream,
@@ -195,7 +195,7 @@ class Operator:
             str(self._settings.dlq.max_len),
             str(self._settings.dlq.max_bytes),
         )
-        return {1: "accepted", 0: "unknown", -1: "full", -2: "empty"}[int(cast("int", done))]
+        return {1: "accepted", 0: "unknown", -1: "full", -2: "empty"}[int(done)]
 
     def delete(self, letter_id: str) -> bool:
         """Delete a dead letter for good; False if there is none with this id."""

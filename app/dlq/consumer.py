@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import redis
 
@@ -114,8 +114,8 @@ class Consumer:
         self._cursor, self._walking = f"({entry.ident.decode()}", True
 
     def _new(self, limit: int) -> list[Entry]:
-        entries, lying = self._eval(
-            scripts.READ, 1, self._keys.stream, GROUP, self._name, limit, self._settings.replay_bytes
+        entries, lying = scripts.READ.run(
+            self._client, 1, self._keys.stream, GROUP, self._name, limit, self._settings.replay_bytes
         )
         if lying or self._adopting is not None:
             self._adopt()
@@ -126,7 +126,7 @@ class Consumer:
         """Take over what somebody else in the group was given and never settled, a few pages at a time."""
         cursor = self._adopting or "-"
         for _ in range(_PAGES_A_ROUND):
-            adopted, following = self._eval(scripts.ADOPT, 1, self._keys.stream, GROUP, self._name, cursor)
+            adopted, following = scripts.ADOPT.run(self._client, 1, self._keys.stream, GROUP, self._name, cursor)
             if adopted:
                 log.warning("replay: %d entries of %s were pending for no consumer", adopted, self._stream)
                 self._cursor, self._walking = "-", True
@@ -140,8 +140,8 @@ class Consumer:
         if not self._walking and now < self._look_at:
             return []
         for _ in range(_PAGES_A_ROUND):
-            entries, cursor = self._eval(
-                scripts.TAKE,
+            entries, cursor = scripts.TAKE.run(
+                self._client,
                 2,
                 self._keys.stream,
                 self._keys.attempts,
@@ -183,13 +183,13 @@ class Consumer:
         """Acknowledge and delete what is committed."""
         k = self._keys
         idents = [entry.ident for entry in entries]
-        self._eval(scripts.SETTLE, 4, k.stream, k.size, k.attempts, k.recount, GROUP, *idents)
+        scripts.SETTLE.run(self._client, 4, k.stream, k.size, k.attempts, k.recount, GROUP, *idents)
 
     def bury(self, entry: Entry, count: int, reason: str, moved_at: str) -> bool | None:
         """Move the entry to the dead letters: True if moved, None if it was gone, False if they are at their cap."""
         k = self._keys
         words = (GROUP, self._settings.dead_letter_max, entry.ident, moved_at, count, reason)
-        moved = self._eval(scripts.BURY, 5, k.stream, k.size, k.attempts, k.recount, k.dead, *words)
+        moved = scripts.BURY.run(self._client, 5, k.stream, k.size, k.attempts, k.recount, k.dead, *words)
         return {1: True, 0: None, -1: False}[moved]
 
     # --- bytes ----------------------------------------------------------------------------------------------
@@ -199,14 +199,11 @@ class Consumer:
         k = self._keys
         for _ in range(_RECOUNT_STEPS_A_ROUND):
             limits = (self._settings.max_bytes, _RECOUNT_SECONDS, _RECOUNT_FULL_SECONDS)
-            more, *counts = self._eval(scripts.RECOUNT, 3, k.stream, k.size, k.recount, *limits)
+            more, *counts = scripts.RECOUNT.run(self._client, 3, k.stream, k.size, k.recount, *limits)
             if counts and counts[0] != counts[1]:
                 log.warning("the byte count of %s said %d, its entries take %d: put right", self._stream, *counts)
             if not more:
                 return
-
-    def _eval(self, script: str, keys: int, *words: Any) -> Any:
-        return self._client.eval(script, keys, *words)
 
 
 def _entry(ident: bytes, fields: list[bytes]) -> Entry:

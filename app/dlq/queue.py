@@ -133,7 +133,6 @@ class DeadLetterQueue:
         # All of one spill happens within spill_timeout: connecting, the answer, and trying again where Redis said no.
         limit = settings.redis.spill_timeout
         self._client = self._endpoint.client(connect_timeout=0.4 * limit, timeout=0.6 * limit)
-        self._spill_script = self._client.register_script(scripts.SPILL)
 
     # --- the sink -------------------------------------------------------------------------------------------
 
@@ -214,11 +213,11 @@ class DeadLetterQueue:
         keys = [*PAIRS, self._witness]
         call = [len(keys), *keys, *arguments]
         try:
-            connection.send_command("EVALSHA", self._spill_script.sha, *call)
+            connection.send_command("EVALSHA", scripts.SPILL.sha, *call)
             said = connection.read_response()
         except NoScriptError:
             # A restarted Redis has forgotten its scripts; nothing ran.
-            connection.send_command("EVAL", scripts.SPILL, *call)
+            connection.send_command("EVAL", scripts.SPILL.text, *call)
             said = connection.read_response()
         depths = said[requests : requests + len(STREAMS)]
         answer = _Answer([bool(k) for k in said[:requests]], depths, said[requests + len(STREAMS) :])

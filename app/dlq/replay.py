@@ -346,7 +346,7 @@ class Replayer:
 
     def _leave(self, name: str, consumer: str) -> None:
         try:
-            self._client.eval(scripts.LEAVE, 1, KEYS[name].stream, GROUP, consumer)
+            scripts.LEAVE.run(self._client, 1, KEYS[name].stream, GROUP, consumer)
         except ResponseError as e:
             if "NOGROUP" not in str(e) and "no such key" not in str(e):  # a script words it around
                 raise

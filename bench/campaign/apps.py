@@ -83,7 +83,8 @@ def _early() -> flask.Flask:
 
 
 def _trimmed() -> flask.Flask:
-    scripts.SPILL = scripts.SPILL.replace("'XADD', stream, '*'", "'XADD', stream, 'MAXLEN', '50', '*'")
+    trimming = scripts.SPILL.text.replace("'XADD', stream, '*'", "'XADD', stream, 'MAXLEN', '50', '*'")
+    scripts.SPILL = scripts.Script(trimming)
     return _honest()
 
 

@@ -111,7 +111,7 @@ def test_the_bytes_are_added_up_right_while_entries_come_and_go(streams: redis.R
     chance.shuffle(idents)
     more, steps = 1, 0
     while more:
-        more, *_ = streams.eval(scripts.RECOUNT, 3, EVENTS.stream, EVENTS.size, EVENTS.recount, 10**13, 600, 30)
+        more, *_ = scripts.RECOUNT.run(streams, 3, EVENTS.stream, EVENTS.size, EVENTS.recount, 10**13, 600, 30)
         if more:
             one.settle([Entry(idents.pop(), None) for _ in range(50)])
             assert one.bury(Entry(idents.pop(), None), 0, "why", "now")
