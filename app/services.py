@@ -23,7 +23,8 @@ from app.config.settings import Settings
 from app.dlq.admin import Operator
 from app.dlq.endpoint import Endpoint
 from app.dlq.queue import DeadLetterQueue
-from app.dlq.replay import Replayer, ReplayWriter
+from app.dlq.replay import Replayer
+from app.dlq.replay_writer import ReplayWriter
 from app.dlq.watch import QueueWatch
 from app.http.flask_app import Bodies
 from app.http.problems import unavailable

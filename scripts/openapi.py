@@ -23,7 +23,7 @@ from marshmallow import Schema, fields
 from app.audit import schemas as audit
 from app.audit.queries import EVENT_MEMBERS, NOTIFICATION_MEMBERS
 from app.config.settings import DEFAULT_EVENT_CATEGORIES
-from app.dlq.queue import STREAMS
+from app.dlq.keys import STREAMS
 from app.http.problems import CONTENT_TYPE, KINDS
 from app.workflows import schemas as workflows
 from app.workflows.search import ANY, CHOICE_WEIGHTS, FLAG_WEIGHTS, STATUSES

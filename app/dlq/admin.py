@@ -12,9 +12,10 @@ from redis.exceptions import BusyLoadingError, NoPermissionError, ResponseError
 
 from app.config.settings import Settings
 from app.dlq import rights, scripts
-from app.dlq.endpoint import CLUSTER, Endpoint, code_of, dispensable
+from app.dlq.client import CLUSTER, code_of, dispensable
+from app.dlq.endpoint import Endpoint
+from app.dlq.keys import KEYS, NO_WITNESS, PAIRS, STREAMS
 from app.dlq.memory import NOTHING, EntryId, parse_id
-from app.dlq.queue import KEYS, NO_WITNESS, PAIRS, STREAMS
 
 # Two unsigned numbers of 64 bits; Redis answers anything else with an error.
 _ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")

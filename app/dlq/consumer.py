@@ -15,7 +15,7 @@ import redis
 from app.clock import Clock
 from app.config.settings import DLQSettings
 from app.dlq import scripts
-from app.dlq.queue import GROUP, KEYS
+from app.dlq.keys import GROUP, KEYS
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The dead letter queue in Redis Streams: spill whole requests, read what waits, settle, bury, revive.
+"""The dead letter queue in Redis Streams, as the sink of the write path: it keeps whole requests, or refuses them.
 
 Nothing here is ever trimmed or evicted. A full stream refuses; what Redis did not answer is in doubt.
 """
@@ -10,32 +10,25 @@ import secrets
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-import orjson
-from datastorage_common.times import rfc3339
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
 
-from app.audit.event import AuditEvent, Notification, Record
+from app.audit.event import AuditEvent
 from app.audit.outcome import InDoubt, Refused, Spilled, SpillOutcome, WriteRequest
-from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings
 from app.dlq import scripts
-from app.dlq.endpoint import REFUSALS, Endpoint, code_of, dispensable, time_left, within
+from app.dlq.client import REFUSALS, code_of, dispensable, time_left, within
+from app.dlq.codec import TYPES, encode
+from app.dlq.endpoint import Endpoint
+from app.dlq.keys import EVENTS, KEYS, NOTIFICATIONS, PAIRS, STREAMS
 from app.dlq.memory import NOTHING, Memory, format_id, parse_id
 from app.telemetry import metrics
 
 log = logging.getLogger(__name__)
-
-GROUP = "data-storage-retry-workers"
-EVENTS, NOTIFICATIONS = "events", "notifications"
-STREAMS = (EVENTS, NOTIFICATIONS)
-TYPES = {EVENTS: "audit_event", NOTIFICATIONS: "notification_audit"}
-
 
 # (what it is called, from which ratio on, its gauge), the least first.
 ALARMS = (
@@ -43,60 +36,6 @@ ALARMS = (
     ("critical", 0.90, metrics.DLQ_CRITICAL),
     ("overflow_imminent", 0.95, metrics.DLQ_OVERFLOW),
 )
-
-
-@dataclass(frozen=True)
-class Keys:
-    """The Redis keys of one stream."""
-
-    stream: str
-    size: str  # bytes of all messages in the stream
-    attempts: str  # hash: entry id → attempts, due time, first failure
-    dead: str
-
-    @property
-    def recount(self) -> str:
-        """Hash: how far the bytes have been added up anew."""
-        return f"{self.size}:recount"
-
-
-KEYS = {
-    name: Keys(
-        f"audit:dlq:{name}", f"audit:dlq:{name}:bytes", f"audit:dlq:{name}:attempts", f"audit:dead-letter:{name}"
-    )
-    for name in STREAMS
-}
-# Each stream with its counter, as scripts take them.
-PAIRS = tuple(key for name in STREAMS for key in (KEYS[name].stream, KEYS[name].size))
-# A witness that nobody ever has, to try with.
-NO_WITNESS = "audit:dlq:witness:probe"
-
-
-def _members(record: Record) -> dict[str, Any]:
-    """The record under the request's names: what a client would have to send to mean the same."""
-    if isinstance(record, Notification):
-        members = {name: getattr(record, name) for name in NOTIFICATION_FIELDS}
-        return {**members, "sent_at": rfc3339(record.sent_at)}
-    members = {name: getattr(record, name) for name in EVENT_FIELDS}
-    members["event_timestamp"] = rfc3339(record.event_timestamp)
-    members["event_data"] = orjson.Fragment(record.event_data)
-    return members
-
-
-def encode(record: Record, now: datetime, reason: str) -> bytes:
-    """The message of an entry."""
-    return orjson.dumps(
-        {
-            "type": TYPES[EVENTS] if isinstance(record, AuditEvent) else TYPES[NOTIFICATIONS],
-            "payload": _members(record),
-            "recorded_by": record.recorded_by,
-            # Not in the payload: the digest is that of the client's members.
-            **({"trace_id": record.context_trace_id} if isinstance(record, AuditEvent) else {}),
-            "timestamp": rfc3339(now),
-            "retry_count": 0,
-            "last_error": reason,
-        }
-    )
 
 
 @dataclass(frozen=True)

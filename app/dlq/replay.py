@@ -12,28 +12,27 @@ import os
 import secrets
 import socket
 import threading
-from dataclasses import dataclass
 from typing import Any
 
 import redis
-from datastorage_common import jsonvalue
 from datastorage_common.times import rfc3339
 from redis.exceptions import RedisError, ResponseError
 
 from app.audit.event import Record
 from app.audit.outcome import Conflict, NotWritten, ParentMissing, Rejected, Stored, WriteOutcome, WriteRequest
-from app.audit.schemas import Refusal, Validator
-from app.audit.writer import Writer, proves_well
+from app.audit.schemas import Validator
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings
 from app.dlq import scripts
+from app.dlq.codec import decode
 from app.dlq.consumer import PARENT_PATIENCE_SECONDS, Attempts, Consumer, Entry
 from app.dlq.endpoint import Endpoint
-from app.dlq.queue import EVENTS, GROUP, KEYS, STREAMS, TYPES
+from app.dlq.keys import GROUP, KEYS, STREAMS
+from app.dlq.replay_writer import ReplayWriter
+from app.dlq.suspects import Suspects
 from app.postgres.database import Fault
 from app.telemetry import metrics
-from app.telemetry.trace import is_trace_id
 
 log = logging.getLogger(__name__)
 
@@ -47,43 +46,6 @@ _STALE_CONSUMER_SECONDS = 600.0
 _ASIDE_SECONDS = 2.0
 # Where nothing is written at all, replay tries no more often than this.
 _PAUSE_SECONDS = 1.0
-# So often an entry has to fail, each time after others were written, until that counts as one attempt. An outage that
-# comes and goes between two looks is then not taken for the entry's fault.
-_STRIKES = 3
-# So many entries of a stream that failed alone are known at the most; of more the oldest is forgotten.
-_SUSPECTS = 10_000
-
-
-@dataclass(frozen=True)
-class _Suspect:
-    """An entry that failed alone: how often while others were written, and how many writes there had been by then."""
-
-    strikes: int
-    kept: int
-
-
-class ReplayWriter(Writer):
-    """Tries whenever the breaker is not open, and only ever closes it.
-
-    What fails at replay may fail because of what is replayed. Whether PostgreSQL is away for live writes, the flusher
-    and the monitor find out; neither do they lose their trial to a replay that fails.
-    """
-
-    lost = False  # whether PostgreSQL was not there to be asked at the last write
-
-    def to_database(self, requests: list[WriteRequest]) -> list[WriteOutcome]:
-        """Try to write; one outcome each. At once NotWritten while the breaker is open."""
-        self.lost = self._breaker.state == "open"
-        return [NotWritten(Fault.OUTAGE)] * len(requests) if self.lost else self._try(requests)
-
-    def _judge(self, requests: list[WriteRequest], outcomes: list[WriteOutcome], *, fired: bool, broken: bool) -> None:
-        if any(proves_well(r, o) for r, o in zip(requests, outcomes, strict=True)) and self._breaker.succeeded():
-            log.info("PostgreSQL takes writes again")
-
-    def _report(
-        self, fault: Fault, *, timed_out: bool = False, unreachable: bool = False, error: Exception | None = None
-    ) -> None:
-        self.lost = self.lost or unreachable
 
 
 class Replayer:
@@ -110,7 +72,7 @@ class Replayer:
         self._thread: threading.Thread | None = None
         self._rounds = 0
         self._limits = dict.fromkeys(STREAMS, settings.dlq.replay_batch)
-        self._suspects: dict[str, dict[bytes, _Suspect]] = {name: {} for name in STREAMS}
+        self._suspects = {name: Suspects() for name in STREAMS}
         self._kept_at_failure = -1
         self._recounted_at = clock.monotonic() - _RECOUNT_EVERY_SECONDS
         self._resume_at = clock.monotonic()
@@ -182,7 +144,7 @@ class Replayer:
         entries = self._without_suspects(name, entries)
         records: list[tuple[Entry, Record]] = []
         for entry in entries:
-            record = self._decode(name, entry)
+            record = decode(self._validator, name, entry.message)
             if not isinstance(record, str):
                 records.append((entry, record))
             elif not self._bury(name, entry, 0, record):
@@ -215,7 +177,7 @@ class Replayer:
         if settled:  # first: what follows may fail, and these are committed
             self._consumers[name].settle(settled)
             for entry in settled:
-                self._suspects[name].pop(entry.ident, None)
+                self._suspects[name].clear(entry.ident)
         healthy = True
         for entry, outcome in others:
             healthy = self._put_off(name, entry, outcome) and healthy
@@ -249,50 +211,11 @@ class Replayer:
         consumer.beyond(entry)
         if self._writer.lost:
             return True
-        kept = self._breaker.kept
-        suspects = self._suspects[name]
-        known = suspects.pop(entry.ident, _Suspect(0, -1))
-        if len(suspects) >= _SUSPECTS:
-            del suspects[next(iter(suspects))]
-        strikes = known.strikes + (1 if kept != known.kept else 0)
-        if strikes >= _STRIKES:
-            suspects[entry.ident] = _Suspect(0, kept)
+        if self._suspects[name].failed(entry.ident, self._breaker.kept):
             return self._count_attempt(name, entry, "PostgreSQL takes other records, but failed at this one each time")
-        suspects[entry.ident] = _Suspect(strikes, kept)
         attempts = consumer.attempts(entry)
         consumer.remember(entry, Attempts(attempts.count, consumer.now() + _ASIDE_SECONDS))
         return True
-
-    def _decode(self, name: str, entry: Entry) -> Record | str:
-        """The record of an entry, or why it can never be written."""
-        if entry.message is None:
-            return "the entry holds no message"
-        try:
-            message = jsonvalue.parse(entry.message)
-        except jsonvalue.JSONError as e:
-            return f"the entry is not JSON: {e}"
-        if not isinstance(message, dict) or not isinstance(message.get("payload"), dict):
-            return "the entry holds no payload"
-        if message.get("type") != TYPES[name]:
-            return f"the entry is of an unknown type: {str(message.get('type'))[:100]}"
-        by = message.get("recorded_by")
-        by = by if isinstance(by, str) else None
-        record: Record | Refusal
-        if name == EVENTS:
-            trace = message.get("trace_id")
-            record = self._validator.event(
-                message["payload"],
-                window=False,
-                recorded_by=by,
-                context_trace_id=trace if is_trace_id(trace) else None,
-            )
-        else:
-            record = self._validator.notification(message["payload"], window=False, recorded_by=by)
-        if isinstance(record, Refusal):
-            return f"the payload is not valid: {record.detail}"
-        if name == EVENTS and message["payload"].get("event_id") is None:
-            return "the payload has no event_id"
-        return record
 
     def _put_off(self, name: str, entry: Entry, outcome: WriteOutcome) -> bool:
         """Bury the entry or leave it for later; False if nothing more is to be tried now."""
@@ -336,7 +259,7 @@ class Replayer:
             self.paused = "dead_letters_full"
             return False
         self.paused = None
-        self._suspects[name].pop(entry.ident, None)
+        self._suspects[name].clear(entry.ident)
         if moved:
             metrics.DLQ_REPLAYED.labels(name, "dead_lettered").inc()
             log.error("replay: entry %s of %s became a dead letter: %s", entry.ident.decode(), name, reason)

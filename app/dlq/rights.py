@@ -12,7 +12,7 @@ from typing import Any
 
 from redis.exceptions import NoPermissionError
 
-from app.dlq.queue import GROUP, KEYS, NO_WITNESS, PAIRS, STREAMS
+from app.dlq.keys import GROUP, KEYS, NO_WITNESS, PAIRS, STREAMS
 
 Call = tuple[str | int, ...]
 # Of no group, so that nothing is delivered to anybody.

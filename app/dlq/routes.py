@@ -10,7 +10,7 @@ from datastorage_common import jsonvalue
 from redis.exceptions import RedisError
 
 from app.dlq.admin import Operator, split_id
-from app.dlq.queue import STREAMS
+from app.dlq.keys import STREAMS
 from app.http.flask_app import json_response
 from app.http.problems import Problem
 from app.telemetry.logs import note

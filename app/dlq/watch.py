@@ -15,9 +15,11 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from app.clock import Clock
 from app.dlq import rights
 from app.dlq.admin import Operator, QueueState, StreamState
-from app.dlq.endpoint import CLUSTER, REFUSALS, Endpoint, code_of
+from app.dlq.client import CLUSTER, REFUSALS, code_of
+from app.dlq.endpoint import Endpoint
+from app.dlq.keys import STREAMS
 from app.dlq.memory import NOTHING, EntryId
-from app.dlq.queue import STREAMS, DeadLetterQueue
+from app.dlq.queue import DeadLetterQueue
 from app.telemetry import metrics
 
 log = logging.getLogger(__name__)

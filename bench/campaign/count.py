@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from app.dlq.queue import EVENTS, KEYS
+from app.dlq.keys import EVENTS, KEYS
 from bench.campaign.load import EVENT_COLUMNS, NOTIFICATION_COLUMNS, fingerprint
 from bench.campaign.report import Report
 from bench.campaign.stage import Stage

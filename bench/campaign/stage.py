@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 import redis
 
-from app.dlq.queue import GROUP, KEYS
+from app.dlq.keys import GROUP, KEYS
 from bench.campaign.client import Ledger
 from bench.campaign.disks import SmallDisk
 from bench.campaign.queue_servers import QueueServers

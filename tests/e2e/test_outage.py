@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from app.dlq.queue import KEYS
+from app.dlq.keys import KEYS
 from devserver import EmbeddedPostgres, EmbeddedValkey
 from tests.e2e.load import Load
 from tests.support import Database, GunicornService, event, postgres_server, valkey_server, wait_until

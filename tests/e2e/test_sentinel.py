@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import redis
 
-from app.dlq.queue import KEYS
+from app.dlq.keys import KEYS
 from devserver import EmbeddedValkey
 from devserver.processes import Guarded
 from devserver.valkey import valkey_binary

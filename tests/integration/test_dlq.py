@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from datastorage_client.cli.commands import datastorage
 
 from app.dlq import consumer
-from app.dlq.queue import GROUP, KEYS
+from app.dlq.keys import GROUP, KEYS
 from app.services import Services
 from tests.support import Database, Valkey, event, notification, valkey_server, wait_until
 

@@ -12,7 +12,7 @@ from app.clock import Clock
 from app.config.settings import DLQSettings
 from app.dlq import consumer, scripts
 from app.dlq.consumer import Attempts, Consumer, Entry
-from app.dlq.queue import GROUP, KEYS
+from app.dlq.keys import GROUP, KEYS
 
 EVENTS = KEYS["events"]
 ALL = 10_000

@@ -19,7 +19,7 @@ from app.audit.outcome import InDoubt, Spilled, WriteOutcome, WriteRequest
 from app.audit.store import WriteSession, write
 from app.clock import Clock
 from app.dlq import consumer, replay
-from app.dlq.queue import GROUP, KEYS
+from app.dlq.keys import GROUP, KEYS
 from app.services import Services
 from tests.support import Database, Valkey, event, notification, valkey_server, wait_until
 

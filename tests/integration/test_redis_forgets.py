@@ -16,8 +16,9 @@ from app.clock import Clock
 from app.config.settings import AuditSettings, DLQSettings, RedisSettings, Settings
 from app.dlq.admin import Operator
 from app.dlq.endpoint import Endpoint
+from app.dlq.keys import KEYS
 from app.dlq.memory import parse_id
-from app.dlq.queue import KEYS, DeadLetterQueue
+from app.dlq.queue import DeadLetterQueue
 from app.dlq.watch import QueueWatch
 from app.telemetry import metrics
 from devserver import EmbeddedValkey

@@ -19,8 +19,10 @@ from app.audit.schemas import Validator
 from app.clock import Clock
 from app.config.settings import AuditSettings, DatabaseSettings, DLQSettings, HealthSettings, RedisSettings, Settings
 from app.dlq.admin import Operator
-from app.dlq.endpoint import Endpoint, time_left, within
-from app.dlq.queue import KEYS, DeadLetterQueue
+from app.dlq.client import time_left, within
+from app.dlq.endpoint import Endpoint
+from app.dlq.keys import KEYS
+from app.dlq.queue import DeadLetterQueue
 from app.dlq.watch import QueueWatch
 from app.services import Services
 from devserver import EmbeddedValkey

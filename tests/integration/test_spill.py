@@ -13,7 +13,8 @@ from app.audit.schemas import Refusal, Validator
 from app.clock import Clock
 from app.config.settings import AuditSettings, RedisSettings, Settings
 from app.dlq.admin import Operator
-from app.dlq.queue import KEYS, DeadLetterQueue
+from app.dlq.keys import KEYS
+from app.dlq.queue import DeadLetterQueue
 from tests.support import Valkey, event, notification, shared_valkey
 
 EVENTS, NOTIFICATIONS = KEYS["events"], KEYS["notifications"]

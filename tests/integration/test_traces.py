@@ -11,7 +11,7 @@ import flask
 import pytest
 import redis
 
-from app.dlq.queue import KEYS
+from app.dlq.keys import KEYS
 from tests.integration.workflow_support import LABELS, SEARCH, WORKFLOWS, workflow
 from tests.support import Database, Valkey, event, shared_valkey, wait_until
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from app.dlq.queue import EVENTS, GROUP, KEYS
+from app.dlq.keys import EVENTS, GROUP, KEYS
 from bench.campaign import load
 from bench.campaign.faults.tools import bring_back, outage, outage_or_not, pause, send, send_poison, until_taken
 from bench.campaign.stage import Stage

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import redis
 
-from app.dlq.queue import EVENTS, KEYS
+from app.dlq.keys import EVENTS, KEYS
 from bench.campaign import load
 from bench.campaign.client import Sender
 from bench.campaign.load import Request

@@ -165,7 +165,7 @@ class Recorder:
         self.evaluated: list[tuple[Any, ...]] = []
         self.kept: list[str] = []
 
-    def eval(self, *arguments: Any) -> int:
+    def evalsha(self, *arguments: Any) -> int:
         self.evaluated.append(arguments)
         return 1
 

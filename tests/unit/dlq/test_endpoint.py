@@ -4,28 +4,9 @@ from typing import Any
 
 import pytest
 import redis
-from redis._parsers.base import BaseParser
 
 from app.config.settings import RedisSettings
-from app.dlq.endpoint import CLUSTER, REFUSALS, Endpoint, code_of
-
-
-def answered(line: str) -> Exception:
-    error: Exception = BaseParser.parse_error(line)
-    return error
-
-
-@pytest.mark.parametrize("word", [*REFUSALS, *CLUSTER])
-def test_the_word_of_an_error_is_read_however_it_is_raised(word: str) -> None:
-    rest = "1 127.0.0.1:6379" if word in ("MOVED", "ASK") else "some explanation"
-    assert code_of(answered(f"{word} {rest}")) == word
-
-
-def test_other_errors_have_no_word_that_means_something() -> None:
-    assert code_of(answered("ERR unknown command")) == "ERR"
-    assert code_of(answered("ERR ACL failure in script: User x has no permissions")) == "NOPERM"
-    assert code_of(redis.ConnectionError("READONLY is what nobody said")) == ""
-    assert code_of(OSError()) == ""
+from app.dlq.endpoint import Endpoint
 
 
 class Sentinel:

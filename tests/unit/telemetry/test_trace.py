@@ -7,7 +7,7 @@ import pytest
 from app.audit.event import AuditEvent
 from app.audit.schemas import Validator
 from app.config.settings import AuditSettings
-from app.dlq.queue import encode
+from app.dlq.codec import encode
 from app.telemetry.trace import TraceContext, is_trace_id, parse_traceparent
 from tests.unit.fakes import NOW, event
 

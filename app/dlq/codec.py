@@ -1,0 +1,77 @@
+"""An entry of a stream and the record in it: what a spill writes, and what replay makes of it again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from datastorage_common import jsonvalue
+from datastorage_common.times import rfc3339
+
+from app.audit.event import AuditEvent, Notification, Record
+from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS, Refusal, Validator
+from app.dlq.keys import EVENTS, NOTIFICATIONS
+from app.telemetry.trace import is_trace_id
+
+# The kind of record in each stream, as an entry names it.
+TYPES = {EVENTS: "audit_event", NOTIFICATIONS: "notification_audit"}
+
+
+def _members(record: Record) -> dict[str, Any]:
+    """The record under the request's names: what a client would have to send to mean the same."""
+    if isinstance(record, Notification):
+        members = {name: getattr(record, name) for name in NOTIFICATION_FIELDS}
+        return {**members, "sent_at": rfc3339(record.sent_at)}
+    members = {name: getattr(record, name) for name in EVENT_FIELDS}
+    members["event_timestamp"] = rfc3339(record.event_timestamp)
+    members["event_data"] = orjson.Fragment(record.event_data)
+    return members
+
+
+def encode(record: Record, now: datetime, reason: str) -> bytes:
+    """The message of an entry."""
+    return orjson.dumps(
+        {
+            "type": TYPES[EVENTS] if isinstance(record, AuditEvent) else TYPES[NOTIFICATIONS],
+            "payload": _members(record),
+            "recorded_by": record.recorded_by,
+            # Not in the payload: the digest is that of the client's members.
+            **({"trace_id": record.context_trace_id} if isinstance(record, AuditEvent) else {}),
+            "timestamp": rfc3339(now),
+            "retry_count": 0,
+            "last_error": reason,
+        }
+    )
+
+
+def decode(validator: Validator, stream: str, text: bytes | None) -> Record | str:
+    """The record that an entry's message holds, or why it can never be written."""
+    if text is None:
+        return "the entry holds no message"
+    try:
+        message = jsonvalue.parse(text)
+    except jsonvalue.JSONError as e:
+        return f"the entry is not JSON: {e}"
+    if not isinstance(message, dict) or not isinstance(message.get("payload"), dict):
+        return "the entry holds no payload"
+    if message.get("type") != TYPES[stream]:
+        return f"the entry is of an unknown type: {str(message.get('type'))[:100]}"
+    by = message.get("recorded_by")
+    by = by if isinstance(by, str) else None
+    record: Record | Refusal
+    if stream == EVENTS:
+        trace = message.get("trace_id")
+        record = validator.event(
+            message["payload"],
+            window=False,
+            recorded_by=by,
+            context_trace_id=trace if is_trace_id(trace) else None,
+        )
+    else:
+        record = validator.notification(message["payload"], window=False, recorded_by=by)
+    if isinstance(record, Refusal):
+        return f"the payload is not valid: {record.detail}"
+    if stream == EVENTS and message["payload"].get("event_id") is None:
+        return "the payload has no event_id"
+    return record

@@ -1,0 +1,48 @@
+"""Entries: what a spill writes, replay reads as the same record; what can never be written has a reason."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from app.audit.event import AuditEvent
+from app.audit.schemas import Validator
+from app.config.settings import AuditSettings
+from app.dlq.codec import decode, encode
+from app.dlq.keys import EVENTS, NOTIFICATIONS
+from tests.unit.fakes import NOW, event
+
+VALIDATOR = Validator(AuditSettings(), lambda: NOW)
+RECORD = VALIDATOR.event(event(), recorded_by="alice")
+assert isinstance(RECORD, AuditEvent)
+ENTRY = encode(RECORD, NOW, "database unavailable")
+MESSAGE = json.loads(ENTRY)
+WITHOUT_ID = {name: value for name, value in MESSAGE["payload"].items() if name != "event_id"}
+
+
+def test_an_entry_is_read_as_the_record_that_was_spilled() -> None:
+    assert decode(VALIDATOR, EVENTS, ENTRY) == RECORD
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (None, "the entry holds no message"),
+        (b"{", "the entry is not JSON"),
+        (b"[]", "the entry holds no payload"),
+        (json.dumps({**MESSAGE, "payload": 1}).encode(), "the entry holds no payload"),
+        (json.dumps({**MESSAGE, "type": "other"}).encode(), "the entry is of an unknown type: other"),
+        (json.dumps({**MESSAGE, "payload": {}}).encode(), "the payload is not valid"),
+        (json.dumps({**MESSAGE, "payload": WITHOUT_ID}).encode(), "the payload has no event_id"),
+    ],
+)
+def test_an_entry_that_can_never_be_written_says_why(message: bytes | None, reason: str) -> None:
+    found = decode(VALIDATOR, EVENTS, message)
+    assert isinstance(found, str)
+    assert found.startswith(reason)
+
+
+def test_a_stream_holds_one_kind_of_record() -> None:
+    found = decode(VALIDATOR, NOTIFICATIONS, json.dumps(MESSAGE).encode())
+    assert found == "the entry is of an unknown type: audit_event"
