@@ -20,7 +20,7 @@ from app.audit.writer import WriteFunction
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings
-from app.dlq.admin import Operator
+from app.dlq.admin import Admin
 from app.dlq.endpoint import Endpoint
 from app.dlq.queue import DeadLetterQueue
 from app.dlq.replay import Replayer
@@ -80,14 +80,14 @@ class Services:
         if settings.database.read_url is not None:
             self.replica = Replica(settings.database, pool_size=pool_size, clock=self.clock)
         self.queue: DeadLetterQueue | None = None
-        self.operator: Operator | None = None
+        self.admin: Admin | None = None
         self.queue_watch: QueueWatch | None = None
         self.replayer: Replayer | None = None
         if settings.redis.configured:
             endpoint = Endpoint(settings.redis, sentinel_timeout=settings.health.probe_timeout)
             self.queue = DeadLetterQueue(settings, self.clock, endpoint)
-            self.operator = Operator(settings, endpoint)
-            looking = Operator(settings, endpoint, timeout=settings.health.probe_timeout)
+            self.admin = Admin(settings, endpoint)
+            looking = Admin(settings, endpoint, timeout=settings.health.probe_timeout)
             self.queue_watch = QueueWatch(looking, self.queue, endpoint, self.clock)
             writer = ReplayWriter(settings, self.breaker, self.database.watchdog, self.clock, write_function, "replay")
             self.replayer = Replayer(settings, writer, self.validator, self.breaker, self.clock, endpoint)
@@ -149,7 +149,7 @@ class Services:
             ("database", self.database.stop),
             ("replica", self.replica.database.stop if self.replica else None),
             ("dlq-watch", self.queue_watch.stop if self.queue_watch else None),
-            ("dlq-operator", self.operator.close if self.operator else None),
+            ("dlq-admin", self.admin.close if self.admin else None),
             ("dlq", self.queue.close if self.queue else None),
             ("sampler", self._stop.set),
         ):

@@ -1,9 +1,8 @@
-"""What operators see of the dead letter queue, and what they can do with a dead letter."""
+"""The dead letter admin: how the queue is, and what can be done with a dead letter."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import redis
@@ -12,65 +11,22 @@ from redis.exceptions import BusyLoadingError, NoPermissionError, ResponseError
 
 from app.config.settings import Settings
 from app.dlq import rights, scripts
-from app.dlq.client import CLUSTER, code_of, dispensable
+from app.dlq.client import code_of, dispensable
 from app.dlq.endpoint import Endpoint
 from app.dlq.keys import KEYS, NO_WITNESS, PAIRS, STREAMS
 from app.dlq.memory import NOTHING, EntryId, parse_id
+from app.dlq.state import QueueState, StreamState
 
 # Two unsigned numbers of 64 bits; Redis answers anything else with an error.
 _ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
 _MAX_ENTRY_NUMBER = 2**64 - 1
 
 
-@dataclass(frozen=True)
-class StreamState:
-    """What one stream holds."""
+class Admin:
+    """Reads the queue, revives and deletes dead letters.
 
-    depth: int
-    capacity: int
-    dead_letters: int
-    oldest_age_seconds: float
-    full: bool = False  # of entries or of bytes
-    first: EntryId = NOTHING  # id of the oldest entry that waits
-    last: EntryId = NOTHING  # greatest id that the stream has ever had, as Redis knows it
-
-    @property
-    def ratio(self) -> float:
-        return self.depth / self.capacity
-
-
-@dataclass(frozen=True)
-class QueueState:
-    """What is known of Redis and its streams; empty while Redis does not answer."""
-
-    connected: bool = False
-    durability: str | None = None  # none, snapshot, aof_everysec, aof_always, or unknown where Redis does not say
-    evicts: bool = False
-    streams: dict[str, StreamState] = field(default_factory=dict)
-    refuses: str | None = None  # Redis' word for why it does not take a spill
-    missing_rights: tuple[str, ...] = ()
-    lost: bool = False  # whether Redis has forgotten entries lately
-    run: str | None = None  # which run of which server it is
-
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """Why the service is degraded because of Redis."""
-        if not self.connected:
-            return ("redis_unreachable",)
-        found = {
-            "redis_is_cluster": self.refuses in CLUSTER,
-            "redis_refuses_writes": self.refuses is not None and self.refuses not in CLUSTER,
-            "redis_missing_rights": bool(self.missing_rights),
-            "redis_evicts": self.evicts,
-            "redis_durability_unknown": self.durability == "unknown",
-            "redis_not_durable": self.durability in ("none", "snapshot", "aof_everysec"),
-            "queue_lost": self.lost,
-        }
-        return tuple(fault for fault, so in found.items() if so)
-
-
-class Operator:
-    """Reads and mends the queue. Every call is bounded in time and may raise redis.RedisError."""
+    Every call is bounded in time and may raise redis.RedisError.
+    """
 
     def __init__(self, settings: Settings, endpoint: Endpoint | None = None, *, timeout: float = 1.0) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""HTTP for operators of the dead letter queue: how full it is, what failed for good, replay and delete."""
+"""HTTP of the dead letter queue for its admins: how full it is, what failed for good, replay and delete."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 from datastorage_common import jsonvalue
 from redis.exceptions import RedisError
 
-from app.dlq.admin import Operator, split_id
+from app.dlq.admin import Admin, split_id
 from app.dlq.keys import STREAMS
 from app.http.flask_app import json_response
 from app.http.problems import Problem
@@ -22,13 +22,13 @@ _UNKNOWN = "there is no dead letter with this id"
 
 
 def create_blueprint(services: Services) -> flask.Blueprint:
-    """The operators' blueprint of one app."""
+    """The dead letter queue's blueprint of one app."""
     blueprint = flask.Blueprint("dlq", __name__, url_prefix="/api/v1/dlq")
 
-    def operator() -> Operator:
-        if services.operator is None:
+    def admin() -> Admin:
+        if services.admin is None:
             raise Problem("service-unavailable", "no dead letter queue is configured (redis.url)")
-        return services.operator
+        return services.admin
 
     @blueprint.errorhandler(RedisError)
     def _redis_away(error: RedisError) -> flask.Response:
@@ -43,7 +43,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
 
     @blueprint.get("")
     def status() -> flask.Response:
-        state = operator().look()
+        state = admin().look()
         return json_response(
             orjson.dumps(
                 {
@@ -66,7 +66,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
     @blueprint.get("/dead-letters")
     def dead_letters() -> flask.Response:
         limit, stream, after = _page(flask.request.args)
-        letters = operator().dead_letters(stream, limit + 1, after)
+        letters = admin().dead_letters(stream, limit + 1, after)
         more = len(letters) > limit
         letters = letters[:limit]
         body = {
@@ -81,14 +81,14 @@ def create_blueprint(services: Services) -> flask.Blueprint:
 
     @blueprint.get("/dead-letters/<letter_id>")
     def dead_letter(letter_id: str) -> flask.Response:
-        letter = operator().dead_letter(letter_id)
+        letter = admin().dead_letter(letter_id)
         if letter is None:
             raise Problem("not-found", _UNKNOWN)
         return json_response(jsonvalue.compact(letter))
 
     @blueprint.post("/dead-letters/<letter_id>/replay")
     def replay(letter_id: str) -> flask.Response:
-        match operator().revive(letter_id):
+        match admin().revive(letter_id):
             case "accepted":
                 accepted = {"status": "accepted", "message": "dead letter queued for replay", "id": letter_id}
                 return json_response(orjson.dumps(accepted), 202)
@@ -100,7 +100,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
 
     @blueprint.delete("/dead-letters/<letter_id>")
     def delete(letter_id: str) -> flask.Response:
-        if not operator().delete(letter_id):
+        if not admin().delete(letter_id):
             raise Problem("not-found", _UNKNOWN)
         return json_response(orjson.dumps({"status": "deleted", "id": letter_id}))
 

@@ -14,12 +14,13 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from app.clock import Clock
 from app.dlq import rights
-from app.dlq.admin import Operator, QueueState, StreamState
+from app.dlq.admin import Admin
 from app.dlq.client import CLUSTER, REFUSALS, code_of
 from app.dlq.endpoint import Endpoint
 from app.dlq.keys import STREAMS
 from app.dlq.memory import NOTHING, EntryId
 from app.dlq.queue import DeadLetterQueue
+from app.dlq.state import QueueState, StreamState
 from app.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,8 @@ ROUND_SECONDS = 1.0
 class QueueWatch:
     """Looks at Redis once a second; `state` is the last known."""
 
-    def __init__(self, operator: Operator, queue: DeadLetterQueue, endpoint: Endpoint, clock: Clock) -> None:
-        self._operator = operator
+    def __init__(self, admin: Admin, queue: DeadLetterQueue, endpoint: Endpoint, clock: Clock) -> None:
+        self._admin = admin
         self._queue = queue
         self._endpoint = endpoint
         self._clock = clock
@@ -54,7 +55,7 @@ class QueueWatch:
         self._endpoint.wanted.set()
         if self._thread is not None:
             self._thread.join(timeout=3)
-        self._operator.close()
+        self._admin.close()
 
     def _run(self) -> None:
         while True:
@@ -87,10 +88,10 @@ class QueueWatch:
 
     def _see(self) -> QueueState:
         """What Redis says, by a connection made for this look: a living one may lead to yesterday's server."""
-        self._operator.redial()
+        self._admin.redial()
         # Before anything is looked at: what is spilled meanwhile is of the next look.
         told = {name: self._queue.memory.last(name) for name in STREAMS}
-        state = self._operator.look()
+        state = self._admin.look()
         self._queue.synced = state.durability == "aof_always"
         another = state.run != self._run_seen
         if another:
@@ -98,7 +99,7 @@ class QueueWatch:
                 log.info("another Redis, or another run of it, is behind the address: all connections are made anew")
                 self._endpoint.drop()
             self._run_seen = state.run
-        refuses = self._operator.probe() or state.refuses
+        refuses = self._admin.probe() or state.refuses
         if refuses is None:
             self._endpoint.trust()
             self._breaker.recovered()
@@ -106,7 +107,7 @@ class QueueWatch:
             self._breaker.failed(unreachable=False)
         missing = self.state.missing_rights
         if missing or another or refuses == "NOPERM" or not self.state.connected:
-            missing = self._operator.missing_rights()
+            missing = self._admin.missing_rights()
         self._find_losses(state, told)
         lost = self._clock.monotonic() < self._lost_until
         return dataclasses.replace(state, refuses=refuses, missing_rights=missing, lost=lost)
@@ -126,7 +127,7 @@ class QueueWatch:
 
     def _missing(self, error: Exception) -> tuple[str, ...]:
         try:
-            return self._operator.missing_rights()
+            return self._admin.missing_rights()
         except NoPermissionError as e:  # even a connection needs one that is not there
             return rights.named_in(e) or rights.named_in(error)
         except (RedisError, OSError):
@@ -153,7 +154,7 @@ class QueueWatch:
     def _find_losses(self, state: QueueState, told: dict[str, EntryId]) -> None:
         """Whether Redis still knows what this worker spilled; an entry that was replayed is no loss."""
         memory = self._queue.memory
-        known = self._operator.witnessed(self._queue.witness) if any(i > NOTHING for i in told.values()) else {}
+        known = self._admin.witnessed(self._queue.witness) if any(i > NOTHING for i in told.values()) else {}
         for name, stream in state.streams.items():
             before = self._last.get(name)
             ours = told[name] > known.get(name, NOTHING)

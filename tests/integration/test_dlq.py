@@ -1,4 +1,4 @@
-"""The dead letter queue against real PostgreSQL and Valkey: spill, cap, replay, dead letters, operators."""
+"""The dead letter queue against real PostgreSQL and Valkey: spill, cap, replay, dead letters, their admin."""
 
 from __future__ import annotations
 

@@ -417,8 +417,8 @@ def test_what_is_refused_for_the_sake_of_a_byte_count_is_not_kept(
     taker = consumer.Consumer(streams, "events", "somebody", services.settings.dlq, services.clock)
     assert taker.bury(consumer.Entry(ident, None), 0, "a test", "2026-01-05T10:00:00Z") is True
     streams.set(EVENTS.size, b"1.5e3")
-    [letter] = services.operator.dead_letters("events", 10, None)
-    assert services.operator.revive(letter["id"]) == "accepted"
+    [letter] = services.admin.dead_letters("events", 10, None)
+    assert services.admin.revive(letter["id"]) == "accepted"
     assert (streams.xlen(EVENTS.stream), streams.xlen(EVENTS.dead)) == (1, 0)
 
 

@@ -14,7 +14,7 @@ from app.audit.outcome import Spilled, WriteRequest
 from app.audit.schemas import Validator
 from app.clock import Clock
 from app.config.settings import AuditSettings, DLQSettings, RedisSettings, Settings
-from app.dlq.admin import Operator
+from app.dlq.admin import Admin
 from app.dlq.endpoint import Endpoint
 from app.dlq.keys import KEYS
 from app.dlq.memory import parse_id
@@ -40,8 +40,8 @@ class Worker:
         settings = Settings(redis=redis_settings, dlq=DLQSettings(max_len=100_000, remember=REMEMBER))
         endpoint = Endpoint(settings.redis)
         self.queue = DeadLetterQueue(settings, self.clock, endpoint)
-        operator = Operator(settings, endpoint, timeout=30.0)
-        self.watch = QueueWatch(operator, self.queue, endpoint, self.clock)
+        admin = Admin(settings, endpoint, timeout=30.0)
+        self.watch = QueueWatch(admin, self.queue, endpoint, self.clock)
         self.watch.look()
 
     def spill(self, count: int) -> None:

@@ -18,7 +18,7 @@ from app.audit.outcome import InDoubt, Refused, Spilled, WriteRequest
 from app.audit.schemas import Validator
 from app.clock import Clock
 from app.config.settings import AuditSettings, DatabaseSettings, DLQSettings, HealthSettings, RedisSettings, Settings
-from app.dlq.admin import Operator
+from app.dlq.admin import Admin
 from app.dlq.client import time_left, within
 from app.dlq.endpoint import Endpoint
 from app.dlq.keys import KEYS
@@ -130,16 +130,16 @@ def test_every_client_follows_an_address_that_moved(run: Run, primary: EmbeddedV
         assert post(app) == 202
         wait_until(lambda: new.xlen(STREAM) == 1, what="the replica has it")
         services = parts_of(app)
-        assert services.operator is not None
+        assert services.admin is not None
         assert services.replayer is not None
-        services.operator.look()
+        services.admin.look()
         services.replayer._client.ping()
         new.replicaof("NO", "ONE")
         old.replicaof("127.0.0.1", str(replica.port))
         relay.target = replica.port
         wait_until(lambda: post(app) == 202, what="spilled again")
         run_id = new.info("server")["run_id"]
-        for client in (services.operator._client, services.replayer._client):
+        for client in (services.admin._client, services.replayer._client):
             assert client.info("server")["run_id"] == run_id
         wait_until(lambda: ready(app) == (200, "database_unreachable"), what="ready")
         assert "redis_refuses_writes" not in reasons(app)
@@ -166,13 +166,13 @@ def test_connections_are_dropped_at_once_and_then_with_back_off(primary: Embedde
     with Relay(primary.port) as relay, client_of(primary) as admin:
         settings = Settings(redis=RedisSettings(url=through(primary, relay), spill_timeout=30.0))
         endpoint = Endpoint(settings.redis)
-        operator = Operator(settings, endpoint, timeout=30.0)
+        letters = Admin(settings, endpoint, timeout=30.0)
         admin.config_set("min-replicas-to-write", 1)
         for _ in range(100):
-            assert operator.probe() == "NOREPLICAS"
+            assert letters.probe() == "NOREPLICAS"
         assert 2 <= relay.accepted <= 20
         assert endpoint.wanted.is_set()
-        operator.close()
+        letters.close()
 
 
 REFUSALS = {
@@ -238,11 +238,11 @@ def test_without_info_the_durability_is_unknown(run: Run, primary: EmbeddedValke
         assert state.faults == ("redis_durability_unknown",)
         assert post(app) == 202
         services = parts_of(app)
-        assert services.operator is not None
+        assert services.admin is not None
         assert services.queue_watch is not None
-        connection = services.operator._client.client_id()
+        connection = services.admin._client.client_id()
         services.queue_watch.look()
-        assert services.operator._client.client_id() == connection, "a right that it can do without drops nothing"
+        assert services.admin._client.client_id() == connection, "a right that it can do without drops nothing"
 
 
 @pytest.mark.parametrize(
@@ -426,7 +426,7 @@ def test_what_no_redis_can_say_is_not_asked_before_each_acknowledgement(primary:
         settings = Settings(redis=RedisSettings(url=primary.url(), spill_timeout=30.0))
         endpoint = Endpoint(settings.redis)
         queue = DeadLetterQueue(settings, Clock(), endpoint)
-        watch = QueueWatch(Operator(settings, endpoint), queue, endpoint, Clock())
+        watch = QueueWatch(Admin(settings, endpoint), queue, endpoint, Clock())
         watch.look()
         assert queue.spill([a_request()], "why") == [Spilled()]
         before = admin.info("commandstats").get("cmdstat_info", {"calls": 0})["calls"]
@@ -459,9 +459,9 @@ def test_a_primary_without_the_replicas_that_are_asked_for_takes_no_writes(
     settings = Settings(redis=RedisSettings(url=primary.url(), spill_timeout=2.0, min_replicas=1))
     endpoint = Endpoint(settings.redis)
     queue = DeadLetterQueue(settings, Clock(), endpoint)
-    operator = Operator(settings, endpoint, timeout=30.0)
-    watch = QueueWatch(operator, queue, endpoint, Clock())
-    wait_until(lambda: operator.probe() is None, what="the replica acknowledges")
+    letters = Admin(settings, endpoint, timeout=30.0)
+    watch = QueueWatch(letters, queue, endpoint, Clock())
+    wait_until(lambda: letters.probe() is None, what="the replica acknowledges")
     assert queue.spill([a_request()], "why") == [Spilled()]
     replica.kill()
     assert queue.spill([a_request()], "why") == [InDoubt()], "the primary has it"

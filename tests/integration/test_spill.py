@@ -12,7 +12,7 @@ from app.audit.outcome import InDoubt, Refused, Spilled, WriteRequest
 from app.audit.schemas import Refusal, Validator
 from app.clock import Clock
 from app.config.settings import AuditSettings, RedisSettings, Settings
-from app.dlq.admin import Operator
+from app.dlq.admin import Admin
 from app.dlq.keys import KEYS
 from app.dlq.queue import DeadLetterQueue
 from tests.support import Valkey, event, notification, shared_valkey
@@ -60,13 +60,13 @@ def test_a_right_that_is_missing_leaves_nothing_half_done(valkey: Valkey, admin:
     admin.execute_command("ACL", "SETUSER", "writer", "reset", "on", ">secret", "~audit:*", "+@all", right)
     parts = urlsplit(valkey.url())
     url = parts._replace(netloc=f"writer:secret@{parts.hostname}:{parts.port}").geturl()
-    operator = Operator(settings_on(url))
-    assert operator.probe() == "NOPERM"
+    letters = Admin(settings_on(url))
+    assert letters.probe() == "NOPERM"
     assert spilled(url) == [False, False]
     assert admin.xlen(EVENTS.stream) == admin.xlen(NOTIFICATIONS.stream) == 0
     admin.execute_command("ACL", "SETUSER", "writer", "+@all")
-    assert operator.probe() is None
-    operator.close()
+    assert letters.probe() is None
+    letters.close()
     assert spilled(url) == [True, True]
     admin.execute_command("ACL", "DELUSER", "writer")
 

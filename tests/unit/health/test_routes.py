@@ -9,7 +9,7 @@ from app.audit.buffer import Ticket
 from app.audit.outcome import Spilled, Stored, WriteRequest
 from app.audit.schemas import Validator
 from app.config.settings import AuditSettings, BufferSettings, HealthSettings, RedisSettings, Settings
-from app.dlq.admin import QueueState, StreamState
+from app.dlq.state import QueueState, StreamState
 from app.postgres.monitor import DatabaseState
 from app.services import RedisState, Services
 from tests.unit.fakes import NOW, WELL, FakeIngest, StandingClock, event, make_client, make_services

@@ -13,7 +13,7 @@ from datastorage_common import durations, times
 from app.audit import queries
 from app.audit.queries import Cursor, event_query, notification_query
 from app.config import values
-from app.dlq import admin as operate
+from app.dlq import admin
 from app.http import client_address
 from app.http.problems import Problem
 from app.telemetry import trace
@@ -91,12 +91,12 @@ def test_a_long_traceparent_is_ignored_unread(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_only_what_redis_takes_is_an_entry_id(ident: str) -> None:
     # Redis answers the others with an error, which looks like an outage.
-    assert operate.split_id(f"events:{ident}") == (None, "")
+    assert admin.split_id(f"events:{ident}") == (None, "")
 
 
 def test_the_largest_entry_id_is_one() -> None:
     largest = "18446744073709551615-18446744073709551615"
-    assert operate.split_id(f"events:{largest}") == ("events", largest)
+    assert admin.split_id(f"events:{largest}") == ("events", largest)
 
 
 @pytest.mark.parametrize("parse", [durations.parse_duration, values.parse_size])
