@@ -11,7 +11,6 @@ import logging
 import os
 import secrets
 import socket
-import threading
 from typing import Any
 
 import redis
@@ -31,6 +30,7 @@ from app.dlq.endpoint import Endpoint
 from app.dlq.keys import GROUP, KEYS, STREAMS
 from app.dlq.replay_writer import ReplayWriter
 from app.dlq.suspects import Suspects
+from app.loop import LoopThread
 from app.postgres.database import Fault
 from app.telemetry import metrics
 
@@ -68,8 +68,7 @@ class Replayer:
         self._client: redis.Redis = (endpoint or Endpoint(settings.redis)).client(connect_timeout=1.0, timeout=3.0)
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._consumers = {name: Consumer(self._client, name, self.consumer, settings.dlq, clock) for name in STREAMS}
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._loop = LoopThread("replay", self._step, _POLL_SECONDS, clock, log, end=self._leave_all)
         self._rounds = 0
         self._limits = dict.fromkeys(STREAMS, settings.dlq.replay_batch)
         self._suspects = {name: Suspects() for name in STREAMS}
@@ -80,29 +79,26 @@ class Replayer:
 
     def start(self) -> None:
         """Start the thread; Redis and PostgreSQL may both be away."""
-        self._thread = threading.Thread(target=self._run, name="replay", daemon=True)
-        self._thread.start()
+        self._loop.start()
 
     def stop(self, timeout: float) -> bool:
         """End after the current batch; True if it ended within ``timeout`` seconds."""
-        self._stop.set()
-        if self._thread is None:
-            return True
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        return self._loop.stop(timeout)
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            busy = False
-            try:
+    def _step(self) -> None:
+        """Replay until there is nothing to do for now."""
+        try:
+            busy = True
+            while busy and not self._loop.stopping:
                 self._recount()
                 busy = self.round()
-            except RedisError as e:
-                log.debug("replay: Redis does not answer (%s)", type(e).__name__)
-            except Exception:  # the loop must outlive any mistake; nothing was acknowledged
-                log.exception("replay failed unexpectedly")
-                self._writer.drop_session()
-            self._stop.wait(0 if busy else _POLL_SECONDS)
+        except RedisError as e:
+            log.debug("replay: Redis does not answer (%s)", type(e).__name__)
+        except Exception:  # nothing was acknowledged; the loop says what it was
+            self._writer.drop_session()
+            raise
+
+    def _leave_all(self) -> None:
         self._writer.drop_session()
         try:
             for name in STREAMS:

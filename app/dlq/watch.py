@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-import threading
 
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
@@ -21,6 +20,7 @@ from app.dlq.keys import STREAMS
 from app.dlq.memory import NOTHING, EntryId
 from app.dlq.queue import DeadLetterQueue
 from app.dlq.state import QueueState, StreamState
+from app.loop import LoopThread
 from app.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ class QueueWatch:
         self._endpoint = endpoint
         self._clock = clock
         self._breaker = queue.breaker
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        # Sooner than a round where a client met a server that refuses: it may not be the right one any more.
+        self._loop = LoopThread("dlq-watch", self.look, ROUND_SECONDS, clock, log, wake=endpoint.wanted)
         self._looked = False
         self._lost_until = float("-inf")
         self._last: dict[str, StreamState] = {}  # the streams when they were last seen, through outages too
@@ -46,28 +46,13 @@ class QueueWatch:
         self.state = QueueState()
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="dlq-watch", daemon=True)
-        self._thread.start()
+        """Start the thread; Redis may be away."""
+        self._loop.start()
 
     def stop(self) -> None:
         """End the thread; waits no longer than one look takes."""
-        self._stop.set()
-        self._endpoint.wanted.set()
-        if self._thread is not None:
-            self._thread.join(timeout=3)
+        self._loop.stop(timeout=3)
         self._admin.close()
-
-    def _run(self) -> None:
-        while True:
-            self._endpoint.wanted.clear()
-            if self._stop.is_set():
-                return
-            try:
-                self.look()
-            except Exception:  # the next round looks again; a watch that died would freeze the alarms
-                log.exception("dlq watch failed unexpectedly")
-            # Sooner where somebody met a server that refuses: it may not be the right one any more.
-            self._endpoint.wanted.wait(ROUND_SECONDS)
 
     def look(self) -> QueueState:
         """One round; the new state."""

@@ -8,7 +8,6 @@ seen; an open breaker learns from here that the database answers again.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -19,6 +18,7 @@ from app.audit.store import make_partition
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings
+from app.loop import LoopThread
 from app.postgres.database import Fault, classify
 from app.postgres.migrations import required_version
 from app.postgres.partitions import months_ahead, wanted_months
@@ -76,31 +76,19 @@ class Monitor:
         self._watchdog = watchdog
         self._clock = clock
         self._conn: Connection | None = None
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._loop = LoopThread("monitor", self.look, ROUND_SECONDS, clock, log, end=self._drop)
         self._round = 0
         self._months: set[date] = set()
         self.required_schema = required_version()
         self.state = DatabaseState()
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
-        self._thread.start()
+        """Start the thread; PostgreSQL may be away."""
+        self._loop.start()
 
     def stop(self) -> None:
         """End the thread; waits no longer than one probe takes."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=self._settings.database.connect_timeout + 1)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.look()
-            except Exception:  # the next round looks again; a monitor that died would freeze health for ever
-                log.exception("monitor failed unexpectedly")
-            self._stop.wait(ROUND_SECONDS)
-        self._drop()
+        self._loop.stop(timeout=self._settings.database.connect_timeout + 1)
 
     def look(self) -> DatabaseState:
         """One round: probe, and now and then inspect; the new state."""
