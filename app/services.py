@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
-from typing import TypeVar
 
 from app.audit.buffer import Buffer
 from app.audit.flusher import Flusher
 from app.audit.ingest import Ingest
 from app.audit.outcome import Sink, UnavailableSink
 from app.audit.schemas import Validator
-from app.audit.store import make_partition, write
+from app.audit.store import write
 from app.audit.writer import WriteFunction
 from app.breaker import Breaker
 from app.clock import Clock
@@ -27,16 +23,14 @@ from app.dlq.replay import Replayer
 from app.dlq.replay_writer import ReplayWriter
 from app.dlq.watch import QueueWatch
 from app.http.flask_app import Bodies
-from app.http.problems import unavailable
 from app.postgres.database import Database
 from app.postgres.monitor import Monitor
-from app.postgres.replica import Replica, ReplicaAwayError
-from app.postgres.sessions import Connection
+from app.postgres.reader import Reader
+from app.postgres.replica import Replica
 from app.telemetry import metrics
 from app.telemetry.logs import RequestLog
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 _SAMPLE_SECONDS = 0.2
 # A flusher that has not shown itself for so long is stuck for good.
@@ -79,6 +73,7 @@ class Services:
         self.replica: Replica | None = None
         if settings.database.read_url is not None:
             self.replica = Replica(settings.database, pool_size=pool_size, clock=self.clock)
+        self.reader = Reader(self.database, self.replica)
         self.queue: DeadLetterQueue | None = None
         self.admin: Admin | None = None
         self.queue_watch: QueueWatch | None = None
@@ -97,7 +92,9 @@ class Services:
             settings, self.buffer, self.sink, self.breaker, self.database.watchdog, self.clock, write_function
         )
         self.ingest = Ingest(settings.buffer, self.buffer, self.clock)
-        self.monitor = Monitor(settings, self.breaker, self.database.watchdog, self.clock, found_again=self.renew_pools)
+        self.monitor = Monitor(
+            settings, self.breaker, self.database.watchdog, self.clock, found_again=self.reader.renew
+        )
         self.request_log = RequestLog(settings.logging)
         self.draining = False
         self._busy = 0
@@ -122,12 +119,6 @@ class Services:
             self.replayer.start()
         self._sampler = threading.Thread(target=self._sample_forever, name="sampler", daemon=True)
         self._sampler.start()
-
-    def renew_pools(self) -> None:
-        """Drop pooled connections after an outage: they lead nowhere, or to a server that is a standby by now."""
-        self.database.renew()
-        if self.replica is not None:
-            self.replica.database.renew()
 
     def drain(self) -> None:
         """Turn readiness off; requests are still served."""
@@ -161,34 +152,6 @@ class Services:
                 clean = False
                 log.exception("shutdown: %s did not stop", name)
         return clean
-
-    def read(self, query: Callable[[Connection], T]) -> T:
-        """Run a query on a pooled connection, once more if the connection had died unnoticed.
-
-        On the replica where there is one and it answers; what was written a moment ago may not be there yet.
-        Raises Problem 503 at once while PostgreSQL is known to be away; errors of psycopg pass through.
-        """
-        if self.replica is not None:
-            with contextlib.suppress(ReplicaAwayError):
-                return self.replica.read(query)
-        if self.breaker.unreachable:
-            raise unavailable()
-        return self.database.read(query)
-
-    def change(self, action: Callable[[Connection], T]) -> T:
-        """Run the action in one transaction that writes, not repeated whatever happens.
-
-        Raises Problem 503 at once while PostgreSQL is known to be away; errors of psycopg pass through.
-        """
-        if self.breaker.unreachable:
-            raise unavailable()
-        return self.database.change(action)
-
-    def make_partition(self, day: date) -> None:
-        """Make the partition of the day's month. Raises as `change` does."""
-        if self.breaker.unreachable:
-            raise unavailable()
-        self.database.apart(lambda conn: make_partition(conn, day))
 
     def redis_state(self) -> RedisState:
         """What is known of Redis; never waits."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from app.audit.event import Record
-from app.postgres.database import Fault
+from app.postgres.errors import Fault
 
 
 @dataclass(frozen=True, slots=True)

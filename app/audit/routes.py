@@ -142,7 +142,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
 def _read(services: Services, operation: str, read: Callable[[psycopg.Connection], T]) -> T:
     started = time.perf_counter()
     try:
-        return services.read(read)
+        return services.reader.read(read)
     finally:
         metrics.child(metrics.QUERY_SECONDS, operation).observe(time.perf_counter() - started)
 

@@ -6,7 +6,6 @@ call commits its requests in as few transactions as it can; a request is stored 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -27,8 +26,9 @@ from app.audit.outcome import (
     WriteOutcome,
     WriteRequest,
 )
-from app.postgres.database import Fault, classify, is_timeout
-from app.postgres.sessions import Connection, UnconfirmedError, begin, commit, roll_back, writing
+from app.postgres.errors import Fault, classify, is_timeout
+from app.postgres.partitions import make_partition
+from app.postgres.sessions import Connection, UnconfirmedError, begin, commit, roll_back
 
 _CONFLICT_RETRIES = 3
 
@@ -230,22 +230,6 @@ def _insert_all(session: WriteSession, request: WriteRequest) -> None:
         session.conn.execute(_INSERT_EVENTS, _event_rows(events, {}))
     if notifications:
         session.conn.execute(_INSERT_NOTIFICATIONS, _notification_arrays(notifications))
-
-
-def make_partition(conn: Connection, day: date) -> None:
-    """Make the partition of the month that holds the day; events go into it from the next statement on.
-
-    On a connection without a transaction. Raises psycopg.Error.
-    """
-    # Another instance, or the monitor, may have made it in between: then the aim is reached.
-    with contextlib.suppress(psycopg.errors.DuplicateTable), writing(conn):
-        conn.execute("SELECT audit_ensure_partition(%s)", (day,))
-    # Whoever made it commits, and only then tells the other sessions that there is a partition more: one that looks in
-    # between finds the month in the catalog, and no partition for its rows. The lock of the maker is held to the end of
-    # both, so whoever has waited for it has been told.
-    with writing(conn):
-        conn.execute("SELECT set_config('lock_timeout', '900ms', true)")
-        conn.execute("SELECT pg_advisory_xact_lock(hashtext('audit_ensure_partition'))")
 
 
 def _make_partitions(session: WriteSession, requests: Iterable[WriteRequest]) -> Fault | None:

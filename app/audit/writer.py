@@ -17,7 +17,7 @@ from app.audit.store import WriteSession, write
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings
-from app.postgres.database import Fault, classify
+from app.postgres.errors import Fault, classify
 from app.postgres.sessions import AT_ONCE_SECONDS, Limits, connect, is_hung_up
 from app.postgres.watchdog import Watchdog
 

@@ -31,7 +31,7 @@ from app.dlq.keys import GROUP, KEYS, STREAMS
 from app.dlq.replay_writer import ReplayWriter
 from app.dlq.suspects import Suspects
 from app.loop import LoopThread
-from app.postgres.database import Fault
+from app.postgres.errors import Fault
 from app.telemetry import metrics
 
 log = logging.getLogger(__name__)

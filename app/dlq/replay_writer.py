@@ -6,7 +6,7 @@ import logging
 
 from app.audit.outcome import NotWritten, WriteOutcome, WriteRequest
 from app.audit.writer import Writer, proves_well
-from app.postgres.database import Fault
+from app.postgres.errors import Fault
 
 log = logging.getLogger(__name__)
 

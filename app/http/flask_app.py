@@ -22,7 +22,7 @@ from werkzeug.routing import BaseConverter, MapAdapter, PathConverter, Rule
 from app.config.settings import Settings
 from app.http.client_address import ClientAddresses
 from app.http.problems import CONTENT_TYPE, Problem, unavailable
-from app.postgres.database import Fault, classify
+from app.postgres.errors import Fault, OutageError, classify
 from app.telemetry import metrics
 from app.telemetry.logs import RequestLog, RequestNote, current_note, current_principal, current_request
 from app.telemetry.trace import current_trace, parse_traceparent, request_id_from
@@ -340,12 +340,16 @@ def install(
             return render(unavailable())
         return on_any(error)
 
+    def on_outage(error: OutageError) -> flask.Response:
+        return render(unavailable())
+
     def on_any(error: Exception) -> flask.Response:
         log.error("unexpected error", exc_info=error)
         return render(Problem("internal-error", "an unexpected error occurred"))
 
     app.register_error_handler(Problem, render)
     app.register_error_handler(HTTPException, on_http_exception)
+    app.register_error_handler(OutageError, on_outage)
     for kind in (psycopg.Error, PoolTimeout, TooManyRequests):
         app.register_error_handler(kind, on_database_error)
     app.register_error_handler(Exception, on_any)

@@ -1,19 +1,20 @@
-"""PostgreSQL: the pool for queries, and whose fault an error is."""
+"""PostgreSQL: the pool for queries."""
 
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from collections.abc import Callable, Iterator
-from enum import Enum
+from datetime import date
 from typing import TypeVar
 
 import psycopg
-from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from app.clock import Clock
 from app.config.settings import DatabaseSettings
+from app.postgres.errors import OutageError
+from app.postgres.partitions import make_partition
 from app.postgres.sessions import (
     AT_ONCE_SECONDS,
     Connection,
@@ -36,57 +37,6 @@ _RECONNECT_SECONDS = 2.0
 _LOOK_UP_SECONDS = 0.5
 # The service's clock is the one that counts; it fires this much after the server's own timeout should have.
 _READ_GRACE_SECONDS = 1.0
-
-
-class Fault(Enum):
-    """Whose fault a database error is, and so what becomes of the write (docs/architecture.md)."""
-
-    OUTAGE = "outage"  # PostgreSQL cannot take it now
-    CONFLICT = "conflict"  # serialization failure or deadlock: worth another try at once
-    MISSING_PARTITION = "missing_partition"
-    ROW = "row"  # the row's own fault: it can never be stored
-    DEPLOYMENT = "deployment"  # missing table, missing rights, bad password
-    UNKNOWN = "unknown"
-
-
-_OUTAGE_CODES = frozenset({"25006", "55P03", "57014"})
-_TURNED_DOWN = re.compile(
-    r'FATAL: +([\w-]+ authentication failed|no pg_hba\.conf entry|(role|database) ".*" does not exist)'
-)
-_TIMEOUT_CODES = frozenset({"55P03", "57014"})
-
-
-def classify(error: BaseException) -> Fault:
-    """Whose fault an error of psycopg or its pool is."""
-    if isinstance(error, PoolTimeout | TooManyRequests | OSError):
-        return Fault.OUTAGE
-    if not isinstance(error, psycopg.Error):
-        return Fault.UNKNOWN
-    state = error.sqlstate
-    if state is None:
-        if not isinstance(error, psycopg.OperationalError):
-            return Fault.UNKNOWN
-        # No answer from the server: the connection could not be made, or broke. Where the server turned it down,
-        # libpq keeps the words and drops the SQLSTATE (28 or 3D).
-        return Fault.DEPLOYMENT if _TURNED_DOWN.search(str(error)) else Fault.OUTAGE
-    if state in _OUTAGE_CODES or state.startswith(("08", "53", "57P0", "58")):
-        return Fault.OUTAGE
-    if state in ("40001", "40P01"):
-        return Fault.CONFLICT
-    # Where no partition takes the row PostgreSQL names the table and no constraint; a trigger that raises the same code
-    # names neither.
-    if state == "23514" and error.diag.table_name and not error.diag.constraint_name:
-        return Fault.MISSING_PARTITION
-    if state.startswith(("22", "23")):
-        return Fault.ROW
-    if state.startswith(("42", "3D", "28")):
-        return Fault.DEPLOYMENT
-    return Fault.UNKNOWN
-
-
-def is_timeout(error: BaseException) -> bool:
-    """Whether the server gave up on a lock or a statement: one is bad luck, several in a row an outage."""
-    return isinstance(error, psycopg.Error) and error.sqlstate in _TIMEOUT_CODES
 
 
 class _DiedUnnoticedError(psycopg.OperationalError):
@@ -160,8 +110,9 @@ class Database:
     def read(self, query: Callable[[Connection], T]) -> T:
         """Run a query, once more if its connection had died unnoticed.
 
-        Errors of PostgreSQL and of the pool pass through as they are.
+        Raises OutageError at once while PostgreSQL is known to be away; errors of psycopg and of the pool pass through.
         """
+        self._refuse_if_away()
         try:
             return self._query(query)
         except _DiedUnnoticedError:
@@ -175,8 +126,9 @@ class Database:
     def change(self, action: Callable[[Connection], T]) -> T:
         """Run the action in one transaction that writes; it is not run again, whatever happens.
 
-        Errors of PostgreSQL and of the pool pass through as they are; `sessions.UnconfirmedError` is one.
+        Raises as `read` does; `sessions.UnconfirmedError` is one of psycopg's errors.
         """
+        self._refuse_if_away()
         try:
             return self._change(action)
         except _DiedUnnoticedError:  # by the first word to it: nothing was done
@@ -190,10 +142,15 @@ class Database:
             with begun(conn):
                 return action(conn)
 
-    def apart(self, action: Callable[[Connection], T]) -> T:
-        """Run an action that makes transactions of its own with `sessions.writing`."""
+    def make_partition(self, day: date) -> None:
+        """Make the partition of the day's month. Raises as `read` does."""
+        self._refuse_if_away()
         with self._connection() as conn:
-            return action(conn)
+            make_partition(conn, day)
+
+    def _refuse_if_away(self) -> None:
+        if self._is_away():
+            raise OutageError
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[Connection]:

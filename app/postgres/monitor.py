@@ -14,14 +14,13 @@ from datetime import date
 
 import psycopg
 
-from app.audit.store import make_partition
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings
 from app.loop import LoopThread
-from app.postgres.database import Fault, classify
+from app.postgres.errors import Fault, classify
 from app.postgres.migrations import required_version
-from app.postgres.partitions import months_ahead, wanted_months
+from app.postgres.partitions import make_partition, months_ahead, wanted_months
 from app.postgres.sessions import Connection, Limits, connect, is_hung_up, reading
 from app.postgres.watchdog import Watchdog
 from app.telemetry import metrics

@@ -1,9 +1,17 @@
-"""Which monthly partitions must exist, by first-of-month arithmetic (adding a month to the 31st skips February)."""
+"""The monthly partitions: which must exist, by first-of-month arithmetic, and how one is made.
+
+Adding a month to the 31st would skip February.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Set
 from datetime import date
+
+import psycopg
+
+from app.postgres.sessions import Connection, writing
 
 # Previous, current and the next two: every accepted timestamp falls in one, with weeks to notice a failure.
 _BACK, _AHEAD = 1, 2
@@ -26,3 +34,19 @@ def months_ahead(today: date, existing: Set[date]) -> int:
     while add_months(today, ahead + 1) in existing:
         ahead += 1
     return ahead
+
+
+def make_partition(conn: Connection, day: date) -> None:
+    """Make the partition of the month that holds the day; events go into it from the next statement on.
+
+    On a connection without a transaction. Raises psycopg.Error.
+    """
+    # Another instance, or the monitor, may have made it in between: then the aim is reached.
+    with contextlib.suppress(psycopg.errors.DuplicateTable), writing(conn):
+        conn.execute("SELECT audit_ensure_partition(%s)", (day,))
+    # The maker commits, and only then tells the other sessions that there is a partition more: one that looks in
+    # between finds the month in the catalog, and no partition for its rows. The lock of the maker is held to the end of
+    # both, so a session that has waited for it has been told.
+    with writing(conn):
+        conn.execute("SELECT set_config('lock_timeout', '900ms', true)")
+        conn.execute("SELECT pg_advisory_xact_lock(hashtext('audit_ensure_partition'))")

@@ -31,7 +31,7 @@ from app.http.flask_app import (
     trace_id,
 )
 from app.http.problems import Problem
-from app.postgres.database import Fault, classify
+from app.postgres.errors import Fault, classify
 from app.postgres.sessions import Connection
 from app.telemetry import metrics
 from app.workflows import schemas, search, store
@@ -285,7 +285,7 @@ class _Catalogue:
                 if classify(e) is not Fault.MISSING_PARTITION:
                     raise
             today = self._services.clock.now().date()
-            self._services.make_partition(today)
+            self._services.database.make_partition(today)
             return self._write_once(action)
         finally:
             metrics.WRITE_SECONDS.labels("workflow_catalog").observe(time.perf_counter() - started)
@@ -300,7 +300,7 @@ class _Catalogue:
             return result
 
         try:
-            return self._services.change(run)
+            return self._services.database.change(run)
         except psycopg.OperationalError:
             if not committing:
                 raise
@@ -311,7 +311,7 @@ class _Catalogue:
     def read(self, operation: str, query: Callable[[psycopg.Connection], T]) -> T:
         started = time.perf_counter()
         try:
-            return self._services.read(query)
+            return self._services.reader.read(query)
         finally:
             metrics.child(metrics.QUERY_SECONDS, operation).observe(time.perf_counter() - started)
 

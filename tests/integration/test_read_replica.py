@@ -71,6 +71,6 @@ def test_a_query_that_is_too_slow_is_not_repeated_on_the_primary(
         conn.execute("SELECT pg_sleep(5)")  # type: ignore[attr-defined]
 
     with pytest.raises(Exception, match="statement timeout"):
-        parts.read(slow)
+        parts.reader.read(slow)
     assert asked == [other.name]
     other.drop()

@@ -57,7 +57,7 @@ def fill_pool(services: Services, size: int) -> None:
     together = threading.Barrier(size)
 
     def read(_: int) -> None:
-        services.read(lambda conn: (conn.execute("SELECT 1"), together.wait(60)))
+        services.reader.read(lambda conn: (conn.execute("SELECT 1"), together.wait(60)))
 
     with ThreadPoolExecutor(size) as threads:
         list(threads.map(read, range(size)))

@@ -124,7 +124,7 @@ def service(server: PostgresServer, template: str, environment: None) -> Iterato
     with running(server, template, at=datetime.now(UTC).replace(microsecond=0)) as s:
         # Settings of a database are not copied with it.
         make_hostile(s.database)
-        s.parts.renew_pools()
+        s.parts.reader.renew()
         s.parts.flusher.drop_session()
         yield s
 
@@ -200,7 +200,7 @@ WRITES = re.compile(
 KNOWN = {
     ("app/audit/store.py", "INSERT INTO audit_events ("),
     ("app/audit/store.py", "INSERT INTO "),
-    ("app/audit/store.py", "SELECT audit_ensure_partition("),
+    ("app/postgres/partitions.py", "SELECT audit_ensure_partition("),
     ("app/workflows/store.py", "INSERT INTO remediation_workflow_catalog ("),
     ("app/workflows/store.py", "UPDATE remediation_workflow_catalog SET is_latest_version"),
     ("app/workflows/store.py", "UPDATE remediation_workflow_catalog SET "),

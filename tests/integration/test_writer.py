@@ -15,7 +15,7 @@ from app.audit.writer import Writer
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import AuditSettings
-from app.postgres.database import Fault
+from app.postgres.errors import Fault
 from app.postgres.sessions import Limits, connect
 from app.postgres.watchdog import Watchdog
 from tests.conftest import settings_for

@@ -31,7 +31,7 @@ from app.audit.outcome import (
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings
-from app.postgres.database import Fault
+from app.postgres.errors import Fault
 from app.postgres.watchdog import Watchdog
 from app.telemetry import metrics
 from tests.support import wait_until

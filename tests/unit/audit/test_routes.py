@@ -326,7 +326,7 @@ def test_a_refused_notification() -> None:
 
 def reading_client(conn: FakeConnection) -> Any:
     services = make_services()
-    services.read = lambda query: query(conn)  # type: ignore[method-assign, assignment, arg-type, return-value]
+    services.reader.read = lambda query: query(conn)  # type: ignore[method-assign, assignment, arg-type, return-value]
     return make_client(services)
 
 

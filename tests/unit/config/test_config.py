@@ -19,7 +19,7 @@ from app.config.settings import (
     load_settings,
     parse_size,
 )
-from app.postgres.database import Fault, classify
+from app.postgres.errors import Fault, classify
 
 KEYS = [(section, f.name) for section, cls in Settings.SECTIONS.items() for f in dataclasses.fields(cls)]
 # A value other than the default for each key whose kind does not give one.

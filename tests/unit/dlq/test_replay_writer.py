@@ -15,7 +15,7 @@ from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings
 from app.dlq.replay_writer import ReplayWriter
-from app.postgres.database import Fault
+from app.postgres.errors import Fault
 from app.postgres.watchdog import Watchdog
 from tests.unit.fakes import FakeConnection
 

@@ -196,7 +196,7 @@ def test_live_until_the_flusher_is_stuck() -> None:
 @pytest.mark.parametrize("path", ["/health", "/health/ready", "/health/live"])
 def test_probes_touch_no_connection(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     services = services_with()
-    monkeypatch.setattr(services, "read", lambda query: pytest.fail("asked the database"))
+    monkeypatch.setattr(services.reader, "read", lambda query: pytest.fail("asked the database"))
     assert asked(services, path)[0] == 200
     assert make_client(services).head(path).status_code == 200
 

@@ -131,7 +131,7 @@ def test_every_asset_is_served_and_documented(client: Any) -> None:
 @pytest.mark.parametrize("name", ["a//b", "/a", "a/", "//", "a\nb", "latest", "a/versions"])
 def test_any_name_can_be_asked_for(name: str) -> None:
     services = make_services()
-    services.read = lambda read: read(FakeConnection())  # type: ignore[assignment,method-assign]
+    services.reader.read = lambda read: read(FakeConnection())  # type: ignore[assignment,method-assign]
     client = make_client(services)
     answer = client.get(f"/api/v1/workflows/by-name/{quote(name, safe='')}/versions")
     assert answer.json == {"workflow_name": name, "versions": [], "total": 0, "has_more": False, "next_cursor": None}
