@@ -34,7 +34,9 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
     app = flask_app.App("app", static_folder=None)
     app.extensions["datastorage"] = parts
     counted = metrics.HTTPMetrics()
-    flask_app.install(app, settings, parts.request_log, counted, began=parts.request_began, ended=parts.request_ended)
+    flask_app.install(
+        app, settings, parts.request_log, counted, began=parts.in_flight.began, ended=parts.in_flight.ended
+    )
     authorizer.install(app, settings)
 
     @app.get("/metrics")

@@ -27,7 +27,7 @@ class StreamState:
 
 @dataclass(frozen=True)
 class QueueState:
-    """What is known of Redis and its streams; empty while Redis does not answer."""
+    """What is known of Redis and its streams; nothing but that while Redis does not answer."""
 
     connected: bool = False
     durability: str | None = None  # none, snapshot, aof_everysec, aof_always, or unknown where Redis does not say
@@ -37,10 +37,34 @@ class QueueState:
     missing_rights: tuple[str, ...] = ()
     lost: bool = False  # whether Redis has forgotten entries lately
     run: str | None = None  # which run of which server it is
+    configured: bool = True
+    refused: bool = False  # whether the last spill or the last look found that it refuses
+
+    @property
+    def status(self) -> str:
+        """connected, unreachable or not_configured."""
+        if not self.configured:
+            return "not_configured"
+        return "connected" if self.connected else "unreachable"
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why it takes no spill although Redis answers, or None."""
+        if not self.connected:
+            return None
+        if self.refuses is not None or self.refused:
+            return "queue_refuses_writes"
+        return "queue_full" if any(stream.full for stream in self.streams.values()) else None
+
+    @property
+    def can_spill(self) -> bool:
+        return self.connected and self.obstacle is None
 
     @property
     def faults(self) -> tuple[str, ...]:
         """Why the service is degraded because of Redis."""
+        if not self.configured:
+            return ()
         if not self.connected:
             return ("redis_unreachable",)
         found = {
@@ -53,3 +77,7 @@ class QueueState:
             "queue_lost": self.lost,
         }
         return tuple(fault for fault, so in found.items() if so)
+
+
+# Without redis.url and redis.sentinels.
+NOT_CONFIGURED = QueueState(configured=False)

@@ -54,6 +54,10 @@ class QueueWatch:
         self._loop.stop(timeout=3)
         self._admin.close()
 
+    def known(self) -> QueueState:
+        """What was seen last, and whether a spill was refused; never waits."""
+        return dataclasses.replace(self.state, refused=self._breaker.state == "open")
+
     def look(self) -> QueueState:
         """One round; the new state."""
         try:

@@ -42,7 +42,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
 def health_report(services: Services) -> tuple[dict[str, Any], int]:
     """Body and status of GET /health."""
     state = services.monitor.state
-    redis = services.redis_state()
+    redis = services.queue_state()
     body: dict[str, Any] = {
         "status": "healthy",
         "database": "connected" if state.connected else "unreachable",
@@ -90,7 +90,7 @@ def readiness(services: Services) -> tuple[dict[str, Any], int]:
     if state.schema_outdated(services.monitor.required_schema):
         return {"status": "not_ready", "reason": "schema_outdated"}, 503
     if not state.connected:
-        redis = services.redis_state()
+        redis = services.queue_state()
         if not redis.can_spill or services.settings.health.ready_requires_database:
             return {"status": "not_ready", "reason": redis.obstacle or "database_unreachable"}, 503
         return {"status": "ready", "mode": "degraded", "reason": "database_unreachable"}, 200

@@ -99,7 +99,7 @@ def post(app: flask.Flask) -> int:
 
 
 def reasons(app: flask.Flask) -> set[str]:
-    return set(parts_of(app).redis_state().faults)
+    return set(parts_of(app).queue_state().faults)
 
 
 def ready(app: flask.Flask) -> tuple[int, str | None]:
@@ -202,7 +202,7 @@ def test_a_redis_that_answers_and_takes_no_writes(run: Run, primary: EmbeddedVal
         wait_until(lambda: "redis_refuses_writes" in reasons(app), what="degraded with its reason")
         answer = app.test_client().post(EVENTS, json=event())
         assert (answer.status_code, "outcome" in answer.json) == (503, False)
-        assert parts_of(app).redis_state().status == "connected"
+        assert parts_of(app).queue_state().status == "connected"
         assert ("redis_missing_rights" in reasons(app)) == (word == "NOPERM")
         admin.execute_command(*heal)
         if word == "MASTERDOWN":
@@ -233,7 +233,7 @@ def test_without_info_the_durability_is_unknown(run: Run, primary: EmbeddedValke
     with Relay(primary.port) as relay, client_of(primary) as admin:
         admin.execute_command("ACL", "SETUSER", "writer", "on", ">secret", "~audit:*", "+@all", "-@dangerous")
         app = run(through(primary, relay, "writer", "secret"))
-        state = parts_of(app).redis_state()
+        state = parts_of(app).queue_state()
         assert (state.status, state.durability) == ("connected", "unknown")
         assert state.faults == ("redis_durability_unknown",)
         assert post(app) == 202
@@ -289,7 +289,7 @@ def test_the_documented_rights_are_enough(
         wait_until(lambda: post(app) == 202, what="spilled")
         admin.xadd(STREAM, {"message": "broken"})
         waiting = admin.xlen(STREAM) - 1
-        state = parts_of(app).redis_state()
+        state = parts_of(app).queue_state()
         assert (state.faults, state.durability) == ((), "aof_always")
         database.query("GRANT INSERT ON audit_events TO datastorage")
         wait_until(lambda: admin.xlen(STREAM) == 0, what="drained")
@@ -416,7 +416,7 @@ def test_only_always_is_durable(run: Run, primary: EmbeddedValkey) -> None:
         watch = parts_of(app).queue_watch
         assert watch is not None
         watch.look()
-        assert (parts_of(app).redis_state().durability, reasons(app)) == ("aof_everysec", {"redis_not_durable"})
+        assert (parts_of(app).queue_state().durability, reasons(app)) == ("aof_everysec", {"redis_not_durable"})
         assert not parts_of(app).queue.synced  # type: ignore[union-attr]
 
 

@@ -180,14 +180,14 @@ def test_redis_over_tls_with_a_password_that_is_rotated(
         wait_until(lambda: post(app) == 202, what="a spill over TLS")
         admin.acl_setuser("writer", enabled=True, passwords=["-old", "+new p@ss:%41"])
         admin.client_kill_filter(skipme=True)
-        wait_until(lambda: parts_of(app).redis_state().status == "unreachable", what="the old password refused")
+        wait_until(lambda: parts_of(app).queue_state().status == "unreachable", what="the old password refused")
         assert post(app) == 503
         file.write_text("new p@ss:%41")
         wait_until(lambda: post(app) == 202, what="a spill with the new password")
         for wrong in ({"cert_file": None, "key_file": None}, {"ca_file": None}):
             other = run(Settings(database=NOWHERE, redis=dataclasses.replace(connection, **wrong)))
             assert post(other) == 503
-            assert parts_of(other).redis_state().status == "unreachable"
+            assert parts_of(other).queue_state().status == "unreachable"
 
 
 def post(app: flask.Flask) -> int:

@@ -9,31 +9,30 @@ from app.audit.buffer import Ticket
 from app.audit.outcome import Spilled, Stored, WriteRequest
 from app.audit.schemas import Validator
 from app.config.settings import AuditSettings, BufferSettings, HealthSettings, RedisSettings, Settings
-from app.dlq.state import QueueState, StreamState
+from app.dlq.state import NOT_CONFIGURED, QueueState, StreamState
 from app.postgres.monitor import DatabaseState
-from app.services import RedisState, Services
+from app.services import Services
 from tests.unit.fakes import NOW, WELL, FakeIngest, StandingClock, event, make_client, make_services
 
 GONE = DatabaseState(connected=False, seen=True)
-NO_REDIS = RedisState("not_configured", can_spill=False)
-REDIS = RedisState("connected", can_spill=True, durability="aof_always")
-REDIS_GONE = RedisState("unreachable", can_spill=False, faults=("redis_unreachable",))
-REDIS_FULL = RedisState("connected", can_spill=False, durability="aof_always", obstacle="queue_full")
-REDIS_REFUSES = RedisState(
-    "connected", False, "aof_always", faults=("redis_refuses_writes",), obstacle="queue_refuses_writes"
-)
-REDIS_FORGETS = RedisState("connected", can_spill=True, durability="none", faults=("redis_not_durable",))
+FULL = {"events": StreamState(depth=10, capacity=10, dead_letters=0, oldest_age_seconds=0.0, full=True)}
+NO_REDIS = NOT_CONFIGURED
+REDIS = QueueState(True, "aof_always")
+REDIS_GONE = QueueState()
+REDIS_FULL = QueueState(True, "aof_always", streams=FULL)
+REDIS_REFUSES = QueueState(True, "aof_always", refuses="READONLY")
+REDIS_FORGETS = QueueState(True, "none")
 
 
 def services_with(
     database: DatabaseState = WELL,
-    redis: RedisState = NO_REDIS,
+    redis: QueueState = NO_REDIS,
     settings: Settings | None = None,
     **parts: Any,
 ) -> Services:
     services = make_services(settings, **parts)
     services.monitor.state = database
-    services.redis_state = lambda: redis  # type: ignore[method-assign]
+    services.queue_state = lambda: redis  # type: ignore[method-assign]
     return services
 
 
@@ -90,7 +89,7 @@ def without(state: DatabaseState, **changes: Any) -> DatabaseState:
         (GONE, REDIS_GONE, 503, {"status": "unhealthy", "database": "unreachable", "redis": "unreachable"}),
     ],
 )
-def test_health(database: DatabaseState, redis: RedisState, code: int, body: dict[str, Any]) -> None:
+def test_health(database: DatabaseState, redis: QueueState, code: int, body: dict[str, Any]) -> None:
     assert asked(services_with(database, redis), "/health") == (code, body)
 
 
@@ -155,7 +154,7 @@ def not_ready(reason: str) -> tuple[int, dict[str, Any]]:
         (without(WELL, schema_version=None), REDIS, READY),
     ],
 )
-def test_readiness(database: DatabaseState, redis: RedisState, answer: tuple[int, dict[str, Any]]) -> None:
+def test_readiness(database: DatabaseState, redis: QueueState, answer: tuple[int, dict[str, Any]]) -> None:
     assert asked(services_with(database, redis), "/health/ready") == answer
 
 
@@ -203,59 +202,21 @@ def test_probes_touch_no_connection(path: str, monkeypatch: pytest.MonkeyPatch) 
 
 def test_without_redis() -> None:
     services = make_services(outcome=Stored())
-    assert services.redis_state() == NO_REDIS
+    assert services.queue_state() == NO_REDIS
     assert services.replay_paused() == "not_configured"
 
 
-def stream(depth: int, *, full: bool = False) -> StreamState:
-    return StreamState(depth=depth, capacity=10, dead_letters=0, oldest_age_seconds=0.0, full=full)
-
-
-@pytest.mark.parametrize(
-    ("state", "expected"),
-    [
-        (QueueState(), REDIS_GONE),
-        (QueueState(True, "aof_always", streams={"events": stream(9), "notifications": stream(9)}), REDIS),
-        (
-            QueueState(True, "aof_always", streams={"events": stream(10, full=True), "notifications": stream(9)}),
-            REDIS_FULL,
-        ),
-        (QueueState(True, "aof_always", refuses="READONLY"), REDIS_REFUSES),
-        (
-            QueueState(True, "aof_always", refuses="CROSSSLOT"),
-            dataclasses.replace(REDIS_REFUSES, faults=("redis_is_cluster",)),
-        ),
-        (QueueState(True, "none", streams={"events": stream(0)}), REDIS_FORGETS),
-        (
-            QueueState(True, "aof_everysec"),
-            RedisState("connected", can_spill=True, durability="aof_everysec", faults=("redis_not_durable",)),
-        ),
-        (
-            QueueState(True, "unknown", missing_rights=("+xadd",), lost=True),
-            RedisState(
-                "connected",
-                can_spill=True,
-                durability="unknown",
-                faults=("redis_missing_rights", "redis_durability_unknown", "queue_lost"),
-            ),
-        ),
-        (
-            QueueState(True, "aof_always", evicts=True, streams={"events": stream(0)}),
-            RedisState("connected", can_spill=True, durability="aof_always", faults=("redis_evicts",)),
-        ),
-    ],
-)
-def test_redis_is_what_was_last_seen(state: QueueState, expected: RedisState) -> None:
+def test_the_queue_is_as_the_watch_saw_it_last() -> None:
     services = make_services(Settings(redis=RedisSettings(url="redis://127.0.0.1:1")))
     assert services.queue_watch is not None
-    services.queue_watch.state = state
-    assert services.redis_state() == expected
+    services.queue_watch.state = REDIS_FULL
+    assert services.queue_state() == REDIS_FULL
 
 
-def test_a_spill_that_was_refused_counts_before_anybody_looks() -> None:
+def test_a_spill_that_was_refused_counts_before_the_watch_looks() -> None:
     services = make_services(Settings(redis=RedisSettings(url="redis://127.0.0.1:1")))
     assert services.queue_watch is not None
     assert services.queue is not None
     services.queue_watch.state = QueueState(True, "aof_always")
     services.queue.breaker.failed()
-    assert services.redis_state().obstacle == "queue_refuses_writes"
+    assert services.queue_state().obstacle == "queue_refuses_writes"

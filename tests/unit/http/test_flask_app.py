@@ -431,7 +431,7 @@ def test_request_threads_are_counted_back() -> None:
     client = make_client(services)
     for path in ("/health/live", "/nope", "/api/v1/audit/events"):
         client.post(path)
-        assert services._busy == 0
+        assert services.in_flight.count == 0
 
 
 # --- CORS ---------------------------------------------------------------------------------------------------

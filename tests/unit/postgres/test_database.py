@@ -153,7 +153,7 @@ def test_an_unopened_pool_refuses_and_can_be_stopped() -> None:
     services = make_services()
     with pytest.raises(psycopg.OperationalError):
         services.reader.read(select)
-    services.sample()
+    services.sampler.sample()
     assert metrics.POOL_SIZE._value.get() == 0
     assert metrics.DB_UP._value.get() == 1
     services.database.stop()

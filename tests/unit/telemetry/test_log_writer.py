@@ -198,8 +198,8 @@ def test_dropped_lines_are_a_metric() -> None:
     services = make_services()
     before = metrics.LOG_DROPPED._value.get()
     services.request_log.writer._drop(3)
-    services.sample()
-    services.sample()
+    services.sampler.sample()
+    services.sampler.sample()
     assert metrics.LOG_DROPPED._value.get() == before + 3
 
 

@@ -28,7 +28,7 @@ def test_a_scrape_has_the_services_own_metrics_and_those_of_http() -> None:
     client = make_client(services)
     services.buffer.close()
     assert client.post("/api/v1/audit/events", json=event()).status_code == 503
-    services.sample()
+    services.sampler.sample()
     metrics.announce_build()
     response = client.get("/metrics")
     assert response.content_type.startswith("text/plain; version=0.0.4")
@@ -82,15 +82,15 @@ def test_series_that_alerts_need_are_there_before_anything_happens() -> None:
 def test_gauges_follow_what_is() -> None:
     services = make_services()
     services.breaker.failed()
-    services.request_began()
-    services.sample()
+    services.in_flight.began()
+    services.sampler.sample()
     assert metrics.BREAKER_OPEN._value.get() == 1
     assert metrics.BUSY_THREADS._value.get() == 1
     assert metrics.BUFFER_CAPACITY._value.get() == services.settings.buffer.size
     services.breaker.recovered()
     services.breaker.succeeded()
-    services.request_ended()
-    services.sample()
+    services.in_flight.ended()
+    services.sampler.sample()
     assert metrics.BREAKER_OPEN._value.get() == 0
     assert metrics.BUSY_THREADS._value.get() == 0
     assert metrics.BUFFER_DEPTH._value.get() == 0
