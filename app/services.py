@@ -27,7 +27,7 @@ from app.postgres.monitor import Monitor
 from app.postgres.reader import Reader
 from app.postgres.replica import Replica
 from app.telemetry import metrics
-from app.telemetry.logs import RequestLog
+from app.telemetry.request_log import RequestLog
 from app.telemetry.sampler import InFlight, Sampler
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from psycopg_pool import ConnectionPool
 
 from app import create_app
 from app.config.settings import Settings, load_settings
-from app.telemetry.logs import RequestLog
+from app.telemetry.request_log import RequestLog
 
 
 class _Nothing:

@@ -40,7 +40,7 @@ from app.http.flask_app import (
 )
 from app.http.problems import Problem
 from app.telemetry import metrics
-from app.telemetry.logs import note
+from app.telemetry.request_log import note
 
 if TYPE_CHECKING:
     from app.services import Services

@@ -13,7 +13,7 @@ from app.dlq.admin import Admin, split_id
 from app.dlq.keys import STREAMS
 from app.http.flask_app import json_response
 from app.http.problems import Problem
-from app.telemetry.logs import note
+from app.telemetry.request_log import note
 
 if TYPE_CHECKING:
     from app.services import Services

@@ -24,7 +24,8 @@ from app.http.client_address import ClientAddresses
 from app.http.problems import CONTENT_TYPE, Problem, unavailable
 from app.postgres.errors import Fault, OutageError, classify
 from app.telemetry import metrics
-from app.telemetry.logs import RequestLog, RequestNote, current_note, current_principal, current_request
+from app.telemetry.logs import current_principal, current_request
+from app.telemetry.request_log import RequestLog, RequestNote, current_note
 from app.telemetry.trace import current_trace, parse_traceparent, request_id_from
 
 if TYPE_CHECKING:

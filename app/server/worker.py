@@ -30,6 +30,7 @@ from app.server.lingering import LINGER_SECONDS, Queue, drain, end_our_side
 from app.server.listeners import Listeners, raise_descriptor_limit
 from app.server.shutdown import LAST_CALL_SECONDS, Shutdown
 from app.telemetry import logs
+from app.telemetry.log_writer import LineWriter
 from app.telemetry.trace import request_id_from
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Worker(base.Worker):  # type: ignore[misc]
     slot = 0
 
     _shutdown: Shutdown | None = None
-    _line_writer: logs.LineWriter | None = None
+    _line_writer: LineWriter | None = None
 
     # --- its life ---------------------------------------------------------------------------------------------
 

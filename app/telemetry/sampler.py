@@ -10,7 +10,7 @@ from app.breaker import Breaker
 from app.clock import Clock
 from app.loop import LoopThread
 from app.telemetry import metrics
-from app.telemetry.logs import LineWriter
+from app.telemetry.log_writer import LineWriter
 
 log = logging.getLogger(__name__)
 

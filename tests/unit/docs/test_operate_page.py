@@ -10,7 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from app.config.settings import Settings
 from app.telemetry import metrics
-from app.telemetry.logs import RequestLine, request_json
+from app.telemetry.request_line import RequestLine, request_json
 from app.telemetry.trace import TraceContext
 from tests.promql import alerts
 from tests.support import ROOT

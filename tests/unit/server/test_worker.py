@@ -22,7 +22,7 @@ from gunicorn.config import Config
 from app.config.settings import HealthSettings, ServerSettings, Settings, ShutdownSettings
 from app.server import worker as worker_module
 from app.server.worker import Worker
-from app.telemetry.logs import LineWriter
+from app.telemetry.log_writer import LineWriter
 from tests.support import wait_until
 from tests.unit.fakes import HOUR
 from tests.unit.server.fakes import FakeServices, Log
