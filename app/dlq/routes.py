@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import flask
 import orjson
@@ -13,6 +13,7 @@ from app.dlq.admin import Admin, split_id
 from app.dlq.keys import STREAMS
 from app.http.flask_app import json_response
 from app.http.problems import Problem
+from app.http.query import QueryParameters
 from app.telemetry.request_log import note
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
 
     @blueprint.get("/dead-letters")
     def dead_letters() -> flask.Response:
-        limit, stream, after = _page(flask.request.args)
+        limit, stream, after = _page(QueryParameters(flask.request.args))
         letters = admin().dead_letters(stream, limit + 1, after)
         more = len(letters) > limit
         letters = letters[:limit]
@@ -107,20 +108,14 @@ def create_blueprint(services: Services) -> flask.Blueprint:
     return blueprint
 
 
-def _page(arguments: Any) -> tuple[int, str, str | None]:
-    errors = {}
-    stream = arguments.get("stream", "events")
-    if stream not in STREAMS:
-        errors["stream"] = "must be one of: " + ", ".join(STREAMS)
-    text = arguments.get("limit", "50")
-    limit = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
-    if not 1 <= limit <= 1000:
-        errors["limit"] = "must be an integer from 1 to 1000"
+def _page(read: QueryParameters) -> tuple[int, str, str | None]:
+    """Limit, stream and the id after which a page begins. Raises Problem 400 that names every wrong parameter."""
+    stream = read.choice("stream", tuple(STREAMS), "events")
+    limit = read.integer("limit", 1, 1000, 50)
     after = None
-    if (cursor := arguments.get("cursor")) is not None:
+    if (cursor := read.raw("cursor")) is not None:
         of, after = split_id(cursor)
         if of != stream:
-            errors["cursor"] = "is not a cursor of this list"
-    if errors:
-        raise Problem("validation-error", "; ".join(f"{k}: {v}" for k, v in errors.items()), field_errors=errors)
+            read.refuse("cursor", "is not a cursor of this list")
+    read.check()
     return limit, stream, after
