@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-
 from datastorage_client.cli.commands import datastorage
 
 
@@ -42,7 +41,9 @@ def test_a_wrong_port_is_told_with_where_it_comes_from(
 
 
 def test_a_wrong_setting_ends_the_command_before_anything_starts(tmp_path: Path) -> None:
-    result = CliRunner().invoke(datastorage, ["dev"], env={"DATASTORAGE_BUFFER__SIZE": "many", "DATA_DIR": str(tmp_path)})
+    result = CliRunner().invoke(
+        datastorage, ["dev"], env={"DATASTORAGE_BUFFER__SIZE": "many", "DATA_DIR": str(tmp_path)}
+    )
     assert result.exit_code == 2
     assert "buffer.size must be" in result.output
     assert list(tmp_path.iterdir()) == []
