@@ -1,7 +1,7 @@
-"""A circuit breaker: while a store is known to be away, nobody waits to find that out again.
+"""A circuit breaker: while a store is known to be away, no write waits to find that out again.
 
 closed     every write is tried
-open       no write is tried; somebody in the background looks for recovery
+open       no write is tried; a thread in the background looks for recovery
 half-open  the store answers again; one real write is tried, and only its commit closes the breaker
 
 Recovered means that one real write was kept: a full disk or a read-only server answers SELECT 1 as well.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 
-# A lock held by somebody or one slow statement is bad luck; so many in a row are an outage.
+# A lock that is held or one slow statement is bad luck; so many in a row are an outage.
 _TIMEOUTS_IN_A_ROW = 3
 
 

@@ -167,7 +167,7 @@ class Admin:
 def _number(text: bytes | None) -> float:
     try:
         return float(text or 0)
-    except ValueError:  # somebody's edit; the spill script counts it as it finds it
+    except ValueError:  # edited by hand; the spill script counts it as it finds it
         return 0.0
 
 

@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 # Entries of other consumers, and those put off, are looked through so often …
 CLAIM_EVERY_SECONDS = 2.0
-# … once nobody has touched them for so long: longer than any flush. A child looks for its parent as often.
+# … once no consumer has touched them for so long: longer than any flush. A child looks for its parent as often.
 CLAIM_IDLE_SECONDS = 8.0
 # A parent may be on its way: a child waits so long for it, uncounted.
 PARENT_PATIENCE_SECONDS = 600.0
-# Between two looks for a parent no more than this counts as waiting: the clock may have stepped, or nobody replayed.
+# Between two looks for a parent no more than this counts as waiting: the clock may have stepped, or none replayed.
 _LOOK_LIMIT_SECONDS = 60.0
 # While new entries keep coming, those of others have their turn after so many portions.
 _NEW_IN_A_ROW = 50
@@ -123,7 +123,7 @@ class Consumer:
         return [_entry(ident, fields) for ident, fields in entries]
 
     def _adopt(self) -> None:
-        """Take over what somebody else in the group was given and never settled, a few pages at a time."""
+        """Take over what another program in the group was given and never settled, a few pages at a time."""
         cursor = self._adopting or "-"
         for _ in range(_PAGES_A_ROUND):
             adopted, following = scripts.ADOPT.run(self._client, 1, self._keys.stream, GROUP, self._name, cursor)
@@ -195,7 +195,7 @@ class Consumer:
     # --- bytes ----------------------------------------------------------------------------------------------
 
     def recount(self) -> None:
-        """Put the stream's byte count right, should somebody have changed it, the stream, or both by hand."""
+        """Put the stream's byte count right where it, the stream, or both were changed by hand."""
         k = self._keys
         for _ in range(_RECOUNT_STEPS_A_ROUND):
             limits = (self._settings.max_bytes, _RECOUNT_SECONDS, _RECOUNT_FULL_SECONDS)

@@ -32,7 +32,7 @@ class Endpoint:
         self._settings = settings
         self.by_sentinels = bool(settings.sentinels)
         self.address: tuple[str, int] | None = None  # what the sentinels said last
-        self.wanted = threading.Event()  # set when somebody wants to know at once how Redis is
+        self.wanted = threading.Event()  # set when the watch is to look at once
         self._lock = threading.Lock()
         self._pools: list[redis.ConnectionPool] = []
         self._refusals = 0

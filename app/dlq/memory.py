@@ -45,7 +45,7 @@ class Memory:
         self._streams = {name: _Spills() for name in streams}
 
     def saw(self, name: str, ident: EntryId) -> None:
-        """The stream has had an entry with this id, whoever put it there."""
+        """The stream has had an entry with this id, from any worker."""
         with self._lock:
             stream = self._streams[name]
             stream.seen = max(stream.seen, ident)

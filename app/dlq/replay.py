@@ -197,7 +197,7 @@ class Replayer:
             return not self._writer.lost
         moves = self._failed_alone(name, failed[0])
         if kept == before:
-            # Nobody writes anything: perhaps nobody can.
+            # No other write was kept either: perhaps none can be.
             self._resume_at = self._clock.monotonic() + _PAUSE_SECONDS
         return moves and kept != before
 

@@ -15,7 +15,7 @@ from redis.exceptions import NoPermissionError
 from app.dlq.keys import GROUP, KEYS, NO_WITNESS, PAIRS, STREAMS
 
 Call = tuple[str | int, ...]
-# Of no group, so that nothing is delivered to anybody.
+# Of no group, so that nothing is delivered.
 _NO_GROUP = f"{GROUP}:nobody"
 _NO_ID = "0-1"
 _COMMAND = re.compile(r"run the '([^']+)' command")

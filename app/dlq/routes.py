@@ -26,11 +26,6 @@ def create_blueprint(services: Services) -> flask.Blueprint:
     """The dead letter queue's blueprint of one app."""
     blueprint = flask.Blueprint("dlq", __name__, url_prefix="/api/v1/dlq")
 
-    def admin() -> Admin:
-        if services.admin is None:
-            raise Problem("service-unavailable", "no dead letter queue is configured (redis.url)")
-        return services.admin
-
     @blueprint.errorhandler(RedisError)
     def _redis_away(error: RedisError) -> flask.Response:
         problem = Problem("service-unavailable", "the dead letter queue is not available - please retry")
@@ -44,7 +39,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
 
     @blueprint.get("")
     def status() -> flask.Response:
-        state = admin().look()
+        state = _admin(services).look()
         return json_response(
             orjson.dumps(
                 {
@@ -64,10 +59,21 @@ def create_blueprint(services: Services) -> flask.Blueprint:
             )
         )
 
+    _add_dead_letters(blueprint, services)
+    return blueprint
+
+
+def _admin(services: Services) -> Admin:
+    if services.admin is None:
+        raise Problem("service-unavailable", "no dead letter queue is configured (redis.url)")
+    return services.admin
+
+
+def _add_dead_letters(blueprint: flask.Blueprint, services: Services) -> None:
     @blueprint.get("/dead-letters")
     def dead_letters() -> flask.Response:
         limit, stream, after = _page(QueryParameters(flask.request.args))
-        letters = admin().dead_letters(stream, limit + 1, after)
+        letters = _admin(services).dead_letters(stream, limit + 1, after)
         more = len(letters) > limit
         letters = letters[:limit]
         body = {
@@ -82,14 +88,14 @@ def create_blueprint(services: Services) -> flask.Blueprint:
 
     @blueprint.get("/dead-letters/<letter_id>")
     def dead_letter(letter_id: str) -> flask.Response:
-        letter = admin().dead_letter(letter_id)
+        letter = _admin(services).dead_letter(letter_id)
         if letter is None:
             raise Problem("not-found", _UNKNOWN)
         return json_response(jsonvalue.compact(letter))
 
     @blueprint.post("/dead-letters/<letter_id>/replay")
     def replay(letter_id: str) -> flask.Response:
-        match admin().revive(letter_id):
+        match _admin(services).revive(letter_id):
             case "accepted":
                 accepted = {"status": "accepted", "message": "dead letter queued for replay", "id": letter_id}
                 return json_response(orjson.dumps(accepted), 202)
@@ -101,11 +107,9 @@ def create_blueprint(services: Services) -> flask.Blueprint:
 
     @blueprint.delete("/dead-letters/<letter_id>")
     def delete(letter_id: str) -> flask.Response:
-        if not admin().delete(letter_id):
+        if not _admin(services).delete(letter_id):
             raise Problem("not-found", _UNKNOWN)
         return json_response(orjson.dumps({"status": "deleted", "id": letter_id}))
-
-    return blueprint
 
 
 def _page(read: QueryParameters) -> tuple[int, str, str | None]:

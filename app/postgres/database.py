@@ -70,7 +70,7 @@ class Database:
         self._is_away = is_away
         self._clock = clock
         purpose = "replica" if replica else "query"
-        # Where the primary stands in for a replica, nobody waits for that longer than a connection takes.
+        # Where the primary stands in for a replica, no query waits for that longer than a connection takes.
         pool_timeout = min(settings.pool_timeout, settings.connect_timeout) if replica else settings.pool_timeout
         self.watchdog = Watchdog(clock)
         self._limits = Limits(settings.statement_timeout, settings.lock_timeout)
@@ -124,7 +124,7 @@ class Database:
             return query(conn)
 
     def change(self, action: Callable[[Connection], T]) -> T:
-        """Run the action in one transaction that writes; it is not run again, whatever happens.
+        """Run the action in one transaction that writes; it is never run twice.
 
         Raises as `read` does; `sessions.UnconfirmedError` is one of psycopg's errors.
         """

@@ -21,7 +21,7 @@ from app.resources import resource
 
 SQL_DIR = resource("sql")
 _NUMBERED = re.compile(r"(\d{4})_(\w+)\.sql")
-# Any fixed number: it names "somebody is migrating this database" among advisory locks.
+# Any fixed number: it names "this database is being migrated" among advisory locks.
 _LOCK = 7_306_418
 # A migration takes as long as it takes, and waits for no lock for ever.
 _CONNECT_TIMEOUT_SECONDS = 10.0

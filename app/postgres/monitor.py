@@ -1,4 +1,4 @@
-"""The monitor: one thread a worker that knows how PostgreSQL is, so that nobody who asks has to wait.
+"""The monitor: one thread a worker that knows how PostgreSQL is, so that a request that asks need not wait.
 
 Each round, on a connection of its own: does PostgreSQL answer, is its schema the right one, may the service
 write, is it set up to keep what it is given, and are the months ahead there. Health answers from what was last

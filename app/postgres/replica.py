@@ -26,7 +26,7 @@ _RETRY_SECONDS = 5.0
 
 
 class ReplicaAwayError(Exception):
-    """The replica did not answer the query: somebody else has to."""
+    """The replica did not answer the query: the primary has to."""
 
 
 class Replica:

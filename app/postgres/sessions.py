@@ -3,7 +3,7 @@
 A role, a database, the server, the environment (``PG*``) and an address can each set what a session starts with: how
 dates are written, which tables a name means, whether a commit waits for the disk. None of that may decide what an
 answer means. On a connection of our own the settings are made once, for the session. Behind a pooler that hands one
-server session from transaction to transaction they would be lost, or stay behind for somebody else: there each
+server session from transaction to transaction they would be lost, or stay behind for another client: there each
 transaction makes them for itself. Which of the two it is shows by the process id: a pooler gives out ids of its own.
 """
 
@@ -71,7 +71,7 @@ class Limits:
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection whose settings are pinned; `connect` and `pin` make it one."""
 
-    # Whether somebody stands in between who may give each transaction another server session.
+    # Whether a pooler stands in between, which may give each transaction another server session.
     pooled = False
     # What a transaction begins with.
     begin_writing = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"

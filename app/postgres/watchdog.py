@@ -1,4 +1,4 @@
-"""Deadlines on our own clock for whoever waits on a connection to PostgreSQL."""
+"""Deadlines on our own clock for threads that wait on a connection to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Watchdog:
     """Shuts the socket of a connection whose deadline has passed.
 
     A frozen server acknowledges TCP and never answers, and its statement_timeout is a clock that does not tick.
-    Whoever waits on the connection then gets an OperationalError at once; `Deadline.fired` says why.
+    The thread that waits on the connection then gets an OperationalError at once; `Deadline.fired` says why.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -55,7 +55,7 @@ class Watchdog:
     def _run(self) -> None:
         while not self._stop.wait(_WATCH_INTERVAL_SECONDS):
             now = self._clock.monotonic()
-            # Inside the lock: afterwards the descriptor may belong to somebody else.
+            # Inside the lock: afterwards the descriptor may belong to another connection.
             with self._lock:
                 for armed in self._armed.values():
                     if not armed.fired and now >= armed.at:
@@ -77,11 +77,11 @@ class Deadline:
 
 
 def shut_socket(conn: psycopg.Connection[Any]) -> None:
-    """End a connection at the socket, whatever thread is waiting on it; no goodbye to the server."""
+    """End a connection at the socket, under the thread that waits on it; no goodbye to the server."""
     try:
         fd = conn.pgconn.socket
     except psycopg.Error:
-        return  # closed already: nobody waits on it
+        return  # closed already: no thread waits on it
     with contextlib.suppress(OSError):  # not connected any more: the aim is reached
         duplicate = socket.socket(fileno=os.dup(fd))
         try:

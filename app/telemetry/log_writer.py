@@ -149,6 +149,6 @@ def _write_all(fd: int, rest: memoryview) -> None:
     while rest:
         try:
             rest = rest[os.write(fd, rest) :]
-        except BlockingIOError:  # somebody made it non-blocking
+        except BlockingIOError:  # another process made it non-blocking
             if not select.select([], [fd], [], _STUCK_SECONDS)[1]:
                 raise

@@ -31,7 +31,7 @@ left_out = 0
 
 
 class _Positions(dict[str, int]):
-    """Where the value of each key is; of one that is not there, a place that nobody reads."""
+    """Where the value of each key is; of one that is not there, a place that is never read."""
 
     nowhere = 0
 

@@ -28,7 +28,7 @@ current_note: ContextVar[RequestNote | None] = ContextVar("current_note", defaul
 
 
 def note(outcome: str, records: int = 0) -> None:
-    """Say what became of the current request, for its line."""
+    """Note the outcome of the current request, for its line."""
     if (kept := current_note.get()) is not None:
         kept.outcome = outcome
         kept.records = records or kept.records

@@ -15,7 +15,7 @@ _TRACEPARENT = re.compile(
     r"(?!ff)(?P<version>[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<span>(?!0{16})[0-9a-f]{16})-[0-9a-f]{2}"
     r"(?P<rest>-[^,]*)?"
 )
-# Later versions may be longer; what is longer than this is no header that anybody means.
+# Later versions may be longer; what is longer than this is no such header.
 _MAX_CHARACTERS = 512
 
 

@@ -12,7 +12,7 @@ if not entry then
 end
 if redis.call('XLEN', KEYS[5]) >= tonumber(ARGV[2]) then return -1 end
 local fields = {'original_id', ARGV[3], 'moved_at', ARGV[4], 'final_retry_count', ARGV[5], 'reason', ARGV[6]}
--- Ours have two; Lua passes on no more than some thousand of somebody else's.
+-- Our entries have two; of an entry that another program added Lua passes on no more than some thousand.
 for i = 1, math.min(#entry[2], 4000) do fields[#fields + 1] = entry[2][i] end
 redis.call('XADD', KEYS[5], '*', unpack(fields))
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])

@@ -1,6 +1,6 @@
 -- Shared: what a byte count says.
 --
--- One that is no number, since somebody has edited it, is begun anew before a script has changed anything: Redis undoes
+-- One that is no number, since it was edited by hand, is begun anew before a script has changed anything: Redis undoes
 -- nothing of a script that fails. Replay adds the entries up at once.
 
 local function counted(counter)

@@ -27,7 +27,7 @@ local function add(stream, seen, message)
   redis.call('XDEL', stream, id)
   return redis.call('XADD', stream, string.format('%.0f-%.0f', seen_ms, seen_seq + 1), 'message', message)
 end
--- Keys that somebody has made something else of are found out before anything is added.
+-- A key that was made something else by hand is found out before anything is added.
 for pair = 1, pairs_of_keys do
   redis.call('XLEN', KEYS[2 * pair - 1])
   counted(KEYS[2 * pair])
