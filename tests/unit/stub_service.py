@@ -48,6 +48,7 @@ class Request(NamedTuple):
     query: dict[str, str]
     body: bytes
     headers: dict[str, str]
+    peer: tuple[str, int] = ("", 0)
 
 
 def busy(slug: str = "service-unavailable", retry_after: str = "0", **members: Any) -> Canned:
@@ -243,7 +244,12 @@ def _handler(stub: StubService) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             target = urlsplit(self.path)
             request = Request(
-                self.command, target.path, dict(parse_qsl(target.query)), body, dict(self.headers.items())
+                self.command,
+                target.path,
+                dict(parse_qsl(target.query)),
+                body,
+                dict(self.headers.items()),
+                self.client_address,
             )
             answer = stub.answer(request)
             if answer.status == 0:

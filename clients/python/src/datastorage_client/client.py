@@ -79,7 +79,7 @@ from datastorage_client.buffered.event import plain
 from datastorage_client.connections import MAX_ANSWER_BYTES, Connections
 from datastorage_client.problems import ConflictError
 from datastorage_client.retry import Backoff
-from datastorage_client.transport import HEADERS, ONCE, Limits, SyncTransport, Token
+from datastorage_client.transport import HEADERS, Limits, Repeat, SyncTransport, Token
 
 DEFAULT_TIMEOUT_S = 30.0  # more than the service's own 10 s, so that its answer wins
 DEFAULT_RETRY_FOR_S = 30.0
@@ -170,7 +170,7 @@ class DataStorageClient:
             "/api/v1/audit/events/batch",
             content=body,
             headers={"Content-Type": "application/json"},
-            extensions=ONCE,
+            extensions=Repeat.NEVER.extension,
         )
         check_acknowledged(response, count)
         return response.status_code

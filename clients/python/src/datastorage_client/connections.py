@@ -181,6 +181,10 @@ _HTTPX: dict[type[Exception], type[httpx.TransportError]] = {
 } | {httpcore.ProxyError: httpx.ProxyError, httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol}
 
 
+class TooLargeError(httpx.DecodingError):
+    """An answer is larger than its reader takes."""
+
+
 class Reading:
     """The body of an answer as it comes in, unpacked, and no more of it than ``max_bytes``."""
 
@@ -194,7 +198,7 @@ class Reading:
         self._unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if coding == ACCEPTED_ENCODINGS else None
 
     def add(self, part: bytes) -> None:
-        """Take the next bytes. Raises httpx.DecodingError for what is no gzip, or too much."""
+        """Take the next bytes. Raises httpx.DecodingError for what is no gzip, TooLargeError for too many."""
         room = self._max_bytes - len(self._content)
         if self._unpack is not None:
             try:
@@ -203,7 +207,7 @@ class Reading:
             except zlib.error as e:
                 raise httpx.DecodingError(str(e)) from e
         if len(part) > room:
-            raise httpx.DecodingError(f"the answer is larger than {self._max_bytes} bytes")
+            raise TooLargeError(f"the answer is larger than {self._max_bytes} bytes")
         self._content += part
 
     def whole(self, request: httpx.Request) -> httpx.Response:

@@ -13,11 +13,12 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import httpx
 
-from datastorage_client.connections import ACCEPTED_ENCODINGS, aread, read, within
+from datastorage_client.connections import ACCEPTED_ENCODINGS, TooLargeError, aread, read, within
 from datastorage_client.problems import ConnectionFailedError, DataStorageError, ProblemError, problem
 from datastorage_client.retry import Backoff
 
@@ -29,8 +30,26 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 # The service's own "not now", and what a proxy says while the service is away.
 _BUSY = frozenset({429, 502, 503, 504})
 HEADERS = {"Accept": "application/json", "Accept-Encoding": ACCEPTED_ENCODINGS}
-# An extension of a request: its sender tries again by itself.
-ONCE: dict[str, Any] = {"datastorage_once": True}
+
+
+class Repeat(Enum):
+    """When a request is sent again."""
+
+    NEVER = "never: its sender tries again by itself"
+    IF_NOT_SENT = "if it cannot have been sent"
+    IF_NOT_KEPT = "so too if the answer says that nothing was kept"
+    ALWAYS = "after any failure: carrying it out twice is the same as once"
+
+    @property
+    def extension(self) -> dict[str, Any]:
+        """What a request carries to say so."""
+        return {_REPEAT: self}
+
+
+_REPEAT = "datastorage_repeat"
+# Of the busy answers those that follow nothing kept, unless the service says that it does not know.
+_NOTHING_KEPT = frozenset({429, 503})
+OnWait = Callable[[float, DataStorageError], None]
 
 
 class UnexpectedAnswerError(ConnectionFailedError):
@@ -38,6 +57,10 @@ class UnexpectedAnswerError(ConnectionFailedError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, sent=True)
+
+
+class AnswerTooLargeError(UnexpectedAnswerError):
+    """The answer is larger than the client takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +73,9 @@ class Limits:
     timeout: float
     retry_for: float
     max_answer_bytes: int
+    # Whether a service that has never answered is waited for, and one in whose place something else answers. Where
+    # somebody looks on, the address is more likely wrong.
+    patient: bool = True
 
     def __post_init__(self) -> None:
         if not (isinstance(self.timeout, int | float) and 0 < self.timeout < math.inf):
@@ -59,33 +85,46 @@ class Limits:
 class Attempts:
     """Judges the attempts of one request.
 
-    GET, HEAD and searches are repeated after any failure to answer, 429, 502, 503 and 504; so are events that carry
-    their own event_id, and notifications, since the service stores those once. Everything else is repeated only when
-    it cannot have been sent. No attempt starts later than ``retry_for`` seconds after the first.
+    A request may say itself when it is repeated (`Repeat`). Otherwise GET, HEAD and searches are repeated after any
+    failure to answer, 429, 502, 503 and 504; so are events that carry their own event_id, and notifications, since the
+    service stores those once. Everything else is repeated only when it cannot have been sent. No attempt starts later
+    than ``retry_for`` seconds after the first.
     """
 
-    def __init__(self, request: httpx.Request, retry_for: float, backoff: Backoff) -> None:
+    def __init__(self, request: httpx.Request, limits: Limits, backoff: Backoff) -> None:
         self._request = request
-        self._once = "datastorage_once" in request.extensions
-        self._deadline = time.monotonic() + retry_for
+        self._patient = limits.patient
+        self._deadline = time.monotonic() + limits.retry_for
         self._backoff = backoff
         self._number = 0
 
-    def wait_after(self, error: DataStorageError) -> float:
-        """Seconds to wait before the next attempt. Raises the error if there shall be none."""
+    def wait_after(self, error: DataStorageError, *, answered: bool) -> float:
+        """Seconds to wait before the next attempt. Raises the error if there shall be none.
+
+        ``answered``: whether the service has ever answered this client.
+        """
         self._number += 1
         after = error.retry_after if isinstance(error, ProblemError) else None
         wait = self._backoff.wait(self._number, after)
-        if self._once or not self._again(error) or time.monotonic() + wait > self._deadline:
+        if not self._again(error, answered) or time.monotonic() + wait > self._deadline:
             raise error
         return wait
 
-    def _again(self, error: DataStorageError) -> bool:
-        if isinstance(error, ConnectionFailedError) and not error.sent:
-            return True
-        if isinstance(error, ProblemError) and error.status not in _BUSY:
+    def _again(self, error: DataStorageError, answered: bool) -> bool:
+        repeat = self._request.extensions.get(_REPEAT)
+        if repeat is Repeat.NEVER:
             return False
-        return repeatable(self._request)
+        if isinstance(error, ConnectionFailedError):
+            if not self._patient and (not answered or isinstance(error, UnexpectedAnswerError)):
+                return False
+            if not error.sent:
+                return True
+        if isinstance(error, ProblemError):
+            if error.status not in _BUSY:
+                return False
+            if repeat is Repeat.IF_NOT_KEPT:
+                return error.status in _NOTHING_KEPT and not error.outcome_unknown
+        return repeat is Repeat.ALWAYS or (repeat is None and repeatable(self._request))
 
 
 def repeatable(request: httpx.Request) -> bool:
@@ -114,7 +153,7 @@ def _judge(request: httpx.Request, response: httpx.Response) -> DataStorageError
         return None
     if response.status_code >= 300:
         return problem(response.status_code, response.headers, response.content)
-    if not response.headers.get("Content-Type", "").startswith("application/json"):
+    if not response.headers.get("Content-Type", "application/json").startswith("application/json"):
         reason = f"the answer ({response.status_code}) of {request.url.path} is not JSON"
         return UnexpectedAnswerError(f"{address(request.url)}: {reason}")
     return None
@@ -138,6 +177,8 @@ def _bearer(token: str) -> str:
 def _no_answer(request: httpx.Request, error: httpx.RequestError, timeout: float) -> ConnectionFailedError:
     sent = not isinstance(error, _NOT_SENT)
     reason = str(error) or type(error).__name__
+    if isinstance(error, TooLargeError):
+        return AnswerTooLargeError(f"{address(request.url)}: {reason}")
     if isinstance(error, httpx.TimeoutException):
         reason = f"no {'whole answer' if sent else 'connection'} within {timeout:g} s"
     return ConnectionFailedError(f"{address(request.url)}: {reason}", sent=sent)
@@ -147,19 +188,27 @@ class SyncTransport(httpx.BaseTransport):
     """See the module. Lives through a fork: the child makes connections of its own."""
 
     def __init__(
-        self, make: Callable[[], httpx.BaseTransport], token: Token | None, limits: Limits, backoff: Backoff
+        self,
+        make: Callable[[], httpx.BaseTransport],
+        token: Token | None,
+        limits: Limits,
+        backoff: Backoff,
+        on_wait: OnWait | None = None,
     ) -> None:
+        """``on_wait`` is called with the seconds and the reason before each wait."""
         self._make = make
         self._token = token
         self._limits = limits
         self._backoff = backoff
+        self._on_wait = on_wait
+        self._answered = False
         self._inner = make()
         self._pid = os.getpid()
         self._parents: list[httpx.BaseTransport] = []  # kept, or closing them would end the parent's TLS sessions
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
-        attempts = Attempts(request, self._limits.retry_for, self._backoff)
+        attempts = Attempts(request, self._limits, self._backoff)
         renewed = False
         while True:
             token = self._token() if callable(self._token) else self._token
@@ -172,7 +221,9 @@ class SyncTransport(httpx.BaseTransport):
                     renewed = True
                     if self._token() != token:
                         continue
-                wait = attempts.wait_after(e)
+                wait = attempts.wait_after(e, answered=self._answered)
+                if self._on_wait is not None:
+                    self._on_wait(wait, e)
             time.sleep(wait)
 
     def _attempt(self, request: httpx.Request) -> httpx.Response:
@@ -185,6 +236,7 @@ class SyncTransport(httpx.BaseTransport):
                 response = read(self._inner.handle_request(request), request, limits.max_answer_bytes)
         except (httpx.TransportError, httpx.DecodingError) as e:
             raise _no_answer(request, e, limits.timeout) from e
+        self._answered = True
         if (error := _judge(request, response)) is not None:
             raise error
         return response
@@ -204,10 +256,11 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         self._token = token
         self._limits = limits
         self._backoff = backoff
+        self._answered = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
-        attempts = Attempts(request, self._limits.retry_for, self._backoff)
+        attempts = Attempts(request, self._limits, self._backoff)
         renewed = False
         while True:
             token = await self._get_token()
@@ -220,7 +273,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
                     renewed = True
                     if await self._get_token() != token:
                         continue
-                wait = attempts.wait_after(e)
+                wait = attempts.wait_after(e, answered=self._answered)
             await asyncio.sleep(wait)
 
     async def _get_token(self) -> str | None:
@@ -237,6 +290,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             raise _no_answer(request, httpx.ReadTimeout(""), limits.timeout) from e
         except (httpx.TransportError, httpx.DecodingError) as e:
             raise _no_answer(request, e, limits.timeout) from e
+        self._answered = True
         if (error := _judge(request, response)) is not None:
             raise error
         return response

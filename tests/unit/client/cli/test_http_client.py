@@ -6,7 +6,7 @@ import gzip
 import socket
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta
 from decimal import Decimal
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
@@ -14,15 +14,11 @@ from pathlib import Path
 
 import click
 import pytest
-from datastorage_client.cli import http_client
-from datastorage_client.cli.http_client import (
-    DEFAULT_URL,
-    HTTPClient,
-    ProblemError,
-    ServiceError,
-    UnreachableError,
-    check_url,
-)
+from datastorage_client import transport
+from datastorage_client.cli import errors, http_client
+from datastorage_client.cli.errors import DEFAULT_URL, ProblemError, ServiceError, UnreachableError
+from datastorage_client.cli.http_client import HTTPClient
+from datastorage_client.cli.options import check_url
 from datastorage_common.terminal import printable
 
 from tests.unit.client.test_deadlines import LIMIT_S, Act, body, chunks, head, serving, sip
@@ -56,44 +52,46 @@ def stub() -> Iterator[StubService]:
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    made = Time()
+    monkeypatch.setattr(transport, "time", made)
+    return made
 
 
 @pytest.fixture
 def client(stub: StubService, time: Time) -> HTTPClient:
-    return HTTPClient(stub.url, sleep=time.sleep, monotonic=time.monotonic, random=lambda: 1.0)
+    return HTTPClient(stub.url, random=lambda: 1.0)
 
 
 def test_numbers_come_back_exact(stub: StubService, client: HTTPClient) -> None:
     stub.script.append(Canned(200, b'{"big": 123456789012345678901234567890, "small": 0.1000000000000000055}', JSON))
-    body = client.get("/x").object()
+    body = client.get("/api/v1/x").object()
     assert body == {"big": Decimal("123456789012345678901234567890"), "small": Decimal("0.1000000000000000055")}
 
 
 def test_query_is_encoded(stub: StubService, client: HTTPClient) -> None:
     stub.script.append(Canned(200, b"{}", JSON))
-    client.get("/x", {"since": "2026-01-05T10:00:00+01:00", "data": '{"a b": "&="}'})
+    client.get("/api/v1/x", {"since": "2026-01-05T10:00:00+01:00", "data": '{"a b": "&="}'})
     assert stub.requests[0].query == {"since": "2026-01-05T10:00:00+01:00", "data": '{"a b": "&="}'}
 
 
 def test_busy_is_tried_again_with_growing_waits(stub: StubService, client: HTTPClient, time: Time) -> None:
     stub.script.extend([busy(), busy(), busy(), Canned(200, b"{}", JSON)])
-    assert client.post("/x", b"[]", repeatable=True).status == 200
+    assert client.post("/api/v1/x", b"[]", repeatable=True).status == 200
     assert time.waits == [0.25, 0.5, 1.0]
 
 
-def test_jitter_takes_off_up_to_half(stub: StubService, time: Time) -> None:
-    client = HTTPClient(stub.url, sleep=time.sleep, monotonic=time.monotonic, random=lambda: 0.0)
+def test_jitter_takes_off_up_to_all(stub: StubService, time: Time) -> None:
+    client = HTTPClient(stub.url, random=lambda: 0.0)
     stub.script.extend([busy(), Canned(200, b"{}", JSON)])
-    client.get("/x")
-    assert time.waits == [0.125]
+    client.get("/api/v1/x")
+    assert time.waits == [0.0]
 
 
 def test_retry_after_is_waited_for(stub: StubService, client: HTTPClient, time: Time) -> None:
     stub.script.extend([busy(retry_after="5"), Canned(200, b"{}", JSON)])
-    client.get("/x")
-    assert time.waits == [5.0]
+    client.get("/api/v1/x")
+    assert time.waits == [5.25], "and the back-off on top, so that not all come back at once"
 
 
 def test_retry_after_as_a_date_is_seen_from_the_services_clock(
@@ -102,32 +100,20 @@ def test_retry_after_as_a_date_is_seen_from_the_services_clock(
     monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda self: format_datetime(NOW, usegmt=True))
     later = format_datetime(NOW + timedelta(seconds=30), usegmt=True)
     stub.script.extend([busy(retry_after=later), Canned(200, b"{}", JSON)])
-    client.get("/x")
-    assert time.waits == [30.0]
-
-
-def test_retry_after_as_a_date_without_a_date_of_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Today(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:
-            return NOW
-
-    monkeypatch.setattr(http_client, "datetime", Today)
-    later = format_datetime(NOW + timedelta(seconds=30), usegmt=True)
-    assert http_client._retry_after(later, None) == 30.0
-    assert http_client._retry_after("Mon, 05 Jan 2026 10:00:07 +" + "9" * 30, None) == 0.0
+    client.get("/api/v1/x")
+    assert time.waits == [30.25]
 
 
 def test_unreadable_retry_after_counts_for_nothing(stub: StubService, client: HTTPClient, time: Time) -> None:
     stub.script.extend([busy(retry_after="soon"), Canned(200, b"{}", JSON)])
-    client.get("/x")
+    client.get("/api/v1/x")
     assert time.waits == [0.25]
 
 
 def test_retries_end_at_the_limit(stub: StubService, client: HTTPClient, time: Time) -> None:
     stub.script.extend([busy()] * 100)
     with pytest.raises(ProblemError) as e:
-        client.get("/x")
+        client.get("/api/v1/x")
     assert e.value.status == 503
     assert 50 < time.now <= 60
 
@@ -135,7 +121,7 @@ def test_retries_end_at_the_limit(stub: StubService, client: HTTPClient, time: T
 def test_a_wait_past_the_limit_is_not_begun(stub: StubService, client: HTTPClient, time: Time) -> None:
     stub.script.append(busy(retry_after="9" * 400))
     with pytest.raises(ProblemError):
-        client.get("/x")
+        client.get("/api/v1/x")
     assert time.waits == []
 
 
@@ -143,14 +129,14 @@ def test_waits_are_announced(stub: StubService, client: HTTPClient) -> None:
     heard: list[tuple[float, str]] = []
     client.on_wait = lambda seconds, why: heard.append((seconds, str(why)))
     stub.script.extend([busy(), Canned(200, b"{}", JSON)])
-    client.get("/x")
+    client.get("/api/v1/x")
     assert [(wait, why.splitlines()[0]) for wait, why in heard] == [(0.25, "Service Unavailable: please retry")]
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_other_busy_answers(stub: StubService, client: HTTPClient, status: int) -> None:
     stub.script.extend([Canned(status), Canned(200, b"{}", JSON)])
-    assert client.post("/x", b"[]", repeatable=True).status == 200
+    assert client.post("/api/v1/x", b"[]", repeatable=True).status == 200
 
 
 @pytest.mark.parametrize(
@@ -168,32 +154,32 @@ def test_what_must_not_be_repeated_is_sent_again_only_if_nothing_was_kept(
     stub: StubService, client: HTTPClient, answer: Canned, again: bool
 ) -> None:
     stub.script.extend([Canned(200, b"{}", JSON), answer, Canned(200, b"{}", JSON)])
-    client.get("/first")
+    client.get("/api/v1/first")
     if again:
-        client.post("/x", b"{}", repeatable=False)
+        client.post("/api/v1/x", b"{}", repeatable=False)
     else:
         with pytest.raises(ServiceError):
-            client.post("/x", b"{}", repeatable=False)
+            client.post("/api/v1/x", b"{}", repeatable=False)
     assert len(stub.requests) == (3 if again else 2)
 
 
 def test_in_doubt_is_repeated_where_that_is_safe(stub: StubService, client: HTTPClient) -> None:
     stub.script.extend([busy(outcome="unknown"), Canned(200, b"{}", JSON)])
-    assert client.post("/x", b"[]", repeatable=True).status == 200
+    assert client.post("/api/v1/x", b"[]", repeatable=True).status == 200
 
 
 def test_a_lost_connection_is_repeated_where_that_is_safe(stub: StubService, client: HTTPClient) -> None:
     stub.script.extend([Canned(200, b"{}", JSON), LOST, LOST, Canned(200, b"{}", JSON)])
-    client.get("/first")
-    assert client.post("/x", b"[]", repeatable=True).status == 200
+    client.get("/api/v1/first")
+    assert client.post("/api/v1/x", b"[]", repeatable=True).status == 200
     assert len(stub.requests) == 4
 
 
 def test_a_service_that_never_answered_is_not_waited_for(time: Time, dead_port: int) -> None:
     url = f"http://127.0.0.1:{dead_port}"
-    client = HTTPClient(url, sleep=time.sleep, monotonic=time.monotonic)
+    client = HTTPClient(url)
     with pytest.raises(UnreachableError) as e:
-        client.get("/x")
+        client.get("/api/v1/x")
     assert time.waits == []
     assert str(e.value) == (
         f"no service answers at {url} (connection refused). Say where it is with --url or DATASTORAGE_URL"
@@ -206,7 +192,7 @@ def test_make_run_is_advised_only_where_it_helps(tmp_path: Path, monkeypatch: py
 
     assert advice(DEFAULT_URL).startswith("Start one with `make run`, or say where it is with --url")
     assert advice("http://datastorage:8080").startswith("Say where it is with --url")
-    monkeypatch.setattr(http_client, "_MAKEFILE", tmp_path / "Makefile")  # an image
+    monkeypatch.setattr(errors, "_MAKEFILE", tmp_path / "Makefile")  # an image
     assert advice(DEFAULT_URL).startswith("Say where it is with --url")
 
 
@@ -215,11 +201,11 @@ def test_a_service_that_went_away_is_waited_for(time: Time) -> None:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind(("127.0.0.1", 0))
         with StubService(held.getsockname()[1]) as stub:
-            client = HTTPClient(stub.url, sleep=time.sleep, monotonic=time.monotonic, random=lambda: 1.0)
+            client = HTTPClient(stub.url, random=lambda: 1.0)
             stub.script.append(Canned(200, b"{}", (*JSON, ("Connection", "close"))))
-            client.get("/x")
+            client.get("/api/v1/x")
         with pytest.raises(UnreachableError):
-            client.get("/x")
+            client.get("/api/v1/x")
     assert len(time.waits) > 5
 
 
@@ -228,9 +214,9 @@ def test_unknown_host_is_one_clear_line(time: Time, monkeypatch: pytest.MonkeyPa
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)  # a resolver may be slow, or know every name
-    client = HTTPClient("http://no-such-host.invalid", sleep=time.sleep, monotonic=time.monotonic)
+    client = HTTPClient("http://no-such-host.invalid")
     with pytest.raises(UnreachableError, match=r"no service answers at http://no-such-host.invalid"):
-        client.get("/x")
+        client.get("/api/v1/x")
 
 
 def test_silence_is_bounded(time: Time) -> None:
@@ -238,9 +224,9 @@ def test_silence_is_bounded(time: Time) -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        client = HTTPClient(url, read_timeout_s=0.05, sleep=time.sleep, monotonic=time.monotonic)
+        client = HTTPClient(url, read_timeout_s=0.05)
         with pytest.raises(UnreachableError, match=r"no whole answer within 0.05 s") as e:
-            client.get("/x")
+            client.get("/api/v1/x")
     assert e.value.connected
 
 
@@ -248,9 +234,9 @@ def test_silence_is_bounded(time: Time) -> None:
 def test_an_attempt_ends_at_its_deadline(act: Act, time: Time) -> None:
     large = b'"' + b"x" * 8_000_000 + b'"'
     with serving(act) as url:
-        client = HTTPClient(url, read_timeout_s=LIMIT_S, sleep=time.sleep, monotonic=time.monotonic)
+        client = HTTPClient(url, read_timeout_s=LIMIT_S)
         with pytest.raises(UnreachableError, match=rf"no whole answer within {LIMIT_S} s") as e:
-            client.post("/x", large if act is sip else b"1", repeatable=False)
+            client.post("/api/v1/x", large if act is sip else b"1", repeatable=False)
     assert e.value.connected
 
 
@@ -260,22 +246,23 @@ def test_a_chunk_of_less_than_nothing_is_no_answer() -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n")
 
     with serving(act) as url, pytest.raises(UnreachableError, match="the connection broke off") as e:
-        HTTPClient(url).get("/x")
+        HTTPClient(url).get("/api/v1/x")
     assert e.value.connected
 
 
 def test_a_connection_is_used_again(stub: StubService, client: HTTPClient) -> None:
     stub.script.extend([Canned(200, b"{}", JSON)] * 3)
     for _ in range(3):
-        client.get("/x")
-    assert [pool.num_connections for pool in client._pool.pools._container.values()] == [1]
+        client.get("/api/v1/x")
+    assert len({r.peer for r in stub.requests}) == 1
 
 
-def test_an_answer_has_a_size(stub: StubService, client: HTTPClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_has_a_size(stub: StubService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_client, "MAX_ANSWER_BYTES", 1_000_000)
+    client = HTTPClient(stub.url)
     stub.script.append(Canned(200, b" " * 1_000_000, JSON))
     with pytest.raises(ServiceError, match="not JSON"):
-        client.get("/x")
+        client.get("/api/v1/x")
     packed = gzip.compress(b" " * 1_000_001)
     for answer in (
         Canned(200, b" " * 1_000_001, JSON),
@@ -283,7 +270,7 @@ def test_an_answer_has_a_size(stub: StubService, client: HTTPClient, monkeypatch
     ):
         stub.script.append(answer)
         with pytest.raises(ServiceError, match="the answer is larger than 1,000,000 bytes; ask for less at a time"):
-            client.get("/x")
+            client.get("/api/v1/x")
 
 
 def test_a_problem_prints_title_detail_and_fields(stub: StubService, client: HTTPClient) -> None:
@@ -293,7 +280,7 @@ def test_a_problem_prints_title_detail_and_fields(stub: StubService, client: HTT
     )
     stub.script.append(Canned(400, body, PROBLEM))
     with pytest.raises(ProblemError) as e:
-        client.get("/x")
+        client.get("/api/v1/x")
     assert str(e.value) == "Validation Error: event at index 0: bad\n  [0].version: is required\n  x: \\x1b[2J"
     assert (e.value.slug, e.value.status) == ("validation-error", 400)
     assert e.value.field_errors["[0].version"] == "is required"
@@ -321,7 +308,7 @@ def test_what_is_away_has_somebody_to_ask(stub: StubService) -> None:
     for slug, asked in (("service-unavailable", True), ("dlq-full", True), ("buffer-full", False)):
         stub.script.append(busy(slug))
         with pytest.raises(ProblemError) as e:
-            HTTPClient(stub.url, retry_limit_s=0).get("/x")
+            HTTPClient(stub.url, retry_limit_s=0).get("/api/v1/x")
         hint = f"`datastorage health --report --url {stub.url}` says what is away."
         assert str(e.value).splitlines()[1:] == ([f"  {hint}"] if asked else [])
 
@@ -344,18 +331,19 @@ def test_many_field_errors_are_cut_short() -> None:
 def test_answers_that_are_no_problems(stub: StubService, client: HTTPClient, answer: Canned) -> None:
     stub.script.append(answer)
     with pytest.raises(ProblemError) as e:
-        client.get("/x")
+        client.get("/api/v1/x")
     assert e.value.slug == ""
     assert str(e.value).startswith(f"HTTP {answer.status} ")
     assert len(stub.requests) == 1
 
 
 def test_success_that_is_not_json(stub: StubService, client: HTTPClient) -> None:
-    stub.script.extend([Canned(200, b"<html>"), Canned(200, b"[1]", JSON)])
-    with pytest.raises(ServiceError, match="is not JSON"):
-        client.get("/x")
+    stub.script.extend([Canned(200, b"<html>"), Canned(200, b"<html>", JSON), Canned(200, b"[1]", JSON)])
+    for _ in range(2):
+        with pytest.raises(ServiceError, match="is not JSON"):
+            client.get("/api/v1/x")
     with pytest.raises(ServiceError, match="not a JSON object"):
-        client.get("/x").object()
+        client.get("/api/v1/x").object()
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://x", "http://", "http://x/?y=1", "", "http://[::"])

@@ -23,6 +23,7 @@ from datastorage_client.importers import send
 from datastorage_client.importers.cloudtrail import to_event
 from datastorage_client.importers.files import FileRecord, read_records
 from datastorage_client.importers.shift import readable, stored_offset, survey, to_now, written
+from datastorage_client.retry import Backoff
 from datastorage_common import jsonvalue
 
 from app.audit.schemas import Validator
@@ -43,8 +44,7 @@ def stub() -> Iterator[StubService]:
 @pytest.fixture
 def run(stub: StubService, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs `datastorage import cloudtrail` on the stand-in."""
-    monkeypatch.setattr(http_client, "_FIRST_WAIT_S", 0.001)
-    monkeypatch.setattr(http_client, "_LONGEST_WAIT_S", 0.001)
+    monkeypatch.setattr(http_client, "Backoff", lambda **_: Backoff(0.001, 0.001))
     monkeypatch.setenv("DATASTORAGE_URL", stub.url)
 
     def invoke(*arguments: object) -> Result:

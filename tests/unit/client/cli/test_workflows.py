@@ -7,7 +7,8 @@ import json
 import pytest
 from click.testing import CliRunner, Result
 from datastorage_client.cli.commands import datastorage
-from datastorage_client.cli.http_client import HTTPClient, ServiceError
+from datastorage_client.cli.errors import ServiceError
+from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.cli.workflows import WorkflowCatalogue
 
 from app.http.problems import Problem

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from itertools import islice
 from typing import Any
+from urllib.parse import quote
 
 import click
 from datastorage_common import jsonvalue
@@ -15,7 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from datastorage_client.cli.http_client import HTTPClient, ServiceError, fail, service_options, understood
+from datastorage_client.cli.errors import ServiceError, fail, understood
+from datastorage_client.cli.http_client import HTTPClient
+from datastorage_client.cli.options import service_options
 
 _PAGE = 500
 # Dead letters that people are shown unless they ask for more.
@@ -128,7 +131,7 @@ def list_(url: str, token: str | None, stream: str, limit: int | None, as_json: 
 @_guarded
 def show(url: str, token: str | None, letter_id: str) -> None:
     """Print a dead letter with everything in it, as indented JSON."""
-    letter = _client(url, token).get(f"/api/v1/dlq/dead-letters/{letter_id}").object()
+    letter = _client(url, token).get(_path(letter_id)).object()
     click.echo(jsonvalue.readable(letter))
 
 
@@ -145,7 +148,7 @@ def replay(url: str, token: str | None, letter_ids: tuple[str, ...], everything:
     client = _client(url, token)
     ids = [letter["id"] for letter in _letters(client, stream)] if everything else list(letter_ids)
     for letter_id in ids:
-        client.post(f"/api/v1/dlq/dead-letters/{letter_id}/replay", b"{}", repeatable=False)
+        client.post(f"{_path(letter_id)}/replay", b"{}", repeatable=False)
         click.echo(printable(f"queued for replay: {letter_id}"))
     if not ids:
         click.echo("there are no dead letters")
@@ -169,8 +172,12 @@ def purge(url: str, token: str | None, letter_ids: tuple[str, ...], everything: 
             raise click.UsageError("deleting for good needs --yes where nobody can be asked")
         click.confirm(f"delete {len(ids)} dead letters for good?", abort=True)
     for letter_id in ids:
-        client.delete(f"/api/v1/dlq/dead-letters/{letter_id}")
+        client.delete(_path(letter_id))
     click.echo(f"deleted {len(ids)} dead letters")
+
+
+def _path(letter_id: str) -> str:
+    return f"/api/v1/dlq/dead-letters/{quote(letter_id, safe=':')}"
 
 
 def _letters(client: HTTPClient, stream: str) -> Iterator[dict[str, Any]]:

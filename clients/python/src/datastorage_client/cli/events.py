@@ -17,7 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from datastorage_client.cli.http_client import HTTPClient, ServiceError, fail, service_options
+from datastorage_client.cli.errors import ServiceError, fail
+from datastorage_client.cli.http_client import HTTPClient
+from datastorage_client.cli.options import service_options
 
 MAX_PAGE = 1000  # the service's limit on `limit`
 DEFAULT_ROWS = 50

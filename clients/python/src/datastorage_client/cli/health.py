@@ -6,15 +6,15 @@ import sys
 
 import click
 from datastorage_common.terminal import printable
-from urllib3.exceptions import HTTPError
 
+from datastorage_client.cli.errors import DEFAULT_URL, ServiceError, UnreachableError
 from datastorage_client.cli.hooks import hook
-from datastorage_client.cli.http_client import DEFAULT_URL, check_url, why_unreachable
-from datastorage_client.cli.http_deadline import Deadline, pool_manager
+from datastorage_client.cli.http_client import HTTPClient
+from datastorage_client.cli.options import check_url
 
 # The service answers a probe within a second whatever hangs behind it.
 _TIMEOUT_SECONDS = 2.0
-_SHOWN_BYTES = 2000
+_SHOWN_CHARACTERS = 2000
 
 
 @click.command(
@@ -41,20 +41,19 @@ def health(path: str | None, url: str | None, config_path: str | None) -> None:
     Without --url the service on this machine is asked, at health.port if there is one, so that an image needs no
     other program for its health check.
     """
-    target = (url or _local(config_path)) + (path or "/health/ready")
+    where, path = url or _local(config_path), path or "/health/ready"
     try:
-        deadline = Deadline()
-        deadline.within(_TIMEOUT_SECONDS)
-        pools = pool_manager(deadline, _TIMEOUT_SECONDS)
-        answer = pools.request("GET", target, redirect=False, preload_content=False)
-        body = answer.read(_SHOWN_BYTES).decode("utf-8", "replace").strip()
-    except HTTPError as e:
-        reason, connected = why_unreachable(e, _TIMEOUT_SECONDS, _TIMEOUT_SECONDS)
-        hint = "" if connected else "; start the service, or say where it is with --url or DATASTORAGE_URL"
-        click.echo(printable(f"datastorage: no answer from {target} ({reason}){hint}"), err=True)
+        client = HTTPClient(where, connect_timeout_s=_TIMEOUT_SECONDS, read_timeout_s=_TIMEOUT_SECONDS)
+        status, text = client.probe(path)
+    except UnreachableError as e:
+        hint = "" if e.connected else "; start the service, or say where it is with --url or DATASTORAGE_URL"
+        click.echo(printable(f"datastorage: no answer from {where}{path} ({e.reason}){hint}"), err=True)
         sys.exit(1)
-    click.echo(printable(body))
-    sys.exit(0 if answer.status == 200 else 1)
+    except ServiceError as e:
+        click.echo(f"datastorage: {e}", err=True)
+        sys.exit(1)
+    click.echo(printable(text[:_SHOWN_CHARACTERS].strip()))
+    sys.exit(0 if status == 200 else 1)
 
 
 def _local(config_path: str | None) -> str:

@@ -21,7 +21,9 @@ from datastorage_common.terminal import printable
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from datastorage_client.cli.http_client import HTTPClient, ServiceError, counted, service_options
+from datastorage_client.cli.errors import ServiceError
+from datastorage_client.cli.http_client import HTTPClient, counted
+from datastorage_client.cli.options import service_options
 from datastorage_client.cli.workflows import WorkflowCatalogue, report_workflows
 from datastorage_client.importers import workflows as workflow_files
 from datastorage_client.importers.files import FileError, Inputs

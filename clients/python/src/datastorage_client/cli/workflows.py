@@ -19,15 +19,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from datastorage_client.cli.http_client import (
-    HTTPClient,
-    ProblemError,
-    ServiceError,
-    counted,
-    fail,
-    service_options,
-    understood,
-)
+from datastorage_client.cli.errors import ProblemError, ServiceError, fail, understood
+from datastorage_client.cli.http_client import HTTPClient, counted
+from datastorage_client.cli.options import service_options
 from datastorage_client.importers.workflows import CHANGED, COLLIDES, CREATED, EXISTS, INVALID, File, InvalidBatchError
 from datastorage_client.models import DetectedLabelName, WorkflowPriority, WorkflowSeverity, WorkflowStatus
 

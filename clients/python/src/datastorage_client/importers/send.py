@@ -14,7 +14,8 @@ from typing import Any
 
 from datastorage_common import jsonvalue
 
-from datastorage_client.cli.http_client import HTTPClient, ProblemError, ServiceError
+from datastorage_client.cli.errors import ProblemError, ServiceError
+from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.importers import cloudtrail
 from datastorage_client.importers.cloudtrail import MappingError
 from datastorage_client.importers.files import FileRecord
