@@ -146,7 +146,7 @@ types: $(VENV)/.test ## Check the types.
 openapi: $(VENV)/.test ## Write the API document anew from its source and the schemas of the code.
 	$(BIN)/python -m scripts.openapi
 
-client: $(VENV)/.test ## Write the generated part of the Python client anew from the API document.
+client: $(VENV)/.test ## Write the models and operations of the Python client from the API document, and its client.py from aio.py.
 	$(BIN)/python -m scripts.client
 
 format: $(VENV)/.test ## Bring the code into its form.

@@ -31,13 +31,14 @@ from datastorage_client import (
     ValidationError,
 )
 from datastorage_client import transport as transport_module
-from datastorage_client.arguments import verification
-from datastorage_client.connections import Connections
+from datastorage_client.connections import Connections, verification
 from datastorage_client.models import (
     AuditEventAccepted,
     AuditEventCreated,
     AuditEventRequest,
+    DeadLetterPage,
     DetectedLabelsRequest,
+    DlqStreamName,
     NotificationChannel,
     NotificationRequest,
     StatusChange,
@@ -50,6 +51,7 @@ from datastorage_client.models import (
     WorkflowSeverity,
     WorkflowStatus,
 )
+from datastorage_client.operations import list_dead_letters
 from datastorage_client.problems import problem, retry_after
 from datastorage_client.transport import address, repeatable
 
@@ -564,9 +566,18 @@ def test_both_clients_take_the_same_arguments() -> None:
             if not name.startswith("_")
         }
 
-    wanted = arguments(DataStorageClient)
-    del wanted["send_events"]  # the buffered store's
-    assert arguments(AsyncDataStorageClient) == wanted
+    assert arguments(AsyncDataStorageClient) == arguments(DataStorageClient)
+
+
+def test_an_operation_without_a_method_goes_the_same_way(both: Both) -> None:
+    letters = {"dead_letters": [], "pagination": {"limit": 50, "has_more": False, "next_cursor": None}}
+    with StubService() as stub:
+        stub.script += [busy(), answer(200, letters), answer(203, letters)]
+        page = both.call(stub.url, "call", list_dead_letters, stream=DlqStreamName.EVENTS)
+        assert isinstance(page, DeadLetterPage)
+        assert [(r.path, r.query["stream"]) for r in stub.requests] == [("/api/v1/dlq/dead-letters", "events")] * 2
+        with pytest.raises(UnexpectedAnswerError, match="of no kind"):
+            both.call(stub.url, "call", list_dead_letters)
 
 
 @pytest.mark.parametrize(

@@ -1,36 +1,14 @@
-"""The client for asyncio: `DataStorageClient`, method by method."""
+"""The client for asyncio."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 from uuid import UUID
 
-import httpx
-
-from datastorage_client._generated.api.audit import (
-    create_audit_event,
-    create_audit_events_batch,
-    create_notification,
-    get_audit_event,
-    list_audit_events,
-    list_notifications,
-)
-from datastorage_client._generated.api.workflows import (
-    create_workflow,
-    create_workflows_batch,
-    disable_workflow,
-    enable_workflow,
-    get_latest_workflow,
-    get_workflow,
-    list_workflow_versions,
-    list_workflows,
-    search_workflows,
-    update_workflow,
-)
-from datastorage_client._generated.client import AuthenticatedClient
 from datastorage_client._generated.models import (
+    UNSET,
     AuditBatchAccepted,
     AuditBatchCreated,
     AuditEvent,
@@ -53,7 +31,24 @@ from datastorage_client._generated.models import (
     WorkflowSearchResponse,
     WorkflowVersions,
 )
-from datastorage_client._generated.types import UNSET
+from datastorage_client._generated.operations import (
+    create_audit_event,
+    create_audit_events_batch,
+    create_notification,
+    create_workflow,
+    create_workflows_batch,
+    disable_workflow,
+    enable_workflow,
+    get_audit_event,
+    get_latest_workflow,
+    get_workflow,
+    list_audit_events,
+    list_notifications,
+    list_workflow_versions,
+    list_workflows,
+    search_workflows,
+    update_workflow,
+)
 from datastorage_client.arguments import (
     BATCH_ANSWERS,
     EVENT_ANSWERS,
@@ -61,35 +56,54 @@ from datastorage_client.arguments import (
     Event,
     EventFilters,
     NotificationFilters,
+    Operation,
     WorkflowFilters,
     acknowledged,
     as_uuid,
     bodies,
+    check_acknowledged,
     event_body,
     event_filters,
     included,
     notification_filters,
     rows_and_cursor,
     understood,
-    verification,
     workflow_filters,
 )
 from datastorage_client.buffered.event import plain
-from datastorage_client.client import DEFAULT_RETRY_FOR_S, DEFAULT_TIMEOUT_S
 from datastorage_client.connections import MAX_ANSWER_BYTES
 from datastorage_client.problems import ConflictError
-from datastorage_client.retry import Backoff
-from datastorage_client.transport import HEADERS, AsyncToken, AsyncTransport, Limits
+from datastorage_client.transport import (
+    DEFAULT_RETRY_FOR_S,
+    DEFAULT_TIMEOUT_S,
+    AsyncToken,
+    Limits,
+    Repeat,
+    make_async_http,
+)
 
 T = TypeVar("T")
 
 
 class AsyncDataStorageClient:
-    """`DataStorageClient` for asyncio: the same arguments, methods and exceptions.
+    """Speaks to one service from asyncio: use it in one event loop, and close it there.
 
-    ``token`` may be a coroutine function.
+    base_url: such as ``http://127.0.0.1:8080``. token: a bearer token, or what gives one (or a coroutine function); it
+    is called for each attempt, and once more after a 401, so that tokens can rotate. timeout: seconds for one attempt,
+    from connecting to the last byte of the answer. retry_for: no attempt starts later than so many seconds after the
+    first; 0 makes one attempt. Back-off is exponential with full jitter, and Retry-After is honoured. max_answer_bytes:
+    an answer that is longer, unpacked, is none.
 
-    Use it in one event loop, and close it there.
+    Repeated are reads, searches, and what the service stores only once however often it comes: events (they get an
+    event_id before their first attempt) and notifications. Other writes are repeated only if nothing can have been
+    sent.
+
+    Bodies may be models or mappings, and in a model texts may stand for members of enumerations, times and ids. What is
+    in a mapping the service judges.
+
+    Every method raises the subclass of ProblemError that says what the service refused, ConnectionFailedError when
+    there was no answer; TypeError or ValueError, before anything is sent, for arguments that make no request.
+    Operations that have no method here go through `call`.
     """
 
     def __init__(
@@ -102,16 +116,8 @@ class AsyncDataStorageClient:
         verify: bool | str = True,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        context = verification(base_url, verify)
         limits = Limits(timeout=timeout, retry_for=retry_for, max_answer_bytes=max_answer_bytes)
-        inner = httpx.AsyncHTTPTransport(verify=context or False, limits=httpx.Limits(max_connections=100))
-        self._http = httpx.AsyncClient(
-            base_url=base_url,
-            timeout=timeout,
-            transport=AsyncTransport(inner, token, limits, Backoff()),
-            headers=HEADERS,
-        )
-        self.api = AuthenticatedClient(base_url=base_url, token="").set_async_httpx_client(self._http)
+        self._http = make_async_http(base_url, token, limits, verify)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -126,14 +132,14 @@ class AsyncDataStorageClient:
         await self.close()
 
     async def _ask(
-        self, kinds: type[T] | tuple[type[T], ...], operation: ModuleType, /, *arguments: Any, **named: Any
+        self, kinds: type[T] | tuple[type[T], ...], operation: Operation, /, *arguments: Any, **named: Any
     ) -> T:
-        """Make a generated call. Raises UnexpectedAnswerError for an answer that is not what the document promises."""
-        response = await self._http.request(**operation._get_kwargs(*arguments, **named))
-        return understood(operation, self.api, response, kinds)
+        """The answer of an operation. Raises UnexpectedAnswerError where it is not what the document promises."""
+        response = await self._http.request(**operation.request(*arguments, **named))
+        return understood(operation, response, kinds)
 
     async def _pages(
-        self, kind: type[Any], operation: ModuleType, /, *arguments: Any, **named: Any
+        self, kind: type[Any], operation: Operation, /, *arguments: Any, **named: Any
     ) -> AsyncIterator[Any]:
         cursor: Any = UNSET
         while cursor is not None:
@@ -141,6 +147,10 @@ class AsyncDataStorageClient:
             rows, cursor = rows_and_cursor(page)
             for row in rows:
                 yield row
+
+    async def call(self, operation: Operation, /, *arguments: Any, **named: Any) -> Any:
+        """The answer of an operation of `datastorage_client.operations`, such as ``call(get_dlq_status)``."""
+        return await self._ask(object, operation, *arguments, **named)
 
     # Audit events
 
@@ -155,6 +165,17 @@ class AsyncDataStorageClient:
         sent = bodies(events, event_body)
         answer = await self._ask(BATCH_ANSWERS, create_audit_events_batch, body=sent)
         return acknowledged(answer, sent, answer.event_ids, self._http.base_url)
+
+    async def send_events(self, body: bytes, count: int) -> int:
+        """Send a JSON array of so many events in one attempt, as `BufferedAuditStore` does; the status."""
+        response = await self._http.post(
+            "/api/v1/audit/events/batch",
+            content=body,
+            headers={"Content-Type": "application/json"},
+            extensions=Repeat.NEVER.extension,
+        )
+        check_acknowledged(response, count)
+        return response.status_code
 
     async def get_event(self, event_id: UUID | str) -> AuditEvent:
         """One event. Raises NotFoundError."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
-from types import ModuleType
-from typing import Any, TypedDict, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar
 from uuid import UUID
 
 import httpx
 
-from datastorage_client._generated.client import AuthenticatedClient
 from datastorage_client._generated.models import (
+    UNSET,
     AuditBatchAccepted,
     AuditBatchCreated,
     AuditEventAccepted,
@@ -26,12 +24,12 @@ from datastorage_client._generated.models import (
     NotificationStatus,
     StoredPriority,
     StoredSeverity,
+    Unset,
     WorkflowInclude,
     WorkflowPage,
     WorkflowStatus,
     WorkflowVersions,
 )
-from datastorage_client._generated.types import UNSET, Unset
 from datastorage_client.buffered.event import SupportsToDict, capture
 from datastorage_client.texts import Members, Text
 from datastorage_client.transport import UnexpectedAnswerError, address
@@ -44,6 +42,18 @@ Event = Mapping[str, Any] | SupportsToDict
 EVENT_ANSWERS: tuple[type[AuditEventCreated | AuditEventAccepted], ...] = (AuditEventCreated, AuditEventAccepted)
 BATCH_ANSWERS: tuple[type[AuditBatchCreated | AuditBatchAccepted], ...] = (AuditBatchCreated, AuditBatchAccepted)
 NOTIFICATION_ANSWERS: tuple[type[Notification | NotificationAccepted], ...] = (Notification, NotificationAccepted)
+
+
+class Operation(Protocol):
+    """An operation of the API document, as `make client` writes it."""
+
+    @staticmethod
+    def request(*arguments: Any, **named: Any) -> dict[str, Any]:
+        """What httpx is asked for."""
+
+    @staticmethod
+    def answer(response: httpx.Response) -> Any:
+        """The model in an answer; None for a status that the document does not name."""
 
 
 class EventFilters(TypedDict, total=False):
@@ -157,28 +167,17 @@ def as_uuid(ident: UUID | str) -> UUID:
     return ident if isinstance(ident, UUID) else UUID(ident)
 
 
-def verification(base_url: str, verify: bool | str) -> ssl.SSLContext | None:
-    """What to verify the service's certificate with. Raises ValueError for what is no URL of a service."""
-    url = httpx.URL(base_url)
-    # Else every request would fail as if nobody answered.
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError("base_url is http:// or https:// and a host")
-    return httpx.create_ssl_context(verify=verify) if url.scheme == "https" else None
-
-
-def understood(
-    operation: ModuleType, api: AuthenticatedClient, response: httpx.Response, kinds: type[T] | tuple[type[T], ...]
-) -> T:
-    """The answer of a generated call if it is of a kind that the document promises. Raises UnexpectedAnswerError.
+def understood(operation: Operation, response: httpx.Response, kinds: type[T] | tuple[type[T], ...]) -> T:
+    """The answer of an operation if it is of a kind that the document promises. Raises UnexpectedAnswerError.
 
     The generated part meets an answer of another form with whatever it stumbles over. It does the same where it builds
     the request, but that is the caller's mistake, so only the reading happens in here.
     """
     try:
-        answer = operation._parse_response(client=api, response=response)
+        answer = operation.answer(response)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as e:
         raise _unexpected(response, f"is not what the API document promises ({type(e).__name__})") from e
-    if isinstance(answer, kinds):
+    if answer is not None and isinstance(answer, kinds):
         return answer
     raise _unexpected(response, f"({response.status_code}) is of no kind that the API document promises")
 

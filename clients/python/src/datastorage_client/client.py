@@ -1,36 +1,14 @@
-"""The client for threads."""
+"""The client for threads: written by `make client` from aio.py."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 from uuid import UUID
 
-import httpx
-
-from datastorage_client._generated.api.audit import (
-    create_audit_event,
-    create_audit_events_batch,
-    create_notification,
-    get_audit_event,
-    list_audit_events,
-    list_notifications,
-)
-from datastorage_client._generated.api.workflows import (
-    create_workflow,
-    create_workflows_batch,
-    disable_workflow,
-    enable_workflow,
-    get_latest_workflow,
-    get_workflow,
-    list_workflow_versions,
-    list_workflows,
-    search_workflows,
-    update_workflow,
-)
-from datastorage_client._generated.client import AuthenticatedClient
 from datastorage_client._generated.models import (
+    UNSET,
     AuditBatchAccepted,
     AuditBatchCreated,
     AuditEvent,
@@ -53,7 +31,24 @@ from datastorage_client._generated.models import (
     WorkflowSearchResponse,
     WorkflowVersions,
 )
-from datastorage_client._generated.types import UNSET
+from datastorage_client._generated.operations import (
+    create_audit_event,
+    create_audit_events_batch,
+    create_notification,
+    create_workflow,
+    create_workflows_batch,
+    disable_workflow,
+    enable_workflow,
+    get_audit_event,
+    get_latest_workflow,
+    get_workflow,
+    list_audit_events,
+    list_notifications,
+    list_workflow_versions,
+    list_workflows,
+    search_workflows,
+    update_workflow,
+)
 from datastorage_client.arguments import (
     BATCH_ANSWERS,
     EVENT_ANSWERS,
@@ -61,6 +56,7 @@ from datastorage_client.arguments import (
     Event,
     EventFilters,
     NotificationFilters,
+    Operation,
     WorkflowFilters,
     acknowledged,
     as_uuid,
@@ -72,18 +68,19 @@ from datastorage_client.arguments import (
     notification_filters,
     rows_and_cursor,
     understood,
-    verification,
     workflow_filters,
 )
 from datastorage_client.buffered.event import plain
-from datastorage_client.connections import MAX_ANSWER_BYTES, Connections
+from datastorage_client.connections import MAX_ANSWER_BYTES
 from datastorage_client.problems import ConflictError
-from datastorage_client.retry import Backoff
-from datastorage_client.transport import HEADERS, Limits, Repeat, SyncTransport, Token
-
-DEFAULT_TIMEOUT_S = 30.0  # more than the service's own 10 s, so that its answer wins
-DEFAULT_RETRY_FOR_S = 30.0
-
+from datastorage_client.transport import (
+    DEFAULT_RETRY_FOR_S,
+    DEFAULT_TIMEOUT_S,
+    Limits,
+    Repeat,
+    Token,
+    make_http,
+)
 
 T = TypeVar("T")
 
@@ -91,11 +88,11 @@ T = TypeVar("T")
 class DataStorageClient:
     """Speaks to one service; any number of threads may share it, and it lives through a fork.
 
-    base_url: such as ``http://127.0.0.1:8080``. token: a bearer token, or what gives one; it is called for each
-    attempt, and once more after a 401, so that tokens can rotate. timeout: seconds for one attempt, from
-    connecting to the last byte of the answer. retry_for: no attempt starts later than so many seconds after the first;
-    0 makes one attempt. Back-off is exponential with full jitter, and Retry-After is honoured. max_answer_bytes: an
-    answer that is longer, unpacked, is none.
+    base_url: such as ``http://127.0.0.1:8080``. token: a bearer token, or what gives one; it
+    is called for each attempt, and once more after a 401, so that tokens can rotate. timeout: seconds for one attempt,
+    from connecting to the last byte of the answer. retry_for: no attempt starts later than so many seconds after the
+    first; 0 makes one attempt. Back-off is exponential with full jitter, and Retry-After is honoured. max_answer_bytes:
+    an answer that is longer, unpacked, is none.
 
     Repeated are reads, searches, and what the service stores only once however often it comes: events (they get an
     event_id before their first attempt) and notifications. Other writes are repeated only if nothing can have been
@@ -105,9 +102,8 @@ class DataStorageClient:
     in a mapping the service judges.
 
     Every method raises the subclass of ProblemError that says what the service refused, ConnectionFailedError when
-    there was no answer; TypeError or ValueError, before anything is sent, for arguments that make no request. ``api``
-    is the generated client, for calls that have no method here; they go the same way:
-    ``get_dlq_status.sync(client=client.api)``.
+    there was no answer; TypeError or ValueError, before anything is sent, for arguments that make no request.
+    Operations that have no method here go through `call`.
     """
 
     def __init__(
@@ -120,11 +116,8 @@ class DataStorageClient:
         verify: bool | str = True,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        context = verification(base_url, verify)
         limits = Limits(timeout=timeout, retry_for=retry_for, max_answer_bytes=max_answer_bytes)
-        self._transport = SyncTransport(lambda: Connections(context), token, limits, Backoff())
-        self._http = httpx.Client(base_url=base_url, timeout=timeout, transport=self._transport, headers=HEADERS)
-        self.api = AuthenticatedClient(base_url=base_url, token="").set_httpx_client(self._http)
+        self._http = make_http(base_url, token, limits, verify)
 
     def close(self) -> None:
         """Close the connections."""
@@ -138,17 +131,21 @@ class DataStorageClient:
     ) -> None:
         self.close()
 
-    def _ask(self, kinds: type[T] | tuple[type[T], ...], operation: ModuleType, /, *arguments: Any, **named: Any) -> T:
-        """Make a generated call. Raises UnexpectedAnswerError for an answer that is not what the document promises."""
-        response = self._http.request(**operation._get_kwargs(*arguments, **named))
-        return understood(operation, self.api, response, kinds)
+    def _ask(self, kinds: type[T] | tuple[type[T], ...], operation: Operation, /, *arguments: Any, **named: Any) -> T:
+        """The answer of an operation. Raises UnexpectedAnswerError where it is not what the document promises."""
+        response = self._http.request(**operation.request(*arguments, **named))
+        return understood(operation, response, kinds)
 
-    def _pages(self, kind: type[Any], operation: ModuleType, /, *arguments: Any, **named: Any) -> Iterator[Any]:
+    def _pages(self, kind: type[Any], operation: Operation, /, *arguments: Any, **named: Any) -> Iterator[Any]:
         cursor: Any = UNSET
         while cursor is not None:
             page = self._ask(kind, operation, *arguments, cursor=cursor, **named)
             rows, cursor = rows_and_cursor(page)
             yield from rows
+
+    def call(self, operation: Operation, /, *arguments: Any, **named: Any) -> Any:
+        """The answer of an operation of `datastorage_client.operations`, such as ``call(get_dlq_status)``."""
+        return self._ask(object, operation, *arguments, **named)
 
     # Audit events
 

@@ -22,7 +22,7 @@ import httpx
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 ACCEPTED_ENCODINGS = "gzip"
-_MAX_CONNECTIONS = 100
+MAX_CONNECTIONS = 100
 _KEEP_ALIVE_S = 5.0
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
@@ -48,6 +48,15 @@ def _left(timeout: float | None, too_late: type[Exception]) -> float | None:
     if left <= 0:
         raise too_late("timed out")
     return left if timeout is None else min(left, timeout)
+
+
+def verification(base_url: str, verify: bool | str) -> ssl.SSLContext | None:
+    """What to verify the service's certificate with. Raises ValueError for what is no URL of a service."""
+    url = httpx.URL(base_url)
+    # Else every request would fail as if nobody answered.
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("base_url is http:// or https:// and a host")
+    return httpx.create_ssl_context(verify=verify) if url.scheme == "https" else None
 
 
 class _Stream(httpcore.NetworkStream):
@@ -130,7 +139,7 @@ class Connections(httpx.BaseTransport):
     def __init__(self, verify: ssl.SSLContext | None) -> None:
         self._pool = httpcore.ConnectionPool(
             ssl_context=verify,
-            max_connections=_MAX_CONNECTIONS,
+            max_connections=MAX_CONNECTIONS,
             keepalive_expiry=_KEEP_ALIVE_S,
             network_backend=_Backend(),
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from enum import Enum
@@ -92,7 +91,7 @@ def _member(name: str, text: str, classes: tuple[type, ...]) -> Any:
 
 
 def _is_model(cls: type) -> bool:
-    return cls.__module__.startswith(f"{models.__name__}.") and attrs.has(cls)
+    return cls.__module__ == models.__name__ and attrs.has(cls)
 
 
 @cache
@@ -100,8 +99,7 @@ def _wanted(model: type) -> dict[str, tuple[type, ...]]:
     """By member, the classes that it may be of; without the members that may be any text."""
     if not _is_model(model):
         return {}
-    # The models name each other where only type checkers look.
-    hints = get_type_hints(model, {**vars(models), **vars(sys.modules[model.__module__])})
+    hints = get_type_hints(model)
     found = {name: tuple(_classes(hint)) for name, hint in hints.items() if name != "additional_properties"}
     return {name: classes for name, classes in found.items() if str not in classes}
 

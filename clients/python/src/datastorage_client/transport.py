@@ -18,13 +18,24 @@ from typing import Any
 
 import httpx
 
-from datastorage_client.connections import ACCEPTED_ENCODINGS, TooLargeError, aread, read, within
+from datastorage_client.connections import (
+    ACCEPTED_ENCODINGS,
+    MAX_CONNECTIONS,
+    Connections,
+    TooLargeError,
+    aread,
+    read,
+    verification,
+    within,
+)
 from datastorage_client.problems import ConnectionFailedError, DataStorageError, ProblemError, problem
 from datastorage_client.retry import Backoff
 
 Token = str | Callable[[], str]
 AsyncToken = str | Callable[[], str] | Callable[[], Awaitable[str]]
 
+DEFAULT_TIMEOUT_S = 30.0  # more than the service's own 10 s, so that its answer wins
+DEFAULT_RETRY_FOR_S = 30.0
 # Nothing can have been sent when these are raised.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 # The service's own "not now", and what a proxy says while the service is away.
@@ -297,3 +308,18 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def make_http(base_url: str, token: Token | None, limits: Limits, verify: bool | str) -> httpx.Client:
+    """An httpx client of one service. Raises ValueError for what is no URL of a service."""
+    context = verification(base_url, verify)
+    transport = SyncTransport(lambda: Connections(context), token, limits, Backoff())
+    return httpx.Client(base_url=base_url, timeout=limits.timeout, transport=transport, headers=HEADERS)
+
+
+def make_async_http(base_url: str, token: AsyncToken | None, limits: Limits, verify: bool | str) -> httpx.AsyncClient:
+    """As `make_http`, for asyncio."""
+    context = verification(base_url, verify)
+    inner = httpx.AsyncHTTPTransport(verify=context or False, limits=httpx.Limits(max_connections=MAX_CONNECTIONS))
+    transport = AsyncTransport(inner, token, limits, Backoff())
+    return httpx.AsyncClient(base_url=base_url, timeout=limits.timeout, transport=transport, headers=HEADERS)

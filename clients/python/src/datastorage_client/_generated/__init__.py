@@ -1,8 +1,1 @@
-"""A client library for accessing Data Storage Service"""
-
-from .client import AuthenticatedClient, Client
-
-__all__ = (
-    "AuthenticatedClient",
-    "Client",
-)
+"""What `make client` makes of the API document."""

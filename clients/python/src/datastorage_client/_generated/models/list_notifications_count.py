@@ -1,9 +1,0 @@
-from enum import StrEnum
-
-
-class ListNotificationsCount(StrEnum):
-    EXACT = "exact"
-    NONE = "none"
-
-    def __str__(self) -> str:
-        return str(self.value)
