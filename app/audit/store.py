@@ -29,86 +29,16 @@ from app.audit.outcome import (
 from app.postgres.errors import Fault, classify, is_timeout
 from app.postgres.partitions import make_partition
 from app.postgres.sessions import Connection, UnconfirmedError, begin, commit, roll_back
+from app.postgres.statements import statements
 
 _CONFLICT_RETRIES = 3
 
-# Column → how PostgreSQL reads it from an event's row (`AuditEvent.row`, one JSON object). One statement with one
-# parameter writes any number of events: a single round trip, idempotent by its ON CONFLICT. The rows are made in the
-# request threads, together with the digest; a flush only puts them one behind the other.
-_EVENT_COLUMNS: dict[str, str] = {
-    "event_id": "uuid",
-    "event_date": "date",
-    "event_version": "text",
-    "event_type": "text",
-    "event_timestamp": "timestamptz",
-    "event_category": "text",
-    "event_action": "text",
-    "event_outcome": "text",
-    "correlation_id": "text",
-    "event_data": "jsonb",
-    "actor_type": "text",
-    "actor_id": "text",
-    "resource_type": "text",
-    "resource_id": "text",
-    "parent_event_id": "uuid",
-    "parent_event_date": "date",
-    "namespace": "text",
-    "cluster_name": "text",
-    "severity": "text",
-    "duration_ms": "int4",
-    "trace_id": "text",
-    "span_id": "text",
-    "actor_ip": "inet",
-    "error_code": "text",
-    "error_message": "text",
-    "is_sensitive": "bool",
-    "retention_days": "int4",
-    "recorded_by": "text",
-    "digest": "bytea",
-}
-_MEMBERS = {"event_version": "version"}  # where the row's member has another name
-_NOTIFICATION_COLUMNS: dict[str, str] = {
-    "remediation_id": "text",
-    "notification_id": "text",
-    "recipient": "text",
-    "channel": "text",
-    "message_summary": "text",
-    "status": "text",
-    "sent_at": "timestamptz",
-    "delivery_status": "text",
-    "error_message": "text",
-    "escalation_level": "int4",
-    "recorded_by": "text",
-    "digest": "bytea",
-}
-
-
-_NAMES = ", ".join(_EVENT_COLUMNS)
-_TYPED = ", ".join(f"{_MEMBERS.get(c, c)} {kind}" for c, kind in _EVENT_COLUMNS.items())
-_VALUES = ", ".join(_MEMBERS.get(c, c) for c in _EVENT_COLUMNS)
-_INSERT_EVENTS = (
-    f"INSERT INTO audit_events ({_NAMES}) SELECT {_VALUES} FROM json_to_recordset(%s) AS u({_TYPED}) "  # noqa: S608 - names from the table above
-    "ON CONFLICT (event_id, event_date) DO NOTHING RETURNING event_id, event_date"
-)
-
-
-def _insert(table: str, columns: dict[str, str], rest: str) -> str:
-    names = ", ".join(columns)
-    arrays = ", ".join(f"%b::{kind}[]" for kind in columns.values())
-    return f"INSERT INTO {table} ({names}) SELECT {names} FROM unnest({arrays}) AS u({names}) {rest}"  # noqa: S608 - names from the tables above
-
-
-_INSERT_NOTIFICATIONS = _insert(
-    "notification_audit",
-    _NOTIFICATION_COLUMNS,
-    "ON CONFLICT (notification_id) DO NOTHING RETURNING notification_id, id, created_at, updated_at",
-)
-_EVENT_DIGESTS = """
-SELECT e.event_id, e.event_date, e.digest
-FROM unnest(%b::uuid[], %b::date[]) AS u(event_id, event_date) JOIN audit_events e USING (event_id, event_date)
-"""
-_NOTIFICATION_DIGESTS = "SELECT notification_id, digest FROM notification_audit WHERE notification_id = ANY(%b::text[])"
-_PARENTS = "SELECT event_id, max(event_date) FROM audit_events WHERE event_id = ANY(%b::uuid[]) GROUP BY event_id"
+_SQL = statements("audit")
+_INSERT_EVENTS = _SQL["insert_events"]
+_INSERT_NOTIFICATIONS = _SQL["insert_notifications"]
+_EVENT_DIGESTS = _SQL["event_digests"]
+_NOTIFICATION_DIGESTS = _SQL["notification_digests"]
+_PARENTS = _SQL["parents"]
 
 EventKey = tuple[UUID, date]
 
