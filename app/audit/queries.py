@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -22,8 +22,11 @@ from datastorage_common.times import parse_rfc3339, parse_time, rfc3339
 from datastorage_common.uuids import parse_uuid
 
 from app.audit.schemas import EVENT_FIELDS
-from app.http import bounded
 from app.http.problems import Problem
+from app.postgres import pages
+from app.postgres.statements import all_of, statements
+
+_SQL = statements("audit_queries")
 
 EVENT_FILTERS = (
     "event_type",
@@ -65,7 +68,7 @@ EVENT_MEMBERS = (
 _EVENT_SELECT = ", ".join(_EVENT_EXPRESSIONS.get(m, f"e.{m}") for m in EVENT_MEMBERS)
 # Where a row is large, without these two; event_data is never NULL otherwise.
 _LARGE = {"event_data": "e.event_data::text", "error_message": "e.error_message"}
-_IS_SMALL = bounded.is_small(["e.event_data"], ["e.error_message"])
+_IS_SMALL = pages.is_small(["e.event_data"], ["e.error_message"])
 _SMALL_SELECT = ", ".join(
     f"CASE WHEN {_IS_SMALL} THEN {_LARGE[m]} END" if m in _LARGE else _EVENT_EXPRESSIONS.get(m, f"e.{m}")
     for m in EVENT_MEMBERS
@@ -73,6 +76,7 @@ _SMALL_SELECT = ", ".join(
 _WIDE_SELECT = ", ".join(
     f"{'e.event_data' if m == 'event_data' else _EVENT_EXPRESSIONS.get(m, f'e.{m}')} AS {m}" for m in EVENT_MEMBERS
 )
+_ONE_EVENT = _SQL["event"].format(columns=_EVENT_SELECT)
 _EVENT_DATA = EVENT_MEMBERS.index("event_data")
 
 NOTIFICATION_MEMBERS = (
@@ -90,6 +94,7 @@ NOTIFICATION_MEMBERS = (
     "created_at",
     "updated_at",
 )
+_NOTIFICATION_SELECT = ", ".join(NOTIFICATION_MEMBERS)
 
 
 class Cursor(NamedTuple):
@@ -288,10 +293,6 @@ def notification_query(arguments: Mapping[str, str], now: datetime) -> Query:
     return query
 
 
-def _where(conditions: tuple[str, ...]) -> str:
-    return " WHERE " + " AND ".join(conditions) if conditions else ""
-
-
 def _event_keys(query: Query) -> tuple[str, list[object]]:
     """The statement that picks the keys of a page, one more than asked for, and its parameters."""
     conditions, parameters = query.conditions, list(query.parameters)
@@ -299,10 +300,7 @@ def _event_keys(query: Query) -> tuple[str, list[object]]:
         # The bound on event_date says nothing new, but lets PostgreSQL leave later months out.
         conditions = (*conditions, "(event_timestamp, event_id) < (%s, %s)", "event_date <= %s")
         parameters += [query.cursor.moment, UUID(query.cursor.ident), query.cursor.moment.date()]
-    keys = (
-        f"SELECT event_id, event_date FROM audit_events{_where(conditions)} "  # noqa: S608 - conditions are this module's
-        "ORDER BY event_timestamp DESC, event_id DESC LIMIT %s OFFSET %s"
-    )
+    keys = _SQL["event_keys"].format(conditions=all_of(conditions))
     # One row more than asked for tells whether there is another page.
     return keys, [*parameters, query.limit + 1, query.offset]
 
@@ -310,52 +308,36 @@ def _event_keys(query: Query) -> tuple[str, list[object]]:
 def event_page_sql(query: Query, max_bytes: int) -> tuple[str, list[object]]:
     """The statement that reads a page of events, and its parameters; event_data is NULL where a row is not small."""
     keys, parameters = _event_keys(query)
-    statement = (
-        f"SELECT {_SMALL_SELECT} FROM ({keys}) k JOIN audit_events e USING (event_id, event_date) "  # noqa: S608
-        "ORDER BY e.event_timestamp DESC, e.event_id DESC"
-    )
-    return statement, [bounded.small_bytes(max_bytes, query.limit)] * len(_LARGE) + parameters
+    statement = _SQL["event_page"].format(columns=_SMALL_SELECT, keys=keys)
+    return statement, [pages.small_bytes(max_bytes, query.limit)] * len(_LARGE) + parameters
 
 
 def large_event_page_sql(query: Query, max_bytes: int) -> tuple[str, list[object]]:
     """As `event_page_sql`, for rows of any size: only the first that fit, and behind each how many there are."""
     keys, parameters = _event_keys(query)
-    rows = (
-        f"SELECT {_WIDE_SELECT}, k.n, k.found FROM ({bounded.numbered(keys)}) AS k "  # noqa: S608
-        "JOIN audit_events e USING (event_id, event_date)"
-    )
-    statement = bounded.page_sql(rows, EVENT_MEMBERS, ["event_data"], ["error_message"])
-    return statement, [*parameters, *bounded.page_parameters(max_bytes)]
-
-
-def _execute(conn: psycopg.Connection, statement: str, parameters: object) -> psycopg.Cursor[tuple[Any, ...]]:
-    # Statements are put together from constants of this module; values are parameters only.
-    return conn.execute(statement, cast("list[object]", parameters))
+    rows = _SQL["large_event_rows"].format(columns=_WIDE_SELECT, keys=pages.numbered(keys))
+    statement = pages.page_sql(rows, EVENT_MEMBERS, ["event_data"], ["error_message"])
+    return statement, [*parameters, *pages.page_parameters(max_bytes)]
 
 
 def list_events(conn: psycopg.Connection, query: Query, max_bytes: int, *, large: bool = False) -> bytes:
     """The JSON answer of GET /api/v1/audit/events, of at most ``max_bytes`` unless one event is larger.
 
-    Raises bounded.LargeRowsError where that takes ``large``.
+    Raises pages.LargeRowsError where that takes ``large``.
     """
     if large:
-        rows = _execute(conn, *large_event_page_sql(query, max_bytes)).fetchall()
+        rows = conn.execute(*large_event_page_sql(query, max_bytes)).fetchall()
         found = rows[0][-1] if rows else 0
         return _page(conn, _EVENTS, query, [row[:-1] for row in rows], found, max_bytes)
-    rows = _execute(conn, *event_page_sql(query, max_bytes)).fetchall()
+    rows = conn.execute(*event_page_sql(query, max_bytes)).fetchall()
     if None in [row[_EVENT_DATA] for row in rows]:
-        raise bounded.LargeRowsError
+        raise pages.LargeRowsError
     return _page(conn, _EVENTS, query, rows, len(rows), max_bytes)
 
 
 def get_event(conn: psycopg.Connection, event_id: UUID) -> bytes | None:
     """One event as JSON, the newest if its id was used on several days; None if there is none."""
-    row = _execute(
-        conn,
-        f"SELECT {_EVENT_SELECT} FROM audit_events e WHERE event_id = %s "  # noqa: S608
-        "ORDER BY event_timestamp DESC, event_date DESC LIMIT 1",
-        [event_id],
-    ).fetchone()
+    row = conn.execute(_ONE_EVENT, [event_id]).fetchone()
     return None if row is None else orjson.dumps(_event(row))
 
 
@@ -365,23 +347,18 @@ def list_notifications(conn: psycopg.Connection, query: Query, max_bytes: int) -
     if query.cursor is not None:
         conditions = (*conditions, "(sent_at, id) < (%s, %s)")
         parameters += [query.cursor.moment, int(query.cursor.ident)]
-    # A row is bounded by the lengths of its members, 13 KB at the most, so a page of them can be read whole.
-    rows = _execute(
-        conn,
-        f"SELECT {', '.join(NOTIFICATION_MEMBERS)} FROM notification_audit{_where(conditions)} "  # noqa: S608
-        "ORDER BY sent_at DESC, id DESC LIMIT %s OFFSET %s",
-        [*parameters, query.limit + 1, query.offset],
-    ).fetchall()
+    statement = _SQL["notification_page"].format(columns=_NOTIFICATION_SELECT, conditions=all_of(conditions))
+    rows = conn.execute(statement, [*parameters, query.limit + 1, query.offset]).fetchall()
     return _page(conn, _NOTIFICATIONS, query, rows, len(rows), max_bytes)
 
 
-def _count(conn: psycopg.Connection, table: str, query: Query, *, seen: int, more: bool) -> int | None:
+def _count(conn: psycopg.Connection, counting: str, query: Query, *, seen: int, more: bool) -> int | None:
     if not query.count:
         return None
     if not more and (seen or query.offset == 0):
         # The page reached the end, so the count is known without counting.
         return query.offset + seen
-    row = _execute(conn, f"SELECT count(*) FROM {table}{_where(query.conditions)}", query.parameters).fetchone()  # noqa: S608
+    row = conn.execute(counting.format(conditions=all_of(query.conditions)), query.parameters).fetchone()
     assert row is not None  # noqa: S101 - count always has a row
     return int(row[0])
 
@@ -396,7 +373,7 @@ def _page(
     body = b"" if ended_early else _answer(conn, kind, query, rows, data, query.limit, found > query.limit)
     if ended_early or len(body) > max_bytes:
         written = [orjson.dumps(row) for row in data]
-        fit = bounded.fitting(written, max_bytes)
+        fit = pages.fitting(written, max_bytes)
         data = [orjson.Fragment(row) for row in written[:fit]]
         body = _answer(conn, kind, query, rows[:fit], data, fit, fit < found)
     return body
@@ -412,7 +389,7 @@ def _answer(
     more: bool,
 ) -> bytes:
     pagination: dict[str, Any] = {"limit": limit, "offset": query.offset}
-    total = _count(conn, kind.table, query, seen=len(rows), more=more)
+    total = _count(conn, kind.counting, query, seen=len(rows), more=more)
     if total is not None:
         pagination["total"] = total
     pagination["has_more"] = more
@@ -436,12 +413,12 @@ def _notification(row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 class _Kind(NamedTuple):
-    """What there are pages of: its table, where the time of a row stands that it is sorted by, how a row is given."""
+    """A kind of record to be listed."""
 
-    table: str
-    moment: int
+    counting: str  # the statement that counts them
+    moment: int  # where the time stands in a row that the list is sorted by
     read: Callable[[tuple[Any, ...]], dict[str, Any]]
 
 
-_EVENTS = _Kind("audit_events", EVENT_MEMBERS.index("event_timestamp"), _event)
-_NOTIFICATIONS = _Kind("notification_audit", NOTIFICATION_MEMBERS.index("sent_at"), _notification)
+_EVENTS = _Kind(_SQL["count_events"], EVENT_MEMBERS.index("event_timestamp"), _event)
+_NOTIFICATIONS = _Kind(_SQL["count_notifications"], NOTIFICATION_MEMBERS.index("sent_at"), _notification)

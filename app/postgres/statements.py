@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from app.resources import resource
 
 _HEADER = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Sql:
+    """A piece of SQL with its parameters."""
+
+    text: str
+    parameters: tuple[object, ...] = ()
+
+
+def all_of(conditions: Iterable[str]) -> str:
+    """What stands behind WHERE: every condition; any row where there is none."""
+    return " AND ".join(conditions) or "true"
 
 
 def statements(file: str) -> dict[str, str]:

@@ -31,12 +31,14 @@ from app.http.flask_app import (
     trace_id,
 )
 from app.http.problems import Problem
+from app.postgres import pages
 from app.postgres.errors import Fault, classify
 from app.postgres.sessions import Connection
+from app.postgres.statements import Sql
 from app.telemetry import metrics
 from app.workflows import schemas, search, store
 from app.workflows.events import CATEGORY, EventFactory
-from app.workflows.search import ANY, LABELS, STATUSES, Found, Search, Sql, label_condition
+from app.workflows.search import ANY, LABELS, STATUSES, Found, Search, label_condition
 
 if TYPE_CHECKING:
     from app.services import Services
@@ -358,7 +360,7 @@ class _Catalogue:
         body = _search_answer(found, wanted, more)
         if len(body) > self._max_bytes:
             left = self._max_bytes - len(jsonvalue.compact(wanted.asked))
-            fit = bounded.fitting([jsonvalue.compact(f.answer) for f in found], left)
+            fit = pages.fitting([jsonvalue.compact(f.answer) for f in found], left)
             found, more = found[:fit], more or fit < len(found)
             body = _search_answer(found, wanted, more)
         return found, body

@@ -17,7 +17,10 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from app.http import bounded
+from app.postgres import pages
+from app.postgres.statements import Sql, all_of, statements
+
+_SQL = statements("workflow_search")
 
 LABELS = ("signal_type", "severity", "component", "environment", "priority")
 STATUSES = ("active", "disabled", "deprecated", "archived")
@@ -57,14 +60,6 @@ class Search:
     def fingerprint(self) -> str:
         """What the audit event calls the search: the first 16 hex digits of SHA-256 over the five labels."""
         return hashlib.sha256("-".join(self.labels[name] for name in LABELS).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Sql:
-    """A piece of SQL with its parameters."""
-
-    text: str
-    parameters: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,18 +110,15 @@ def detected_terms(search: Search) -> list[Term]:
 def _terms_of(name: str, value: bool | str) -> tuple[Term, ...]:
     label = f"detected_labels.{name}"
     if name in FLAG_WEIGHTS:
-        stored_true = f"detected_labels -> '{name}' = 'true'"
-        boost = Sql(f"CASE WHEN {stored_true} THEN {FLAG_WEIGHTS[name]} ELSE 0 END")
-        loss = Sql(f"CASE WHEN {stored_true} THEN 0 ELSE {_PENALTIES.get(name)} END")
+        boost = Sql(_SQL["flag_boost"].format(name=name, points=FLAG_WEIGHTS[name]))
+        loss = Sql(_SQL["flag_penalty"].format(name=name, points=_PENALTIES.get(name)))
     else:
         weight = CHOICE_WEIGHTS[name]
-        # Half when exactly one side is '*': the other is then a set value.
+        # Where '*' is asked for, any stored value is the one side that is not.
         either = "IS NOT NULL" if value == ANY else f"= '{ANY}'"
-        stored = f"detected_labels ->> '{name}'"
-        boost = Sql(
-            f"CASE WHEN {stored} = %s THEN {weight} WHEN {stored} {either} THEN {weight // 2} ELSE 0 END", (value,)
-        )
-        loss = Sql(f"CASE WHEN {stored} IN (%s, '{ANY}') THEN 0 ELSE {_PENALTIES.get(name)} END", (value,))
+        text = _SQL["choice_boost"].format(name=name, points=weight, half=weight // 2, one_side_any=either)
+        boost = Sql(text, (value,))
+        loss = Sql(_SQL["choice_penalty"].format(name=name, points=_PENALTIES.get(name)), (value,))
     terms = [Term(label, value, False, boost)]
     if name in _PENALTIES and value != ANY:
         terms.append(Term(label, value, True, loss))
@@ -138,18 +130,12 @@ def custom_pairs(search: Search) -> list[tuple[str, str]]:
     return list(dict.fromkeys((key, value) for key, values in search.custom_labels.items() for value in values))
 
 
-_CUSTOM_POINTS = (
-    f"CASE WHEN custom_labels -> q.key ? q.value THEN {_CUSTOM} "
-    f"WHEN custom_labels -> q.key ? '{ANY}' THEN {_CUSTOM_ANY} ELSE 0 END"
-)
+_CUSTOM_POINTS = _SQL["custom_points"].format(points=_CUSTOM, half=_CUSTOM_ANY)
 
 
 def _custom(pairs: Sequence[tuple[str, str]], aggregate: str) -> Sql:
     """An aggregate over the points of all custom terms: one statement for any number of them."""
-    return Sql(
-        f"(SELECT {aggregate} FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS q(key, value, n))",  # noqa: S608
-        ([k for k, _ in pairs], [v for _, v in pairs]),
-    )
+    return Sql(_SQL["custom"].format(aggregate=aggregate), ([k for k, _ in pairs], [v for _, v in pairs]))
 
 
 def _sum(parts: Sequence[Sql]) -> Sql:
@@ -167,7 +153,7 @@ _DOCUMENTS = ("signal_type", "custom_labels", "detected_labels")
 _TEXTS = ("name", "description", "container_image")
 # Where a result is large, without these; the description is never NULL otherwise.
 _LARGE = {"description": "description", "custom_labels": "custom_labels::text"}
-_IS_SMALL = bounded.is_small(["custom_labels"], ["description"])
+_IS_SMALL = pages.is_small(["custom_labels"], ["description"])
 _EXPRESSIONS = {
     "signal_type": "(labels -> 'signal_type')::text",
     "detected_labels": "detected_labels::text",
@@ -175,35 +161,26 @@ _EXPRESSIONS = {
 }
 _SMALL_SELECT = ", ".join(_EXPRESSIONS.get(c, c) for c in _COLUMNS)
 _DESCRIPTION = _COLUMNS.index("description")
-_ORDER = "ORDER BY final DESC, exact DESC, created_at DESC, workflow_id"
 
 
 @lru_cache(1024)
 def _ranked(boost: str, penalty: str, condition: str) -> str:
-    # OFFSET 0 keeps each row's points from being worked out again wherever they are named.
-    return f"""
-            SELECT *, least({_MAXIMUM}, {_BASE} + boost - penalty) AS final
-            FROM (SELECT workflow_id, created_at, name, description, labels, container_image, container_digest,
-                         custom_labels, detected_labels, {boost} AS boost, {penalty} AS penalty, {_EXACT} AS exact
-                  FROM remediation_workflow_catalog
-                  WHERE is_latest_version AND {condition} OFFSET 0) AS scored
-            WHERE least({_MAXIMUM}, {_BASE} + boost - penalty) >= %s
-            {_ORDER}
-            LIMIT %s"""  # noqa: S608 - put together from this module's constants
+    return _SQL["ranked"].format(
+        maximum=_MAXIMUM, base=_BASE, boost=boost, penalty=penalty, exact=_EXACT, conditions=condition
+    )
 
 
 @lru_cache(1024)
 def _statement(ranked: str, shown: tuple[str, ...]) -> str:
-    # What only the results show is worked out for those alone.
-    return f"SELECT {_SMALL_SELECT}{''.join([f', {s}' for s in shown])} FROM ({ranked}) AS ranked {_ORDER}"  # noqa: S608
+    return _SQL["results"].format(columns=", ".join([_SMALL_SELECT, *shown]), ranked=ranked)
 
 
 def _large_statement(ranked: str, shown: tuple[str, ...]) -> str:
     """As `_statement` for results of any size: only the first that fit, and behind each how many there are."""
     named = {f"shown_{i}": text for i, text in enumerate(shown)}
-    made = "".join(f", {text} AS {name}" for name, text in named.items())
-    results = f"SELECT *, labels -> 'signal_type' AS signal_type{made} FROM ({ranked}) AS ranked {_ORDER}"  # noqa: S608
-    return bounded.page_sql(bounded.numbered(results), (*_COLUMNS, *named), _DOCUMENTS, _TEXTS)
+    made = ["labels -> 'signal_type' AS signal_type", *(f"{text} AS {name}" for name, text in named.items())]
+    results = _SQL["large_results"].format(made=", ".join(made), ranked=ranked)
+    return pages.page_sql(pages.numbered(results), (*_COLUMNS, *named), _DOCUMENTS, _TEXTS)
 
 
 def search_sql(
@@ -235,7 +212,7 @@ def search_sql(
         shown.append(Sql(f"ARRAY[{points}]::int[]", tuple(v for t in terms for v in t.sql.parameters)))
         shown.append(_custom(pairs, f"array_agg({_CUSTOM_POINTS} ORDER BY q.n)"))
     least = int(search.min_score.quantize(Decimal("0.0001"), rounding=ROUND_CEILING).scaleb(4))
-    ranked = _ranked(boost.text, penalty.text, " AND ".join([m.text for m in matches]))
+    ranked = _ranked(boost.text, penalty.text, all_of([m.text for m in matches]))
     parameters: list[object] = [v for s in shown for v in s.parameters]
     parameters += [*boost.parameters, *penalty.parameters, *exact]
     for match in matches:
@@ -243,8 +220,8 @@ def search_sql(
     parameters += [least, search.top_k]
     texts = tuple([s.text for s in shown])
     if large:
-        return Sql(_large_statement(ranked, texts), (*parameters, *bounded.page_parameters(max_bytes)))
-    small = [bounded.small_bytes(max_bytes, search.top_k)] * len(_LARGE)
+        return Sql(_large_statement(ranked, texts), (*parameters, *pages.page_parameters(max_bytes)))
+    small = [pages.small_bytes(max_bytes, search.top_k)] * len(_LARGE)
     return Sql(_statement(ranked, texts), (*small, *parameters))
 
 
@@ -291,17 +268,16 @@ def search(
     """The best ``top_k`` workflows, best first; the same order for the same catalogue, every time.
 
     Fewer of them where they are not much smaller than ``max_bytes``; and whether that is so. Raises
-    bounded.LargeRowsError where that takes ``large``.
+    pages.LargeRowsError where that takes ``large``.
     """
     terms, pairs = detected_terms(query), custom_pairs(query)
     sql = search_sql(query, terms, pairs, max_bytes, explain=explain, large=large)
-    # The statement is put together from constants of this module; values are parameters only.
-    rows, more = conn.execute(cast("Any", sql.text), sql.parameters).fetchall(), False
+    rows, more = conn.execute(sql.text, sql.parameters).fetchall(), False
     if large:
         more = bool(rows) and len(rows) < rows[0][-1]
         rows = [row[:-1] for row in rows]
     elif None in [row[_DESCRIPTION] for row in rows]:
-        raise bounded.LargeRowsError
+        raise pages.LargeRowsError
     return [_found(rank, row, terms, pairs, explain=explain) for rank, row in enumerate(rows, start=1)], more
 
 

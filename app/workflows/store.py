@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -18,12 +18,12 @@ from datastorage_common import jsonvalue
 from datastorage_common.times import rfc3339
 
 from app.audit.queries import Cursor
-from app.http import bounded
+from app.postgres import pages
 from app.postgres.sessions import Connection
-from app.workflows.search import Sql
+from app.postgres.statements import Sql, all_of, statements
 
-# Creates of one name wait for each other: an advisory lock of this class, one of so many for each name. Few enough
-# that a batch of a thousand names does not fill the server's lock table.
+_SQL = statements("workflows")
+# Creates of one name wait for each other: an advisory lock of this class, one of so many for each name.
 _LOCK_CLASS = 7_306_419
 _LOCKS = 256
 
@@ -72,27 +72,13 @@ _SELECT = ", ".join(f"{m}::text" if m in _JSON else m for m in MEMBERS)
 # Columns of no fixed size.
 _DOCUMENTS = sorted(_JSON)
 _TEXTS = [m for m, kind in _SENT.items() if kind == "text"] + ["disabled_by", "disabled_reason", "updated_by"]
-_TABLE = "remediation_workflow_catalog"
 
 _COLUMNS = {**_MADE, **_SENT}
 _ARRAYS = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for kind in _COLUMNS.values())
 _VALUES = ", ".join(f"{m}::jsonb" if m in _JSON else m for m in _COLUMNS)
-# The clock is read once a row, as the row is inserted: the array's order is the order of created_at.
-_INSERT = f"""
-    INSERT INTO {_TABLE} ({", ".join(_COLUMNS)}, disabled_at, created_at, updated_at)
-    SELECT {_VALUES}, CASE WHEN status = 'disabled' THEN at END, at, at
-    FROM (SELECT *, clock_timestamp() AS at FROM unnest({_ARRAYS}) AS u({", ".join(_COLUMNS)}) OFFSET 0) AS rows
-    RETURNING {_SELECT}"""  # noqa: S608 - names from the tables above
-_LOCK_NAMES = """
-    SELECT pg_advisory_xact_lock(%s, bucket)
-    FROM (SELECT DISTINCT (hashtextextended(name, 0) & %s)::int AS bucket FROM unnest(%s::text[]) AS name
-          ORDER BY bucket) AS buckets"""
-_TAKEN = f"""
-    SELECT workflow_name, version
-    FROM unnest(%s::text[], %s::text[]) AS u(workflow_name, version) JOIN {_TABLE} USING (workflow_name, version)"""  # noqa: S608
-_TAKE_FLAG = f"""
-    UPDATE {_TABLE} SET is_latest_version = false, updated_at = clock_timestamp()
-    WHERE is_latest_version AND workflow_name = ANY(%s::text[])"""  # noqa: S608
+_INSERT = _SQL["insert"].format(columns=", ".join(_COLUMNS), values=_VALUES, arrays=_ARRAYS, returned=_SELECT)
+_BY_ID = _SQL["by_id"].format(columns=_SELECT)
+_LATEST = _SQL["latest"].format(columns=_SELECT)
 
 Row = dict[str, Any]
 
@@ -125,11 +111,6 @@ class Page:
     next: Cursor | None
 
 
-def _execute(conn: psycopg.Connection, statement: str, parameters: Sequence[object]) -> psycopg.Cursor[tuple[Any, ...]]:
-    # Statements are put together from constants of this package; values are parameters only.
-    return conn.execute(cast("Any", statement), parameters)
-
-
 def _row(values: Sequence[Any]) -> Row:
     return dict(zip(MEMBERS, values, strict=True))
 
@@ -156,8 +137,8 @@ def create(conn: Connection, ids: Sequence[UUID], workflows: Sequence[Mapping[st
     """
     names = [str(w["workflow_name"]) for w in workflows]
     versions = [str(w["version"]) for w in workflows]
-    _execute(conn, _LOCK_NAMES, (_LOCK_CLASS, _LOCKS - 1, names))
-    taken = set(_execute(conn, _TAKEN, (names, versions)).fetchall())
+    conn.execute(_SQL["lock_names"], (_LOCK_CLASS, _LOCKS - 1, names))
+    taken = set(conn.execute(_SQL["taken"], (names, versions)).fetchall())
     duplicates = []
     for index, key in enumerate(zip(names, versions, strict=True)):
         if key in taken:
@@ -166,14 +147,14 @@ def create(conn: Connection, ids: Sequence[UUID], workflows: Sequence[Mapping[st
     if duplicates:
         raise DuplicateError(duplicates)
     latest = {w["workflow_name"]: i for i, w in enumerate(workflows) if w.get("status", "active") == "active"}
-    _execute(conn, _TAKE_FLAG, (list(latest),))
+    conn.execute(_SQL["take_flag"], (list(latest),))
     sent = [
         [jsonvalue.compact(w[m]).decode() if m in _JSON and m in w else w.get(m, _DEFAULTS.get(m)) for w in workflows]
         for m in _SENT
     ]
     flags = [latest.get(n) == i for i, n in enumerate(names)]
     try:
-        rows = _execute(conn, _INSERT, (list(ids), flags, *sent)).fetchall()
+        rows = conn.execute(_INSERT, (list(ids), flags, *sent)).fetchall()
     except psycopg.errors.UniqueViolation:
         # Somebody wrote without the lock: which row it was is not known.
         raise DuplicateError([0]) from None
@@ -191,24 +172,20 @@ def update(conn: Connection, ident: UUID, changes: Mapping[str, Any]) -> Row | N
         assignments.append("disabled_at = clock.at")
     elif changes.get("status") == "active":
         assignments.append("disabled_at = NULL")
-    statement = (
-        f"UPDATE {_TABLE} SET {', '.join(assignments)} FROM (SELECT clock_timestamp() AS at OFFSET 0) AS clock "  # noqa: S608
-        f"WHERE workflow_id = %s RETURNING {_SELECT}"
-    )
-    values = _execute(conn, statement, (*parameters, ident)).fetchone()
+    statement = _SQL["update"].format(assignments=", ".join(assignments), returned=_SELECT)
+    values = conn.execute(statement, (*parameters, ident)).fetchone()
     return None if values is None else _row(values)
 
 
 def get(conn: psycopg.Connection, ident: UUID) -> Row | None:
     """One workflow of any status and version."""
-    values = _execute(conn, f"SELECT {_SELECT} FROM {_TABLE} WHERE workflow_id = %s", (ident,)).fetchone()  # noqa: S608
+    values = conn.execute(_BY_ID, (ident,)).fetchone()
     return None if values is None else _row(values)
 
 
 def latest(conn: psycopg.Connection, name: str) -> Row | None:
     """The latest version of a name, whatever its status."""
-    statement = f"SELECT {_SELECT} FROM {_TABLE} WHERE workflow_name = %s AND is_latest_version"  # noqa: S608
-    values = _execute(conn, statement, (name,)).fetchone()
+    values = conn.execute(_LATEST, (name,)).fetchone()
     return None if values is None else _row(values)
 
 
@@ -217,29 +194,23 @@ def _page_sql(query: ListQuery, members: Sequence[str], max_bytes: int) -> tuple
     if query.cursor is not None:
         moment, ident = query.cursor.moment, UUID(query.cursor.ident)
         conditions.append(Sql("created_at <= %s AND (created_at < %s OR workflow_id > %s)", (moment, moment, ident)))
-    where = " AND ".join(["true", *(c.text for c in conditions)])
-    keys = (
-        f"SELECT workflow_id FROM {_TABLE} WHERE {where} "  # noqa: S608 - conditions are this package's
-        "ORDER BY created_at DESC, workflow_id LIMIT %s OFFSET %s"
-    )
-    rows = (
-        f"SELECT {', '.join(members)}, n, found FROM ({bounded.numbered(keys)}) AS k JOIN {_TABLE} USING (workflow_id)"  # noqa: S608
-    )
-    statement = bounded.page_sql(
+    keys = _SQL["page_keys"].format(conditions=all_of(c.text for c in conditions))
+    rows = _SQL["page_rows"].format(columns=", ".join(members), keys=pages.numbered(keys))
+    statement = pages.page_sql(
         rows, members, [m for m in _DOCUMENTS if m in members], [m for m in _TEXTS if m in members]
     )
     parameters = [v for c in conditions for v in c.parameters]
     # One row more than asked for tells whether there is another page.
-    return statement, [*parameters, query.limit + 1, query.offset, *bounded.page_parameters(max_bytes)]
+    return statement, [*parameters, query.limit + 1, query.offset, *pages.page_parameters(max_bytes)]
 
 
 def page(conn: psycopg.Connection, query: ListQuery, max_bytes: int) -> Page:
     """A page of the list, newest first; it ends early where its rows are not much smaller than ``max_bytes``."""
     members = [m for m in MEMBERS if query.content or m != "content"]
-    read = _execute(conn, *_page_sql(query, members, max_bytes)).fetchall()
+    read = conn.execute(*_page_sql(query, members, max_bytes)).fetchall()
     found = read[0][-1] if read else 0
     rows = [dict(zip(members, values[:-1], strict=True)) for values in read[: query.limit]]
-    fit = bounded.fitting([orjson.dumps(to_json(row)) for row in rows], max_bytes)
+    fit = pages.fitting([orjson.dumps(to_json(row)) for row in rows], max_bytes)
     rows = rows[:fit]
     if fit < found:
         return Page(rows, _count(conn, query), Cursor(rows[-1]["created_at"], str(rows[-1]["workflow_id"])))
@@ -250,8 +221,8 @@ def page(conn: psycopg.Connection, query: ListQuery, max_bytes: int) -> Page:
 
 
 def _count(conn: psycopg.Connection, query: ListQuery) -> int:
-    where = " AND ".join(["true", *(c.text for c in query.conditions)])
     parameters = [v for c in query.conditions for v in c.parameters]
-    counted = _execute(conn, f"SELECT count(*) FROM {_TABLE} WHERE {where}", parameters).fetchone()  # noqa: S608
+    statement = _SQL["count"].format(conditions=all_of(c.text for c in query.conditions))
+    counted = conn.execute(statement, parameters).fetchone()
     assert counted is not None  # noqa: S101 - count always has a row
     return int(counted[0])

@@ -204,9 +204,9 @@ KNOWN = {
     ("sql/audit.sql", "INSERT INTO audit_events ("),
     ("sql/audit.sql", "INSERT INTO notification_audit ("),
     ("app/postgres/partitions.py", "SELECT audit_ensure_partition("),
-    ("app/workflows/store.py", "INSERT INTO remediation_workflow_catalog ("),
-    ("app/workflows/store.py", "UPDATE remediation_workflow_catalog SET is_latest_version"),
-    ("app/workflows/store.py", "UPDATE remediation_workflow_catalog SET "),
+    ("sql/workflows.sql", "INSERT INTO remediation_workflow_catalog ("),
+    ("sql/workflows.sql", "UPDATE remediation_workflow_catalog SET is_latest_version"),
+    ("sql/workflows.sql", "UPDATE remediation_workflow_catalog SET "),
 }
 OWNERS = {"app/postgres/migrations.py", "devserver/postgres.py"}
 
@@ -239,8 +239,6 @@ def written_in_code() -> Iterator[tuple[str, str]]:
                 for part in node.values:
                     if isinstance(part, ast.Constant):
                         parts.append(str(part.value))
-                    elif isinstance(part, ast.FormattedValue) and ast.unparse(part.value) == "_TABLE":
-                        parts.append("remediation_workflow_catalog")
                     else:
                         break
                 text = "".join(parts)
