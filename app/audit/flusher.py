@@ -1,7 +1,7 @@
 """The flusher: the one thread of a worker process that writes what requests have queued.
 
-It blocks for the first ticket, takes what is there, writes it in one transaction and tells every waiter what
-became of its request. Under load batches grow by themselves, since the next one gathers while this one commits.
+It blocks for the first pending write, takes what is there, writes it in one transaction and tells every waiting
+request its outcome. Under load batches grow by themselves, since the next one gathers while this one commits.
 What PostgreSQL cannot take goes to the sink; a request is never answered before its own commit.
 """
 
@@ -11,7 +11,7 @@ import logging
 import threading
 
 from app.audit import write_metrics
-from app.audit.buffer import Buffer, Ticket
+from app.audit.buffer import Buffer
 from app.audit.outcome import (
     InDoubt,
     NotWritten,
@@ -22,6 +22,7 @@ from app.audit.outcome import (
     WriteOutcome,
     WriteRequest,
 )
+from app.audit.pending_write import PendingWrite
 from app.audit.store import write
 from app.audit.writer import WriteFunction, Writer
 from app.breaker import Breaker
@@ -71,30 +72,30 @@ class Flusher(Writer):
     def _run(self) -> None:
         while True:
             self.heartbeat = self._clock.monotonic()
-            tickets = self._buffer.drain(self._settings.buffer.max_batch, _HEARTBEAT_SECONDS)
-            if tickets:
-                self._flush_guarded(tickets)
+            writes = self._buffer.drain(self._settings.buffer.max_batch, _HEARTBEAT_SECONDS)
+            if writes:
+                self._flush_guarded(writes)
             elif self._buffer.closed:
                 break
         self.drop_session()
 
-    def _flush_guarded(self, tickets: list[Ticket]) -> None:
+    def _flush_guarded(self, writes: list[PendingWrite]) -> None:
         try:
             started = self._clock.monotonic()
-            outcomes = self.flush([ticket.request for ticket in tickets])
+            outcomes = self.flush([pending.request for pending in writes])
             metrics.FLUSH_SECONDS.observe(self._clock.monotonic() - started)
-            metrics.FLUSH_SIZE.observe(sum(ticket.size for ticket in tickets))
-        except Exception:  # the loop must outlive any mistake; the waiters are told that nobody knows
+            metrics.FLUSH_SIZE.observe(sum(pending.size for pending in writes))
+        except Exception:  # the loop must outlive any mistake; the requests are told that the outcome is unknown
             log.exception("flush failed unexpectedly")
             self.drop_session()
-            outcomes = [InDoubt() for _ in tickets]
-        settled = list(zip(tickets, outcomes, strict=True))
+            outcomes = [InDoubt() for _ in writes]
+        settled = list(zip(writes, outcomes, strict=True))
         try:
             write_metrics.count(settled, self._clock.now())
-        except Exception:  # whatever became of a request, it is told
+        except Exception:  # a request is told its outcome, counted or not
             log.exception("a flush was not counted")
-        for ticket, outcome in settled:
-            ticket.resolve(outcome)
+        for pending, outcome in settled:
+            pending.resolve(outcome)
 
     def flush(self, requests: list[WriteRequest]) -> list[Outcome]:
         """Write the requests, spill those that PostgreSQL cannot take; one outcome each, in order."""

@@ -1,12 +1,13 @@
-"""The way in: a request thread hands its records over and waits for what became of them."""
+"""The way in: a request thread hands its records over and waits for the outcome."""
 
 from __future__ import annotations
 
 import logging
 
 from app.audit import write_metrics
-from app.audit.buffer import Buffer, Ticket
+from app.audit.buffer import Buffer
 from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
+from app.audit.pending_write import PendingWrite
 from app.clock import Clock
 from app.config.settings import BufferSettings
 from app.telemetry import metrics
@@ -29,22 +30,22 @@ class Ingest:
         come to it and it was withdrawn; InDoubt if the flusher has it and said nothing.
         """
         deadline = self._clock.monotonic() + self._settings.commit_timeout
-        ticket = Ticket(request, table)
-        if not self._buffer.offer(ticket, self._settings.enqueue_timeout):
+        pending = PendingWrite(request, table)
+        if not self._buffer.offer(pending, self._settings.enqueue_timeout):
             metrics.BUFFER_REJECTED.labels("full").inc()
-            return self._refused(ticket, "service-unavailable" if self._buffer.closed else "buffer-full")
-        outcome = ticket.wait(deadline - self._clock.monotonic())
+            return self._refused(pending, "service-unavailable" if self._buffer.closed else "buffer-full")
+        outcome = pending.wait(deadline - self._clock.monotonic())
         if outcome is not None:
             return outcome
         metrics.BUFFER_REJECTED.labels("timeout").inc()
-        if self._buffer.withdraw(ticket):
-            return self._refused(ticket, "service-unavailable")
+        if self._buffer.withdraw(pending):
+            return self._refused(pending, "service-unavailable")
         # It may have been resolved between the two looks. Otherwise the flusher counts it once it knows.
-        return ticket.wait(0) or InDoubt()
+        return pending.wait(0) or InDoubt()
 
-    def _refused(self, ticket: Ticket, slug: str) -> Refused:
+    def _refused(self, pending: PendingWrite, slug: str) -> Refused:
         outcome = Refused(slug)
-        write_metrics.count([(ticket, outcome)], self._clock.now())
+        write_metrics.count([(pending, outcome)], self._clock.now())
         return outcome
 
     def post(self, request: WriteRequest) -> bool:
@@ -52,17 +53,17 @@ class Ingest:
 
         What becomes of it is counted and logged by the thread that finds out.
         """
-        ticket = _PostedTicket(request)
-        if self._buffer.offer(ticket, self._settings.enqueue_timeout):
+        pending = _UnawaitedWrite(request)
+        if self._buffer.offer(pending, self._settings.enqueue_timeout):
             return True
         metrics.BUFFER_REJECTED.labels("full").inc()
-        self._refused(ticket, "buffer-full")
+        self._refused(pending, "buffer-full")
         log.warning("no room in the queue for an event of the service's own")
         return False
 
 
-class _PostedTicket(Ticket):
-    """A ticket that nobody waits for."""
+class _UnawaitedWrite(PendingWrite):
+    """A write that no request waits for: the outcome is logged if nothing was kept."""
 
     __slots__ = ()
 

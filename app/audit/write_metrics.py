@@ -1,4 +1,4 @@
-"""Counts what became of writes: many at a time, since each sample is a write into a shared file."""
+"""Write metrics: the outcomes of writes, counted many at a time, since each sample is a write into a shared file."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import time
 from collections.abc import Iterable
 from datetime import datetime
 
-from app.audit.buffer import Ticket
 from app.audit.event import AuditEvent
 from app.audit.outcome import Outcome, Spilled, Stored
+from app.audit.pending_write import PendingWrite
 from app.telemetry import metrics
 
 
-def count(settled: Iterable[tuple[Ticket, Outcome]], now: datetime) -> None:
+def count(settled: Iterable[tuple[PendingWrite, Outcome]], now: datetime) -> None:
     """Count each record by its outcome, its lag if it was stored now, and how long each request took until ``now``.
 
-    A request that nobody waits for (`Ticket.table` None) adds to the outcomes alone. Called once for each ticket: by
-    whoever took it out of the queue, or by the request itself if nobody did.
+    A write that no request waits for (`PendingWrite.table` None) adds to the outcomes alone. Called once for each
+    write: by the flusher if it took the write out of the queue, or else by the request itself.
     """
     outcomes: dict[tuple[str, str], int] = {}
     lags: dict[str, list[float]] = {}
     seconds: dict[str, list[float]] = {}
     ended = time.perf_counter()
-    for ticket, outcome in settled:
+    for pending, outcome in settled:
         stored = isinstance(outcome, Stored)
         duplicates = frozenset(outcome.duplicates) if isinstance(outcome, Stored) else frozenset()
         status = "success" if stored else "dlq_fallback" if isinstance(outcome, Spilled) else "failure"
-        waited_for = ticket.table is not None
-        for index, record in enumerate(ticket.request.records):
+        waited_for = pending.table is not None
+        for index, record in enumerate(pending.request.records):
             if isinstance(record, AuditEvent):
                 service, happened = record.event_category, record.event_timestamp
             else:
@@ -38,8 +38,8 @@ def count(settled: Iterable[tuple[Ticket, Outcome]], now: datetime) -> None:
             # What was there already has been stored when it was: a late retry says nothing of the lag.
             if stored and waited_for and not repeated:
                 lags.setdefault(service, []).append(max(0.0, (now - happened).total_seconds()))
-        if ticket.table is not None:
-            seconds.setdefault(ticket.table, []).append(ended - ticket.began)
+        if pending.table is not None:
+            seconds.setdefault(pending.table, []).append(ended - pending.began)
     for labels, n in outcomes.items():
         metrics.child(metrics.TRACES, *labels).inc(n)
     for service, values in lags.items():

@@ -16,10 +16,10 @@ import flask
 import msgspec
 
 from app import create_app
-from app.audit.buffer import Ticket
 from app.audit.event import AuditEvent, Record
 from app.audit.flusher import Flusher
 from app.audit.outcome import Outcome, Stored, WriteOutcome, WriteRequest
+from app.audit.pending_write import PendingWrite
 from app.audit.store import WriteSession, write
 from app.clock import Clock
 from app.config.settings import load_settings
@@ -43,10 +43,10 @@ class SteppedClock(Clock):
 class EarlyAcknowledgement(Flusher):
     """Planted fault: everyone is told that it is stored, then it is written."""
 
-    def _flush_guarded(self, tickets: list[Ticket]) -> None:
-        for ticket in tickets:
-            ticket.resolve(Stored())
-        self.flush([ticket.request for ticket in tickets])
+    def _flush_guarded(self, writes: list[PendingWrite]) -> None:
+        for pending in writes:
+            pending.resolve(Stored())
+        self.flush([pending.request for pending in writes])
 
     def flush(self, requests: list[WriteRequest]) -> list[Outcome]:
         return super().flush(requests)

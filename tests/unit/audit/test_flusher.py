@@ -13,7 +13,7 @@ import pytest
 
 from app.audit import flusher as flusher_module
 from app.audit import write_metrics, writer
-from app.audit.buffer import Buffer, Ticket
+from app.audit.buffer import Buffer
 from app.audit.flusher import Flusher
 from app.audit.outcome import (
     Conflict,
@@ -28,6 +28,7 @@ from app.audit.outcome import (
     WriteOutcome,
     WriteRequest,
 )
+from app.audit.pending_write import PendingWrite
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings
@@ -104,10 +105,10 @@ def running(stage: Stage) -> Iterator[Flusher]:
     flusher.stop(HOUR)
 
 
-def put(stage: Stage, name: str) -> Ticket:
-    ticket = Ticket(request(name))
-    assert stage.buffer.offer(ticket, 0)
-    return ticket
+def put(stage: Stage, name: str) -> PendingWrite:
+    pending = PendingWrite(request(name))
+    assert stage.buffer.offer(pending, 0)
+    return pending
 
 
 def test_each_request_gets_its_own_outcome(stage: Stage) -> None:
@@ -387,9 +388,9 @@ def test_stop_flushes_what_is_queued(stage: Stage) -> None:
     stage.answer = answer
     flusher = stage.make()
     flusher.start()
-    tickets = [put(stage, "under way")]
+    writes = [put(stage, "under way")]
     wait_until(lambda: stage.calls, what="the first flush")
-    tickets += [put(stage, str(n)) for n in range(50)]
+    writes += [put(stage, str(n)) for n in range(50)]
     # The queue is closed while one flush is under way and fifty requests wait.
     stopping = threading.Thread(target=flusher.stop, args=(HOUR,), daemon=True)
     stopping.start()
@@ -397,7 +398,7 @@ def test_stop_flushes_what_is_queued(stage: Stage) -> None:
     gate.set()
     stopping.join()
     assert flusher.stop(0), "it has ended"
-    assert [t.outcome for t in tickets] == [Stored()] * 51
+    assert [t.outcome for t in writes] == [Stored()] * 51
     assert stage.connections[0].closed
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from app.audit.buffer import Buffer, Ticket
+from app.audit.buffer import Buffer
 from app.audit.ingest import Ingest
 from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
+from app.audit.pending_write import PendingWrite
 from app.clock import Clock
 from app.config.settings import BufferSettings
 from app.telemetry import metrics
@@ -38,11 +39,11 @@ class TakenAtOnce(Buffer):
         super().__init__(10, 1000)
         self.outcome = outcome
 
-    def offer(self, ticket: Ticket, timeout: float) -> bool:
-        assert super().offer(ticket, timeout)
-        assert self.drain(10, 0) == [ticket]
+    def offer(self, pending: PendingWrite, timeout: float) -> bool:
+        assert super().offer(pending, timeout)
+        assert self.drain(10, 0) == [pending]
         if self.outcome is not None:
-            ticket.resolve(self.outcome)
+            pending.resolve(self.outcome)
         return True
 
 
@@ -55,8 +56,8 @@ def test_an_outcome_is_waited_for() -> None:
     buffer = Buffer(10, 1000)
 
     def flush() -> None:
-        for ticket in buffer.drain(10, HOUR):
-            ticket.resolve(Stored())
+        for pending in buffer.drain(10, HOUR):
+            pending.resolve(Stored())
 
     flusher = threading.Thread(target=flush, daemon=True)
     flusher.start()
@@ -72,16 +73,16 @@ class WatchedBuffer(Buffer):
         self.waits: list[float] = []
         self.clock, self.takes = clock, takes
 
-    def offer(self, ticket: Ticket, timeout: float) -> bool:
+    def offer(self, pending: PendingWrite, timeout: float) -> bool:
         self.waits.append(timeout)
         if self.clock is not None:
             self.clock.seconds += self.takes
-        return super().offer(ticket, 0)
+        return super().offer(pending, 0)
 
 
 def test_no_room_in_time() -> None:
     buffer = WatchedBuffer(1)
-    buffer.offer(Ticket(request()), 0)
+    buffer.offer(PendingWrite(request()), 0)
     before = rejected("full")
     assert Ingest(SETTINGS, buffer, Clock()).submit(request(), "audit_events") == Refused("buffer-full")
     assert buffer.waits[1:] == [SETTINGS.enqueue_timeout], "it waits for room first"
@@ -111,8 +112,8 @@ def test_what_the_flusher_took_and_never_answered_is_in_doubt() -> None:
 def test_an_outcome_that_comes_at_the_last_moment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     buffer = Buffer(10, 1000)
 
-    def withdraw(ticket: Ticket) -> bool:
-        ticket.resolve(Stored())
+    def withdraw(pending: PendingWrite) -> bool:
+        pending.resolve(Stored())
         return False
 
     monkeypatch.setattr(buffer, "withdraw", withdraw)
@@ -121,7 +122,7 @@ def test_an_outcome_that_comes_at_the_last_moment_counts(monkeypatch: pytest.Mon
 
 def test_waiting_for_room_counts_against_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(Ticket, "wait", lambda self, seconds: waits.append(seconds))
+    monkeypatch.setattr(PendingWrite, "wait", lambda self, seconds: waits.append(seconds))
     # Room comes after 15 s of the 40 s; the outcome never.
     clock = StandingClock()
     buffer = WatchedBuffer(1, clock, takes=15.0)
@@ -136,8 +137,8 @@ def test_post_does_not_wait(caplog: pytest.LogCaptureFixture) -> None:
     assert ingest.post(request())
     with caplog.at_level(logging.WARNING):
         assert not ingest.post(request())
-        (ticket,) = buffer.drain(10, 0)
-        ticket.resolve(Refused("service-unavailable"))
+        (pending,) = buffer.drain(10, 0)
+        pending.resolve(Refused("service-unavailable"))
     assert [r.message for r in caplog.records] == [
         "no room in the queue for an event of the service's own",
         "an event of the service's own was not kept: Refused",
@@ -151,7 +152,7 @@ def failures() -> float:
 def test_what_never_reached_the_flusher_is_counted_here() -> None:
     before = failures()
     full = Buffer(1, 1000)
-    full.offer(Ticket(request()), 0)
+    full.offer(PendingWrite(request()), 0)
     for buffer in (full, Buffer(10, 1000)):
         ingest = Ingest(SETTINGS, buffer, Clock())
         assert isinstance(ingest.submit(request(), "audit_events"), Refused)

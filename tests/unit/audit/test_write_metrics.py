@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from app.audit import write_metrics
-from app.audit.buffer import Ticket
 from app.audit.event import AuditEvent, Notification
 from app.audit.outcome import Conflict, InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
+from app.audit.pending_write import PendingWrite
 from app.audit.schemas import Validator
 from app.config.settings import AuditSettings
 from app.telemetry import metrics
@@ -83,8 +83,8 @@ class Change:
 )
 def test_every_write_is_counted(outcome: Outcome, status: str) -> None:
     change = Change("workflow")
-    ticket = Ticket(WriteRequest((made(event_category="workflow"),)), "audit_events")
-    write_metrics.count([(ticket, outcome)], NOW + timedelta(seconds=3))
+    pending = PendingWrite(WriteRequest((made(event_category="workflow"),)), "audit_events")
+    write_metrics.count([(pending, outcome)], NOW + timedelta(seconds=3))
     assert change.traces == {status: 1}
     assert change.lags == ((1, 3) if outcome == Stored() else (0, 0)), "what is not stored now has no lag"
     assert change.writes == 1
@@ -93,7 +93,7 @@ def test_every_write_is_counted(outcome: Outcome, status: str) -> None:
 def test_copies_in_a_batch_are_counted_apart() -> None:
     change = Change("analysis", "audit_events_batch")
     records = tuple(made(event_category="analysis") for _ in range(3))
-    write_metrics.count([(Ticket(WriteRequest(records), "audit_events_batch"), Stored((1,)))], NOW)
+    write_metrics.count([(PendingWrite(WriteRequest(records), "audit_events_batch"), Stored((1,)))], NOW)
     assert change.traces == {"success": 2, "duplicate": 1}
     assert change.lags[0] == 2
     assert change.writes == 1
@@ -105,9 +105,9 @@ def test_requests_of_one_flush_are_counted_together() -> None:
     assert isinstance(record, Notification)
     write_metrics.count(
         [
-            (Ticket(WriteRequest((made(),)), "audit_events"), Stored()),
-            (Ticket(WriteRequest((made(),)), "audit_events"), Spilled()),
-            (Ticket(WriteRequest((record,)), "notification_audit"), Stored()),
+            (PendingWrite(WriteRequest((made(),)), "audit_events"), Stored()),
+            (PendingWrite(WriteRequest((made(),)), "audit_events"), Spilled()),
+            (PendingWrite(WriteRequest((record,)), "notification_audit"), Stored()),
         ],
         NOW,
     )
@@ -117,24 +117,24 @@ def test_requests_of_one_flush_are_counted_together() -> None:
 
 def test_an_event_ahead_of_the_clock_has_no_lag() -> None:
     change = Change("gateway")
-    write_metrics.count([(Ticket(WriteRequest((made(),)), "audit_events"), Stored())], NOW - timedelta(seconds=2))
+    write_metrics.count([(PendingWrite(WriteRequest((made(),)), "audit_events"), Stored())], NOW - timedelta(seconds=2))
     assert change.lags == (1, 0)
 
 
-def test_a_request_takes_from_its_ticket_to_its_outcome() -> None:
+def test_a_request_takes_from_its_start_to_its_outcome() -> None:
     series = metrics.WRITE_SECONDS.labels("audit_events")
     before = series._sum.get()
-    ticket = Ticket(WriteRequest((made(),)), "audit_events")
-    ticket.began -= 7200
-    write_metrics.count([(ticket, Stored())], NOW)
+    pending = PendingWrite(WriteRequest((made(),)), "audit_events")
+    pending.began -= 7200
+    write_metrics.count([(pending, Stored())], NOW)
     assert series._sum.get() - before >= 7200
 
 
 @pytest.mark.parametrize(
     ("outcome", "status"), [(Stored(), "success"), (Spilled(), "dlq_fallback"), (InDoubt(), "failure")]
 )
-def test_of_an_event_that_nobody_waits_for_only_the_outcome_is_counted(outcome: Outcome, status: str) -> None:
+def test_of_an_event_that_no_request_waits_for_only_the_outcome_is_counted(outcome: Outcome, status: str) -> None:
     change = Change("workflow")
-    write_metrics.count([(Ticket(WriteRequest((made(event_category="workflow"),))), outcome)], NOW)
+    write_metrics.count([(PendingWrite(WriteRequest((made(event_category="workflow"),))), outcome)], NOW)
     assert change.traces == {status: 1}
     assert (change.lags, change.writes) == ((0, 0), 0)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.audit.buffer import Ticket
 from app.audit.outcome import Spilled, Stored, WriteRequest
+from app.audit.pending_write import PendingWrite
 from app.audit.schemas import Validator
 from app.config.settings import AuditSettings, BufferSettings, HealthSettings, RedisSettings, Settings
 from app.dlq.state import NOT_CONFIGURED, QueueState, StreamState
@@ -179,7 +179,7 @@ def test_readiness_while_the_queue_is_full() -> None:
     record = Validator(AuditSettings(), lambda: NOW).event(event())
     for expected in (READY, READY, degraded("buffer_full")):
         assert asked(services, "/health/ready") == expected
-        services.buffer.offer(Ticket(WriteRequest((record,))), 0)  # type: ignore[arg-type]
+        services.buffer.offer(PendingWrite(WriteRequest((record,))), 0)  # type: ignore[arg-type]
 
 
 def test_live_until_the_flusher_is_stuck() -> None:
