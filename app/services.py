@@ -10,7 +10,7 @@ from app.audit.ingest import Ingest
 from app.audit.outcome import Sink, UnavailableSink
 from app.audit.schemas import Validator
 from app.audit.store import write
-from app.audit.writer import WriteFunction
+from app.audit.writer import WriteFunction, Writer
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings
@@ -70,9 +70,8 @@ class Services:
             self._make_queue(settings, write_function)
         self.sink: Sink = sink or self.queue or UnavailableSink()
         self.buffer = Buffer(settings.buffer.size, settings.buffer.max_bytes)
-        self.flusher = Flusher(
-            settings, self.buffer, self.sink, self.breaker, self.database.watchdog, self.clock, write_function
-        )
+        flush_writer = Writer(settings, self.breaker, self.database.watchdog, self.clock, write_function)
+        self.flusher = Flusher(settings.buffer, self.buffer, flush_writer, self.sink, self.clock)
         self.ingest = Ingest(settings.buffer, self.buffer, self.clock)
         self.monitor = Monitor(
             settings, self.breaker, self.database.watchdog, self.clock, found_again=self.reader.renew

@@ -23,12 +23,9 @@ from app.audit.outcome import (
     WriteRequest,
 )
 from app.audit.pending_write import PendingWrite
-from app.audit.store import write
-from app.audit.writer import WriteFunction, Writer
-from app.breaker import Breaker
+from app.audit.writer import Writer
 from app.clock import Clock
-from app.config.settings import Settings
-from app.postgres.watchdog import Watchdog
+from app.config.settings import BufferSettings
 from app.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -37,22 +34,15 @@ log = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS = 1.0
 
 
-class Flusher(Writer):
+class Flusher:
     """Drains a buffer into PostgreSQL, or else into the sink, until it is stopped."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        buffer: Buffer,
-        sink: Sink,
-        breaker: Breaker,
-        watchdog: Watchdog,
-        clock: Clock,
-        write_function: WriteFunction = write,
-    ) -> None:
-        super().__init__(settings, breaker, watchdog, clock, write_function)
+    def __init__(self, settings: BufferSettings, buffer: Buffer, writer: Writer, sink: Sink, clock: Clock) -> None:
+        self._settings = settings
         self._buffer = buffer
+        self.writer = writer
         self._sink = sink
+        self._clock = clock
         self._thread: threading.Thread | None = None
         self.heartbeat = clock.monotonic()
 
@@ -72,12 +62,12 @@ class Flusher(Writer):
     def _run(self) -> None:
         while True:
             self.heartbeat = self._clock.monotonic()
-            writes = self._buffer.drain(self._settings.buffer.max_batch, _HEARTBEAT_SECONDS)
+            writes = self._buffer.drain(self._settings.max_batch, _HEARTBEAT_SECONDS)
             if writes:
                 self._flush_guarded(writes)
             elif self._buffer.closed:
                 break
-        self.drop_session()
+        self.writer.drop_session()
 
     def _flush_guarded(self, writes: list[PendingWrite]) -> None:
         try:
@@ -87,7 +77,7 @@ class Flusher(Writer):
             metrics.FLUSH_SIZE.observe(sum(pending.size for pending in writes))
         except Exception:  # the loop must outlive any mistake; the requests are told that the outcome is unknown
             log.exception("flush failed unexpectedly")
-            self.drop_session()
+            self.writer.drop_session()
             outcomes = [InDoubt() for _ in writes]
         settled = list(zip(writes, outcomes, strict=True))
         try:
@@ -99,7 +89,7 @@ class Flusher(Writer):
 
     def flush(self, requests: list[WriteRequest]) -> list[Outcome]:
         """Write the requests, spill those that PostgreSQL cannot take; one outcome each, in order."""
-        written = self.to_database(requests)
+        written = self.writer.to_database(requests)
         outcomes: list[Outcome] = []
         spill: list[int] = []
         for i, outcome in enumerate(written):
@@ -124,7 +114,7 @@ class Flusher(Writer):
         orphans = {i for i in candidates if isinstance(written[i], ParentMissing)}
         if orphans and not self._sink.may_hold_parents():
             # The queue is empty now; a parent may have been replayed since it was looked for. Look once more.
-            again = self.to_database([requests[i] for i in sorted(orphans)])
+            again = self.writer.to_database([requests[i] for i in sorted(orphans)])
             for i, outcome in zip(sorted(orphans), again, strict=True):
                 written[i] = outcome
                 if not isinstance(outcome, NotWritten):

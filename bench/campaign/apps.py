@@ -21,6 +21,7 @@ from app.audit.flusher import Flusher
 from app.audit.outcome import Outcome, Stored, WriteOutcome, WriteRequest
 from app.audit.pending_write import PendingWrite
 from app.audit.store import WriteSession, write
+from app.audit.writer import Writer
 from app.clock import Clock
 from app.config.settings import load_settings
 from app.dlq import scripts
@@ -77,7 +78,7 @@ def _early() -> flask.Flask:
     settings, clock = _settings_and_clock()
     services = Services(settings, clock=clock)
     services.flusher = EarlyAcknowledgement(
-        settings, services.buffer, services.sink, services.breaker, services.database.watchdog, services.clock
+        settings.buffer, services.buffer, services.flusher.writer, services.sink, services.clock
     )
     return create_app(settings, services)
 
@@ -91,15 +92,7 @@ def _trimmed() -> flask.Flask:
 def _altered() -> flask.Flask:
     settings, clock = _settings_and_clock()
     services = Services(settings, clock=clock)
-    services.flusher = Flusher(
-        settings,
-        services.buffer,
-        services.sink,
-        services.breaker,
-        services.database.watchdog,
-        services.clock,
-        write_misread,
-    )
+    services.flusher.writer = Writer(settings, services.breaker, services.database.watchdog, clock, write_misread)
     return create_app(settings, services)
 
 

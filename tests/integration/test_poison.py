@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from app.audit.outcome import Spilled, SpillOutcome, WriteOutcome, WriteRequest
+from app.audit.outcome import WriteOutcome, WriteRequest
 from app.audit.store import WriteSession, write
 from tests.integration.service import BATCH, EVENTS, Service, problem, running
+from tests.sinks import FakeSink
 from tests.support import PostgresServer, event, wait_until
 
 PATIENT = {"flush_timeout": 60.0, "commit_timeout": 120.0, "flush_statement_timeout": 50.0, "enqueue_timeout": 60.0}
@@ -33,32 +34,18 @@ class Gate:
         return write(session, requests)
 
 
-class Kept:
-    """A sink that takes everything."""
-
-    def __init__(self) -> None:
-        self.requests: list[WriteRequest] = []
-
-    def spill(self, requests: Sequence[WriteRequest], reason: str) -> list[SpillOutcome]:
-        self.requests += requests
-        return [Spilled() for _ in requests]
-
-    def may_hold_parents(self) -> bool:
-        return False
-
-
 @pytest.fixture
 def gate() -> Gate:
     return Gate()
 
 
 @pytest.fixture
-def sink() -> Kept:
-    return Kept()
+def sink() -> FakeSink:
+    return FakeSink()
 
 
 @pytest.fixture
-def service(postgres: PostgresServer, template: str, gate: Gate, sink: Kept) -> Iterator[Service]:
+def service(postgres: PostgresServer, template: str, gate: Gate, sink: FakeSink) -> Iterator[Service]:
     parts = {"write_function": gate, "sink": sink}
     with running(postgres, template, services=parts, buffer=PATIENT) as s:
         yield s
@@ -89,7 +76,7 @@ def together(service: Service, gate: Gate, bodies: list[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("at", [0, 250, 499])
-def test_one_bad_row_among_499_good_ones(service: Service, gate: Gate, sink: Kept, at: int) -> None:
+def test_one_bad_row_among_499_good_ones(service: Service, gate: Gate, sink: FakeSink, at: int) -> None:
     service.database.query(CHECK)
     bodies = [ev() for _ in range(500)]
     bodies[at]["correlation_id"] = "poison"
@@ -105,7 +92,7 @@ def test_one_bad_row_among_499_good_ones(service: Service, gate: Gate, sink: Kep
 
 
 @pytest.mark.parametrize("code", ["P0001", "XX000"])
-def test_an_unknown_fault_keeps_to_its_row(service: Service, gate: Gate, sink: Kept, code: str) -> None:
+def test_an_unknown_fault_keeps_to_its_row(service: Service, gate: Gate, sink: FakeSink, code: str) -> None:
     service.database.query(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.correlation_id = 'poison' THEN "
         f"RAISE EXCEPTION 'secret' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$"
@@ -125,7 +112,7 @@ def test_an_unknown_fault_keeps_to_its_row(service: Service, gate: Gate, sink: K
 
 
 def test_an_event_of_a_month_that_was_detached_by_hand_is_spilled_alone(
-    service: Service, gate: Gate, sink: Kept
+    service: Service, gate: Gate, sink: FakeSink
 ) -> None:
     service.database.query("SELECT audit_ensure_partition('2025-12-01')")
     service.database.query("ALTER TABLE audit_events DETACH PARTITION audit_events_2025_12")
@@ -138,7 +125,7 @@ def test_an_event_of_a_month_that_was_detached_by_hand_is_spilled_alone(
     assert service.parts.breaker.closed
 
 
-def test_a_bad_row_of_a_batch_takes_its_batch_alone(service: Service, gate: Gate, sink: Kept) -> None:
+def test_a_bad_row_of_a_batch_takes_its_batch_alone(service: Service, gate: Gate, sink: FakeSink) -> None:
     service.database.query(CHECK)
     bad, good = [ev() for _ in range(20)], [ev() for _ in range(20)]
     bad[13]["correlation_id"] = "poison"

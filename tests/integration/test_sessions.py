@@ -126,7 +126,7 @@ def service(server: PostgresServer, template: str, environment: None) -> Iterato
         # Settings of a database are not copied with it.
         make_hostile(s.database)
         s.parts.reader.renew()
-        s.parts.flusher.drop_session()
+        s.parts.flusher.writer.drop_session()
         yield s
 
 

@@ -35,28 +35,13 @@ from app.config.settings import Settings
 from app.postgres.errors import Fault
 from app.postgres.watchdog import Watchdog
 from app.telemetry import metrics
+from tests.sinks import FakeSink
 from tests.support import wait_until
 from tests.unit.fakes import HOUR, FakeConnection
 
 OUTAGE = NotWritten(Fault.OUTAGE)
 IN_DOUBT = NotWritten(Fault.OUTAGE, in_doubt=True)
 GONE = Refused("service-unavailable")
-
-
-class FakeSink:
-    """Answers each spilled request with one outcome, and keeps what it was given."""
-
-    def __init__(self, outcome: SpillOutcome | None = None) -> None:
-        self.outcome: SpillOutcome = outcome or Spilled()
-        self.parents = False
-        self.spilled: list[tuple[WriteRequest, str]] = []
-
-    def spill(self, requests: Sequence[WriteRequest], reason: str) -> list[SpillOutcome]:
-        self.spilled += [(r, reason) for r in requests]
-        return [self.outcome] * len(requests)
-
-    def may_hold_parents(self) -> bool:
-        return self.parents
 
 
 def request(name: str) -> WriteRequest:
@@ -83,7 +68,8 @@ class Stage:
             return [self.answer(name, len(self.calls)) for name in names]
 
         clock = Clock()
-        return Flusher(Settings(), self.buffer, self.sink, self.breaker, Watchdog(clock), clock, write)
+        made = writer.Writer(Settings(), self.breaker, Watchdog(clock), clock, write)
+        return Flusher(Settings().buffer, self.buffer, made, self.sink, clock)
 
     def connected(self, *_: object, **__: object) -> FakeConnection:
         self.connections.append(self.connect())
