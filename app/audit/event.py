@@ -24,6 +24,9 @@ _EVENT_FORM = b"audit-event/1\n"
 _NOTIFICATION_FORM = b"notification-audit/1\n"
 
 
+EventKey = tuple[UUID, date]
+
+
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One audit event after validation and defaults. `make_event` makes them."""
 
@@ -61,7 +64,7 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     row: bytes  # the event as the JSON object that the write function hands to PostgreSQL
 
     @property
-    def key(self) -> tuple[UUID, date]:
+    def key(self) -> EventKey:
         """Identity: the same key with the same digest is the same event."""
         return (self.event_id, self.event_date)
 

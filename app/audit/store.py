@@ -1,4 +1,4 @@
-"""The one write function: records into PostgreSQL, and what became of each request.
+"""The one write function: records into PostgreSQL, and the outcome of each request.
 
 The flusher, the replay of the dead letter queue and the service's own audit events all go through `write`. A
 call commits its requests in as few transactions as it can; a request is stored whole or not at all.
@@ -7,31 +7,19 @@ call commits its requests in as few transactions as it can; a request is stored 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
 import psycopg
-from psycopg.types.json import Json
-from psycopg.types.numeric import Int4
 
-from app.audit.event import AuditEvent, Notification
-from app.audit.outcome import (
-    Conflict,
-    NotificationRow,
-    NotWritten,
-    ParentMissing,
-    Rejected,
-    Stored,
-    WriteOutcome,
-    WriteRequest,
-)
+from app.audit.event import AuditEvent, EventKey, Notification
+from app.audit.outcome import Conflict, NotificationRow, NotWritten, Rejected, Stored, WriteOutcome, WriteRequest
+from app.audit.plan import Plan, conflicts, event_outcome, fit_together, notification_outcome, settle_orphans
+from app.audit.rows import event_rows, notification_arrays
 from app.postgres.errors import Fault, classify, is_timeout
 from app.postgres.partitions import make_partition
 from app.postgres.sessions import Connection, UnconfirmedError, begin, commit, roll_back
 from app.postgres.statements import statements
-
-_CONFLICT_RETRIES = 3
 
 _SQL = statements("audit")
 _INSERT_EVENTS = _SQL["insert_events"]
@@ -40,7 +28,7 @@ _EVENT_DIGESTS = _SQL["event_digests"]
 _NOTIFICATION_DIGESTS = _SQL["notification_digests"]
 _PARENTS = _SQL["parents"]
 
-EventKey = tuple[UUID, date]
+_CONFLICT_RETRIES = 3
 
 
 class WriteSession:
@@ -77,7 +65,7 @@ def append(conn: Connection, events: Sequence[AuditEvent]) -> None:
 
     Raises psycopg.Error. Their ids are new, so there is nothing to be a duplicate of, and they have no parents.
     """
-    conn.execute(_INSERT_EVENTS, _event_rows(events, {}))
+    conn.execute(_INSERT_EVENTS, event_rows(events, {}))
 
 
 def _attempt(
@@ -157,9 +145,9 @@ def _insert_all(session: WriteSession, request: WriteRequest) -> None:
     events = [r for r in request.records if isinstance(r, AuditEvent)]
     notifications = [r for r in request.records if isinstance(r, Notification)]
     if events:
-        session.conn.execute(_INSERT_EVENTS, _event_rows(events, {}))
+        session.conn.execute(_INSERT_EVENTS, event_rows(events, {}))
     if notifications:
-        session.conn.execute(_INSERT_NOTIFICATIONS, _notification_arrays(notifications))
+        session.conn.execute(_INSERT_NOTIFICATIONS, notification_arrays(notifications))
 
 
 def _make_partitions(session: WriteSession, requests: Iterable[WriteRequest]) -> Fault | None:
@@ -171,7 +159,7 @@ def _make_partitions(session: WriteSession, requests: Iterable[WriteRequest]) ->
     except psycopg.Error as e:
         fault = classify(e)
         roll_back(session.conn)
-        # Not the row's fault: the service accepted its date. A lock held by somebody else passes.
+        # Not the row's fault: the service accepted its date. A lock that another session holds passes.
         return Fault.OUTAGE if fault in (Fault.ROW, Fault.MISSING_PARTITION, Fault.CONFLICT) else fault
     return None
 
@@ -179,23 +167,12 @@ def _make_partitions(session: WriteSession, requests: Iterable[WriteRequest]) ->
 # --- one transaction ----------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Plan:
-    """What a set of requests comes to, once the copies inside it and its parents are known."""
-
-    events: dict[EventKey, AuditEvent]
-    parents: dict[UUID, date]
-    unresolved: set[UUID]
-    # Requests that contradict an earlier one: a conflict only if that one's content is what is stored in the end.
-    waiting: set[int]
-
-
 def _write_once(session: WriteSession, requests: list[WriteRequest]) -> dict[int, WriteOutcome]:
     """The outcomes by index; those that contradict an earlier request have none yet."""
     outcomes: dict[int, WriteOutcome] = {}
     while True:
         live = {i: q for i, q in enumerate(requests) if i not in outcomes}
-        plan = _plan(live, outcomes)
+        plan = fit_together(live, outcomes)
         for i in [i for i in live if i in outcomes]:
             outcomes[i] = _with_stored(session, live.pop(i), outcomes[i])
         live = {i: q for i, q in live.items() if i not in plan.waiting}
@@ -203,7 +180,7 @@ def _write_once(session: WriteSession, requests: list[WriteRequest]) -> dict[int
             found: dict[UUID, date] = dict(session.conn.execute(_PARENTS, (list(plan.unresolved),)).fetchall())
             plan.parents.update(found)
             if lost := plan.unresolved - found.keys():
-                _orphans(live, lost, outcomes)
+                settle_orphans(live, lost, outcomes)
                 # Others may have leaned on what those requests would have stored: plan again without them.
                 continue
         if live:
@@ -216,60 +193,11 @@ def _with_stored(session: WriteSession, request: WriteRequest, outcome: WriteOut
     """The conflict of a request that contradicts itself, together with what it contradicts in the table."""
     assert isinstance(outcome, Conflict)  # noqa: S101 - the plan finds no other
     keys = [r.key for r in request.records if isinstance(r, AuditEvent)]
-    return Conflict(tuple(sorted({*outcome.indexes, *_conflicts(request, _stored_digests(session, keys))})))
-
-
-def _plan(live: dict[int, WriteRequest], outcomes: dict[int, WriteOutcome]) -> _Plan:
-    """Fit the requests together in order; who contradicts himself is in conflict, who contradicts another waits."""
-    plan = _Plan({}, {}, set(), set())
-    for i, request in live.items():
-        mine: dict[EventKey, AuditEvent] = {}
-        clashes = []
-        wanted: set[UUID] = set()
-        ids: dict[UUID, date] = {}
-        for index, record in enumerate(request.records):
-            if not isinstance(record, AuditEvent):
-                continue
-            parent = record.parent_event_id
-            if parent is not None and parent not in ids and parent not in plan.parents:
-                wanted.add(parent)
-            key = record.key
-            known = mine.get(key)
-            if known is not None:
-                if known.digest != record.digest:
-                    clashes.append(index)
-            elif (other := plan.events.get(key)) is None:
-                mine[key] = record
-            elif other.digest != record.digest:
-                plan.waiting.add(i)
-            ids.setdefault(record.event_id, record.event_date)
-        if clashes:
-            outcomes[i] = Conflict(tuple(clashes))
-            plan.waiting.discard(i)
-        if clashes or i in plan.waiting:
-            continue
-        plan.unresolved |= wanted
-        plan.events.update(mine)
-        for event_id, day in ids.items():
-            plan.parents.setdefault(event_id, day)
-    return plan
-
-
-def _orphans(live: dict[int, WriteRequest], lost: set[UUID], outcomes: dict[int, WriteOutcome]) -> None:
-    for i, request in live.items():
-        indexes = []
-        earlier: set[UUID] = set()
-        for index, record in enumerate(request.records):
-            if isinstance(record, AuditEvent):
-                if record.parent_event_id in lost and record.parent_event_id not in earlier:
-                    indexes.append(index)
-                earlier.add(record.event_id)
-        if indexes:
-            outcomes[i] = ParentMissing(tuple(indexes))
+    return Conflict(tuple(sorted({*outcome.indexes, *conflicts(request, _stored_digests(session, keys))})))
 
 
 def _commit(
-    session: WriteSession, live: dict[int, WriteRequest], plan: _Plan, outcomes: dict[int, WriteOutcome]
+    session: WriteSession, live: dict[int, WriteRequest], plan: Plan, outcomes: dict[int, WriteOutcome]
 ) -> None:
     notifications: dict[str, Notification] = {}
     for request in live.values():
@@ -300,17 +228,17 @@ def _commit(
     for i, request in live.items():
         first = request.records[0]
         if isinstance(first, Notification):
-            outcomes[i] = _notification_outcome(first, first.key in seen, notifications, new_notes, old_notes)
+            outcomes[i] = notification_outcome(first, first.key in seen, notifications, new_notes, old_notes)
             seen.add(first.key)
         else:
-            outcomes[i] = _event_outcome(request, seen, new_events, old_events)
+            outcomes[i] = event_outcome(request, seen, new_events, old_events)
 
 
-def _put_events(session: WriteSession, plan: _Plan) -> tuple[set[EventKey], dict[EventKey, bytes]]:
+def _put_events(session: WriteSession, plan: Plan) -> tuple[set[EventKey], dict[EventKey, bytes]]:
     """Insert what is not there; the keys that are new, and the digests of those that were there."""
     if not plan.events:
         return set(), {}
-    cursor = session.conn.execute(_INSERT_EVENTS, _event_rows(plan.events.values(), plan.parents), binary=True)
+    cursor = session.conn.execute(_INSERT_EVENTS, event_rows(plan.events.values(), plan.parents), binary=True)
     session.kept = session.committing
     if cursor.rowcount == len(plan.events):
         return set(plan.events), {}
@@ -329,7 +257,7 @@ def _put_notifications(
 ) -> tuple[dict[str, NotificationRow], dict[str, bytes]]:
     if not notifications:
         return {}, {}
-    rows = session.conn.execute(_INSERT_NOTIFICATIONS, _notification_arrays(notifications.values())).fetchall()
+    rows = session.conn.execute(_INSERT_NOTIFICATIONS, notification_arrays(notifications.values())).fetchall()
     session.kept = session.committing
     new = {key: NotificationRow(ident, created, updated) for key, ident, created, updated in rows}
     missing = [key for key in notifications if key not in new]
@@ -348,86 +276,9 @@ def _undo_conflicts(
     """Roll back if a request of several records is in conflict, since its other rows must not stay."""
     found = False
     for i, request in live.items():
-        if len(request.records) > 1 and (indexes := _conflicts(request, old)):
+        if len(request.records) > 1 and (indexes := conflicts(request, old)):
             outcomes[i] = Conflict(indexes)
             found = True
     if found:
         roll_back(session.conn)
     return found
-
-
-def _conflicts(request: WriteRequest, old: dict[EventKey, bytes]) -> tuple[int, ...]:
-    return tuple(
-        index
-        for index, record in enumerate(request.records)
-        if isinstance(record, AuditEvent) and old.get(record.key, record.digest) != record.digest
-    )
-
-
-def _event_outcome(
-    request: WriteRequest, seen: set[EventKey | str], new: set[EventKey], old: dict[EventKey, bytes]
-) -> WriteOutcome:
-    if indexes := _conflicts(request, old):
-        return Conflict(indexes)
-    duplicates = []
-    for index, record in enumerate(request.records):
-        assert isinstance(record, AuditEvent)  # noqa: S101 - requests are of one kind
-        if record.key in seen or record.key in old:
-            duplicates.append(index)
-        elif record.key not in new:
-            # Neither inserted nor there: the table lost it between two statements, which nothing does.
-            return NotWritten(Fault.UNKNOWN)
-        seen.add(record.key)
-    return Stored(tuple(duplicates))
-
-
-def _notification_outcome(
-    record: Notification,
-    repeated: bool,
-    kept: dict[str, Notification],
-    new: dict[str, NotificationRow],
-    old: dict[str, bytes],
-) -> WriteOutcome:
-    if record.key in old:
-        return Conflict((0,), identical=old[record.key] == record.digest)
-    if record.key not in new:
-        return NotWritten(Fault.UNKNOWN)
-    if repeated:
-        return Conflict((0,), identical=kept[record.key].digest == record.digest)
-    return Stored(notification=new[record.key])
-
-
-def _event_rows(events: Iterable[AuditEvent], parents: dict[UUID, date]) -> list[Json]:
-    """The one parameter of _INSERT_EVENTS: a JSON array of the events' rows."""
-    rows = [
-        e.row
-        if e.parent_event_id is None or (day := parents.get(e.parent_event_id)) is None
-        else b'%b,"parent_event_date":"%b"}' % (e.row[:-1], day.isoformat().encode())
-        for e in events
-    ]
-    return [Json(b"[%b]" % b",".join(rows), dumps=_as_is)]
-
-
-def _as_is(encoded: bytes) -> bytes:
-    return encoded
-
-
-def _notification_arrays(notifications: Iterable[Notification]) -> list[list[object]]:
-    rows = [
-        (
-            n.remediation_id,
-            n.notification_id,
-            n.recipient,
-            n.channel,
-            n.message_summary,
-            n.status,
-            n.sent_at,
-            n.delivery_status,
-            n.error_message,
-            Int4(n.escalation_level),
-            n.recorded_by,
-            n.digest,
-        )
-        for n in notifications
-    ]
-    return [list(column) for column in zip(*rows, strict=True)]
