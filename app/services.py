@@ -8,8 +8,8 @@ from app.audit.buffer import Buffer
 from app.audit.flusher import Flusher
 from app.audit.ingest import Ingest
 from app.audit.outcome import Sink, UnavailableSink
-from app.audit.schemas import Validator
 from app.audit.store import write
+from app.audit.validator import Validator
 from app.audit.writer import WriteFunction, Writer
 from app.breaker import Breaker
 from app.clock import Clock

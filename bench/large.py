@@ -31,7 +31,9 @@ from rich.console import Console
 from rich.progress import track
 
 from app.audit import queries
+from app.audit.filters import event_query
 from app.config.settings import ServerSettings
+from app.postgres.lists import Cursor
 from bench import fill
 from bench.client import Connection, WrongAnswerError
 from bench.fill import NoRoomError
@@ -53,7 +55,7 @@ SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout"
 def paths(number: int, rows: int, ids: list[str]) -> dict[str, tuple[str, int | None]]:
     """The queries that are compared: name → (path, rows in its answer; None for a single event)."""
     now = datetime.now(UTC)
-    middle = queries.Cursor(now - timedelta(days=12, seconds=number), "00000000-0000-0000-0000-000000000000").encode()
+    middle = Cursor(now - timedelta(days=12, seconds=number), "00000000-0000-0000-0000-000000000000").encode()
     spot = number * 7919
     actors, resources = rows // fill.ROWS_AN_ACTOR, rows // fill.ROWS_A_RESOURCE
     who = f"actor_id=actor-{spot % actors}"
@@ -146,7 +148,7 @@ def explain(bench: Bench, databases: dict[str, Database], rows: dict[str, int]) 
                 if "data" in arguments:
                     arguments["data"] = '{"sequence":23757}'
                 statement, parameters = queries.event_page_sql(
-                    queries.event_query(arguments, datetime.now(UTC)), ServerSettings().max_response_bytes
+                    event_query(arguments, datetime.now(UTC)), ServerSettings().max_response_bytes
                 )
                 for _ in range(2):
                     plan = conn.execute(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", parameters).fetchall()

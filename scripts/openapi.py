@@ -25,8 +25,11 @@ from app.audit.queries import EVENT_MEMBERS, NOTIFICATION_MEMBERS
 from app.config.settings import DEFAULT_EVENT_CATEGORIES
 from app.dlq.keys import STREAMS
 from app.http.problems import CONTENT_TYPE, KINDS
+from app.validation import fields as common_fields
+from app.workflows import fields as workflow_fields
 from app.workflows import schemas as workflows
-from app.workflows.search import ANY, CHOICE_WEIGHTS, FLAG_WEIGHTS, STATUSES
+from app.workflows.labels import ANY, CHOICE_WEIGHTS, FLAG_WEIGHTS, LABEL_TOOLS, PRIORITIES, SEVERITIES, STATUSES
+from app.workflows.search_request import SearchSchema
 from app.workflows.store import MEMBERS as WORKFLOW_MEMBERS
 
 FOLDER = Path(__file__).resolve().parent.parent / "api" / "openapi"
@@ -42,7 +45,7 @@ def _names() -> dict[type[Schema], str]:
     """Every schema class of a request, with its name in the document."""
     labels = workflows.WorkflowSchema._declared_fields["labels"].schema
     detected = workflows.WorkflowSchema._declared_fields["detected_labels"].schema
-    filters = workflows.SearchSchema._declared_fields["filters"].schema
+    filters = SearchSchema._declared_fields["filters"].schema
     return {
         type(audit.AuditEventSchema.with_categories(DEFAULT_EVENT_CATEGORIES)): "AuditEventRequest",
         audit.NotificationSchema: "NotificationRequest",
@@ -52,19 +55,19 @@ def _names() -> dict[type[Schema], str]:
         workflows.PatchSchema: "WorkflowPatch",
         workflows.ReasonSchema: "StatusChange",
         type(filters): "WorkflowSearchFilters",
-        workflows.SearchSchema: "WorkflowSearchRequest",
+        SearchSchema: "WorkflowSearchRequest",
     }
 
 
-def _text(field: audit.Text) -> Node:
+def _text(field: common_fields.Text) -> Node:
     node: Node = {"type": "string"}
-    if isinstance(field, audit.Choice):
+    if isinstance(field, common_fields.Choice):
         return node | {"enum": list(field.choices)}
     if field.low:
         node["minLength"] = field.low
     if field.high < _UNBOUNDED:
         node["maxLength"] = field.high
-    if isinstance(field, workflows.Hash):
+    if isinstance(field, workflow_fields.Hash):
         node["pattern"] = "^[0-9a-f]{64}$"
     elif not field.blank:
         node["pattern"] = r"\S"
@@ -75,7 +78,7 @@ def _list_of(node: Node, **limits: int) -> Node:
     return {"type": "array", **limits, "items": node}
 
 
-def _text_lists(field: workflows.TextLists) -> Node:
+def _text_lists(field: workflow_fields.TextLists) -> Node:
     return {
         "type": "object",
         "propertyNames": {k: v for k, v in _text(field.key).items() if k != "type"},
@@ -86,32 +89,32 @@ def _text_lists(field: workflows.TextLists) -> Node:
 def _own_type(field: fields.Field[Any]) -> Node | None:
     """The JSON Schema of one of the code's own fields; None for a field of marshmallow's."""
     match field:
-        case audit.Text():
+        case common_fields.Text():
             return _text(field)
-        case audit.Whole():
+        case common_fields.Whole():
             return {"type": "integer", "minimum": field.low, "maximum": field.high}
-        case audit.Flag():
+        case common_fields.Flag():
             return {"type": "boolean"}
-        case audit.Identifier():
+        case common_fields.Identifier():
             return {"type": "string", "format": "uuid"}
-        case audit.Moment():
+        case common_fields.Moment():
             return {"type": "string", "format": "date-time"}
-        case audit.Address():
+        case common_fields.Address():
             return {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
-        case audit.Data() | workflows.Parameters():
+        case common_fields.Data() | workflow_fields.Parameters():
             return {"type": "object", "additionalProperties": True}
-        case workflows.Rate():
+        case workflow_fields.Rate():
             return {"type": "number", "minimum": 0, "maximum": 1}
-        case workflows.TextLists():
+        case workflow_fields.TextLists():
             return _text_lists(field)
-        case workflows.Label():
+        case workflow_fields.Label():
             return {
                 "oneOf": [
                     _text(field.member),
-                    _list_of(_text(field.member), minItems=1, maxItems=workflows.MAX_LABEL_VALUES),
+                    _list_of(_text(field.member), minItems=1, maxItems=workflow_fields.MAX_LABEL_VALUES),
                 ]
             }
-        case workflows.Choices():
+        case workflow_fields.Choices():
             return {"oneOf": [_text(field.member), _list_of(_text(field.member))]}
     return None
 
@@ -238,11 +241,11 @@ _ENUMS = {
     "NotificationChannel": audit.NotificationSchema._declared_fields["channel"].choices,
     "NotificationStatus": audit.NotificationSchema._declared_fields["status"].choices,
     "WorkflowStatus": STATUSES,
-    "WorkflowSeverity": workflows.SEVERITIES,
-    "WorkflowPriority": workflows.PRIORITIES,
-    "StoredSeverity": (*workflows.SEVERITIES, ANY),
-    "StoredPriority": (*workflows.PRIORITIES, ANY),
-    **{f"{name[0].upper()}{name[1:]}": values for name, values in workflows.LABEL_TOOLS.items()},
+    "WorkflowSeverity": SEVERITIES,
+    "WorkflowPriority": PRIORITIES,
+    "StoredSeverity": (*SEVERITIES, ANY),
+    "StoredPriority": (*PRIORITIES, ANY),
+    **{f"{name[0].upper()}{name[1:]}": values for name, values in LABEL_TOOLS.items()},
     "DetectedLabelName": (*FLAG_WEIGHTS, *CHOICE_WEIGHTS),
     "WorkflowInclude": ("content",),
     "DlqStreamName": STREAMS,

@@ -1,6 +1,6 @@
 """What is kept: audit events and notifications, validated, immutable, with one canonical form.
 
-`AuditEvent` and `Notification` are made by `app.audit.schemas` alone. The canonical form (and its SHA-256, the
+`AuditEvent` and `Notification` are made by `app.audit.validator` alone. The canonical form (and its SHA-256, the
 digest) decides whether two records with one identity have the same content.
 """
 
@@ -23,6 +23,11 @@ _EVENT_OVERHEAD_BYTES = 1200
 _EVENT_FORM = b"audit-event/1\n"
 _NOTIFICATION_FORM = b"notification-audit/1\n"
 
+
+# The closed sets of values.
+OUTCOMES = ("success", "failure", "pending")
+CHANNELS = ("email", "slack", "pagerduty", "webhook", "sms", "teams")
+NOTIFICATION_STATUSES = ("sent", "failed", "pending", "acknowledged", "escalated")
 
 EventKey = tuple[UUID, date]
 

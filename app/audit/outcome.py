@@ -1,4 +1,8 @@
-"""What is asked of the write path, and what became of it."""
+"""What is asked of the write path, and the outcome.
+
+Not kept in three ways: a request that is not valid never comes here (`ValidationFailure`); what PostgreSQL can never
+store is `Rejected`; what could not be kept now, and may be sent again, is `Refused`.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +64,7 @@ class ParentMissing:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Nothing kept: the record at ``index`` can never be stored."""
+    """Nothing kept, and no later try will keep it: PostgreSQL cannot store the record at ``index``."""
 
     index: int
 
@@ -81,7 +85,10 @@ class Spilled:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing kept anywhere. ``slug`` names the problem: service-unavailable, dlq-full or buffer-full."""
+    """Nothing kept anywhere, and a later try may keep it.
+
+    ``slug`` names the problem: service-unavailable, dlq-full or buffer-full.
+    """
 
     slug: str
 

@@ -1,4 +1,4 @@
-"""Reading events and notifications: filters, pages by offset or cursor, one event by id.
+"""Reading events and notifications: pages by offset or cursor, one event by id.
 
 Ids are picked first, from an index and inside a LIMIT; the wide rows are read for those alone, and no more of them
 than one answer may hold.
@@ -6,10 +6,7 @@ than one answer may hold.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -17,37 +14,14 @@ from uuid import UUID
 
 import orjson
 import psycopg
-from datastorage_common import jsonvalue
-from datastorage_common.times import parse_rfc3339, parse_time, rfc3339
-from datastorage_common.uuids import parse_uuid
+from datastorage_common.times import rfc3339
 
 from app.audit.schemas import EVENT_FIELDS
-from app.http.problems import Problem
 from app.postgres import pages
+from app.postgres.lists import Cursor, ListQuery
 from app.postgres.statements import all_of, statements
 
 _SQL = statements("audit_queries")
-
-EVENT_FILTERS = (
-    "event_type",
-    "event_category",
-    "severity",
-    "correlation_id",
-    "actor_type",
-    "actor_id",
-    "resource_type",
-    "resource_id",
-    "namespace",
-    "cluster_name",
-)
-_OUTCOMES = ("success", "failure", "pending")
-_CHANNELS = ("email", "slack", "pagerduty", "webhook", "sms", "teams")
-_STATUSES = ("sent", "failed", "pending", "acknowledged", "escalated")
-# Offsets and bounds go into bigint parameters.
-_MAX_OFFSET = 2**63 - 1
-_NOTIFICATION_ID = re.compile(r"[0-9]{1,18}")
-# The longest that a time and a UUID make has 94 characters.
-_MAX_CURSOR_CHARACTERS = 128
 
 # Member → column, where they differ, and how the value is read as text.
 _EVENT_EXPRESSIONS = {
@@ -97,200 +71,11 @@ NOTIFICATION_MEMBERS = (
 _NOTIFICATION_SELECT = ", ".join(NOTIFICATION_MEMBERS)
 
 
-class Cursor(NamedTuple):
-    """Where a page ended: the key of its last row."""
-
-    moment: datetime
-    ident: str
-
-    def encode(self) -> str:
-        """Opaque text for clients."""
-        raw = orjson.dumps([rfc3339(self.moment), self.ident])
-        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-    @staticmethod
-    def decode(text: str) -> Cursor | None:
-        """The cursor of its text, or None if it is not one."""
-        if len(text) > _MAX_CURSOR_CHARACTERS:
-            return None
-        try:
-            moment, ident = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        except (ValueError, binascii.Error, TypeError):
-            return None
-        parsed = parse_rfc3339(moment)
-        if parsed is None or not isinstance(ident, str):
-            return None
-        cursor = Cursor(parsed, ident)
-        # Base64 reads past what it does not know: only what encode() could have made is a cursor.
-        return cursor if cursor.encode() == text else None
-
-
 @dataclass(frozen=True)
-class Query:
-    """A checked list query: SQL conditions with their parameters, and the page."""
+class Query(ListQuery):
+    """A checked query of an audit list. ``count``: whether the answer says how many rows there are."""
 
-    conditions: tuple[str, ...]
-    parameters: tuple[object, ...]
-    limit: int
-    offset: int
-    cursor: Cursor | None
     count: bool
-
-
-class _Arguments:
-    """Reads query parameters (the first of each counts) and gathers everything that is wrong with them."""
-
-    def __init__(self, arguments: Mapping[str, str], now: datetime) -> None:
-        self._arguments = arguments
-        self._now = now
-        self.errors: dict[str, str] = {}
-        self.details: list[str] = []
-        self.conditions: list[str] = []
-        self.parameters: list[object] = []
-
-    def refuse(self, name: str, message: str) -> None:
-        self.errors[name] = message
-        self.details.append(f"{name}: {message}")
-
-    def text(self, name: str) -> str | None:
-        value = self._arguments.get(name)
-        if value is not None and not jsonvalue.is_storable_text(value):
-            self.refuse(name, "holds a character that cannot be stored")
-            return None
-        return value
-
-    def equal(self, name: str) -> None:
-        value = self.text(name)
-        if value is not None:
-            self.conditions.append(f"{name} = %s")
-            self.parameters.append(value)
-
-    def choice(self, name: str, allowed: tuple[str, ...]) -> None:
-        value = self.text(name)
-        if value is None:
-            return
-        if value not in allowed:
-            self.refuse(name, "must be one of: " + ", ".join(allowed))
-            return
-        self.conditions.append(f"{name} = %s")
-        self.parameters.append(value)
-
-    def time(self, name: str, column: str, operator: str) -> datetime | None:
-        value = self.text(name)
-        if value is None:
-            return None
-        moment = parse_time(value, self._now)
-        if moment is None:
-            self.refuse(name, "invalid time format: use 24h, 7d, an RFC 3339 time or YYYY-MM-DD")
-            return None
-        self.conditions.append(f"{column} {operator} %s")
-        self.parameters.append(moment)
-        return moment
-
-    def whole(self, name: str, low: int, high: int, default: int) -> int:
-        value = self._arguments.get(name)
-        if value is None:
-            return default
-        if value.isascii() and value.isdigit() and len(value) <= 19 and low <= int(value) <= high:
-            return int(value)
-        limit = f"from {low} to {high}" if high != _MAX_OFFSET else "of at least 0"
-        self.refuse(name, f"must be an integer {limit}")
-        return default
-
-    def cursor(self) -> Cursor | None:
-        text = self._arguments.get("cursor")
-        if text is None:
-            return None
-        cursor = Cursor.decode(text)
-        if cursor is None:
-            self.refuse("cursor", "is not a cursor of this service")
-        elif "offset" in self._arguments:
-            self.refuse("cursor", "excludes offset")
-        return cursor
-
-    def page(self) -> tuple[int, int, Cursor | None, bool]:
-        limit = self.whole("limit", 1, 1000, 50)
-        offset = self.whole("offset", 0, _MAX_OFFSET, 0)
-        count = self._arguments.get("count", "exact")
-        if count not in ("exact", "none"):
-            self.refuse("count", "must be one of: exact, none")
-        cursor = self.cursor()
-        return limit, offset, cursor, count == "exact" and cursor is None
-
-    def finish(self) -> Query:
-        """The query. Raises Problem 400 that names every wrong parameter."""
-        limit, offset, cursor, count = self.page()
-        if self.errors:
-            raise Problem("validation-error", "; ".join(self.details), field_errors=self.errors)
-        return Query(tuple(self.conditions), tuple(self.parameters), limit, offset, cursor, count)
-
-
-def event_query(arguments: Mapping[str, str], now: datetime) -> Query:
-    """Check the parameters of GET /api/v1/audit/events. Raises Problem 400."""
-    read = _Arguments(arguments, now)
-    for name in EVENT_FILTERS:
-        read.equal(name)
-    read.choice("event_outcome", _OUTCOMES)
-    since = read.time("since", "event_timestamp", ">=")
-    until = read.time("until", "event_timestamp", "<=")
-    # event_date follows from the timestamp; naming it lets PostgreSQL leave whole months out.
-    if since is not None:
-        read.conditions.append("event_date >= %s")
-        read.parameters.append(since.date())
-    if until is not None:
-        read.conditions.append("event_date <= %s")
-        read.parameters.append(until.date())
-    _containment(read, arguments)
-    query = read.finish()
-    if query.cursor is not None and parse_uuid(query.cursor.ident) is None:
-        raise Problem(
-            "validation-error",
-            "cursor: is not a cursor of this service",
-            field_errors={"cursor": "is not a cursor of this service"},
-        )
-    return query
-
-
-def _containment(read: _Arguments, arguments: Mapping[str, str]) -> None:
-    text = arguments.get("data")
-    if text is None:
-        return
-    try:
-        value = jsonvalue.parse(text.encode("utf-8", "surrogatepass"))
-    except jsonvalue.JSONError:
-        read.refuse("data", "must be a JSON object")
-        return
-    if not isinstance(value, dict):
-        read.refuse("data", "must be a JSON object")
-    elif (
-        jsonvalue.depth_exceeds(value, 32)
-        or jsonvalue.number_out_of_range(value, 400)
-        or jsonvalue.has_unstorable_text(value)
-    ):
-        read.refuse("data", "holds something that cannot be stored")
-    elif jsonvalue.growth_bytes(value) > jsonvalue.MAX_GROWTH_BYTES:
-        read.refuse("data", "holds too many numbers with large exponents")
-    else:
-        read.conditions.append("event_data @> %s::jsonb")
-        read.parameters.append(jsonvalue.compact(value).decode())
-
-
-def notification_query(arguments: Mapping[str, str], now: datetime) -> Query:
-    """Check the parameters of GET /api/v1/audit/notifications. Raises Problem 400."""
-    read = _Arguments(arguments, now)
-    read.equal("remediation_id")
-    read.choice("channel", _CHANNELS)
-    read.choice("status", _STATUSES)
-    read.time("since", "sent_at", ">=")
-    read.time("until", "sent_at", "<=")
-    query = read.finish()
-    if query.cursor is not None and not _NOTIFICATION_ID.fullmatch(query.cursor.ident):
-        raise Problem(
-            "validation-error",
-            "cursor: is not a cursor of this service",
-            field_errors={"cursor": "is not a cursor of this service"},
-        )
-    return query
 
 
 def _event_keys(query: Query) -> tuple[str, list[object]]:

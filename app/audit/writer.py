@@ -77,7 +77,7 @@ class Writer:
         try:
             return self._try(requests)
         except BaseException:
-            # The trial of a half-open breaker must not be lost with a mistake of ours: nobody would try again.
+            # The trial of a half-open breaker must not be lost with a mistake of ours: no write would be tried again.
             self._breaker.not_tried()
             raise
 

@@ -10,9 +10,11 @@ from datastorage_common import jsonvalue
 from datastorage_common.times import rfc3339
 
 from app.audit.event import AuditEvent, Notification, Record
-from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS, Refusal, Validator
+from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
+from app.audit.validator import Validator
 from app.dlq.keys import EVENTS, NOTIFICATIONS
 from app.telemetry.trace import is_trace_id
+from app.validation.field_errors import ValidationFailure
 
 # The kind of record in each stream, as an entry names it.
 TYPES = {EVENTS: "audit_event", NOTIFICATIONS: "notification_audit"}
@@ -59,7 +61,7 @@ def decode(validator: Validator, stream: str, text: bytes | None) -> Record | st
         return f"the entry is of an unknown type: {str(message.get('type'))[:100]}"
     by = message.get("recorded_by")
     by = by if isinstance(by, str) else None
-    record: Record | Refusal
+    record: Record | ValidationFailure
     if stream == EVENTS:
         trace = message.get("trace_id")
         record = validator.event(
@@ -70,7 +72,7 @@ def decode(validator: Validator, stream: str, text: bytes | None) -> Record | st
         )
     else:
         record = validator.notification(message["payload"], window=False, recorded_by=by)
-    if isinstance(record, Refusal):
+    if isinstance(record, ValidationFailure):
         return f"the payload is not valid: {record.detail}"
     if stream == EVENTS and message["payload"].get("event_id") is None:
         return "the payload has no event_id"

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from app.audit.event import Record
 from app.audit.outcome import Conflict, NotWritten, ParentMissing, Rejected, Stored, WriteOutcome, WriteRequest
-from app.audit.schemas import Validator
+from app.audit.validator import Validator
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings

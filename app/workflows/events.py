@@ -11,7 +11,8 @@ from datastorage_common import jsonvalue
 
 from app.audit.event import AuditEvent, make_event
 from app.config.settings import AuditSettings
-from app.workflows.search import LABELS, Found, Search
+from app.workflows.labels import LABELS
+from app.workflows.search import Found, Search
 
 CATEGORY = "workflow"
 

@@ -19,25 +19,13 @@ import psycopg
 
 from app.postgres import pages
 from app.postgres.statements import Sql, all_of, statements
+from app.workflows.labels import ANY, CHOICE_WEIGHTS, FLAG_WEIGHTS, LABELS
 
 _SQL = statements("workflow_search")
 
-LABELS = ("signal_type", "severity", "component", "environment", "priority")
-STATUSES = ("active", "disabled", "deprecated", "archived")
-ANY = "*"
-
-# All in thousandths. A half of each weight is a whole number too.
+# In thousandths, as the weights are.
 _BASE = 5000
 _MAXIMUM = 10_000  # final_score 1, in ten-thousandths: (5.0 + …) / 10 moves the point by one
-FLAG_WEIGHTS = {
-    "gitOpsManaged": 100,
-    "pdbProtected": 50,
-    "networkIsolated": 30,
-    "helmManaged": 20,
-    "stateful": 20,
-    "hpaEnabled": 20,
-}
-CHOICE_WEIGHTS = {"gitOpsTool": 100, "serviceMesh": 50}
 _DETECTED = (*FLAG_WEIGHTS, *CHOICE_WEIGHTS)
 _PENALTIES = {"gitOpsManaged": 100, "gitOpsTool": 100}
 _CUSTOM, _CUSTOM_ANY = 50, 25

@@ -17,10 +17,10 @@ import psycopg
 from datastorage_common import jsonvalue
 from datastorage_common.times import rfc3339
 
-from app.audit.queries import Cursor
 from app.postgres import pages
+from app.postgres.lists import Cursor, ListQuery
 from app.postgres.sessions import Connection
-from app.postgres.statements import Sql, all_of, statements
+from app.postgres.statements import all_of, statements
 
 _SQL = statements("workflows")
 # Creates of one name wait for each other: an advisory lock of this class, one of so many for each name.
@@ -92,13 +92,9 @@ class DuplicateError(Exception):
 
 
 @dataclass(frozen=True)
-class ListQuery:
-    """A checked list of workflows: conditions that are joined by AND, the page, and whether content is wanted."""
+class WorkflowQuery(ListQuery):
+    """A checked list of workflows. ``content``: whether it is wanted."""
 
-    conditions: tuple[Sql, ...]
-    limit: int
-    offset: int
-    cursor: Cursor | None
     content: bool
 
 
@@ -156,7 +152,7 @@ def create(conn: Connection, ids: Sequence[UUID], workflows: Sequence[Mapping[st
     try:
         rows = conn.execute(_INSERT, (list(ids), flags, *sent)).fetchall()
     except psycopg.errors.UniqueViolation:
-        # Somebody wrote without the lock: which row it was is not known.
+        # Another session wrote without the lock: which row it was is not known.
         raise DuplicateError([0]) from None
     return [_row(values) for values in rows]
 
@@ -189,22 +185,22 @@ def latest(conn: psycopg.Connection, name: str) -> Row | None:
     return None if values is None else _row(values)
 
 
-def _page_sql(query: ListQuery, members: Sequence[str], max_bytes: int) -> tuple[str, list[object]]:
-    conditions = [*query.conditions]
+def _page_sql(query: WorkflowQuery, members: Sequence[str], max_bytes: int) -> tuple[str, list[object]]:
+    conditions, parameters = query.conditions, list(query.parameters)
     if query.cursor is not None:
         moment, ident = query.cursor.moment, UUID(query.cursor.ident)
-        conditions.append(Sql("created_at <= %s AND (created_at < %s OR workflow_id > %s)", (moment, moment, ident)))
-    keys = _SQL["page_keys"].format(conditions=all_of(c.text for c in conditions))
+        conditions = (*conditions, "created_at <= %s AND (created_at < %s OR workflow_id > %s)")
+        parameters += [moment, moment, ident]
+    keys = _SQL["page_keys"].format(conditions=all_of(conditions))
     rows = _SQL["page_rows"].format(columns=", ".join(members), keys=pages.numbered(keys))
     statement = pages.page_sql(
         rows, members, [m for m in _DOCUMENTS if m in members], [m for m in _TEXTS if m in members]
     )
-    parameters = [v for c in conditions for v in c.parameters]
     # One row more than asked for tells whether there is another page.
     return statement, [*parameters, query.limit + 1, query.offset, *pages.page_parameters(max_bytes)]
 
 
-def page(conn: psycopg.Connection, query: ListQuery, max_bytes: int) -> Page:
+def page(conn: psycopg.Connection, query: WorkflowQuery, max_bytes: int) -> Page:
     """A page of the list, newest first; it ends early where its rows are not much smaller than ``max_bytes``."""
     members = [m for m in MEMBERS if query.content or m != "content"]
     read = conn.execute(*_page_sql(query, members, max_bytes)).fetchall()
@@ -220,9 +216,8 @@ def page(conn: psycopg.Connection, query: ListQuery, max_bytes: int) -> Page:
     return Page(rows, _count(conn, query), None)
 
 
-def _count(conn: psycopg.Connection, query: ListQuery) -> int:
-    parameters = [v for c in query.conditions for v in c.parameters]
-    statement = _SQL["count"].format(conditions=all_of(c.text for c in query.conditions))
-    counted = conn.execute(statement, parameters).fetchone()
+def _count(conn: psycopg.Connection, query: WorkflowQuery) -> int:
+    statement = _SQL["count"].format(conditions=all_of(query.conditions))
+    counted = conn.execute(statement, query.parameters).fetchone()
     assert counted is not None  # noqa: S101 - count always has a row
     return int(counted[0])

@@ -121,7 +121,7 @@ def rows_of(service: Service, bodies: list[bytes]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", ["texts", "choices", "others"])
 def test_good_values_are_stored_as_they_are(service: Service, kind: str) -> None:
-    """At the limits of each member; what is refused beyond them is in tests/unit/audit/test_schemas.py."""
+    """At the limits of each member; what is refused beyond them is in tests/unit/audit/test_validator.py."""
     texts, choices = {name for name, _, _ in LENGTHS}, {"event_category", "event_outcome"}
     kinds = {"texts": texts, "choices": choices, "others": {name for name, _, _ in GOOD} - texts - choices}
     tried = [(name, value, kept) for name, value, kept in GOOD if name in kinds[kind]]
@@ -138,7 +138,7 @@ def test_good_values_are_stored_as_they_are(service: Service, kind: str) -> None
 
 VALIDATION, DATA = "validation-error", "invalid_event_data"
 UNSTORABLE = "holds a character that cannot be stored"
-# One of each kind, for the form of the answer and what is stored: all values are in tests/unit/audit/test_schemas.py.
+# One of each kind, for the form of the answer and what is stored: all values are in tests/unit/audit/test_validator.py.
 KINDS: dict[str, tuple[str, Any, str]] = {
     "missing": ("version", ..., "is required"),
     "null": ("event_type", None, "must not be null"),

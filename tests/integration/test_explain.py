@@ -13,6 +13,8 @@ import pytest
 from datastorage_common.times import rfc3339
 
 from app.audit import queries
+from app.audit.filters import event_query
+from app.postgres.lists import Cursor
 from app.postgres.partitions import add_months
 from tests.support import Database, PostgresServer
 
@@ -114,14 +116,14 @@ def explaining(filled: Database) -> Iterator[Explaining]:
 
 
 def page(explaining: Explaining, **arguments: str) -> Plan:
-    query = queries.event_query({"count": "none", **arguments}, NOW)
+    query = event_query({"count": "none", **arguments}, NOW)
     queries.list_events(explaining, query, MAX_BYTES)  # type: ignore[arg-type]
     (plan,) = explaining.plans
     return plan
 
 
 def cursor(at: datetime) -> str:
-    return queries.Cursor(at, str(UUID(int=0))).encode()
+    return Cursor(at, str(UUID(int=0))).encode()
 
 
 MIDDLE = midnight(0) + timedelta(days=10)
@@ -181,7 +183,7 @@ def test_each_form_uses_an_index(explaining: Explaining, form: dict[str, str], r
 def test_a_page_of_large_events_uses_the_same_indexes(explaining: Explaining, form: dict[str, str], rows: int) -> None:
     if "limit" in form:
         form = {"limit": str(rows // 1000)}
-    asked = queries.event_query({"count": "none", **form}, NOW)
+    asked = event_query({"count": "none", **form}, NOW)
     queries.list_events(explaining, asked, 1, large=True)  # type: ignore[arg-type]
     assert explaining.plans[-1].scanned == set()
 
@@ -204,7 +206,7 @@ def test_one_event_by_its_id(explaining: Explaining) -> None:
     "form", [{"correlation_id": "c-5"}, {"actor_id": "actor-5"}, {"since": "24h", "until": "0h"}, {"data": '{"k": 5}'}]
 )
 def test_counting_what_a_filter_picks(explaining: Explaining, form: dict[str, str]) -> None:
-    queries.list_events(explaining, queries.event_query({"limit": "1", **form}, NOW), MAX_BYTES)  # type: ignore[arg-type]
+    queries.list_events(explaining, event_query({"limit": "1", **form}, NOW), MAX_BYTES)  # type: ignore[arg-type]
     assert len(explaining.plans) == 2
     assert explaining.plans[1].scanned == set()
 

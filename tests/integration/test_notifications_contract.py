@@ -56,7 +56,7 @@ KEPT = {
 
 @pytest.mark.parametrize("name", GOOD)
 def test_good_values_are_stored_as_they_are(service: Service, name: str) -> None:
-    """At the limits of each member; what is refused beyond them is in tests/unit/audit/test_schemas.py."""
+    """At the limits of each member; what is refused beyond them is in tests/unit/audit/test_validator.py."""
     sent = note(**GOOD[name])
     answer = service.post(sent, NOTIFICATIONS)
     assert answer.status_code == 201, answer.text
@@ -69,7 +69,7 @@ def test_good_values_are_stored_as_they_are(service: Service, name: str) -> None
     assert body in found
 
 
-# One of each kind, for the form of the answer and what is stored: all values are in tests/unit/audit/test_schemas.py.
+# One of each kind, for the form of the answer and what is stored: all values are in tests/unit/audit/test_validator.py.
 KINDS: dict[str, tuple[str, Any, str]] = {
     "missing": ("remediation_id", ..., "is required"),
     "null": ("recipient", None, "must not be null"),

@@ -15,7 +15,7 @@ import redis
 
 from app import create_app
 from app.audit.outcome import InDoubt, Refused, Spilled, WriteRequest
-from app.audit.schemas import Validator
+from app.audit.validator import Validator
 from app.clock import Clock
 from app.config.settings import AuditSettings, DatabaseSettings, DLQSettings, HealthSettings, RedisSettings, Settings
 from app.dlq.admin import Admin

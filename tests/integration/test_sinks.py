@@ -12,7 +12,7 @@ import redis
 
 from app.audit.event import AuditEvent, Notification
 from app.audit.outcome import InDoubt, Refused, Sink, Spilled, SpillOutcome, UnavailableSink, WriteRequest
-from app.audit.schemas import Validator
+from app.audit.validator import Validator
 from app.clock import Clock
 from app.config.settings import AuditSettings, DLQSettings, RedisSettings, Settings
 from app.dlq.queue import KEYS, DeadLetterQueue

@@ -9,12 +9,13 @@ import pytest
 import redis
 
 from app.audit.outcome import InDoubt, Refused, Spilled, WriteRequest
-from app.audit.schemas import Refusal, Validator
+from app.audit.validator import Validator
 from app.clock import Clock
 from app.config.settings import AuditSettings, RedisSettings, Settings
 from app.dlq.admin import Admin
 from app.dlq.keys import KEYS
 from app.dlq.queue import DeadLetterQueue
+from app.validation.field_errors import ValidationFailure
 from tests.support import Valkey, event, notification, shared_valkey
 
 EVENTS, NOTIFICATIONS = KEYS["events"], KEYS["notifications"]
@@ -41,7 +42,7 @@ def requests() -> list[WriteRequest]:
     """One request of each kind."""
     check = Validator(AuditSettings(), Clock().now)
     records = (check.event(event()), check.notification(notification()))
-    return [WriteRequest((record,)) for record in records if not isinstance(record, Refusal)]
+    return [WriteRequest((record,)) for record in records if not isinstance(record, ValidationFailure)]
 
 
 def spilled(url: str) -> list[bool]:

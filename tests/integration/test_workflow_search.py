@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.audit.ingest import Ingest
-from app.workflows import schemas
+from app.workflows import search_request
 from app.workflows.search import Search, custom_pairs, detected_terms, search_sql
 from tests.integration.service import Service, problem, running
 from tests.integration.workflow_support import LABELS, SEARCH, WORKFLOWS, created, found, ids, workflow
@@ -386,7 +386,7 @@ def fill(database: Database, n: int) -> None:
 
 
 def checked(filters: dict[str, Any]) -> Search:
-    wanted = schemas.search({"filters": filters})
+    wanted = search_request.search({"filters": filters})
     assert isinstance(wanted, Search)
     return wanted
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from app.audit.outcome import NotWritten, Rejected, Stored, WriteOutcome, WriteRequest
-from app.audit.schemas import Refusal, Validator
 from app.audit.store import WriteSession, write
+from app.audit.validator import Validator
 from app.audit.writer import Writer
 from app.breaker import Breaker
 from app.clock import Clock
@@ -18,6 +18,7 @@ from app.config.settings import AuditSettings
 from app.postgres.errors import Fault
 from app.postgres.sessions import Limits, connect
 from app.postgres.watchdog import Watchdog
+from app.validation.field_errors import ValidationFailure
 from tests.conftest import settings_for
 from tests.relay import Relay
 from tests.support import Database, event, free_port, notification
@@ -43,7 +44,7 @@ CREATE TRIGGER trouble BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTI
 def request(record: dict[str, Any]) -> WriteRequest:
     check = Validator(AuditSettings(), Clock().now)
     made = check.notification(record) if "notification_id" in record else check.event(record)
-    assert not isinstance(made, Refusal)
+    assert not isinstance(made, ValidationFailure)
     return WriteRequest((made,))
 
 

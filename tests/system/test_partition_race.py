@@ -13,10 +13,11 @@ import pytest
 from datastorage_common.times import rfc3339
 
 from app.audit.outcome import WriteRequest
-from app.audit.schemas import Refusal, Validator
 from app.audit.store import WriteSession, write
+from app.audit.validator import Validator
 from app.config.settings import AuditSettings
 from app.postgres.sessions import Connection
+from app.validation.field_errors import ValidationFailure
 from devserver.processes import Guarded
 from tests.support import BACKEND, Database, event, wait_until
 
@@ -71,7 +72,7 @@ def _store_in_between(maker: psycopg.Connection, writer: Connection, day: date) 
             return None
         now = datetime.combine(day, time(10), UTC)
         record = Validator(AuditSettings(), lambda: now).event(event(event_timestamp=rfc3339(now)))
-        assert not isinstance(record, Refusal)
+        assert not isinstance(record, ValidationFailure)
         [outcome] = write(WriteSession(writer), [WriteRequest((record,))])
         return type(outcome).__name__
     finally:

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from app.audit.outcome import InDoubt, WriteRequest
-from app.audit.schemas import Validator
+from app.audit.validator import Validator
 from app.clock import Clock
 from app.config.settings import AuditSettings, RedisSettings, Settings
 from app.dlq.queue import DeadLetterQueue

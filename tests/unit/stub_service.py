@@ -1,6 +1,6 @@
 """A stand-in for the service on loopback: audit batches and queries, kept in a dictionary.
 
-It validates with the service's own schemas and words refusals as the service does, so that the commands meet
+It validates with the service's own schemas and words failures as the service does, so that the commands meet
 the real rules without a database. Answers can be put in its way: see `StubService.script`.
 """
 
@@ -22,11 +22,13 @@ from datastorage_common.times import parse_time, rfc3339
 from datastorage_common.uuids import parse_uuid
 
 from app.audit.event import AuditEvent
-from app.audit.queries import EVENT_MEMBERS, event_query
-from app.audit.schemas import Refusal, Validator
+from app.audit.filters import event_query
+from app.audit.queries import EVENT_MEMBERS
+from app.audit.validator import Validator
 from app.config.settings import AuditSettings
 from app.http.problems import Problem
-from app.workflows import schemas
+from app.validation.field_errors import ValidationFailure
+from app.workflows import search_request
 
 _SKIPPED = {"limit", "offset", "cursor", "count", "data", "since", "until"}
 
@@ -119,9 +121,9 @@ class StubService:
             if found:
                 return _json(200, found[0])
         if request.method == "POST" and request.path == "/api/v1/workflows/search":
-            search = schemas.search(jsonvalue.parse(request.body))
-            if isinstance(search, Refusal):
-                errors = {f.name: str(f.fault) for f in search.faults}
+            search = search_request.search(jsonvalue.parse(request.body))
+            if isinstance(search, ValidationFailure):
+                errors = {f.name: str(f.message) for f in search.errors}
                 raise Problem(search.slug, search.detail, field_errors=errors)
             return _json(200, {"workflows": []})
         raise Problem("not-found", "there is nothing here")
@@ -156,17 +158,17 @@ class StubService:
     def _validated(self, items: list[Any]) -> list[AuditEvent]:
         events: list[AuditEvent] = []
         errors: dict[str, str] = {}
-        first: tuple[int, Refusal] | None = None
+        first: tuple[int, ValidationFailure] | None = None
         for index, item in enumerate(items):
             event = self._validator.event(item)
-            if isinstance(event, Refusal):
-                errors |= {f"[{index}].{f.name}": str(f.fault) for f in event.faults}
+            if isinstance(event, ValidationFailure):
+                errors |= {f"[{index}].{f.name}": str(f.message) for f in event.errors}
                 first = first or (index, event)
             else:
                 events.append(event)
         if first is not None:
-            index, refusal = first
-            raise Problem(refusal.slug, f"event at index {index}: {refusal.detail}", field_errors=errors)
+            index, failure = first
+            raise Problem(failure.slug, f"event at index {index}: {failure.detail}", field_errors=errors)
         return events
 
     def _page(self, query: dict[str, str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.audit.event import AuditEvent, Notification, event_digest, notification_digest
-from app.audit.schemas import Validator
+from app.audit.validator import Validator
 from app.config.settings import AuditSettings
 from tests.unit.fakes import NOW, UUID_1, event, notification
 

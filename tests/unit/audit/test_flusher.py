@@ -288,11 +288,11 @@ def test_an_unexpected_exception_fails_its_waiters_and_the_loop_goes_on(stage: S
     stage.answer = answer
     assert put(stage, "bad").wait(HOUR) == InDoubt()
     assert put(stage, "good").wait(HOUR) == Stored()
-    assert stage.connections[0].closed, "nobody knows what state that connection was in"
+    assert stage.connections[0].closed, "the state of that connection is not known"
 
 
 def test_an_unexpected_exception_gives_the_trial_back(stage: Stage) -> None:
-    """Otherwise nobody would ever try again, and every write would be spilled with PostgreSQL up."""
+    """Otherwise no write would ever be tried again, and every write would be spilled with PostgreSQL up."""
 
     def answer(name: str, call: int) -> WriteOutcome:
         raise RuntimeError("a mistake of ours")

@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
-from app.audit import queries
-from app.audit.queries import EVENT_MEMBERS, NOTIFICATION_MEMBERS, Cursor, event_query, notification_query
+from app.audit import filters, queries
+from app.audit.filters import event_query, notification_query
+from app.audit.queries import EVENT_MEMBERS, NOTIFICATION_MEMBERS
 from app.http.problems import Problem
+from app.postgres.lists import Cursor
 from tests.unit.fakes import NOW, UUID_1, FakeConnection, FixedClock
 
 MAX_BYTES = 8 * 1024**2
@@ -54,7 +56,7 @@ def test_defaults() -> None:
     assert query == queries.Query((), (), limit=50, offset=0, cursor=None, count=True)
 
 
-@pytest.mark.parametrize("name", queries.EVENT_FILTERS)
+@pytest.mark.parametrize("name", filters.EVENT_FILTERS)
 def test_filters_are_exact_and_parameters(name: str) -> None:
     query = event_query({name: "x' OR 1=1"}, NOW)
     assert query.conditions == (f"{name} = %s",)
@@ -117,7 +119,7 @@ WRONG = [
 KEPT_NOWHERE = "holds something that cannot be stored"
 WRONG_FOR_EVENTS = [
     *(("event_outcome", v, "must be one of: success, failure, pending") for v in ("Failure", "nope", "ok", "")),
-    *((name, "a\0b", UNSTORABLE) for name in queries.EVENT_FILTERS),
+    *((name, "a\0b", UNSTORABLE) for name in filters.EVENT_FILTERS),
     *(
         ("data", v, "must be a JSON object")
         for v in ("", "[]", "5", "{", "null", '"\udcff"', '{"a":1,"a":1}', '{"a":NaN}', "[" * 100_000, "a\0b")

@@ -1,4 +1,4 @@
-"""What became of each write, its lag and its time, counted many at a time."""
+"""The outcome of each write, its lag and its time, counted many at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.audit import write_metrics
 from app.audit.event import AuditEvent, Notification
 from app.audit.outcome import Conflict, InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
 from app.audit.pending_write import PendingWrite
-from app.audit.schemas import Validator
+from app.audit.validator import Validator
 from app.config.settings import AuditSettings
 from app.telemetry import metrics
 from tests.unit.fakes import NOW, event, notification

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from app.audit.event import AuditEvent
-from app.audit.schemas import Validator
+from app.audit.validator import Validator
 from app.config.settings import AuditSettings, load_settings
 from app.workflows import schemas
 from loadtests import events, workflows
@@ -50,7 +50,7 @@ def test_workflows_are_valid_and_found_by_their_searches() -> None:
     made = workflows.bodies("unit", 60)
     assert len({body["workflow_name"] for body in made}) == 60
     for body in made:
-        assert not hasattr(schemas.workflow(body, verify_content_hash=True), "faults")
+        assert not hasattr(schemas.workflow(body, verify_content_hash=True), "errors")
     for n in range(30):
         assert all(value and value != "*" for value in workflows.search(n)["filters"].values())
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from app.audit.event import AuditEvent
-from app.audit.schemas import Validator
+from app.audit.validator import Validator
 from app.config.settings import AuditSettings
 from app.dlq.codec import decode, encode
 from app.dlq.keys import EVENTS, NOTIFICATIONS

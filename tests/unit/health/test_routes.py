@@ -7,7 +7,7 @@ import pytest
 
 from app.audit.outcome import Spilled, Stored, WriteRequest
 from app.audit.pending_write import PendingWrite
-from app.audit.schemas import Validator
+from app.audit.validator import Validator
 from app.config.settings import AuditSettings, BufferSettings, HealthSettings, RedisSettings, Settings
 from app.dlq.state import NOT_CONFIGURED, QueueState, StreamState
 from app.postgres.monitor import DatabaseState

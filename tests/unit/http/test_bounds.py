@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from datastorage_common import durations, times
 
-from app.audit import queries
-from app.audit.queries import Cursor, event_query, notification_query
+from app.audit.filters import event_query, notification_query
 from app.config import values
 from app.dlq import admin
 from app.http import client_address
 from app.http.problems import Problem
+from app.postgres import lists
+from app.postgres.lists import Cursor
 from app.telemetry import trace
 from tests.unit.fakes import NOW
 
@@ -52,7 +53,7 @@ def test_a_long_time_is_refused_unread(
 def test_a_long_cursor_is_refused_undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Cursor(NOW, "0" * 36).encode()
     assert Cursor.decode(known) is not None
-    forbid(monkeypatch, queries, "base64", "orjson", "parse_rfc3339")
+    forbid(monkeypatch, lists, "base64", "orjson", "parse_rfc3339")
     with pytest.raises(Problem, match="cursor: is not a cursor"):
         event_query({"cursor": "A" * LONG}, NOW)
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.audit.event import AuditEvent
-from app.audit.schemas import Validator
+from app.audit.validator import Validator
 from app.config.settings import AuditSettings
 from app.dlq.codec import encode
 from app.telemetry.trace import TraceContext, is_trace_id, parse_traceparent

@@ -11,10 +11,12 @@ from datastorage_common import jsonvalue
 from datastorage_common.times import rfc3339
 
 from app.audit.event import AuditEvent
-from app.audit.schemas import EVENT_FIELDS, Validator
+from app.audit.schemas import EVENT_FIELDS
+from app.audit.validator import Validator
 from app.config.settings import AuditSettings
 from app.workflows.events import EventFactory
-from app.workflows.search import LABELS, Found, Search
+from app.workflows.labels import LABELS
+from app.workflows.search import Found, Search
 
 NOW = datetime(2026, 1, 5, 10, 0, 0, 123456, tzinfo=UTC)
 SEARCH = Search(

@@ -21,6 +21,9 @@ _MAX_INT_DIGITS = 18
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Where a compact text may hold a number with an exponent; strings can look like it.
 _EXPONENT = re.compile(rb"\dE[+-]\d")
+# How deep what is stored may be nested, and how many digits a number in it may have: jsonb writes exponents out.
+MAX_NESTING = 32
+MAX_NUMBER_DIGITS = 400
 # What writing numbers out may add to a value that has no limit of its own.
 MAX_GROWTH_BYTES = 256 * 1024
 

@@ -26,7 +26,7 @@ from datastorage_client.importers.shift import readable, stored_offset, survey, 
 from datastorage_client.retry import Backoff
 from datastorage_common import jsonvalue
 
-from app.audit.schemas import Validator
+from app.audit.validator import Validator
 from app.config.settings import AuditSettings
 from tests.unit.client.importers.test_cloudtrail import CORPUS, record
 from tests.unit.stub_service import Canned, StubService, busy

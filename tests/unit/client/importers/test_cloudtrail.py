@@ -16,7 +16,7 @@ from datastorage_client.importers.files import read_records
 from datastorage_common import jsonvalue
 
 from app.audit.event import AuditEvent
-from app.audit.schemas import Validator
+from app.audit.validator import Validator
 from app.config.settings import AuditSettings
 
 CORPUS = Path(__file__).resolve().parents[4] / "loadtests" / "corpus" / "cloudtrail.jsonl.gz"

@@ -14,8 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.audit.event import AuditEvent
-from app.audit.schemas import EVENT_FIELDS, AuditEventSchema, Refusal, Validator, decoder
+from app.audit.schemas import EVENT_FIELDS, AuditEventSchema
+from app.audit.validator import Validator
 from app.config.settings import AuditSettings
+from app.validation.decoder import decoder
+from app.validation.field_errors import ValidationFailure
 from tests.tree import ROOT
 from tests.unit.common.test_jsonvalue import VALUES, same
 from tests.unit.fakes import NOW, UUID_1, UUID_2, event
@@ -73,7 +76,9 @@ def bodies(draw: st.DrawFn) -> dict[str, Any]:
     return body
 
 
-def members(validator: Validator, body: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | Refusal]:
+def members(
+    validator: Validator, body: dict[str, Any]
+) -> tuple[dict[str, Any] | None, dict[str, Any] | ValidationFailure]:
     quick = validator._quick(dict(body), plain=False, window=True)
     return quick and quick[0], validator._judge(dict(body), window=True)
 
@@ -83,7 +88,7 @@ def test_what_the_decoder_takes_the_schema_takes_too_and_makes_the_same_of_it(bo
     quick, judged = members(VALIDATOR, body)
     if quick is None:
         return  # it may decline anything
-    assert not isinstance(judged, Refusal)
+    assert not isinstance(judged, ValidationFailure)
     if "event_id" not in body:
         assert quick.pop("event_id").version == judged.pop("event_id").version == 7
     assert quick.keys() == judged.keys()
@@ -100,10 +105,10 @@ def test_an_event_is_the_same_however_its_body_was_read(body: dict[str, Any], sp
     exact = jsonvalue._parse_exactly(sent)
     document = jsonvalue.document(sent.replace(b'":', b'" :', 1) if spaced else sent)
     one, other = VALIDATOR.event(document.value, plain=document.plain), VALIDATOR.event(exact)
-    if isinstance(one, Refusal) or isinstance(other, Refusal):
-        assert isinstance(one, Refusal)
-        assert isinstance(other, Refusal)
-        assert one.faults == other.faults
+    if isinstance(one, ValidationFailure) or isinstance(other, ValidationFailure):
+        assert isinstance(one, ValidationFailure)
+        assert isinstance(other, ValidationFailure)
+        assert one.errors == other.errors
         return
     if "event_id" in exact:
         assert (one.key, one.digest) == (other.key, other.digest)
@@ -146,16 +151,16 @@ _FIRST_USE = """
 import sys, threading
 sys.setswitchinterval(1e-6)
 from tests.unit.fakes import NOW, event
-from app.audit.schemas import Validator
+from app.audit.validator import Validator
 from app.config.settings import AuditSettings
-from app.workflows import schemas
+from app.workflows import search_request
 
 labels = dict(signal_type="s", severity="critical", component="c", environment="production", priority="P0")
 validator, made, together = Validator(AuditSettings(), lambda: NOW), [], threading.Barrier(16)
 
 def one():
     together.wait()
-    made.append((validator.event(event()), schemas.search({"filters": labels})))
+    made.append((validator.event(event()), search_request.search({"filters": labels})))
 
 threads = [threading.Thread(target=one) for _ in range(16)]
 for thread in threads:

@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.audit.event import AuditEvent, Notification
-from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS, Refusal, Validator
+from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
+from app.audit.validator import Validator
 from app.config.settings import AuditSettings
+from app.validation.field_errors import ValidationFailure
 from tests.unit.common.test_jsonvalue import VALUES, respelled
 from tests.unit.fakes import NOW, UUID_1, UUID_2, event, notification
 
@@ -29,15 +31,15 @@ def accepted(validator: Validator = VALIDATOR, **members: Any) -> AuditEvent:
     return made
 
 
-def refused(validator: Validator = VALIDATOR, **members: Any) -> Refusal:
+def refused(validator: Validator = VALIDATOR, **members: Any) -> ValidationFailure:
     made = validator.event(event(**members))
-    assert isinstance(made, Refusal), made
+    assert isinstance(made, ValidationFailure), made
     return made
 
 
-def only_fault(refusal: Refusal) -> tuple[str, str, str]:
-    [fault] = refusal.faults
-    return fault.name, str(fault.fault), fault.fault.reason
+def only_error(failure: ValidationFailure) -> tuple[str, str, str]:
+    [error] = failure.errors
+    return error.name, str(error.message), error.message.reason
 
 
 def notified(**members: Any) -> Notification:
@@ -270,7 +272,7 @@ def short(value: object) -> str:
     return "HUGE" if value is jsonvalue.HUGE else ascii(value)[:40]
 
 
-def as_sent(refusal: Refusal, body: dict[str, Any]) -> None:
+def as_sent(failure: ValidationFailure, body: dict[str, Any]) -> None:
     """Check that a request with this body is refused for the same reasons, where JSON can say it."""
     for ascii_alone in (True, False):
         try:
@@ -279,24 +281,24 @@ def as_sent(refusal: Refusal, body: dict[str, Any]) -> None:
             continue
         document = jsonvalue.document(sent)
         again = VALIDATOR.event(document.value, plain=document.plain)
-        assert isinstance(again, Refusal), again
-        assert again == refusal
+        assert isinstance(again, ValidationFailure), again
+        assert again == failure
 
 
 @pytest.mark.parametrize(("name", "value", "message", "reason"), BAD_FIELDS, ids=short)
 def test_a_bad_value_is_refused(name: str, value: Any, message: str, reason: str) -> None:
-    refusal = refused(**{name: value})
-    assert only_fault(refusal) == (name, message, reason)
-    assert (refusal.slug, refusal.detail) == ("validation-error", f"{name} {message}")
-    as_sent(refusal, event(**{name: value}))
+    failure = refused(**{name: value})
+    assert only_error(failure) == (name, message, reason)
+    assert (failure.slug, failure.detail) == ("validation-error", f"{name} {message}")
+    as_sent(failure, event(**{name: value}))
 
 
 @pytest.mark.parametrize(("data", "message", "reason"), BAD_DATA, ids=short)
 def test_data_that_cannot_be_kept(data: Any, message: str, reason: str) -> None:
-    refusal = refused(event_data=data)
-    assert only_fault(refusal) == ("event_data", message, reason)
-    assert (refusal.slug, refusal.detail) == ("invalid_event_data", f"event_data {message}")
-    as_sent(refusal, event(event_data=data))
+    failure = refused(event_data=data)
+    assert only_error(failure) == ("event_data", message, reason)
+    assert (failure.slug, failure.detail) == ("invalid_event_data", f"event_data {message}")
+    as_sent(failure, event(event_data=data))
 
 
 @pytest.mark.parametrize("data", ['{"n": %s}', '{"l": [[{"n": %s}]]}'])
@@ -308,10 +310,10 @@ def test_data_that_cannot_be_kept(data: Any, message: str, reason: str) -> None:
 def test_numbers_too_large_are_refused(number: str, data: str) -> None:
     body = json.dumps(event(event_data="@")).replace('"@"', data % number).encode()
     document = jsonvalue.document(body)
-    for refusal in (VALIDATOR.event(document.value, plain=document.plain), VALIDATOR.event(jsonvalue.parse(body))):
-        assert isinstance(refusal, Refusal)
-        assert only_fault(refusal) == ("event_data", NUMBER, "invalid")
-        assert refusal.slug == "invalid_event_data"
+    for failure in (VALIDATOR.event(document.value, plain=document.plain), VALIDATOR.event(jsonvalue.parse(body))):
+        assert isinstance(failure, ValidationFailure)
+        assert only_error(failure) == ("event_data", NUMBER, "invalid")
+        assert failure.slug == "invalid_event_data"
 
 
 @pytest.mark.parametrize(("name", "limit"), MAX.items())
@@ -322,7 +324,7 @@ def test_lengths_count_code_points(name: str, limit: int) -> None:
 def test_categories_are_configurable() -> None:
     own = Validator(AuditSettings(event_categories=("a", "b")), lambda: NOW)
     assert accepted(own, event_category="b").actor_id == "b-service"
-    assert only_fault(refused(own, event_category="gateway"))[1] == "must be one of: a, b"
+    assert only_error(refused(own, event_category="gateway"))[1] == "must be one of: a, b"
 
 
 @pytest.mark.parametrize("text", ["5", "5.0", "5e0", "0.5e1", "500e-2"])
@@ -333,10 +335,10 @@ def test_whole_numbers_however_written(text: str) -> None:
 
 
 def test_all_wrong_fields_are_named() -> None:
-    refusal = refused(version=..., event_outcome="x", duration_ms=-1, event_data=[])
-    assert {f.name for f in refusal.faults} == {"version", "event_outcome", "duration_ms", "event_data"}
-    assert refusal.slug == "validation-error"
-    assert refusal.detail == "invalid fields: version, event_outcome, duration_ms"
+    failure = refused(version=..., event_outcome="x", duration_ms=-1, event_data=[])
+    assert {f.name for f in failure.errors} == {"version", "event_outcome", "duration_ms", "event_data"}
+    assert failure.slug == "validation-error"
+    assert failure.detail == "invalid fields: version, event_outcome, duration_ms"
 
 
 # --- stages -------------------------------------------------------------------------------------------------
@@ -346,24 +348,24 @@ FUTURE = "2026-01-05T10:06:00Z"
 
 def test_the_earliest_stage_gives_slug_and_detail() -> None:
     everything = {"version": 5, "event_timestamp": FUTURE, "event_data": []}
-    refusal = refused(**everything)
-    assert (refusal.slug, refusal.detail) == ("validation-error", "version must be a string")
-    assert [f.name for f in refusal.faults] == ["version", "event_timestamp", "event_data"]
-    refusal = refused(**{**everything, "version": "1"})
-    assert refusal.slug == "validation-error"
-    assert refusal.detail.startswith("timestamp is in the future")
-    refusal = refused(event_data=[])
-    assert (refusal.slug, refusal.detail) == ("invalid_event_data", "event_data must be a JSON object")
+    failure = refused(**everything)
+    assert (failure.slug, failure.detail) == ("validation-error", "version must be a string")
+    assert [f.name for f in failure.errors] == ["version", "event_timestamp", "event_data"]
+    failure = refused(**{**everything, "version": "1"})
+    assert failure.slug == "validation-error"
+    assert failure.detail.startswith("timestamp is in the future")
+    failure = refused(event_data=[])
+    assert (failure.slug, failure.detail) == ("invalid_event_data", "event_data must be a JSON object")
 
 
 @pytest.mark.parametrize("late", [timedelta(minutes=5, microseconds=1), timedelta(minutes=6)])
 def test_the_future(late: timedelta) -> None:
     sent = rfc3339(NOW + late)
-    refusal = refused(event_timestamp=sent)
-    assert refusal.detail == f"timestamp is in the future (server time: 2026-01-05T10:00:00Z, event time: {sent})"
-    assert refusal.members == {"server_time": "2026-01-05T10:00:00Z", "event_time": sent}
-    assert only_fault(refusal) == ("event_timestamp", refusal.detail, "future_timestamp")
-    as_sent(refusal, event(event_timestamp=sent))
+    failure = refused(event_timestamp=sent)
+    assert failure.detail == f"timestamp is in the future (server time: 2026-01-05T10:00:00Z, event time: {sent})"
+    assert failure.members == {"server_time": "2026-01-05T10:00:00Z", "event_time": sent}
+    assert only_error(failure) == ("event_timestamp", failure.detail, "future_timestamp")
+    as_sent(failure, event(event_timestamp=sent))
 
 
 @pytest.mark.parametrize(
@@ -376,11 +378,11 @@ def test_the_future(late: timedelta) -> None:
 )
 def test_the_past(age: timedelta, told: str) -> None:
     sent = rfc3339(NOW - age)
-    refusal = refused(event_timestamp=sent)
-    assert refusal.detail == f"timestamp is too old (must be within 7 days, age: {told})"
-    assert refusal.members == {"server_time": "2026-01-05T10:00:00Z", "event_time": sent}
-    assert only_fault(refusal) == ("event_timestamp", refusal.detail, "timestamp_too_old")
-    as_sent(refusal, event(event_timestamp=sent))
+    failure = refused(event_timestamp=sent)
+    assert failure.detail == f"timestamp is too old (must be within 7 days, age: {told})"
+    assert failure.members == {"server_time": "2026-01-05T10:00:00Z", "event_time": sent}
+    assert only_error(failure) == ("event_timestamp", failure.detail, "timestamp_too_old")
+    as_sent(failure, event(event_timestamp=sent))
 
 
 @pytest.mark.parametrize(
@@ -406,7 +408,7 @@ def test_the_window_includes_its_ends(moment: datetime, good: bool) -> None:
 def test_the_window_is_configurable(age: float, words: str) -> None:
     narrow = Validator(AuditSettings(max_event_age=age, clock_skew=1), lambda: NOW)
     assert f"must be within {words}," in refused(narrow, event_timestamp="2025-12-01T00:00:00Z").detail
-    assert only_fault(refused(narrow, event_timestamp="2026-01-05T10:00:02Z"))[2] == "future_timestamp"
+    assert only_error(refused(narrow, event_timestamp="2026-01-05T10:00:02Z"))[2] == "future_timestamp"
 
 
 def test_the_date_is_that_of_utc() -> None:
@@ -426,19 +428,19 @@ def test_data_at_the_limit(data: Any) -> None:
 def test_data_counts_with_its_numbers_written_out() -> None:
     strict = Validator(AuditSettings(max_event_data=4096), lambda: NOW)
 
-    def judged(count: int, *, window: bool = True) -> AuditEvent | Refusal:
+    def judged(count: int, *, window: bool = True) -> AuditEvent | ValidationFailure:
         numbers = [Decimal("1e400")] * count
         return strict.event(event(event_data={"n": numbers}), window=window)
 
     assert isinstance(judged(10), AuditEvent)
-    refusal = judged(11)
-    assert isinstance(refusal, Refusal)
+    failure = judged(11)
+    assert isinstance(failure, ValidationFailure)
     message = "exceeds maximum size with its numbers written out (actual: 4429 bytes, max: 4096 bytes)"
-    assert only_fault(refusal) == ("event_data", message, "exceeds_max_length")
-    assert refusal.slug == "invalid_event_data"
+    assert only_error(failure) == ("event_data", message, "exceeds_max_length")
+    assert failure.slug == "invalid_event_data"
     # What waits in the queue since before that rule is kept still.
     assert isinstance(judged(100, window=False), AuditEvent)
-    assert isinstance(judged(1000, window=False), Refusal)
+    assert isinstance(judged(1000, window=False), ValidationFailure)
 
 
 def test_limits_of_data_are_configurable() -> None:
@@ -456,8 +458,8 @@ def test_digest_does_not_depend_on_the_spelling(data: dict[str, Any], draw: st.D
     body = event(event_id=UUID_1, event_data=data, duration_ms=12)
     again = jsonvalue.parse(respelled(body, draw.draw).encode())
     first, second = VALIDATOR.event(body), VALIDATOR.event(again)
-    if isinstance(first, Refusal):
-        assert isinstance(second, Refusal)
+    if isinstance(first, ValidationFailure):
+        assert isinstance(second, ValidationFailure)
     else:
         assert isinstance(second, AuditEvent)
         assert first.digest == second.digest
@@ -560,8 +562,8 @@ BAD_NOTIFICATIONS: list[tuple[str, Any, str, str]] = [
 @pytest.mark.parametrize(("name", "value", "message", "reason"), BAD_NOTIFICATIONS, ids=short)
 def test_a_bad_notification_is_refused(name: str, value: object, message: str, reason: str) -> None:
     made = VALIDATOR.notification(notification(**{name: value}))
-    assert isinstance(made, Refusal)
-    assert only_fault(made) == (name, message, reason)
+    assert isinstance(made, ValidationFailure)
+    assert only_error(made) == (name, message, reason)
     assert (made.slug, made.detail) == ("validation-error", f"{name} {message}")
 
 
@@ -569,9 +571,9 @@ def test_a_bad_notification_is_refused(name: str, value: object, message: str, r
 def test_a_notification_of_the_future(late: timedelta) -> None:
     sent = rfc3339(NOW + late)
     made = VALIDATOR.notification(notification(sent_at=sent))
-    assert isinstance(made, Refusal)
+    assert isinstance(made, ValidationFailure)
     message = f"timestamp is in the future (server time: 2026-01-05T10:00:00Z, event time: {sent})"
-    assert only_fault(made) == ("sent_at", message, "future_timestamp")
+    assert only_error(made) == ("sent_at", message, "future_timestamp")
     assert (made.slug, made.detail) == ("validation-error", message)
     assert made.members == {"server_time": "2026-01-05T10:00:00Z", "event_time": sent}
 

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audit.schemas import Refusal
-from app.workflows import schemas
+from app.validation.field_errors import ValidationFailure
+from app.workflows import search_request
 from app.workflows.search import Search
 
 FILTERS = {
@@ -51,17 +51,17 @@ def bodies(draw: st.DrawFn) -> dict[str, Any]:
     return body
 
 
-def by_schema(body: dict[str, Any]) -> Search | Refusal:
-    quick, schemas._quick_search = schemas._quick_search, lambda *_, **__: None
+def by_schema(body: dict[str, Any]) -> Search | ValidationFailure:
+    quick, search_request._quick_search = search_request._quick_search, lambda *_, **__: None
     try:
-        return schemas.search(body)
+        return search_request.search(body)
     finally:
-        schemas._quick_search = quick
+        search_request._quick_search = quick
 
 
 @given(bodies())
 def test_both_ways_make_the_same(body: dict[str, Any]) -> None:
-    assert schemas.search(body) == by_schema(body)
+    assert search_request.search(body) == by_schema(body)
 
 
 def test_right_searches_do_not_need_the_schema() -> None:
@@ -71,18 +71,18 @@ def test_right_searches_do_not_need_the_schema() -> None:
         {"filters": FILTERS},
         {"filters": full, "top_k": 5, "min_score": Decimal("0.5"), "remediation_id": "r"},
     ):
-        assert schemas._quick_search(body, plain=False) is not None
+        assert search_request._quick_search(body, plain=False) is not None
 
 
 def test_filters_that_cannot_be_stored_are_refused() -> None:
     body = {"filters": {**FILTERS, "unknown": ["a\0"]}}
-    refusal = schemas.search(body)
-    assert isinstance(refusal, Refusal)
-    assert [(f.name, str(f.fault)) for f in refusal.faults] == [("filters", "holds something that cannot be stored")]
-    assert by_schema(body) == refusal
+    failure = search_request.search(body)
+    assert isinstance(failure, ValidationFailure)
+    assert [(f.name, str(f.message)) for f in failure.errors] == [("filters", "holds something that cannot be stored")]
+    assert by_schema(body) == failure
 
 
 def test_disabled_ones_are_found_where_they_are_asked_for() -> None:
-    found = schemas.search({"filters": FILTERS, "include_disabled": True})
+    found = search_request.search({"filters": FILTERS, "include_disabled": True})
     assert isinstance(found, Search)
     assert found.statuses is None
