@@ -11,7 +11,7 @@ from datastorage_common.uuids import parse_uuid
 
 from app.audit.event import CHANNELS, NOTIFICATION_STATUSES, OUTCOMES
 from app.audit.queries import Query
-from app.http.list_arguments import ListArguments
+from app.http.list_parameters import ListParameters
 
 EVENT_FILTERS = (
     "event_type",
@@ -30,12 +30,12 @@ _NOTIFICATION_ID = re.compile(r"[0-9]{1,18}")
 
 def event_query(arguments: Mapping[str, str], now: datetime) -> Query:
     """Check the parameters of GET /api/v1/audit/events. Raises Problem 400."""
-    read = ListArguments(arguments, now)
+    read = ListParameters(arguments, now)
     for name in EVENT_FILTERS:
-        read.equal(name)
-    read.choice("event_outcome", OUTCOMES)
-    since = read.time("since", "event_timestamp", ">=")
-    until = read.time("until", "event_timestamp", "<=")
+        read.filter_by(name)
+    read.filter_by_choice("event_outcome", OUTCOMES)
+    since = read.bound("since", "event_timestamp", ">=")
+    until = read.bound("until", "event_timestamp", "<=")
     # event_date follows from the timestamp; naming it lets PostgreSQL leave whole months out.
     if since is not None:
         read.where("event_date >= %s", since.date())
@@ -47,16 +47,16 @@ def event_query(arguments: Mapping[str, str], now: datetime) -> Query:
 
 def notification_query(arguments: Mapping[str, str], now: datetime) -> Query:
     """Check the parameters of GET /api/v1/audit/notifications. Raises Problem 400."""
-    read = ListArguments(arguments, now)
-    read.equal("remediation_id")
-    read.choice("channel", CHANNELS)
-    read.choice("status", NOTIFICATION_STATUSES)
-    read.time("since", "sent_at", ">=")
-    read.time("until", "sent_at", "<=")
+    read = ListParameters(arguments, now)
+    read.filter_by("remediation_id")
+    read.filter_by_choice("channel", CHANNELS)
+    read.filter_by_choice("status", NOTIFICATION_STATUSES)
+    read.bound("since", "sent_at", ">=")
+    read.bound("until", "sent_at", "<=")
     return _finish(read, _NOTIFICATION_ID.fullmatch)
 
 
-def _containment(read: ListArguments) -> None:
+def _containment(read: ListParameters) -> None:
     text = read.raw("data")
     if text is None:
         return
@@ -75,12 +75,12 @@ def _containment(read: ListArguments) -> None:
         read.where("event_data @> %s::jsonb", jsonvalue.compact(value).decode())
 
 
-def _finish(read: ListArguments, is_ident: Callable[[str], object]) -> Query:
+def _finish(read: ListParameters, is_key: Callable[[str], object]) -> Query:
     """The query. Raises Problem 400 that names every wrong parameter."""
     limit, offset = read.limit(50), read.offset()
     count = read.raw("count")
     if count not in (None, "exact", "none"):
         read.refuse("count", "must be one of: exact, none")
-    cursor = read.cursor(is_ident)
+    cursor = read.cursor(is_key)
     read.check()
-    return Query(read.conditions, read.parameters, limit, offset, cursor, count != "none" and cursor is None)
+    return Query(read.conditions, read.values, limit, offset, cursor, count != "none" and cursor is None)
