@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.clock import Clock
 from app.postgres.sessions import Connection, Limits, pin_to, pins, writing
+from app.postgres.statements import statements
 from app.postgres.watchdog import Watchdog
 from app.resources import resource
 
@@ -27,12 +28,7 @@ _LOCK = 7_306_418
 _CONNECT_TIMEOUT_SECONDS = 10.0
 _LIMITS = Limits(statement=0, lock=60)
 _DEFAULT_SCHEMA = "public"
-_HOMES = """
-    SELECT n.nspname
-    FROM pg_class e JOIN pg_namespace n ON n.oid = e.relnamespace
-    WHERE e.relname = 'audit_events' AND e.relkind = 'p'
-      AND EXISTS (SELECT FROM pg_class m WHERE m.relname = 'schema_migrations' AND m.relnamespace = n.oid)
-    ORDER BY n.nspname"""
+_HOMES = statements("postgres")["homes"]
 
 
 class MigrationError(Exception):

@@ -22,6 +22,7 @@ from app.postgres.errors import Fault, classify
 from app.postgres.migrations import required_version
 from app.postgres.partitions import make_partition, months_ahead, wanted_months
 from app.postgres.sessions import Connection, Limits, connect, is_hung_up, reading
+from app.postgres.statements import statements
 from app.postgres.watchdog import Watchdog
 from app.telemetry import metrics
 
@@ -50,12 +51,7 @@ class DatabaseState:
         return self.schema_version is not None and self.schema_version < required
 
 
-_INSPECT = """
-SELECT to_regclass('schema_migrations') IS NOT NULL,
-       coalesce(has_table_privilege(to_regclass('audit_events'), 'INSERT'), false)
-         AND coalesce(has_table_privilege(to_regclass('notification_audit'), 'INSERT'), false),
-       current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on'
-"""
+_INSPECT = statements("postgres")["inspect"]
 
 
 class Monitor:

@@ -19,6 +19,7 @@ import psycopg
 from psycopg import conninfo
 
 from app.config.settings import DatabaseSettings
+from app.postgres.statements import statements
 from app.postgres.watchdog import Watchdog
 
 _MEANING = {
@@ -49,11 +50,7 @@ _DURABLE = {
 # A connection that had died unnoticed fails at once; what fails later is the server's own trouble.
 AT_ONCE_SECONDS = 1.0
 _TRANSACTION_TIMEOUT_SINCE = 170000  # server version that has transaction_timeout
-# One statement: whether this is the server's own process, and if it is, the settings.
-_PIN = """
-    SELECT count(set_config(s.name, s.value, false))
-    FROM unnest(%s::text[], %s::text[]) AS s(name, value)
-    WHERE pg_backend_pid() = %s"""
+_PIN = statements("postgres")["pin"]
 
 
 class UnconfirmedError(psycopg.OperationalError):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.postgres import statements as module
-from app.postgres.statements import statements
+from app.postgres.statements import all_of, statements
 from tests.tree import ROOT
 
 FILES = sorted(p for p in (ROOT / "sql").glob("*.sql") if not re.match(r"\d{4}_", p.name) and p.name != "grants.sql")
@@ -55,3 +55,8 @@ def test_every_statement_says_why_it_is_as_it_is(path: Path) -> None:
 def test_no_comment_stands_behind_a_part_of_a_statement(path: Path) -> None:
     """Statements are sent on one line, of which such a comment would take the rest away."""
     assert not [text for text in statements(path.stem).values() if "--" in text]
+
+
+def test_conditions_are_joined_and_none_is_any_row() -> None:
+    assert all_of(("a = %s", "b")) == "a = %s AND b"
+    assert all_of(()) == "true"
