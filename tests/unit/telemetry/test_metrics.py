@@ -79,23 +79,6 @@ def test_series_that_alerts_need_are_there_before_anything_happens() -> None:
     assert 'datastorage_buffer_rejected_total{reason="timeout"}' in text
 
 
-def test_gauges_follow_what_is() -> None:
-    services = make_services()
-    services.breaker.failed()
-    services.in_flight.began()
-    services.sampler.sample()
-    assert metrics.BREAKER_OPEN._value.get() == 1
-    assert metrics.BUSY_THREADS._value.get() == 1
-    assert metrics.BUFFER_CAPACITY._value.get() == services.settings.buffer.size
-    services.breaker.recovered()
-    services.breaker.succeeded()
-    services.in_flight.ended()
-    services.sampler.sample()
-    assert metrics.BREAKER_OPEN._value.get() == 0
-    assert metrics.BUSY_THREADS._value.get() == 0
-    assert metrics.BUFFER_DEPTH._value.get() == 0
-
-
 def test_a_batch_of_values_is_observed_as_they_would_be_one_by_one() -> None:
     registry = CollectorRegistry()
     edges = (0.1, 0.5, 1.0)
