@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from datastorage_common import yamlfile
 from datastorage_common.files import ReadError, as_text, read_whole
+from datastorage_common.yamlnodes import YAMLFault
 
 if TYPE_CHECKING:
     from app.config.settings import AuthSettings
@@ -186,7 +187,7 @@ def parse_tokens(content: bytes) -> dict[bytes, TokenEntry]:
     """
     try:
         document = yamlfile.settings(content, _MAX_YAML_SIZE)
-    except yamlfile.YAMLFault as e:
+    except YAMLFault as e:
         raise ValueError(str(e)) from None
     if document is None:
         document = []

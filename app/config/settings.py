@@ -24,6 +24,7 @@ from datastorage_common.durations import parse_duration
 from datastorage_common.files import ReadError, as_text, read_secret, read_whole
 from datastorage_common.jsonvalue import is_storable_text
 from datastorage_common.terminal import printable
+from datastorage_common.yamlnodes import YAMLFault
 from psycopg import conninfo
 
 from app.auth.tokens import ALGORITHMS, CredentialFileError, make_verifier
@@ -484,7 +485,7 @@ def _from_file(path: str | None, faults: list[str]) -> dict[str, dict[str, tuple
         document = yamlfile.settings(read_whole(path, _MAX_FILE_BYTES))
     except ReadError as e:
         raise ConfigError([str(e)]) from None
-    except yamlfile.YAMLFault as e:
+    except YAMLFault as e:
         raise ConfigError([f"{printable(as_text(path))}: {e}"]) from None
     if document is None:
         return {}

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 from datastorage_client import Backoff, BufferedAuditStore, DataStorageError, ExpiredError, spool
-from datastorage_client.buffered import segments
 from datastorage_client.buffered.disk_spool import DiskSpool
 from datastorage_client.buffered.event import Item
-from datastorage_client.buffered.segments import MAGIC, Folder, Writer
+from datastorage_client.buffered.frames import MAGIC, frame
+from datastorage_client.buffered.segment_writer import Writer
+from datastorage_client.buffered.segments import Folder
 
 from tests.support import wait_until
 from tests.unit.client.fakes import Service, refusal
@@ -181,7 +182,7 @@ def test_damage_is_counted_in_events(tmp_path: Path, first: int, last: int, how:
 def test_segments_without_numbers_are_read(tmp_path: Path) -> None:
     path = abandoned(tmp_path, [[each] for each in items(0, 6)])
     segment = min(path.glob("*.seg"))
-    whole = MAGIC + b"".join(segments.frame(each, 0) for each in items(0, 6))
+    whole = MAGIC + b"".join(frame(each, 0) for each in items(0, 6))
     segment.write_bytes(whole)
     start, _ = frames(segment)[2]
     segment.write_bytes(whole[: start + 30] + b"#" + whole[start + 31 :])
@@ -199,7 +200,7 @@ def test_a_block_that_the_disk_cannot_read_is_damage(tmp_path: Path, monkeypatch
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return real(fd, size, offset)
 
-    monkeypatch.setattr(segments.os, "pread", broken)
+    monkeypatch.setattr(os, "pread", broken)
     damage = Damage()
     assert seen(adopt(path, damage).peek(10, 10**6)) == [0, 1, 5, 6, 7, 8, 9], "those outside the block"
     assert damage.events == 3
@@ -284,7 +285,7 @@ def test_who_gives_a_timeout_waits_for_a_disk_that_does_not_keep_up(
         time.sleep(0.005)
         real(fd)
 
-    monkeypatch.setattr(segments.os, "fsync", slow)
+    monkeypatch.setattr(os, "fsync", slow)
     service = Service()
     with BufferedAuditStore(service, on_full=spool(tmp_path, timeout=HOUR), max_events=10) as store:
         assert all(store.store({"n": n}) for n in range(100))
@@ -301,7 +302,7 @@ def test_a_disk_that_takes_nothing_does_not_stop_the_sending(tmp_path: Path, mon
     store.store({"n": 0})
     assert store.sync(HOUR)
     with monkeypatch.context() as patch:
-        patch.setattr(segments.os, "fsync", full)
+        patch.setattr(os, "fsync", full)
         for n in range(1, 20):
             store.store({"n": n})
         assert store.flush(HOUR)
@@ -325,7 +326,7 @@ def test_a_disk_that_fails_in_an_outage_loses_nothing_when_it_is_back(
         store.store({"n": n})
     assert store.sync(HOUR)
     with monkeypatch.context() as patch:
-        patch.setattr(segments.os, "fsync", lambda fd: (_ for _ in ()).throw(OSError(errno.EIO, "EIO")))
+        patch.setattr(os, "fsync", lambda fd: (_ for _ in ()).throw(OSError(errno.EIO, "EIO")))
         for n in range(10, 20):
             store.store({"n": n})
         assert not store.sync(0.2), "nothing is called durable that is not"
@@ -345,7 +346,7 @@ def test_no_fsync_on_the_callers_thread(tmp_path: Path, monkeypatch: pytest.Monk
         threads.add(threading.current_thread().name)
         real(fd)
 
-    monkeypatch.setattr(segments.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     with BufferedAuditStore(Service(), on_full=spool(tmp_path)) as store:
         for n in range(1000):
             store.store({"n": n})

@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from datastorage_common import yamlfile
-from datastorage_common.yamlfile import MAX_DEPTH, YAMLFault, documents, settings
+from datastorage_common import yamlnodes
+from datastorage_common.yamlfile import documents, settings
+from datastorage_common.yamlnodes import MAX_DEPTH, YAMLFault
 
 from tests.tree import modules
 
@@ -209,14 +210,14 @@ def test_what_would_be_too_large_is_refused_before_it_is(
 ) -> None:
     """Counted in nodes that were made, and in bytes that were allocated."""
     made = 0
-    compose = yamlfile._BoundedLoader.compose_node
+    compose = yamlnodes.BoundedLoader.compose_node
 
     def counted(*args: Any) -> Any:
         nonlocal made
         made += 1
         return compose(*args)
 
-    monkeypatch.setattr(yamlfile._BoundedLoader, "compose_node", counted)
+    monkeypatch.setattr(yamlnodes.BoundedLoader, "compose_node", counted)
     small = len(text) < 2000
     if small:  # it slows down what allocates much
         tracemalloc.start()
@@ -225,7 +226,7 @@ def test_what_would_be_too_large_is_refused_before_it_is(
         assert tracemalloc.get_traced_memory()[1] < 2 * 1024**2
         tracemalloc.stop()
     assert "once its aliases are written out" in reason
-    assert made <= min(len(text), yamlfile.MAX_SIZE // yamlfile._NODE_SIZE + 1)
+    assert made <= min(len(text), yamlnodes.MAX_SIZE // yamlnodes._NODE_SIZE + 1)
 
 
 def test_aliases_within_bounds_are_what_they_stand_for() -> None:
@@ -340,4 +341,4 @@ def test_settings_are_one_document() -> None:
 def test_yaml_is_loaded_in_one_place() -> None:
     loads = re.compile(r"yaml\.(safe_|full_|unsafe_)?(load|compose|parse|scan)|yaml\.C?\w*Loader")
     found = {p.name for p in modules() if loads.search(p.read_text(encoding="utf-8"))}
-    assert found == {"yamlfile.py"}
+    assert found == {"yamlfile.py", "yamlnodes.py"}

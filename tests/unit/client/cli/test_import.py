@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from datastorage_client.cli import http_client
+from datastorage_client.cli import http_client, progress
 from datastorage_client.cli import import_ as command
 from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.http_client import HTTPClient
@@ -509,7 +509,7 @@ def test_help_has_examples() -> None:
 def test_progress_on_a_pipe_is_a_line_now_and_then(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "x.jsonl", fresh(4))
     assert "of 4 records" not in run(path, "--batch", 2).stderr
-    monkeypatch.setattr(command, "PROGRESS_EVERY_S", 0.0)
+    monkeypatch.setattr(progress, "PROGRESS_EVERY_S", 0.0)
     assert run(path, "--batch", 2).stderr.splitlines()[:2] == ["2 of 4 records", "4 of 4 records"]
 
 

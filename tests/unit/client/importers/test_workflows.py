@@ -13,19 +13,16 @@ import pytest
 from click.testing import CliRunner
 from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.workflows import report_workflows
-from datastorage_client.importers import workflows as workflow_importer
+from datastorage_client.importers import workflow_files
+from datastorage_client.importers.workflow_files import MAX_FILE_BYTES, InvalidFileError, find, to_workflow
 from datastorage_client.importers.workflows import (
     CHANGED,
     COLLIDES,
     CREATED,
-    MAX_FILE_BYTES,
     File,
     InvalidBatchError,
-    InvalidFileError,
-    find,
     read,
     run,
-    to_workflow,
     version_key,
 )
 from datastorage_common import jsonvalue, workflow_batches
@@ -331,7 +328,7 @@ class JudgingCatalogue(FakeCatalogue):
 def test_without_the_services_package_the_service_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = two_documents(tmp_path, TEXT.replace("1.0.0", "2.0.0").replace("  engine: tekton\n", ""))
     [_, expected] = read(str(path))
-    monkeypatch.setattr(workflow_importer, "hook", lambda name: None)
+    monkeypatch.setattr(workflow_files, "hook", lambda name: None)
     found = read(str(path))
     assert settle(found, catalogue := JudgingCatalogue()) == ["created", "invalid"]
     assert catalogue.batches == [[("restart-v1", "1.0.0")]]

@@ -17,7 +17,8 @@ from typing import Any
 
 from datastorage_client.buffered.event import Item
 from datastorage_client.buffered.forking import fork_lock
-from datastorage_client.buffered.segments import Folder, Writer, sync_dir
+from datastorage_client.buffered.segment_writer import Writer
+from datastorage_client.buffered.segments import Folder, sync_dir
 
 log = logging.getLogger(__name__)
 

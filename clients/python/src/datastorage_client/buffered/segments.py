@@ -1,9 +1,6 @@
 """One process's part of a spool on disk: a folder of append-only segments, a cursor, and a lock.
 
-A segment is ``DSSPOOL1`` and frames. A frame is the length of its payload and the CRC-32 of length and payload (two
-big-endian 32-bit numbers), then the payload: the event's number in its segment (16 bits, from 0, and after 65535 from 0
-again; older segments have 0 in all), the milliseconds at which it was captured (48 bits) and its JSON. The number tells
-how many events were in a stretch that cannot be read.
+A segment is ``DSSPOOL1`` and frames, one an event.
 
 The cursor says up to where events have been dealt with. It has its room from the start, is overwritten in place and
 not fsynced: an old one makes events be sent again under the same ids, which the service answers as already stored.
@@ -23,7 +20,6 @@ import re
 import secrets
 import shutil
 import struct
-import time
 import zlib
 from collections import deque
 from collections.abc import Callable
@@ -31,74 +27,23 @@ from pathlib import Path
 
 from datastorage_client.buffered.event import Item
 from datastorage_client.buffered.forking import fork_lock
+from datastorage_client.buffered.frames import MAGIC, is_torn, read_around_holes, read_frame
 from datastorage_client.buffered.memory import within
 
 log = logging.getLogger(__name__)
 
-MAGIC = b"DSSPOOL1"
-_HEAD = struct.Struct(">II")
-_CAPTURED = struct.Struct(">Q")
 _CURSOR = struct.Struct(">QQI")
-_NUMBERS = 1 << 16
-_MILLISECONDS = 1 << 48
 # What a frame looks like at its start: a length of 64 MiB at most, a time before the year 3084, and JSON. The JSON of
 # an event has no such bytes in it.
 _LOOKS_LIKE_FRAME = re.compile(rb"(?=[\x00-\x04].{9}[\x00-\x1f].{5}\{)", re.DOTALL)
-_BLOCK_BYTES = 4096
 _READ_AHEAD_BYTES = 1024 * 1024
-# No frame is longer; a larger number is damage and must not be allocated.
-MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
 
 
 # Is told how many events cannot be read, and where they were, in words.
 OnDamage = Callable[[int, str], None]
 
 
-def frame(item: Item, number: int) -> bytes:
-    """The item as it is on disk, as the event of that number in its segment."""
-    stamp = number % _NUMBERS * _MILLISECONDS + item.captured_ms % _MILLISECONDS
-    payload = _CAPTURED.pack(stamp) + item.raw
-    length = len(payload)
-    return _HEAD.pack(length, zlib.crc32(payload, zlib.crc32(length.to_bytes(4, "big")))) + payload
-
-
-def read_frame(fd: int, offset: int, limit: int, since: float = -math.inf) -> tuple[Item, int, int] | None:
-    """The item at an offset, where it ends, ``limit`` at the latest, and its number; None for what is no frame."""
-    head = _read(fd, _HEAD.size, offset)
-    if len(head) < _HEAD.size:
-        return None
-    length, crc = _HEAD.unpack(head)
-    end = offset + _HEAD.size + length
-    if not _CAPTURED.size <= length <= MAX_PAYLOAD_BYTES or end > limit:
-        return None
-    payload = _read(fd, length, offset + _HEAD.size)
-    if len(payload) < length or zlib.crc32(payload, zlib.crc32(length.to_bytes(4, "big"))) != crc:
-        return None
-    number, captured_ms = divmod(_CAPTURED.unpack_from(payload)[0], _MILLISECONDS)
-    return Item(payload[_CAPTURED.size :], captured_ms, since), end, number
-
-
-def _read(fd: int, size: int, offset: int) -> bytes:
-    """What is there; nothing if the disk cannot read it."""
-    try:
-        return os.pread(fd, size, offset)
-    except OSError as e:
-        if e.errno != errno.EIO:
-            raise
-        return b""
-
-
-def _read_around_holes(fd: int, offset: int, end: int) -> bytes:
-    """All bytes of a stretch, zeros for blocks that the disk cannot read."""
-    found = bytearray(_read(fd, end - offset, offset))
-    while len(found) < end - offset:
-        at = offset + len(found)
-        size = min(_BLOCK_BYTES - at % _BLOCK_BYTES, end - at)
-        found += _read(fd, size, at).ljust(size, b"\0")
-    return bytes(found)
-
-
-def _close(fd: int | None) -> None:
+def close_quietly(fd: int | None) -> None:
     if fd is not None:
         with contextlib.suppress(OSError):
             os.close(fd)
@@ -111,14 +56,6 @@ def sync_dir(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _is_torn(rest: bytes) -> bool:
-    """Whether a segment ends so because a write was cut off, by a kill or a loss of power: nothing of it was synced."""
-    if not rest.strip(b"\0") or len(rest) < _HEAD.size:
-        return True
-    length = int.from_bytes(rest[:4], "big")
-    return _CAPTURED.size <= length <= MAX_PAYLOAD_BYTES and _HEAD.size + length > len(rest)
 
 
 class Folder:
@@ -161,7 +98,7 @@ class Folder:
             return cls(root / name, lock_fd, on_damage, cursor_fd)
         except OSError:
             for fd in (lock_fd, cursor_fd):
-                _close(fd)
+                close_quietly(fd)
             for path in (hidden, root / name):
                 shutil.rmtree(path, ignore_errors=True)
             raise
@@ -185,8 +122,8 @@ class Folder:
                 cursor_fd = os.open(path / "cursor", os.O_RDWR | os.O_CREAT, 0o600)
             return cls(path, lock_fd, on_damage, cursor_fd)
         except OSError:
-            _close(lock_fd)
-            _close(cursor_fd)
+            close_quietly(lock_fd)
+            close_quietly(cursor_fd)
             return None
 
     @property
@@ -258,11 +195,11 @@ class Folder:
         """Go on at the next whole frame, or with the next segment; what cannot be read is kept beside the segments."""
         fd = self._read_fd
         assert fd is not None  # noqa: S101 - it was read from just now
-        rest = _read_around_holes(fd, offset, end)
+        rest = read_around_holes(fd, offset, end)
         starts = [offset + match.start() for match in _LOOKS_LIKE_FRAME.finditer(rest)]
         following = next(((at, f[2]) for at in starts if (f := read_frame(fd, at, end)) is not None), None)
         self._position = (number, end if following is None else following[0])
-        if following is None and _is_torn(rest):
+        if following is None and is_torn(rest):
             log.info("the last %d bytes of %s were never written whole", len(rest), self.path / f"{number:08}.seg")
             return
         stretch = rest[: self._position[1] - offset]
@@ -306,7 +243,7 @@ class Folder:
 
     def _close_file(self) -> None:
         with fork_lock:
-            _close(self._read_fd)
+            close_quietly(self._read_fd)
             self._read_fd = None
 
     def remove(self) -> None:
@@ -326,81 +263,4 @@ class Folder:
         """Let go of the folder, and with it of the lock; in a forked child the parent's stays."""
         self._close_file()
         for fd in (self._cursor_fd, self._lock_fd):
-            _close(fd)
-
-
-class Writer:
-    """Appends to the folder of this process. Events count as there once `append` has returned."""
-
-    def __init__(self, folder: Folder, segment_bytes: int) -> None:
-        self._folder = folder
-        self._segment_bytes = segment_bytes
-        self._number = max(folder.sizes, default=0)
-        self._fd: int | None = None
-        self._offset = 0
-        self._events = 0  # in the segment
-
-    def append(self, items: list[Item]) -> None:
-        """Write the events and fsync. Raises OSError; then none of them counts, though some may be on disk."""
-        if self._fd is None or self._offset >= self._segment_bytes:
-            self._open_next()
-        assert self._fd is not None  # noqa: S101 - opened just now
-        data = b"".join(frame(item, self._events + n) for n, item in enumerate(items))
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._fd, view) :]
-        except OSError:
-            self._take_back()
-            raise
-        try:
-            os.fsync(self._fd)
-        except OSError:
-            self._take_back()
-            # After a failed fsync nobody knows what is on disk, and a later one may say that all is well: the
-            # segment ends where it was good, and the events go into a new one.
-            self.close()
-            raise
-        self._offset += len(data)
-        self._events += len(items)
-        self._folder.appended[self._number] = time.monotonic()
-        self._folder.sizes[self._number] = self._offset
-
-    def _take_back(self) -> None:
-        """Leave the segment as it was, so that what comes next can be appended; or end it there."""
-        assert self._fd is not None  # noqa: S101 - it is being written to
-        try:
-            os.ftruncate(self._fd, self._offset)
-            os.lseek(self._fd, self._offset, os.SEEK_SET)
-        except OSError:
-            self.close()
-
-    def _open_next(self) -> None:
-        self.close()
-        self._number += 1
-        path = self._folder.path / f"{self._number:08}.seg"
-        with fork_lock:
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            if os.write(self._fd, MAGIC) < len(MAGIC):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(self._fd)
-            sync_dir(self._folder.path)
-        except OSError:
-            self.close()
-            raise
-        self._offset = len(MAGIC)
-        self._events = 0
-
-    def close(self) -> None:
-        """End the segment; without an event in it, it is none."""
-        if self._fd is not None and self._number not in self._folder.sizes:
-            with contextlib.suppress(OSError):
-                os.unlink(self._folder.path / f"{self._number:08}.seg")
-        self.forsake()
-
-    def forsake(self) -> None:
-        """Close the file, and leave it to those who write to it."""
-        with fork_lock:
-            _close(self._fd)
-            self._fd = None
+            close_quietly(fd)
