@@ -170,7 +170,7 @@ def as_uuid(ident: UUID | str) -> UUID:
 def understood(operation: Operation, response: httpx.Response, kinds: type[T] | tuple[type[T], ...]) -> T:
     """The answer of an operation if it is of a kind that the document promises. Raises UnexpectedAnswerError.
 
-    The generated part meets an answer of another form with whatever it stumbles over. It does the same where it builds
+    The generated part fails on an answer of another form with an unrelated error. It does the same where it builds
     the request, but that is the caller's mistake, so only the reading happens in here.
     """
     try:
@@ -189,7 +189,7 @@ def _unexpected(response: httpx.Response, what: str) -> UnexpectedAnswerError:
 def check_acknowledged(response: httpx.Response, sent: int) -> None:
     """See that an answer has the ids of so many events. Raises UnexpectedAnswerError.
 
-    Whatever answers 200 in the service's place, a captive portal or a wrong route, has not kept anything.
+    What answers 200 in the service's place, a captive portal or a wrong route, has not kept anything.
     """
     try:
         answer = json.loads(response.content)

@@ -6,7 +6,7 @@ and then would hold its caller for ever.
 
 from __future__ import annotations
 
-# The first look-up of a host imports it otherwise, in whatever thread that is, and a fork may come in between.
+# The first look-up of a host imports it otherwise, in the thread that makes it, and a fork may come in between.
 import encodings.idna  # noqa: F401
 import socket
 import ssl
@@ -53,7 +53,7 @@ def _left(timeout: float | None, too_late: type[Exception]) -> float | None:
 def verification(base_url: str, verify: bool | str) -> ssl.SSLContext | None:
     """What to verify the service's certificate with. Raises ValueError for what is no URL of a service."""
     url = httpx.URL(base_url)
-    # Else every request would fail as if nobody answered.
+    # Else every request would fail as if there were no answer.
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError("base_url is http:// or https:// and a host")
     return httpx.create_ssl_context(verify=verify) if url.scheme == "https" else None

@@ -1,7 +1,7 @@
 """Texts and mappings in the place of what the generated models are made of.
 
-A model says ``severity: Severity``, and people write ``severity="high"``: the generated code would meet that text with
-whatever it stumbles over, or take it for a list of its letters.
+A model says ``severity: Severity``, and people write ``severity="high"``: the generated code would fail on that
+text with an unrelated error, or take it for a list of its letters.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class Limits:
     retry_for: float
     max_answer_bytes: int
     # Whether a service that has never answered is waited for, and one in whose place something else answers. Where
-    # somebody looks on, the address is more likely wrong.
+    # a person waits, the address is more likely wrong.
     patient: bool = True
 
     def __post_init__(self) -> None:
@@ -179,7 +179,7 @@ def address(url: httpx.URL) -> str:
 def _bearer(token: str) -> str:
     """The header of a token, without the newline that a file ends with. Raises ValueError, without the token."""
     token = token.strip()
-    # Else the error would come from below as if nobody answered, with the token in its text.
+    # Else the error would come from below as if there were no answer, with the token in its text.
     if not (token and token.isascii() and token.isprintable()):
         raise ValueError("the token is empty or has characters that no header may have")
     return f"Bearer {token}"

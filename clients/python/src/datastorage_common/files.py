@@ -1,4 +1,4 @@
-"""Files that somebody else wrote, read whole: never more than so many bytes, never waited for without end."""
+"""Files of others, read whole: never more than so many bytes, never waited for without end."""
 
 from __future__ import annotations
 

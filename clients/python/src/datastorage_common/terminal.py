@@ -25,7 +25,7 @@ class _PlainText(io.TextIOWrapper):
 def prepare() -> None:
     """Make standard output and standard error take any text. To be called before anything is printed.
 
-    Where a descriptor was closed before we began, there is an empty input, and an output that nobody reads.
+    Where a descriptor was closed before we began, there is an empty input, and an output that is not read.
     """
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - for as long as the process lives

@@ -1,8 +1,8 @@
-"""YAML of somebody else's, as values; `datastorage_common.yamlnodes` bounds what is read.
+"""YAML of others, as values; `datastorage_common.yamlnodes` bounds what is read.
 
 Two readings of scalars. `documents` reads as YAML 1.2's core schema does, keeps every digit, and gives only what JSON
 could say: for data. `settings` reads as YAML 1.1 does, as the settings always were: ``no`` is false, times are times.
-What the two versions read as different numbers is refused in both: nobody can tell which was meant.
+What the two versions read as different numbers is refused in both: which was meant cannot be told.
 
 The text of a fault never holds a value: settings hold secrets.
 """

@@ -76,7 +76,7 @@ def _capture(event: Mapping[str, Any] | SupportsToDict) -> tuple[str, Item]:
     except UnicodeEncodeError:
         # A lone surrogate, as in file names that are not UTF-8: the service says no to it, not the caller's code path.
         raw = _encode_ascii(members).encode()
-    # What is encoded here in a shallow stack has to be decoded in whatever stack that is needed.
+    # What is encoded here in a shallow stack has to be decoded in a deeper stack as well.
     if raw.count(b"{") + raw.count(b"[") > _MAX_DEPTH and _depth(raw) > _MAX_DEPTH:
         raise ValueError(_TOO_DEEP)
     return str(event_id), Item(raw, now_ns // 1_000_000, time.monotonic())

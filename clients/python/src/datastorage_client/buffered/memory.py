@@ -65,7 +65,7 @@ class MemoryBuffer:
             self._items.append(item)
             self._bytes += size
             self.accepted += 1
-            # Whoever waits comes by itself after its interval: only a full batch is worth a switch of threads.
+            # A waiting thread comes by itself after its interval: only a full batch is worth a switch of threads.
             if len(self._items) == self._wake_at:
                 self.wake.set()
         return True

@@ -33,12 +33,12 @@ class MetricsHook(Protocol):
         ...
 
     def write_duration(self, seconds: float) -> None:
-        """How long one attempt took, whatever came of it."""
+        """How long one attempt took, successful or not."""
         ...
 
 
 class NoMetrics:
-    """Tells nobody."""
+    """Counts nothing."""
 
     def buffered(self, count: int) -> None: ...
     def dropped(self, count: int, reason: str) -> None: ...

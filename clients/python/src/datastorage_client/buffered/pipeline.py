@@ -53,7 +53,7 @@ class Pipeline:
         self.tally = Tally(options.metrics, lambda: self.buffer.accepted)
         self._wait_s = policy.timeout if isinstance(policy, Block | Spool) else 0.0
         self._moved = threading.Condition()
-        self._target = 0  # somebody waits for everything up to this number
+        self._target = 0  # a caller of flush waits for everything up to this number
         self.spooled = SpooledSource(self.buffer, policy, self._damaged) if isinstance(policy, Spool) else None
         self._sender = Sender(
             options.transport,

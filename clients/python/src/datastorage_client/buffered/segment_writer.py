@@ -41,7 +41,7 @@ class Writer:
             os.fsync(self._fd)
         except OSError:
             self._take_back()
-            # After a failed fsync nobody knows what is on disk, and a later one may say that all is well: the
+            # After a failed fsync it is unknown what is on disk, and a later one may say that all is well: the
             # segment ends where it was good, and the events go into a new one.
             self.close()
             raise

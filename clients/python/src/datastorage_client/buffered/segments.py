@@ -5,7 +5,7 @@ A segment is ``DSSPOOL1`` and frames, one an event.
 The cursor says up to where events have been dealt with. It has its room from the start, is overwritten in place and
 not fsynced: an old one makes events be sent again under the same ids, which the service answers as already stored.
 
-Whoever holds the flock on a folder's ``lock`` may read and send it; it ends with the process, however that ends.
+The process that holds the flock on a folder's ``lock`` may read and send it; the flock ends with the process.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Folder:
 
     @classmethod
     def adopt(cls, path: Path, on_damage: OnDamage) -> Folder | None:
-        """The folder of a process that is gone; None if somebody has it, or somebody else was faster."""
+        """The folder of a process that is gone; None if another process has it, or was faster."""
         try:
             lock_fd = os.open(path / "lock", os.O_RDWR)
         except OSError:

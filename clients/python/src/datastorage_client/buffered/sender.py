@@ -105,7 +105,7 @@ class Sender:
             try:
                 worked = self._step()
                 self._tally.tell(len(self._source))
-            except Exception as e:  # noqa: BLE001 - whatever it is, nobody else would send
+            except Exception as e:  # noqa: BLE001 - of any kind: this thread alone sends
                 self._failed(f"unexpectedly, {type(e).__name__}: {e}", None, fault=e)
                 worked = True
             if not worked:
@@ -132,7 +132,7 @@ class Sender:
         return True
 
     def _due(self, items: Sequence[Item]) -> bool:
-        """Whether the batch is full, or its oldest event has waited, or somebody does; or events wait elsewhere."""
+        """Whether the batch is full, its oldest event has waited, a caller of flush waits, or events wait elsewhere."""
         self._rest = self._options.flush_interval - (time.monotonic() - items[0].since)
         return (
             len(items) >= self._limit

@@ -129,7 +129,7 @@ class Spooler:
                 if not told:
                     log.error("the spool takes no events now, they stay in memory: %s", str(e) or "it is full")
                 told, moved, wait = True, 0, _RETRY_S
-            except Exception:  # whatever it is, nobody else would write
+            except Exception:  # of any kind: this thread alone writes
                 if not told:
                     log.exception("writing the spool failed unexpectedly, events stay in memory")
                 told, moved, wait = True, 0, _RETRY_S

@@ -47,9 +47,9 @@ class BufferedAuditStore:
     event. Order is kept.
 
     The store may be used by any number of threads and lives through a fork: the child starts with an empty buffer,
-    threads and spool segments of its own, and does not send what is the parent's. It is closed at exit, also if nobody
-    holds it any more; then its threads end as soon as all is sent. Processes that end by os._exit (children of
-    multiprocessing) have to call `close` themselves.
+    threads and spool segments of its own, and does not send what is the parent's. It is closed at exit, also without a
+    reference to it; its threads end when all is sent once the last reference is gone. Processes that end by os._exit
+    (children of multiprocessing) have to call `close` themselves.
 
     client: a `DataStorageClient`, or anything with its `send_events`.
     max_events, max_bytes: bounds of the buffer in memory. max_event_bytes: a larger event is dropped and counted.

@@ -1,4 +1,4 @@
-"""A background thread that is there until its work is done, whatever happens in it."""
+"""A background thread that is there until its work is done, also after an exception in it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Worker:
             try:
                 self._work()
                 break
-            except BaseException:  # sys.exit() in a callback would end the thread in silence, and nobody would send
+            except BaseException:  # sys.exit() in a callback would end the thread in silence, and nothing would be sent
                 self.restarts += 1
                 log.exception("the thread %s failed and goes on", self.name)
                 threading.Event().wait(_PAUSE_S)

@@ -194,5 +194,5 @@ def _letters(client: HTTPClient, stream: str) -> Iterator[dict[str, Any]]:
 
 
 def _print_json(value: object) -> None:
-    # Bytes: as UTF-8 whatever the terminal's encoding is, so that nothing is replaced.
+    # Bytes: as UTF-8 in any encoding of the terminal, so that nothing is replaced.
     click.echo(jsonvalue.compact(value))

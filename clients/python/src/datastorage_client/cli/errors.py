@@ -21,7 +21,7 @@ _SHOWN_TEXT = 500
 
 
 class ServiceError(Exception):
-    """The service did not do what was asked; the text says why, in words for whoever ran the command."""
+    """The service did not do what was asked; the text says why, in words for the person at the terminal."""
 
 
 class UnreachableError(ServiceError):

@@ -12,7 +12,7 @@ from datastorage_client.cli.hooks import hook
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.cli.options import check_url
 
-# The service answers a probe within a second whatever hangs behind it.
+# The service answers a probe within a second, also while a store behind it hangs.
 _TIMEOUT_SECONDS = 2.0
 _SHOWN_CHARACTERS = 2000
 

@@ -207,7 +207,7 @@ class WorkflowCatalogue:
         Raises InvalidBatchError for workflows that the service refuses, ServiceError.
         """
         try:
-            # Not sent again when nobody knows whether it arrived: the next run finds out.
+            # Not sent again when it is unknown whether it arrived: the next run finds out.
             answer = self._client.post(f"{_PATH}/batch", jsonvalue.compact(new), repeatable=False).object()
         except ProblemError as e:
             if e.status == 409:

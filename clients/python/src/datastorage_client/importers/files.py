@@ -38,7 +38,7 @@ class FileError(Exception):
 class FileRecord:
     """One record and where it stands."""
 
-    path: str  # as text, whatever bytes the name is made of
+    path: str  # as text, also where the name is not UTF-8
     number: int  # of the record in its file, from 1
     line: int  # where its JSON value starts, from 1
     value: dict[str, Any]  # as `datastorage_common.jsonvalue.parse` gives it: nothing rounded

@@ -1,7 +1,7 @@
 """Sending events in batches over HTTP, and finding out what became of each.
 
 A batch is all or nothing. When the service refuses one because of some of its events, those are reported and left
-out and the rest goes again, so that one bad record costs itself and nobody else.
+out and the rest goes again, so that one bad record costs no other.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Sender:
                     raise
                 blamed = _blamed(problem, len(part))
                 if not blamed and len(part) > 1:
-                    # Too much at once, or somebody in here: halves tell. The first half goes first.
+                    # Too much at once, or one record in here: halves tell. The first half goes first.
                     middle = len(part) // 2
                     work += [part[middle:], part[:middle]]
                     continue

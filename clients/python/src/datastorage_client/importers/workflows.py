@@ -40,7 +40,7 @@ class InvalidBatchError(Exception):
 class File:
     """One file, or one document of a file of several; the workflow in it, and what became of it."""
 
-    path: str  # as text, whatever bytes the name is made of
+    path: str  # as text, also where the name is not UTF-8
     workflow: dict[str, Any] = field(default_factory=dict)
     outcome: str = ""
     reason: str = ""
@@ -162,7 +162,7 @@ def _send(batch: list[File], catalogue: Catalogue, dry_run: bool) -> None:
             for file, ident in zip(batch, ids, strict=True):
                 file.workflow_id = ident
             break
-        # Somebody created one of them since it was looked up: look again. Each round settles one at least.
+        # Another client created one of them since it was looked up: look again. Each round settles at least one.
         before = len(batch)
         stored = {name: catalogue.hashes(name) for name in {f.key[0] for f in batch}}
         for file in batch:
