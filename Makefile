@@ -13,7 +13,7 @@ PARALLEL := -n 2 --dist loadfile
 NIGHTLY := HYPOTHESIS_PROFILE=nightly ROLLING_ROUNDS=10 SENTINEL_KILLS=10 $(PYTEST) -m "nightly or not nightly" --timeout 900
 
 .DEFAULT_GOAL := help
-.PHONY: help run venv test test-unit test-integration test-debian test-pgbouncer test-e2e test-counts check-counts update-counts test-system test-nightly coverage test-contract test-e2e-datastorage wheels image test-image test-kind manifests chaos bench-datastorage bench-large bench-slow-clients check-performance-baseline update-performance-baseline test-performance loadtest lint types client openapi format lock clean
+.PHONY: help run venv check hooks test test-unit test-integration test-debian test-pgbouncer test-e2e test-counts check-counts update-counts test-system test-nightly coverage test-contract test-e2e-datastorage wheels image test-image test-kind manifests chaos bench-datastorage bench-large bench-slow-clients check-performance-baseline update-performance-baseline test-performance loadtest lint types client openapi format lock clean
 # A stamp must not outlive a recipe that was interrupted.
 .DELETE_ON_ERROR:
 
@@ -24,6 +24,15 @@ run: $(VENV)/.run ## Start PostgreSQL, Valkey and the service here (PORT, DATA_D
 	@$(BIN)/datastorage dev
 
 venv: $(VENV)/.test ## Make or refresh the virtual environment for developing.
+
+check: lint types test-unit ## Check style, format, directions of imports and types, and run the unit tests: under 90 seconds.
+
+hooks: ## Have git check what is staged before each commit (scripts/check-changed).
+	@hook="$$(git rev-parse --git-path hooks)/pre-commit"; \
+	if [ -e "$$hook" ] && ! grep -qs check-changed "$$hook"; then \
+	  echo "$$hook is there and is another: call scripts/check-changed from it" >&2; exit 1; \
+	fi; \
+	mkdir -p "$${hook%/*}" && printf '#!/bin/sh\nexec scripts/check-changed\n' >"$$hook" && chmod +x "$$hook" && echo "made $$hook"
 
 # One after the other even under -j: each takes two cores.
 test: ## Run all tests that everybody runs before each commit, against real servers: under five minutes on two cores.
