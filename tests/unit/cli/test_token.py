@@ -291,5 +291,5 @@ def test_a_token_on_an_open_wire_is_remarked_upon(stub: StubService) -> None:
     assert "can read the token" not in run("events", "--token", "a").output
     # Nothing listens there; what matters is said before.
     answer = run("events", "--token", "a-secret", "--url", "http://service.invalid:1")
-    assert "is not https: whoever is on the way can read the token" in answer.stderr
+    assert "is not https: others on the way can read the token" in answer.stderr
     assert "a-secret" not in answer.output
