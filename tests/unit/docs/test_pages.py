@@ -66,6 +66,15 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(there), target
 
 
+@EACH_PAGE
+def test_files_that_are_named_exist(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        return  # speaks of files as they were
+    folders = "api|app|bench|clients|deploy|devserver|docs|loadtests|scripts|sql|tests"
+    named = set(re.findall(rf"`((?:{folders})/[\w./-]*)`", prose(page)))
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
 def test_every_page_is_linked_to_by_another() -> None:
     linked = {
         (page.parent / target.partition("#")[0]).resolve()
