@@ -225,7 +225,8 @@ def written_in_files(folder: Path) -> Iterator[tuple[str, str]]:
         lines = [line for line in path.read_text().splitlines() if line.startswith("-- name: ") or line[:2] != "--"]
         for part in "\n".join(lines).split("-- name: ")[1:]:
             text = " ".join(part.partition("\n")[2].split())
-            if WRITES_ANYWHERE.search(text):
+            # A text in quotes does nothing by itself: the monitor asks for the right to 'INSERT'.
+            if WRITES_ANYWHERE.search(re.sub(r"'[^']*'", "''", text)):
                 yield f"sql/{path.name}", text.split("{")[0].removesuffix(";")
 
 
@@ -271,7 +272,11 @@ def unknown(found: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     "text",
-    ["DELETE FROM audit_events WHERE {where}", "WITH gone AS (\n    DELETE FROM audit_events\n)\nSELECT 1"],
+    [
+        "DELETE FROM audit_events WHERE {where}",
+        "WITH gone AS (\n    DELETE FROM audit_events\n)\nSELECT 1",
+        "WITH gone AS (SELECT 'a' AS b), more AS (DELETE FROM audit_events WHERE c = 'd')\nSELECT 1",
+    ],
 )
 def test_a_statement_that_writes_and_is_not_known_is_found(tmp_path: Path, text: str) -> None:
     (tmp_path / "audit.sql").write_text(f"-- name: parents\n-- Reads.\nSELECT 1;\n\n-- name: new\n-- Why.\n{text};\n")
