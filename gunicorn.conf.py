@@ -49,7 +49,9 @@ if os.environ.get("_METRICS_DIR_OF") != str(os.getpid()):
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from app.config.addresses import with_port
-from app.config.settings import ConfigError, cpu_quota, load_settings
+from app.config.cores import cpu_quota
+from app.config.load import ConfigError
+from app.configuration import load_settings
 from app.server.balance import Shares
 from app.server.room import end_until_there_is_room, is_no_room, keep_spawning
 from app.server.sockets import share_ports

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app import create_app
-from app.config.settings import load_settings
+from app.configuration import load_settings
 from app.services import Services
 
 _settings = load_settings()

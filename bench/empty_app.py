@@ -13,7 +13,8 @@ from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import ConnectionPool
 
 from app import create_app
-from app.config.settings import Settings, load_settings
+from app.config.settings import Settings
+from app.configuration import load_settings
 from app.telemetry.request_log import RequestLog
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from app.config.settings import available_cores
+from app.config.cores import available_cores
 
 
 def fingerprint() -> dict[str, Any]:

@@ -11,7 +11,7 @@ import click
 from datastorage_common.files import as_text
 from datastorage_common.jsonvalue import is_storable_text
 
-from app.config.settings import ConfigError
+from app.config.load import ConfigError
 from app.postgres.migrations import MigrationError
 from devserver.errors import DevError
 from devserver.localrun import LocalRun

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import click
 
 from app.clock import Clock
-from app.config.settings import Settings, load_settings
+from app.config.settings import Settings
+from app.configuration import load_settings
 from app.postgres.migrations import migrate
 from devserver.backends import Backends, start_backends
 from devserver.banner import banner

@@ -13,7 +13,8 @@ import hypothesis
 import pytest
 
 from app import create_app
-from app.config.settings import DatabaseSettings, Settings
+from app.config.settings import Settings
+from app.config.stores import DatabaseSettings
 from app.services import Services
 from tests import assertions  # noqa: F401 - before what it is about
 from tests.support import (

@@ -18,7 +18,7 @@ import psycopg
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.auth.tokens import token_digest
+from app.auth.principal import token_digest
 from devserver import EmbeddedValkey
 from tests.integration.workflow_support import LABELS, SEARCH, WORKFLOWS, workflow
 from tests.support import (

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 
 import flask
 
-from app.auth.tokens import MAX_TOKEN_CHARS, REASONS, Principal, TokenError, Verifier, make_verifier
+from app.auth.principal import REASONS, Principal, TokenError, Verifier
+from app.auth.verifiers import make_verifier
 from app.config.settings import Settings
 from app.http.problems import Problem
 from app.telemetry import metrics
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 _API = "/api/v1"
 # Method and rule → the scope that a token must have. The one place where that is decided: a route of the API that
-# is not here answers 403 to everybody, and a test compares this with what the application serves.
+# is not here answers 403 to every caller, and a test compares this with what the application serves.
 SCOPE_OF: Mapping[tuple[str, str], str] = {
     ("POST", f"{_API}/audit/events"): "audit:write",
     ("POST", f"{_API}/audit/events/batch"): "audit:write",
@@ -48,14 +49,15 @@ SCOPE_OF: Mapping[tuple[str, str], str] = {
     ("POST", f"{_API}/dlq/dead-letters/<letter_id>/replay"): "dlq:admin",
     ("DELETE", f"{_API}/dlq/dead-letters/<letter_id>"): "dlq:admin",
 }
-# What anybody may read: probes, and what describes the service without saying what is in it.
+# What needs no token: probes, and what describes the service without saying what is in it.
 _OPEN = re.compile(r"/(health|docs|problems)(/.*)?|/openapi(\.[a-z]+|/.*)?")
 _METRICS = "/metrics"
 
 _REALM = 'Bearer realm="datastorage"'
+_MAX_HEADER_CHARS = 8192
 # RFC 6750, section 2.1: b64token.
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
-# Refusals are logged so often at the most: whoever tries a thousand tokens must not fill the log.
+# Refusals are logged so often at the most: a client that tries a thousand tokens must not fill the log.
 _LOG_EVERY_SECONDS = 1.0
 
 
@@ -71,19 +73,21 @@ def is_open(path: str) -> bool:
 
 
 def install(app: flask.Flask, settings: Settings) -> None:
-    """Let no request past that may not be there. To be called after what counts and times requests."""
+    """Authorize each request. To be called after what counts and times requests."""
+    for reason in (*REASONS, "scope"):
+        metrics.AUTH_FAILURES.labels(reason)  # so that each is 0 before it has happened
     verifier = make_verifier(settings.auth)
     if verifier is None:
         return
-    gate = Gate(verifier, protect_metrics=settings.auth.protect_metrics)
+    authorizer = Authorizer(verifier, protect_metrics=settings.auth.protect_metrics)
 
     @app.before_request
     def _authorize() -> None:
-        gate.check(flask.request)
+        authorizer.check(flask.request)
 
 
-class Gate:
-    """Decides about each request, and counts and logs those that it refuses."""
+class Authorizer:
+    """Decides whether a request may go on, and counts and logs each that it refuses."""
 
     def __init__(self, verifier: Verifier, *, protect_metrics: bool) -> None:
         self._verifier = verifier
@@ -100,7 +104,7 @@ class Gate:
             return
         principal = self._authenticated(request)
         current_principal.set(principal.name)
-        # Nothing there, or not with this method: whoever may ask at all hears that from the router.
+        # Nothing there, or not with this method: the router says so to a caller who is known.
         if rule is None or request.method == "OPTIONS":
             return
         scope = self._scopes.get(("GET" if request.method == "HEAD" else request.method, rule))
@@ -119,7 +123,7 @@ class Gate:
         except TokenError as e:
             metrics.AUTH_FAILURES.labels(e.reason).inc()
             self._log_refusal(e.reason)
-            # RFC 6750, section 3: whoever sent no token at all is told only that one is needed.
+            # RFC 6750, section 3: a request without a token is told only that one is needed.
             challenge = _REALM if e.reason == "missing" else f'{_REALM}, error="invalid_token"'
             if e.reason != "missing":
                 challenge += f', error_description="{REASONS[e.reason]}"'
@@ -130,7 +134,7 @@ class Gate:
     def _forbidden(self, principal: Principal, scope: str | None) -> Problem:
         metrics.AUTH_FAILURES.labels("scope").inc()
         if scope is None:
-            # A route that nobody has given a scope is nobody's.
+            # A route without a scope is refused to every caller.
             log.error("the route %s has no scope and is refused", flask.request.url_rule)
             return Problem("forbidden", "this route is not served to anybody")
         log.info("%s lacks the scope %s", principal.name, scope)
@@ -156,7 +160,7 @@ def _bearer_token(header: str | None) -> str:
     """The token of an Authorization header. Raises TokenError."""
     if header is None:
         raise TokenError("missing")
-    found = _BEARER.fullmatch(header.strip()) if len(header) <= MAX_TOKEN_CHARS else None
+    found = _BEARER.fullmatch(header.strip()) if len(header) <= _MAX_HEADER_CHARS else None
     if found is None:
         raise TokenError("malformed")
     return found[1]

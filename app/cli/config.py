@@ -12,7 +12,10 @@ import yaml
 from datastorage_common.durations import parse_duration
 
 from app.config.addresses import reached_at, with_port
-from app.config.settings import ConfigError, Settings, load_settings, parse_size
+from app.config.load import ConfigError
+from app.config.settings import Settings
+from app.config.values import parse_size
+from app.configuration import load_settings
 
 _config_option = click.option(
     "--config", "config_path", metavar="FILE", type=click.Path(), help="YAML file with settings. Default: CONFIG_PATH."

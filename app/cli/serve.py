@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from app.config.settings import ConfigError, load_settings
+from app.config.load import ConfigError
+from app.configuration import load_settings
 from app.resources import resource
 
 GUNICORN_CONF = resource("gunicorn.conf.py")

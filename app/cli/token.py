@@ -16,7 +16,9 @@ from datastorage_common.durations import parse_duration
 from datastorage_common.files import as_text
 from datastorage_common.times import rfc3339
 
-from app.auth.tokens import MAX_FILE_BYTES, SCOPES, parse_tokens, token_digest, usable_name
+from app.auth.principal import SCOPES, token_digest, usable_name
+from app.auth.static_tokens import parse_tokens
+from app.auth.watched_file import MAX_FILE_BYTES
 
 # What a token starts with, so that scanners of code and logs can know one.
 PREFIX = "dst_"

@@ -12,6 +12,7 @@ import string
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from datastorage_common.addresses import is_loopback
 from psycopg import ProgrammingError, conninfo, pq
 
 # What the service itself decides about connections to PostgreSQL, or what would change what is stored or how long
@@ -126,16 +127,6 @@ def _address_of(host: str) -> str:
     except ValueError:
         return host
     return str(getattr(address, "ipv4_mapped", None) or address)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def with_port(host: str, port: int) -> str:

@@ -9,6 +9,7 @@ import contextlib
 import ipaddress
 import re
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from datastorage_common.durations import parse_duration
 
@@ -119,3 +120,17 @@ def durations(value: object) -> tuple[float, ...]:
     if isinstance(value, list | tuple) and value:
         return tuple(parse_duration(v) for v in value)
     raise ValueError("a list of durations such as 1m,5m,15m")
+
+
+def sentinels(value: object) -> tuple[str, ...]:
+    """A list of host:port; an IPv6 address stands in brackets."""
+    found = texts(value)
+    for address in found:
+        try:
+            parts = urlsplit(f"//{address}")
+            good = bool(parts.hostname) and bool(parts.port) and parts.netloc == address and "@" not in address
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("a list of host:port, such as sentinel-0:26379")
+    return found

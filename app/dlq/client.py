@@ -16,7 +16,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from app.config.settings import RedisSettings
+from app.config.stores import RedisSettings
 
 # Redis' words for: I answer, but I am not, or not now, the one to write to.
 REFUSALS = ("READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "MISCONF", "OOM", "NOPERM")

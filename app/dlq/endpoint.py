@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import redis
 from redis.exceptions import RedisError
 
-from app.config.settings import RedisSettings
+from app.config.stores import RedisSettings
 from app.dlq.client import PasswordFile, connection_options
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from app.clock import Clock
-from app.config.settings import DatabaseSettings
+from app.config.stores import DatabaseSettings
 from app.postgres.errors import OutageError
 from app.postgres.partitions import make_partition
 from app.postgres.sessions import (

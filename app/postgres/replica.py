@@ -12,7 +12,7 @@ import psycopg
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from app.clock import Clock
-from app.config.settings import DatabaseSettings
+from app.config.stores import DatabaseSettings
 from app.postgres.database import Database
 from app.postgres.errors import Fault, classify, is_timeout
 from app.postgres.sessions import Connection

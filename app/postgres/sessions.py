@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 from psycopg import conninfo
 
-from app.config.settings import DatabaseSettings
+from app.config.stores import DatabaseSettings
 from app.postgres.statements import statements
 from app.postgres.watchdog import Watchdog
 

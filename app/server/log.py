@@ -6,7 +6,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from app.config.settings import load_settings
+from app.configuration import load_settings
 from app.telemetry import logs
 
 

@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.auth.tokens import REASONS
 from app.telemetry import metric_files
 
 log = logging.getLogger(__name__)
@@ -202,10 +201,6 @@ for _stream, _type in (("events", "audit_event"), ("notifications", "notificatio
     DLQ_LOST.labels(_stream)
     for _reason in ("full", "unreachable"):
         DLQ_REJECTED.labels(_stream, _reason)
-
-
-for _reason in (*REASONS, "scope"):
-    AUTH_FAILURES.labels(_reason)
 
 
 def announce_build() -> None:

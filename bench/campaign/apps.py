@@ -23,7 +23,7 @@ from app.audit.pending_write import PendingWrite
 from app.audit.store import WriteSession, write
 from app.audit.writer import Writer
 from app.clock import Clock
-from app.config.settings import load_settings
+from app.configuration import load_settings
 from app.dlq import scripts
 from app.services import Services
 

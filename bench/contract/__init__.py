@@ -20,7 +20,7 @@ from typing import Any
 import redis
 import yaml
 
-from app.auth.tokens import SCOPES
+from app.auth.principal import SCOPES
 from tests.support import ROOT, GunicornService
 
 DOCUMENT = ROOT / "api" / "openapi" / "data-storage-v1.yaml"

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.audit.event import AuditEvent
 from app.audit.outcome import Spilled, WriteRequest
-from app.config.settings import load_settings
+from app.configuration import load_settings
 from app.services import Services
 from bench.requests import event_bytes, now
 from tests.counts import counter, launch

@@ -13,7 +13,8 @@ import redis
 from app.audit.outcome import Spilled, WriteRequest
 from app.audit.validator import Validator
 from app.clock import Clock
-from app.config.settings import AuditSettings, DLQSettings, RedisSettings, Settings
+from app.config.settings import AuditSettings, DLQSettings, Settings
+from app.config.stores import RedisSettings
 from app.dlq.admin import Admin
 from app.dlq.endpoint import Endpoint
 from app.dlq.keys import KEYS

@@ -17,7 +17,8 @@ from app import create_app
 from app.audit.outcome import InDoubt, Refused, Spilled, WriteRequest
 from app.audit.validator import Validator
 from app.clock import Clock
-from app.config.settings import AuditSettings, DatabaseSettings, DLQSettings, HealthSettings, RedisSettings, Settings
+from app.config.settings import AuditSettings, DLQSettings, HealthSettings, Settings
+from app.config.stores import DatabaseSettings, RedisSettings
 from app.dlq.admin import Admin
 from app.dlq.client import time_left, within
 from app.dlq.endpoint import Endpoint

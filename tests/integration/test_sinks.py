@@ -14,7 +14,8 @@ from app.audit.event import AuditEvent, Notification
 from app.audit.outcome import InDoubt, Refused, Sink, Spilled, SpillOutcome, UnavailableSink, WriteRequest
 from app.audit.validator import Validator
 from app.clock import Clock
-from app.config.settings import AuditSettings, DLQSettings, RedisSettings, Settings
+from app.config.settings import AuditSettings, DLQSettings, Settings
+from app.config.stores import RedisSettings
 from app.dlq.queue import KEYS, DeadLetterQueue
 from tests.sinks import FakeSink
 from tests.support import event, free_port, notification, shared_valkey

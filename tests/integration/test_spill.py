@@ -11,7 +11,8 @@ import redis
 from app.audit.outcome import InDoubt, Refused, Spilled, WriteRequest
 from app.audit.validator import Validator
 from app.clock import Clock
-from app.config.settings import AuditSettings, RedisSettings, Settings
+from app.config.settings import AuditSettings, Settings
+from app.config.stores import RedisSettings
 from app.dlq.admin import Admin
 from app.dlq.keys import KEYS
 from app.dlq.queue import DeadLetterQueue

@@ -13,7 +13,8 @@ import pytest
 import redis
 
 from app import create_app
-from app.config.settings import DatabaseSettings, RedisSettings, Settings
+from app.config.settings import Settings
+from app.config.stores import DatabaseSettings, RedisSettings
 from app.postgres.migrations import migrate
 from app.services import Services
 from tests.certificates import Authority, Proxy, tls_proxy

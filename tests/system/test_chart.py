@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from app.config.addresses import check_postgresql, check_redis
-from app.config.settings import load_settings
+from app.configuration import load_settings
 from tests.helm import CHART, KUBERNETES, RENDERED, Manifest, helm, manifests, pod_spec, template
 from tests.support import ROOT
 

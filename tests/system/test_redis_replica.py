@@ -13,7 +13,8 @@ import redis
 from app.audit.outcome import InDoubt, WriteRequest
 from app.audit.validator import Validator
 from app.clock import Clock
-from app.config.settings import AuditSettings, RedisSettings, Settings
+from app.config.settings import AuditSettings, Settings
+from app.config.stores import RedisSettings
 from app.dlq.queue import DeadLetterQueue
 from devserver import EmbeddedValkey
 from tests.support import Database, GunicornService, event, valkey_server, wait_until

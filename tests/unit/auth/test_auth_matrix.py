@@ -17,7 +17,7 @@ import pytest
 from app import create_app
 from app.audit.outcome import Stored
 from app.auth.authorizer import SCOPE_OF, is_open
-from app.auth.tokens import REASONS, SCOPES
+from app.auth.principal import REASONS, SCOPES
 from app.config.settings import AuthSettings, ServerSettings, Settings
 from app.telemetry import metrics
 from tests.tokens import AUDIENCE, ISSUER, Issuer, entry, write_tokens

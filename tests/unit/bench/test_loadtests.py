@@ -14,7 +14,8 @@ import pytest
 
 from app.audit.event import AuditEvent
 from app.audit.validator import Validator
-from app.config.settings import AuditSettings, load_settings
+from app.config.settings import AuditSettings
+from app.configuration import load_settings
 from app.workflows import schemas
 from loadtests import events, workflows
 from loadtests.__main__ import how_far, main, queue_settings

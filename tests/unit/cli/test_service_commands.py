@@ -16,7 +16,9 @@ from datastorage_client.cli.commands import datastorage
 from app.cli import migrate as migrate_command
 from app.cli import serve as serve_command
 from app.cli.config import key_table
-from app.config.settings import ConfigError, DatabaseSettings, Settings
+from app.config.load import ConfigError
+from app.config.settings import Settings
+from app.config.stores import DatabaseSettings
 from app.postgres.migrations import MigrationError, migrations, required_version
 
 SECRET = "hunter2"

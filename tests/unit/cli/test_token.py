@@ -15,7 +15,9 @@ from datastorage_client.cli.commands import datastorage
 from datastorage_common import files
 
 from app.auth.authorizer import SCOPE_OF
-from app.auth.tokens import MAX_FILE_BYTES, Principal, TokenError, TokenVerifier, parse_tokens
+from app.auth.principal import Principal, TokenError
+from app.auth.static_tokens import TokenVerifier, parse_tokens
+from app.auth.watched_file import MAX_FILE_BYTES
 from app.cli.token import append, entry_text
 from app.http.problems import Problem
 from tests.support import ROOT

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from datastorage_client.cli.commands import datastorage
 from datastorage_common import jsonvalue, terminal
 
-from app.auth.tokens import parse_tokens
+from app.auth.static_tokens import parse_tokens
 from tests.support import ROOT
 from tests.tree import modules
 from tests.unit.client.importers.test_cloudtrail import record

@@ -11,7 +11,12 @@ from app.config.settings import Settings
 from tests.tree import ROOT
 
 # These test how settings are read and shown, which says nothing of what they do.
-ABOUT_READING = {"test_config.py", "test_cli.py", "test_docs.py", "test_settings_covered.py"}
+ABOUT_READING = {"test_checks.py", "test_cli.py", "test_declaration.py", "test_docs.py", "test_load.py"} | {
+    "test_settings.py",
+    "test_settings_covered.py",
+    "test_stores.py",
+    "test_values.py",
+}
 KEYS = [(section, f.name) for section, cls in Settings.SECTIONS.items() for f in dataclasses.fields(cls)]
 
 NAMES = [key for _, key in KEYS]

@@ -15,16 +15,10 @@ from psycopg import conninfo
 from app import create_app
 from app.audit.outcome import WriteRequest
 from app.clock import Clock
-from app.config.settings import (
-    BufferSettings,
-    ConfigError,
-    DatabaseSettings,
-    DLQSettings,
-    RedisSettings,
-    ServerSettings,
-    Settings,
-    load_settings,
-)
+from app.config.load import ConfigError
+from app.config.settings import BufferSettings, DLQSettings, ServerSettings, Settings
+from app.config.stores import DatabaseSettings, RedisSettings
+from app.configuration import load_settings
 from app.dlq.consumer import Entry
 from app.dlq.endpoint import Endpoint
 from app.dlq.queue import DeadLetterQueue

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from app.config.settings import Settings, load_settings
+from app.config.settings import Settings
+from app.configuration import load_settings
 from tests.support import ROOT
 
 DEPLOY = ROOT / "deploy"

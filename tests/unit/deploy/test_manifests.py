@@ -12,7 +12,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from app.config.settings import Settings, load_settings
+from app.config.settings import Settings
+from app.configuration import load_settings
 from tests.helm import CHART, KUBERNETES, RENDERED, Manifest, manifests, pod_spec, sources_digest
 from tests.support import ROOT
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import redis
 
-from app.config.settings import RedisSettings
+from app.config.stores import RedisSettings
 from app.dlq.endpoint import Endpoint
 
 

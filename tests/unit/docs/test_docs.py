@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from app.cli.config import key_table
-from app.config.settings import ConfigError, Settings, load_settings
+from app.config.load import ConfigError
+from app.config.settings import Settings
+from app.configuration import load_settings
 from tests.tree import ROOT
 
 PAGE = (ROOT / "docs" / "configure.md").read_text(encoding="utf-8")

@@ -8,7 +8,8 @@ import pytest
 from app.audit.outcome import Spilled, Stored, WriteRequest
 from app.audit.pending_write import PendingWrite
 from app.audit.validator import Validator
-from app.config.settings import AuditSettings, BufferSettings, HealthSettings, RedisSettings, Settings
+from app.config.settings import AuditSettings, BufferSettings, HealthSettings, Settings
+from app.config.stores import RedisSettings
 from app.dlq.state import NOT_CONFIGURED, QueueState, StreamState
 from app.postgres.monitor import DatabaseState
 from app.services import Services

@@ -9,7 +9,7 @@ from psycopg import conninfo
 from psycopg_pool import PoolTimeout
 
 from app.clock import Clock
-from app.config.settings import DatabaseSettings
+from app.config.stores import DatabaseSettings
 from app.postgres import database
 from app.postgres.errors import OutageError
 from app.telemetry import metrics

@@ -11,7 +11,7 @@ import pytest
 from psycopg import conninfo
 
 from app.clock import Clock
-from app.config.settings import DatabaseSettings
+from app.config.stores import DatabaseSettings
 from app.postgres import sessions
 from app.postgres.sessions import (
     Connection,

@@ -1,0 +1,65 @@
+"""Who a bearer token belongs to, what that principal may do, and why a token is not accepted.
+
+Knows no file, no setting and no kind of token: the lowest floor of authentication.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SCOPES = ("audit:write", "audit:read", "workflows:read", "workflows:write", "dlq:admin", "metrics")
+# A name is stored with every write: the column's width.
+MAX_NAME_CHARS = 255
+
+REASONS: Mapping[str, str] = {
+    "missing": "a bearer token is required",
+    "malformed": "the Authorization header does not hold a bearer token",
+    "unknown": "the token is not valid",
+    "expired": "the token has expired",
+    "not_yet_valid": "the token is not valid yet",
+    "algorithm": "the token is not signed with an accepted algorithm",
+    "key": "the token is not signed with a known key",
+    "audience": "the token is for another audience",
+    "issuer": "the token is from another issuer",
+    "claims": "the token lacks a claim that is required, or has one that cannot be used",
+}
+
+
+class TokenError(Exception):
+    """A token was not accepted. ``reason`` is a key of REASONS; the text may be shown to the caller."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(REASONS[reason])
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking, and what they may do."""
+
+    name: str
+    scopes: frozenset[str]
+
+
+class Verifier:
+    """Turns a bearer token into its principal. Safe to share between threads."""
+
+    def principal(self, token: str) -> Principal:
+        """Whose token this is. Raises TokenError."""
+        raise NotImplementedError
+
+
+def usable_name(name: object) -> bool:
+    """Whether a name can be recorded: 1 to 255 printable characters, not a lone dash, which means none."""
+    return isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS and name.isprintable() and name != "-"
+
+
+def token_digest(token: str) -> bytes:
+    """SHA-256 of a token.
+
+    A fast hash is right here: a token holds 256 random bits, so nothing can be guessed that a slow hash would slow
+    down, and it is computed for every request.
+    """
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,97 @@
+"""Static tokens: a YAML file of their hashes, and the verifier that looks a token up there."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from datastorage_common import yamlfile
+from datastorage_common.yamlnodes import YAMLFault
+
+from app.auth.principal import MAX_NAME_CHARS, SCOPES, Principal, TokenError, Verifier, token_digest, usable_name
+from app.auth.watched_file import WatchedFile
+
+_MAX_YAML_SIZE = 16 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEntry:
+    """One line of a token file: whose token hashes to ``digest``."""
+
+    digest: bytes
+    principal: Principal
+    expires: float | None  # seconds since the epoch
+
+
+def parse_tokens(content: bytes) -> dict[bytes, TokenEntry]:
+    """The entries of a token file by digest: a YAML list of name, sha256, scopes and perhaps expires.
+
+    Raises ValueError, which names every entry that is wrong.
+    """
+    try:
+        document = yamlfile.settings(content, _MAX_YAML_SIZE)
+    except YAMLFault as e:
+        raise ValueError(str(e)) from None
+    if document is None:
+        document = []
+    if not isinstance(document, list):
+        raise ValueError("must be a list of tokens, each with name, sha256 and scopes")
+    entries: dict[bytes, TokenEntry] = {}
+    faults = []
+    for number, item in enumerate(document, 1):
+        try:
+            entry = _token_entry(item)
+            if entry.digest in entries:
+                raise ValueError("the same token stands there twice")
+            entries[entry.digest] = entry
+        except ValueError as e:
+            faults.append(f"entry {number}: {e}")
+    if faults:
+        raise ValueError("; ".join(faults))
+    return entries
+
+
+def _token_entry(item: object) -> TokenEntry:
+    if not isinstance(item, dict):
+        raise ValueError("must have name, sha256 and scopes")
+    if unknown := [str(k) for k in item if k not in ("name", "sha256", "scopes", "expires")]:
+        raise ValueError("there is no key " + ", ".join(unknown))
+    name, digest, scopes, expires = (item.get(k) for k in ("name", "sha256", "scopes", "expires"))
+    if not usable_name(name):
+        raise ValueError(f"name must be 1 to {MAX_NAME_CHARS} printable characters and not only a dash")
+    try:
+        hashed = bytes.fromhex(digest) if isinstance(digest, str) else b""
+    except ValueError:
+        hashed = b""
+    if len(hashed) != hashlib.sha256().digest_size:
+        raise ValueError("sha256 must be 64 hexadecimal digits, quoted")
+    if not isinstance(scopes, list) or not scopes or not all(s in SCOPES for s in scopes):
+        raise ValueError("scopes must be a list out of " + ", ".join(SCOPES))
+    until = None
+    if expires is not None:
+        if not isinstance(expires, datetime):
+            raise ValueError("expires must be a time such as 2027-01-05T10:00:00Z")
+        until = (expires if expires.tzinfo else expires.replace(tzinfo=UTC)).timestamp()
+    return TokenEntry(hashed, Principal(str(name), frozenset(scopes)), until)
+
+
+class TokenVerifier(Verifier):
+    """Static tokens. What is compared is the SHA-256 of what was sent: how long that takes says nothing of a token."""
+
+    def __init__(self, path: str, now: Callable[[], float] = time.time) -> None:
+        self.file = WatchedFile(path, parse_tokens)
+        self._now = now
+
+    def principal(self, token: str) -> Principal:
+        digest = token_digest(token)
+        entry = self.file.current().get(digest)
+        # The look-up's time depends on the hash alone, which no caller can steer; the comparison is constant besides.
+        if entry is None or not hmac.compare_digest(entry.digest, digest):
+            raise TokenError("unknown")
+        if entry.expires is not None and self._now() >= entry.expires:
+            raise TokenError("expired")
+        return entry.principal

@@ -1,0 +1,82 @@
+"""A file of tokens or keys that is read again when it changes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from datastorage_common.files import ReadError, as_text, read_whole
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# A file is looked at no more often than this, whatever the load.
+_RECHECK_SECONDS = 1.0
+# Some 28,000 tokens; a key set is far smaller.
+MAX_FILE_BYTES = 4 * 1024**2
+
+
+class CredentialFileError(Exception):
+    """A file of tokens or keys cannot be used; the text says why in one line and holds no secret."""
+
+
+class WatchedFile(Generic[T]):
+    """A file as it was last read and understood; looked at again when it is used, at most once a second.
+
+    Once read, a file that is gone or cannot be understood leaves what was known in force, and is logged: a half
+    written file must not lock every caller out. One that can be understood is in force, also where it admits no caller.
+    """
+
+    def __init__(self, path: str, parse: Callable[[bytes], T], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.path = path
+        self._parse = parse
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._mark, self.value = self._read()
+        self._next_look = monotonic() + _RECHECK_SECONDS
+        self._complained: str | None = None
+
+    def current(self) -> T:
+        """The content as of at most a second ago."""
+        if self._monotonic() >= self._next_look and self._lock.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._lock.release()
+        return self.value
+
+    def _look(self) -> None:
+        self._next_look = self._monotonic() + _RECHECK_SECONDS
+        try:
+            if self._stat() != self._mark:
+                self._mark, self.value = self._read()
+                if self.value:
+                    log.info("%s has changed and is in force", self.path)
+                else:
+                    log.warning("%s has changed and admits nobody: every token is refused", self.path)
+            self._complained = None
+        except CredentialFileError as e:
+            if self._complained != str(e):
+                log.error("%s; what was read before stays in force", e)
+                self._complained = str(e)
+
+    def _stat(self) -> tuple[int, int, int]:
+        try:
+            found = os.stat(self.path)
+        except OSError as e:
+            raise CredentialFileError(f"{as_text(self.path)}: {e.strerror}") from None
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+    def _read(self) -> tuple[tuple[int, int, int], T]:
+        # Looked at before it is read: what changes in between is read again the next time.
+        mark = self._stat()
+        try:
+            return mark, self._parse(read_whole(self.path, MAX_FILE_BYTES))
+        except ReadError as e:
+            raise CredentialFileError(str(e)) from None
+        except ValueError as e:
+            raise CredentialFileError(f"{as_text(self.path)}: {e}") from None

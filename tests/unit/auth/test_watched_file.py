@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from app.auth.static_tokens import parse_tokens
+from app.auth.watched_file import CredentialFileError, WatchedFile
+from tests.tokens import entry, write_tokens
+from tests.unit.auth.helpers import replace
+
+
+class Ticks:
+    """A monotonic clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.at = 100.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def test_a_file_is_read_again_when_it_changed_and_at_most_once_a_second(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("one")
+    read: list[bytes] = []
+    ticks = Ticks()
+    file = WatchedFile(str(path), lambda content: read.append(content) or content, ticks)
+    replace(path, "two")
+    assert file.current() == b"one"
+    ticks.at += 1.0
+    assert file.current() == b"two"
+    for _ in range(5):
+        ticks.at += 1.0
+        assert file.current() == b"two"
+    assert read == [b"one", b"two"], "what did not change is not read"
+
+
+def test_a_change_of_the_same_size_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("one")
+    ticks = Ticks()
+    file = WatchedFile(str(path), bytes, ticks)
+    path.write_text("two")
+    os.utime(path, ns=(1, 1))
+    ticks.at += 1
+    assert file.current() == b"two"
+
+
+def test_a_file_that_went_bad_leaves_what_was_known_in_force(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_tokens(tmp_path / "tokens", entry("a", "secret-token", "audit:read"))
+    ticks = Ticks()
+    file = WatchedFile(str(path), parse_tokens, ticks)
+    known = file.current()
+    for spoil in (lambda: replace(path, "- name: ["), path.unlink, lambda: replace(path, "nonsense")):
+        caplog.clear()
+        spoil()
+        for _ in range(3):
+            ticks.at += 1
+            assert file.current() is known
+        [line] = [r.getMessage() for r in caplog.records]
+        assert line.endswith("what was read before stays in force")
+    replace(path, "[]")
+    ticks.at += 1
+    assert file.current() == {}
+
+
+def test_the_first_reading_must_work(tmp_path: Path) -> None:
+    with pytest.raises(CredentialFileError, match=r"none: No such file or directory$"):
+        WatchedFile(str(tmp_path / "none"), bytes)
+
+
+def test_a_file_that_is_none_stops_the_start_and_nothing_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fifo, large = tmp_path / "fifo", tmp_path / "large"
+    os.mkfifo(fifo)
+    with open(large, "wb") as stream:
+        stream.truncate(1 << 40)
+    path = tmp_path / "file"
+    path.write_text("one")
+    ticks = Ticks()
+    file = WatchedFile(str(path), bytes, ticks)
+    for bad, reason in (
+        (fifo, "is a pipe, where a regular file is needed"),
+        (tmp_path, "is a folder, where a regular file is needed"),
+        (large, "is larger than 4194304 bytes"),
+    ):
+        with pytest.raises(CredentialFileError, match=reason):
+            WatchedFile(str(bad), bytes)
+        caplog.clear()
+        path.unlink()
+        path.symlink_to(bad)
+        ticks.at += 1
+        assert file.current() == b"one"
+        [line] = [r.getMessage() for r in caplog.records]
+        assert line == f"{path}: {reason}; what was read before stays in force"
