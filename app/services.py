@@ -21,7 +21,7 @@ from app.dlq.replay import Replayer
 from app.dlq.replay_writer import ReplayWriter
 from app.dlq.state import NOT_CONFIGURED, QueueState
 from app.dlq.watch import QueueWatch
-from app.http.flask_app import Bodies
+from app.http.bodies import Bodies
 from app.postgres.database import Database
 from app.postgres.monitor import Monitor
 from app.postgres.reader import Reader

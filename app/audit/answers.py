@@ -21,8 +21,9 @@ from app.audit.outcome import (
     Stored,
 )
 from app.audit.schemas import NOTIFICATION_FIELDS
-from app.http.flask_app import count_validation_failures, json_response
+from app.http.json_provider import json_response
 from app.http.problems import Problem
+from app.http.validation_failures import count_validation_failures
 
 _PARENT = "parent event does not exist"
 _BOTH_GONE = "database and DLQ both unavailable - please retry"

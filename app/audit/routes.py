@@ -16,10 +16,13 @@ from app.audit.outcome import InDoubt, Outcome, Spilled, Stored, WriteRequest
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
 from app.auth.authorizer import recorded_by
 from app.http import bounded
-from app.http.flask_app import json_body, json_document, json_response, register_field_labels, trace_id
+from app.http.bodies import json_body, json_document
+from app.http.json_provider import json_response
 from app.http.problems import Problem
+from app.http.request_context import trace_id
 from app.http.timed_reads import timed_read
 from app.http.validation import invalid, not_an_object, valid_batch
+from app.http.validation_failures import register_field_labels
 from app.telemetry.request_log import note
 from app.validation.field_errors import ValidationFailure
 

@@ -11,10 +11,10 @@ from redis.exceptions import RedisError
 
 from app.dlq.admin import Admin, split_id
 from app.dlq.keys import STREAMS
-from app.http.flask_app import json_response
+from app.http.error_handlers import problem_response
+from app.http.json_provider import json_response
 from app.http.problems import Problem
 from app.http.query import QueryParameters
-from app.telemetry.request_log import note
 
 if TYPE_CHECKING:
     from app.services import Services
@@ -29,13 +29,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
     @blueprint.errorhandler(RedisError)
     def _redis_away(error: RedisError) -> flask.Response:
         problem = Problem("service-unavailable", "the dead letter queue is not available - please retry")
-        note(problem.kind.slug)
-        return flask.Response(
-            problem.body(services.settings.server.problem_base_url, flask.request.path),
-            status=503,
-            headers=problem.headers,
-            content_type="application/problem+json",
-        )
+        return problem_response(problem, services.settings.server.problem_base_url)
 
     @blueprint.get("")
     def status() -> flask.Response:

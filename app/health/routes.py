@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import flask
 import orjson
 
-from app.http.flask_app import json_response
+from app.http.json_provider import json_response
 
 if TYPE_CHECKING:
     from app.services import Services

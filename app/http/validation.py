@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from app.http.flask_app import count_validation_failures
 from app.http.problems import Problem
+from app.http.validation_failures import count_validation_failures
 from app.validation.field_errors import FieldError, ValidationFailure
 
 T = TypeVar("T")

@@ -225,7 +225,7 @@ class HTTPMetrics:
     """What the exporter counts and times of an app's requests.
 
     The metrics are the exporter's; its hooks, which look every label up anew for each request, are not used:
-    `app.http.flask_app` calls `observe`. Labels: method out of a closed set, the route's template or unmatched, status.
+    `app.http.hooks` calls `observe`. Labels: method out of a closed set, the route's template or unmatched, status.
     """
 
     def __init__(self) -> None:

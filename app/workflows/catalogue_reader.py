@@ -16,7 +16,8 @@ from app.audit.event import AuditEvent
 from app.audit.outcome import WriteRequest
 from app.auth.authorizer import recorded_by
 from app.http import bounded
-from app.http.flask_app import json_response, trace_id
+from app.http.json_provider import json_response
+from app.http.request_context import trace_id
 from app.http.timed_reads import timed_read
 from app.http.validation import valid
 from app.postgres import pages

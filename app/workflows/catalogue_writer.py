@@ -16,9 +16,10 @@ from datastorage_common import workflow_batches
 
 from app.audit import store as audit_store
 from app.auth.authorizer import recorded_by
-from app.http.flask_app import count_validation_failures, trace_id
 from app.http.problems import Problem
+from app.http.request_context import trace_id
 from app.http.validation import valid, valid_batch
+from app.http.validation_failures import count_validation_failures
 from app.postgres.errors import Fault, classify
 from app.postgres.sessions import Connection
 from app.telemetry import metrics

@@ -9,15 +9,11 @@ import flask
 import orjson
 from datastorage_common.uuids import parse_uuid
 
-from app.http.flask_app import (
-    count_validation_failures,
-    json_body,
-    json_document,
-    json_response,
-    register_field_labels,
-)
+from app.http.bodies import json_body, json_document
+from app.http.json_provider import json_response
 from app.http.problems import Problem
 from app.http.validation import not_an_object, valid
+from app.http.validation_failures import count_validation_failures, register_field_labels
 from app.workflows import schemas, search_request, store
 from app.workflows.catalogue_reader import CatalogueReader
 from app.workflows.catalogue_writer import CatalogueWriter

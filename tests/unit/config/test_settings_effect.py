@@ -23,7 +23,7 @@ from app.dlq.consumer import Entry
 from app.dlq.endpoint import Endpoint
 from app.dlq.queue import DeadLetterQueue
 from app.dlq.replay import Replayer
-from app.http.flask_app import client_address
+from app.http.request_context import client_address
 from app.postgres.sessions import connection_string, pins
 from tests.tree import ROOT
 from tests.unit.fakes import FixedClock, event, make_services

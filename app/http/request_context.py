@@ -1,0 +1,26 @@
+"""What is known of the current request: its id, its trace and its client's address."""
+
+from __future__ import annotations
+
+import flask
+
+from app.http.client_address import ClientAddresses
+from app.telemetry.logs import current_request
+from app.telemetry.trace import current_trace
+
+
+def client_address() -> str:
+    """The address of the current request's client, past trusted proxies only; found when first asked for."""
+    addresses: ClientAddresses = flask.current_app.extensions["client_addresses"]
+    return addresses.of(flask.request.environ)
+
+
+def request_id() -> str:
+    """The id of the current request, or - outside of one."""
+    return current_request.get()
+
+
+def trace_id() -> str | None:
+    """The trace that the current request belongs to by its headers, or None."""
+    context = current_trace.get()
+    return None if context is None else context.trace_id
