@@ -1,12 +1,16 @@
 """The gunicorn worker: the one place that touches gunicorn's insides, one file a concern.
 
-    worker.py     the loop that waits for all clients, and the threads that serve whole requests
+    worker.py     the process: its signals, its life, and the loop that waits for all clients
+    clients.py    the connections of the loop: what each waits for, what it holds, how it ends
+    waiting.py    queues of connections by what they wait for, and which one has to go
+    request_threads.py  the threads that serve whole requests
+    handover.py   connections on their way back from threads to the loop
     listeners.py  taking connections: when, how many, and how it ends
     balance.py    which of several workers takes the next one
     connections.py  a client's connection: what it has sent, and the one answer to it
     heads.py      from bytes to a request, or to the reason why they are none
     bodies.py     the body that belongs to it, by length or in chunks
-    lingering.py  queues of connections with a deadline, and the end of one that is not to be used again
+    lingering.py  a queue of connections with a deadline, and the end of one that is not to be used again
     shutdown.py   what SIGTERM begins and what the end leaves behind
     log.py        gunicorn's own lines in the form of all others
 

@@ -19,7 +19,7 @@ from tests.counts.counter import place_of
 
 _FREED = {memray.AllocatorType.FREE, memray.AllocatorType.MUNMAP, memray.AllocatorType.PYMALLOC_FREE}
 # Where only the threads that serve are: the loop and a request thread, the flusher.
-_SERVING = ("app/server/worker.py", "app/audit/flusher.py")
+_SERVING = ("app/server/worker.py", "app/server/request_threads.py", "app/audit/flusher.py")
 # Where nearly all is one thread's.
 _ONE_THREAD = ("start", "replay")
 _NO_FRAME = "(no Python code)"

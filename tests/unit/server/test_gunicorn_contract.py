@@ -36,7 +36,7 @@ IMPORTED = {
     "gunicorn.glogging.Logger": "log.py",
     "gunicorn.http.errors": "heads.py",
     "gunicorn.http.message.Request": "heads.py",
-    "gunicorn.http.wsgi": "worker.py",
+    "gunicorn.http.wsgi": "request_threads.py",
     "gunicorn.sock": "sockets.py",
     "gunicorn.workers.base": "worker.py",
 }

@@ -21,6 +21,7 @@ from gunicorn.config import Config
 from app.config.settings import Settings
 from app.server import worker as worker_module
 from app.server.bodies import ChunkedBody
+from app.server.clients import MAX_UNSENT_BYTES
 from app.server.listeners import Listeners
 from app.server.shutdown import Shutdown
 from app.server.worker import Worker
@@ -71,11 +72,11 @@ def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     made.sockets = []
     made.wsgi = SimpleNamespace(extensions={"datastorage": services})
     yield made
-    made._threads.shutdown()
-    made._probes.shutdown()
+    made._threads._requests.shutdown()
+    made._threads._probes.shutdown()
     made._poller.close()
-    os.close(made._wake_read)
-    os.close(made._wake_write)
+    os.close(made._handover._read)
+    os.close(made._handover._write)
 
 
 def test_a_signal_while_a_worker_begins(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,49 +93,50 @@ def test_a_signal_while_a_worker_begins(worker: Any, monkeypatch: pytest.MonkeyP
 def test_idle_clients_on_all_connections_leave_room(worker: Any) -> None:
     """Where each place is taken, whoever has been idle for longest goes."""
     worker.begin(Settings())
+    clients, waiting = worker._clients, worker._waiting
     with contextlib.ExitStack() as stack:
-        clients = []
-        for _ in range(worker._limit):
+        for _ in range(clients.limit):
             ours, client = socket.socketpair()
-            clients.append(stack.enter_context(client))
-            worker._on_connected(ours, ("192.0.2.1", 1), ("192.0.2.2", 2))
-        for conn in list(worker._heads):
-            worker._move(conn, worker._idle)
-        first = next(iter(worker._idle))
-        worker._expire(time.monotonic() + 60)
-        assert worker._has_room()
-        assert len(worker._idle) == worker._limit - 1
-        assert first not in worker._connections
-        for conn in list(worker._idle):
-            worker._close(conn)
+            stack.enter_context(client)
+            clients.on_connected(ours, ("192.0.2.1", 1), ("192.0.2.2", 2))
+        for conn in list(waiting.heads):
+            clients._move(conn, waiting.idle)
+        first = next(iter(waiting.idle))
+        clients.expire(time.monotonic() + 60)
+        assert clients.has_room()
+        assert len(waiting.idle) == clients.limit - 1
+        assert first not in clients.connections
+        for conn in list(waiting.idle):
+            clients._close(conn)
 
 
 def test_more_unread_answers_than_memory_for_them(worker: Any) -> None:
-    """No thread waits for who does not read: he is ended by the loop after a while."""
+    """No thread waits for a client that does not read: the loop ends its connection after a while."""
     worker.begin(Settings())
-    worker.cfg = Config()
-    worker.cfg.set("keepalive", 3600)
+    clients, waiting, threads = worker._clients, worker._waiting, worker._threads
+    clients.cfg = threads.cfg = Config()
+    threads.cfg.set("keepalive", 3600)
 
     def answer(_: Any, start_response: Any) -> list[bytes]:
         start_response("200 OK", [("Content-Length", str(8 * 1024**2))])
         return [b"x" * 8 * 1024**2]
 
-    worker.wsgi = answer
-    worker._answer_timeout = 0.0  # a thread that waited would find the client gone
+    threads._application = answer
+    clients._answer_timeout = 0.0  # a thread that waited would find the client gone
     ours, client = socket.socketpair()
     with client:
-        worker._on_connected(ours, ("192.0.2.1", 1), ("192.0.2.2", 2))
-        [conn] = worker._connections
+        clients.on_connected(ours, ("192.0.2.1", 1), ("192.0.2.2", 2))
+        [conn] = clients.connections
         assert conn.take(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        worker._move(conn, None)
-        before = worker._unsent = worker_module._MAX_UNSENT_BYTES
-        conn.keep = worker._respond(conn)
-        worker._on_served(conn)
-        assert conn.queue is worker._unread
-        assert worker._unsent > before
-        worker._expire(time.monotonic() + 1)
-        assert worker._unsent == before
-        assert not worker._connections
+        clients._move(conn, None)
+        before = clients._unsent = MAX_UNSENT_BYTES
+        conn.keep = threads._respond(conn)
+        clients.on_served(conn)
+        assert conn.queue is waiting.unread
+        assert clients._unsent > before
+        clients.expire(time.monotonic() + 1)
+        assert clients._unsent == before
+        assert not clients.connections
 
 
 def test_no_thread_can_be_started(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,10 +154,10 @@ def test_no_thread_can_be_started(worker: Any, monkeypatch: pytest.MonkeyPatch) 
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(worker, "_serve", serve)
+    monkeypatch.setattr(worker._threads, "_serve", serve)
     monkeypatch.setattr(threading.Thread, "start", refuse)
     for number in range(last + 1):
-        worker._give_to_thread(SimpleNamespace(queue=None, server=("192.0.2.2", 2), number=number))
+        worker._threads.submit(SimpleNamespace(queue=None, server=("192.0.2.2", 2), number=number))
     assert done.wait(60)
     assert served == [*range(last + 1)]
     said = worker.wsgi.extensions["datastorage"].calls

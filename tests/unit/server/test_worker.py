@@ -20,7 +20,6 @@ import pytest
 from gunicorn.config import Config
 
 from app.config.settings import HealthSettings, ServerSettings, Settings, ShutdownSettings
-from app.server import worker as worker_module
 from app.server.worker import Worker
 from app.telemetry.log_writer import LineWriter
 from tests.support import wait_until
@@ -468,14 +467,14 @@ def test_the_memory_for_bodies_is_bounded(
     world: World, monkeypatch: pytest.MonkeyPatch, crowded: float, refused: int
 ) -> None:
     """Who has been waited for too long goes first, else who comes last; one body alone may have all of it."""
-    monkeypatch.setattr(worker_module, "_CROWDED_SECONDS", crowded)
+    monkeypatch.setattr("app.server.clients.CROWDED_SECONDS", crowded)
     clients = [world.start(max_body_bytes_in_flight=100).client(), world.client()]
     for number, client in enumerate(clients):
         client.send_request("/echo", "Content-Length: 150")
         expected = number + 1
-        wait_until(partial(lambda count: len(world.app.calls) == len(world.worker._bodies) == count, expected))
+        wait_until(partial(lambda count: len(world.app.calls) == len(world.worker._waiting.bodies) == count, expected))
     clients[0].sendall(b"x" * 90)
-    wait_until(lambda: world.worker._held == 90)
+    wait_until(lambda: world.worker._clients._held == 90)
     clients[1].sendall(b"x" * 20)
     status, headers, body = clients[refused].answer()
     assert (status, headers["connection"], json.loads(body)["type"]) == (
@@ -485,7 +484,7 @@ def test_the_memory_for_bodies_is_bounded(
     other, had = clients[1 - refused], (20, 90)[refused]
     other.sendall(b"x" * (150 - had))
     assert other.answer()[2] == b"x" * 150
-    wait_until(lambda: world.worker._held == 0)
+    wait_until(lambda: world.worker._clients._held == 0)
 
 
 # --- answers ------------------------------------------------------------------------------------------------
@@ -497,8 +496,8 @@ def test_a_client_that_does_not_read_its_answer_keeps_no_thread(world: World) ->
     slow = [world.client(receive_buffer=8192) for _ in range(2)]
     for client in slow:
         client.send_request("/unread")
-    wait_until(lambda: len(world.worker._unread) == 2)
-    assert world.worker._unsent > 0
+    wait_until(lambda: len(world.worker._waiting.unread) == 2)
+    assert world.worker._clients._unsent > 0
     other = world.client()
     other.send_request("/hello")
     assert other.answer()[0] == 200
@@ -506,7 +505,7 @@ def test_a_client_that_does_not_read_its_answer_keeps_no_thread(world: World) ->
         assert client.answer()[::2] == (200, b"x" * UNREAD)
         client.send_request("/hello")
         assert client.answer()[2] == b"hello"
-    wait_until(lambda: world.worker._unsent == 0)
+    wait_until(lambda: world.worker._clients._unsent == 0)
 
 
 def test_an_application_that_raises_before_it_answers(world: World) -> None:
@@ -605,7 +604,7 @@ def test_a_connection_that_is_not_used_any_more(world: World) -> None:
 def test_an_answer_that_is_not_read(world: World) -> None:
     client = world.start(answer_timeout=0.01).client()
     client.send_request("/large")
-    wait_until(lambda: world.app.calls and not world.worker._connections)
+    wait_until(lambda: world.app.calls and not world.worker._clients.connections)
     assert len(client.end()) < LARGE
 
 
@@ -617,7 +616,7 @@ def test_where_all_places_are_taken_one_that_waits_makes_room(world: World) -> N
         client.sendall(b"POST /echo HT")
     # Seven there are also before the eighth is accepted.
     wait_until(lambda: any(not client.silent() for client in slow), what="one is told to go")
-    wait_until(lambda: len(world.worker._connections) == 7)
+    wait_until(lambda: len(world.worker._clients.connections) == 7)
     gone = [client for client in slow if not client.silent()]
     assert [client.head()[0] for client in gone] == [408]
     newcomer = world.client()
@@ -630,7 +629,7 @@ def test_probes_have_threads_and_places_of_their_own(world: World) -> None:
     blocked = [world.client() for _ in range(8)]
     for client in blocked:
         client.send_request("/block")
-    wait_until(lambda: len(world.worker._connections) == 8)
+    wait_until(lambda: len(world.worker._clients.connections) == 8)
     probe = world.client(world.health_address)
     probe.send_request("/hello")
     assert probe.answer()[0] == 200
@@ -648,8 +647,10 @@ def test_it_finishes_what_has_begun_and_then_flushes(world: World) -> None:
     assert idle.answer()[0] == 200
     busy.send_request("/block")
     begun.sendall(sized("/echo", b"hello")[:-1])
-    wait_until(lambda: len(world.worker._connections) == 4 and sorted(world.app.calls) == ["/block", "/echo", "/hello"])
-    wait_until(lambda: len(world.worker._bodies) == 1)
+    wait_until(
+        lambda: len(world.worker._clients.connections) == 4 and sorted(world.app.calls) == ["/block", "/echo", "/hello"]
+    )
+    wait_until(lambda: len(world.worker._waiting.bodies) == 1)
     world.worker.handle_exit(0, None)
     assert idle.end() == b""
     assert unbegun.end() == b""

@@ -1,0 +1,32 @@
+"""The connections that wait, by what they wait for."""
+
+from __future__ import annotations
+
+from app.config.settings import ServerSettings
+from app.server.connections import Connection
+from app.server.lingering import LINGER_SECONDS, Queue
+
+# A body that does not come along with its head has so long before the application is asked whether it wants it: a
+# client that is not let in is answered then, whatever it still means to send.
+ASK_SECONDS = 0.05
+# Where connections or the memory for bodies or answers are all taken, the client that has kept its place waiting for
+# longest goes, after so long at the least.
+CROWDED_SECONDS = 0.5
+
+
+class Waiting:
+    """One queue for each thing that a connection can wait for, with its time."""
+
+    def __init__(self, server: ServerSettings, keepalive_seconds: int) -> None:
+        self.idle = Queue(keepalive_seconds)
+        self.heads = Queue(server.header_timeout)
+        self.unasked = Queue(ASK_SECONDS)  # for a body that the application has not asked for yet
+        self.bodies = Queue(server.body_timeout)
+        self.unread = Queue(server.answer_timeout)
+        self.lingering = Queue(LINGER_SECONDS)
+
+    def slowest(self, now: float) -> Connection | None:
+        """Of the connections that keep their places waiting, one that does so for longest; an idle one if need be."""
+        queues = (self.lingering, self.heads, self.bodies, self.unread, self.idle)
+        found = (queue.oldest(CROWDED_SECONDS, now) for queue in queues)
+        return next((conn for conn in found if conn is not None), None)
