@@ -2,7 +2,8 @@
 
     worker.py     the process: its signals, its life, and the loop that waits for all clients
     clients.py    the connections of the loop: what each waits for, what it holds, how it ends
-    waiting.py    queues of connections by what they wait for, and which one has to go
+    waiting.py    the connections by what they wait for, and which one has to go
+    queues.py     a queue of connections with a deadline
     request_threads.py  the threads that serve whole requests
     handover.py   connections on their way back from threads to the loop
     listeners.py  taking connections: when, how many, and how it ends
@@ -10,7 +11,7 @@
     connections.py  a client's connection: what it has sent, and the one answer to it
     heads.py      from bytes to a request, or to the reason why they are none
     bodies.py     the body that belongs to it, by length or in chunks
-    lingering.py  a queue of connections with a deadline, and the end of one that is not to be used again
+    lingering.py  the end of a connection that is not to be used again
     shutdown.py   what SIGTERM begins and what the end leaves behind
     log.py        gunicorn's own lines in the form of all others
 

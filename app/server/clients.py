@@ -11,8 +11,9 @@ from typing import Any
 from app.config.settings import ServerSettings
 from app.http.problems import Problem
 from app.server.connections import ClientGoneError, Connection, RefusedError, send_now
-from app.server.lingering import Queue, drain, end_our_side
+from app.server.lingering import drain, end_our_side
 from app.server.listeners import raise_descriptor_limit
+from app.server.queues import Queue
 from app.server.request_threads import RequestThreads
 from app.server.waiting import CROWDED_SECONDS, Waiting
 from app.telemetry.trace import request_id_from
@@ -216,7 +217,7 @@ class Clients:
         if slowest.held < self._held:
             self._refuse(slowest, Problem("buffer-full", "too many request bodies are being read - please retry"))
 
-    def _move(self, conn: Connection, queue: Queue | None) -> None:
+    def _move(self, conn: Connection, queue: Queue[Connection] | None) -> None:
         if conn.queue is not None:
             conn.queue.remove(conn)
         if queue is not None:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from app.http.problems import CONTENT_TYPE, Problem
 from app.server import heads
 from app.server.bodies import Body, MalformedBodyError, malformed
+from app.server.queues import Queue
 
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined]
-
-    from app.server.lingering import Queue
 
 # Read at a time: what a request takes, what a large body takes, and what one in tiny chunks takes: each of those costs
 # over a microsecond, and all other clients wait meanwhile.
@@ -205,7 +204,7 @@ class Connection:
         self.max_body = max_body
         self.received = b""
         self.registered = False
-        self.queue: Queue | None = None  # where it waits; None while a thread has it
+        self.queue: Queue[Connection] | None = None  # where it waits; None while a thread has it
         self.drained = 0
         self.next_request()
 

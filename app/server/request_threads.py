@@ -13,7 +13,7 @@ from app.http.problems import Problem
 from app.server.bodies import Content
 from app.server.connections import BodyWantedError, ClientGoneError, Connection, NotYet
 from app.server.handover import Handover
-from app.server.lingering import Queue
+from app.server.queues import Queue
 from app.server.shutdown import Shutdown
 
 _PROBE_THREADS = 2
@@ -36,7 +36,7 @@ class RequestThreads:
         handover: Handover,
         shutdown: Shutdown,
         *,
-        idle: Queue,
+        idle: Queue[Connection],
         max_idle: int,
         probe_port: int,
         problem_base_url: str,

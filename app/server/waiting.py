@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from app.config.settings import ServerSettings
 from app.server.connections import Connection
-from app.server.lingering import LINGER_SECONDS, Queue
+from app.server.lingering import LINGER_SECONDS
+from app.server.queues import Queue
 
 # A body that does not come along with its head has so long before the application is asked whether it wants it: a
 # client that is not let in is answered then, whatever it still means to send.
@@ -18,12 +19,12 @@ class Waiting:
     """One queue for each thing that a connection can wait for, with its time."""
 
     def __init__(self, server: ServerSettings, keepalive_seconds: int) -> None:
-        self.idle = Queue(keepalive_seconds)
-        self.heads = Queue(server.header_timeout)
-        self.unasked = Queue(ASK_SECONDS)  # for a body that the application has not asked for yet
-        self.bodies = Queue(server.body_timeout)
-        self.unread = Queue(server.answer_timeout)
-        self.lingering = Queue(LINGER_SECONDS)
+        self.idle: Queue[Connection] = Queue(keepalive_seconds)
+        self.heads: Queue[Connection] = Queue(server.header_timeout)
+        self.unasked: Queue[Connection] = Queue(ASK_SECONDS)  # for a body that the application has not asked for yet
+        self.bodies: Queue[Connection] = Queue(server.body_timeout)
+        self.unread: Queue[Connection] = Queue(server.answer_timeout)
+        self.lingering: Queue[Connection] = Queue(LINGER_SECONDS)
 
     def slowest(self, now: float) -> Connection | None:
         """Of the connections that keep their places waiting, one that does so for longest; an idle one if need be."""

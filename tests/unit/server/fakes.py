@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+
+from gunicorn.config import Config
+
+from app.server.connections import Connection
+from tests.unit.fakes import HOUR
+
 
 class FakeServices:
     """Remembers what was done to it."""
@@ -40,3 +47,8 @@ class Log:
 
     def close_on_exec(self) -> None:
         """There is no file."""
+
+
+def connection(sock: socket.socket) -> Connection:
+    """A connection as a worker makes it."""
+    return Connection(sock, ("127.0.0.1", 1), ("127.0.0.1", 2), Config(), answer_seconds=HOUR, max_body=1000)
