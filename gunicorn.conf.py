@@ -2,58 +2,26 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import faulthandler
 import gc
 import logging
 import os
-import shutil
-import signal
 import sys
-import tempfile
-
-# prometheus_client reads this when it is imported, and files of dead processes must not be there. gunicorn reads
-# this file again on SIGHUP; the directory is in use then, and the mark says so.
-if os.environ.get("_METRICS_DIR_OF") != str(os.getpid()):
-    if given := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        # The same after a restart of the container, and then full of what the last run left.
-        try:
-            os.makedirs(given, mode=0o700, exist_ok=True)
-            for _name in os.listdir(given):
-                if _name.endswith((".db", ".db.new")) or _name.startswith("unfinished-"):
-                    os.unlink(os.path.join(given, _name))
-        except OSError as e:
-            sys.exit(
-                f"datastorage: PROMETHEUS_MULTIPROC_DIR ({given}) cannot be used for the metrics: {e.strerror}; "
-                "name a folder that this user may write to"
-            )
-        if not os.access(given, os.W_OK | os.X_OK):
-            sys.exit(f"datastorage: this user may not write to PROMETHEUS_MULTIPROC_DIR ({given}); name another folder")
-    else:
-        try:
-            _directory = tempfile.mkdtemp(prefix="datastorage-metrics-")
-        except OSError:  # full, or read-only
-            try:
-                _directory = tempfile.mkdtemp(prefix="datastorage-metrics-", dir="/dev/shm")
-            except OSError as e:
-                sys.exit(
-                    "datastorage: no folder for the metrics can be made in TMPDIR or /dev/shm "
-                    f"({e.strerror}): name one with PROMETHEUS_MULTIPROC_DIR"
-                )
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _directory
-        _owner = os.getpid()
-        atexit.register(lambda: os.getpid() == _owner and shutil.rmtree(_directory, ignore_errors=True))
-    os.environ["_METRICS_DIR_OF"] = str(os.getpid())
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from app.server import metrics_directory
+
+# Before anything imports prometheus_client.
+metrics_directory.prepare()
+
 from app.config.addresses import with_port
-from app.config.cores import cpu_quota
 from app.config.load import ConfigError
 from app.configuration import load_settings
+from app.server import pinning, stop_signals
 from app.server.balance import Shares
 from app.server.room import end_until_there_is_room, is_no_room, keep_spawning
+from app.server.shutdown import unfinished_mark, unfinished_workers
 from app.server.sockets import share_ports
 
 try:
@@ -64,7 +32,6 @@ except ConfigError as e:
     sys.exit(2)
 
 _server = _settings.server
-
 
 bind = [with_port(host, port) for port in (_server.port, _settings.health.port) if port for host in _server.hosts()]
 share_ports(_server.hosts())
@@ -82,48 +49,23 @@ graceful_timeout = int(_settings.shutdown.timeout)
 timeout = 60
 max_requests = 0
 preload_app = False
-# gunicorn's heartbeat files: in memory where that may be written to, else where the metrics are.
-_in_memory = "/dev/shm"  # noqa: S108 - the folder of the machine
-worker_tmp_dir = _in_memory if os.access(_in_memory, os.W_OK | os.X_OK) else os.environ["PROMETHEUS_MULTIPROC_DIR"]
+worker_tmp_dir = metrics_directory.for_heartbeats()
 control_socket_disable = True
 http_parser = "auto"
 accesslog = None
 errorlog = "-"
 loglevel = _settings.logging.level
-# Whoever the peer is, no header of a request may change its scheme or path; the client's address is our own affair.
+# Whatever the peer is, no header of a request may change its scheme or path; the client's address is our own affair.
 forwarded_allow_ips = ""
 secure_scheme_headers = {}
 forwarder_headers = ""
 sendfile = False  # needs a socket that blocks
 proc_name = "datastorage"
 
-
-def _pinned() -> bool:
-    if _server.pin_workers != "auto":
-        return _server.pin_workers == "always"
-    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-    return cpu_quota() is None and 1 < workers <= len(cores)
-
-
-_pin = _pinned() and hasattr(os, "sched_setaffinity")
-
-
+_pin = pinning.wanted(_server.pin_workers, workers)
 # New workers may run beside old ones for a while, and a crashed one's successor beside what is left of it.
 _shares = Shares(4 * workers) if workers > 1 else None
-
-
-# A worker that was just forked has the master's handlers, which put a signal into a queue that it never reads: what
-# reaches it before it has its own would be lost, and the master wait for it until its limit. It is held back instead,
-# from before the fork until the worker can end by it.
-_STOPS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
-
-
-def _let_stops_through():  # type: ignore[no-untyped-def]
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
-
-
-# gunicorn has no hook for the master after a fork. This file is read again on SIGHUP: twice does no harm.
-os.register_at_fork(after_in_parent=_let_stops_through)
+stop_signals.let_through_after_fork()
 
 
 def on_starting(server):  # type: ignore[no-untyped-def]
@@ -135,15 +77,12 @@ def on_starting(server):  # type: ignore[no-untyped-def]
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
     """Choose the worker's core and slot, in the master: what a worker says of itself later the master never sees."""
     if _shares is not None:
-        taken = {w.slot for w in server.WORKERS.values() if w.shares is _shares}
-        slot = next((slot for slot in range(len(_shares)) if slot not in taken), None)
+        slot = _shares.free_slot(w.slot for w in server.WORKERS.values() if w.shares is _shares)
         if slot is not None:
             worker.shares, worker.slot = _shares, slot
     if _pin:
-        taken = {w.core for w in server.WORKERS.values() if hasattr(w, "core")}
-        cores = sorted(os.sched_getaffinity(0))
-        worker.core = next((core for core in cores if core not in taken), cores[0])
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        worker.core = pinning.free_core(w.core for w in server.WORKERS.values() if hasattr(w, "core"))
+    stop_signals.hold_back()
 
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
@@ -151,19 +90,12 @@ def post_fork(server, worker):  # type: ignore[no-untyped-def]
     # To standard error, for each thread: a crash in a library's C code leaves no other trace.
     faulthandler.enable()
     if _pin:
-        # Threads of one interpreter lose half their speed when they run on several cores.
-        os.sched_setaffinity(0, {worker.core})
-        # A flush wakes many waiting threads at once. Each would interrupt the flusher on their common core, only to
-        # find the interpreter taken and go back to sleep; batch threads wait until the flusher sleeps.
-        # Needs no privilege, but a sandbox may refuse the call: then the worker is slower, and starts all the same.
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        pinning.pin(worker.core)
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
     """Start the threads, pools and clients of this worker: after the fork, never before."""
-    # Before the first thread: those would not let them through either.
-    _let_stops_through()
+    stop_signals.let_through()
     if not worker.alive:
         sys.exit(0)  # told to stop before there was anything to finish
     sys.setswitchinterval(_server.switch_interval)
@@ -197,8 +129,6 @@ def child_exit(server, worker):  # type: ignore[no-untyped-def]
     """A worker is gone: its gauges must not count any more."""
     from prometheus_client import multiprocess
 
-    from app.server.shutdown import unfinished_mark
-
     multiprocess.mark_process_dead(worker.pid)
     if worker.shares is not None:
         worker.shares.set(worker.slot, -1)
@@ -208,12 +138,8 @@ def child_exit(server, worker):  # type: ignore[no-untyped-def]
 
 def on_exit(server):  # type: ignore[no-untyped-def]
     """The service as a whole says whether anything was left behind."""
-    import glob
-
-    left = glob.glob(os.path.join(os.environ["PROMETHEUS_MULTIPROC_DIR"], "unfinished-*"))
-    if left:
-        pids = ", ".join(name.rsplit("-", 1)[1] for name in left)
-        server.log.error("datastorage: workers %s ended before everything was flushed", pids)
+    if left := unfinished_workers():
+        server.log.error("datastorage: workers %s ended before everything was flushed", ", ".join(left))
         sys.exit(1)
 
 

@@ -13,6 +13,11 @@
     bodies.py     the body that belongs to it, by length or in chunks
     lingering.py  the end of a connection that is not to be used again
     shutdown.py   what SIGTERM begins and what the end leaves behind
+    stop_signals.py  the signals that stop a worker, held back while it begins
+    pinning.py    a core for each worker
+    metrics_directory.py  the folder in which workers share their metrics
+    room.py       a system without room for a worker: it is tried again
+    sockets.py    how the master makes its listening sockets
     log.py        gunicorn's own lines in the form of all others
 
 A request is given to a thread when it is there to its last byte. So no thread waits for a client that sends, and no

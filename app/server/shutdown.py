@@ -24,6 +24,12 @@ def unfinished_mark(pid: int) -> Path:
     return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]) / f"unfinished-{pid}"
 
 
+def unfinished_workers() -> list[str]:
+    """The process ids of the workers that ended before they had flushed everything."""
+    folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]
+    return [path.name.rsplit("-", 1)[1] for path in Path(folder).glob("unfinished-*")]
+
+
 class Shutdown:
     """When a worker stops, and what it does then. The master exits 0 whatever its workers did; the mark tells it."""
 

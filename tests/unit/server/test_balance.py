@@ -41,3 +41,8 @@ def test_every_process_sees_the_shares() -> None:
     os.waitpid(child, 0)
     assert shares.others_first(0)
     assert not shares.others_first(1)
+
+
+def test_a_slot_is_free_while_no_worker_has_it() -> None:
+    shares = Shares(3)
+    assert [shares.free_slot(taken) for taken in ([], [0], [1, 0], [0, 1, 2])] == [0, 1, 2, None]

@@ -11,7 +11,7 @@ import pytest
 
 from app.config.settings import ShutdownSettings
 from app.server import shutdown
-from app.server.shutdown import Shutdown, unfinished_mark
+from app.server.shutdown import Shutdown, unfinished_mark, unfinished_workers
 from tests.unit.server.fakes import FakeServices, Log
 
 
@@ -102,3 +102,14 @@ def test_the_mark_stays_where_the_end_fails(world: World) -> None:
     with pytest.raises(RuntimeError):
         made.end()
     assert unfinished_mark(os.getpid()).exists()
+
+
+def test_the_workers_that_left_something_are_named_by_their_marks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    assert unfinished_workers() == []
+    for pid in (12, 7):
+        unfinished_mark(pid).touch()
+    (tmp_path / "counter_7.db").touch()
+    assert sorted(unfinished_workers()) == ["12", "7"]
