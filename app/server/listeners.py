@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import logging
-import os
 import selectors
 import socket
-import struct
-import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,23 +21,8 @@ _NO_ROOM = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
 _NO_ROOM_SECONDS = 0.1
 # One line says it for so long.
 _SAID_SECONDS = 10.0
-# Whoever has left before it was taken, says accept(2): others may wait behind.
+# A client that has left before it was taken, says accept(2): others may wait behind.
 _GONE = frozenset((errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.EINTR))
-
-# At the end: how long a connection that a client has begun may take to be made: a round trip of a long way, or of a
-# short one where both ends wait for a processor.
-_LAST_HANDSHAKE_SECONDS = 0.25
-
-# For a listening TCP socket, whose filter sees the TCP header first: SYN without ACK is dropped, the rest passes.
-# Instructions of classic BPF as in linux/filter.h, (code, jump if true, jump if false, value).
-_DROP_SYN = (
-    (0x30, 0, 0, 13),  # load the byte with the flags
-    (0x54, 0, 0, 0x12),  # SYN | ACK
-    (0x15, 0, 1, 0x02),
-    (0x06, 0, 0, 0),
-    (0x06, 0, 0, 0xFFFFFFFF),
-)
-_SO_ATTACH_FILTER = 26
 
 Taken = Callable[[socket.socket, Any, Any], None]
 
@@ -71,7 +52,6 @@ class Listeners:
         self._open: set[socket.socket] = set()
         self._paused: dict[socket.socket, float] = {}  # until then
         self._said = 0.0
-        self._closes_at: float | None = None
         self.accepting = False
         for sock in sockets:
             sock.setblocking(False)
@@ -92,29 +72,18 @@ class Listeners:
             del self._paused[sock]
             if self.accepting or sock in self._probes:
                 self._listen(sock)
-                # Others have had their time: whoever still waits is this worker's.
+                # Others have had their time: a client that still waits is this worker's.
                 for _ in range(AFTER_YIELD):
                     if not self._take(sock):
                         break
-        times = [*self._paused.values()]
-        if self._closes_at is not None and self._closes_at > now:
-            times.append(self._closes_at)
-        return min(times) - now if times else None
+        return min(self._paused.values()) - now if self._paused else None
 
-    def close(self, room: Callable[[], bool], master: int) -> bool:
-        """Take whoever has connected already, then close; True once that is done, to be called until then.
+    def close(self, room: Callable[[], bool]) -> bool:
+        """Take the clients that have connected already, then close; True once that is done, to be called until then.
 
-        What waits in a listener when the last process closes it is reset, and a proxy does not repeat a write that it
-        has sent. So where the whole service ends, nobody begins a connection any more before it is closed. A master
-        that still has the listeners gives them to the next workers.
+        A connection that is made between the last look and the closing is reset, which its client sees before it has
+        an answer. docs/decisions/graceful-shutdown.md says what that comes to.
         """
-        if self._closes_at is None:
-            ours = [sock for sock in self._addresses if sock not in self._probes]
-            last = all(not held_by(master, sock) and take_no_newcomers(sock) for sock in ours)
-            self._closes_at = time.monotonic() + (_LAST_HANDSHAKE_SECONDS if last else 0.0)
-        if time.monotonic() < self._closes_at:
-            self.accept(enabled=room())
-            return False
         for sock in [each for each in self._addresses if each not in self._probes]:
             self._leave(sock)
             while room():
@@ -179,39 +148,6 @@ class Listeners:
         if now - self._said >= _SAID_SECONDS or not self._said:
             self._said = now
             log.warning("no connection can be taken: %s; they wait while idle ones are ended", error.strerror)
-
-
-def held_by(pid: int, listener: socket.socket) -> bool:
-    """Whether that process has the socket open as well; True where that cannot be known."""
-    mine = f"socket:[{os.fstat(listener.fileno()).st_ino}]"
-    folder = f"/proc/{pid}/fd"
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return True
-    for name in names:
-        with contextlib.suppress(OSError):  # closed since
-            if os.readlink(f"{folder}/{name}") == mine:
-                return True
-    return False
-
-
-def take_no_newcomers(listener: socket.socket) -> bool:
-    """Let a listening socket finish the connections that have begun, and begin no other; True if that could be done.
-
-    A client that connects now gets no reply, repeats it a second later, and is refused by then: nothing of its
-    request has been sent. It holds for every process that shares the socket.
-    """
-    if sys.platform != "linux":
-        return False
-    code = b"".join(struct.pack("=HBBI", *each) for each in _DROP_SYN)
-    kept = ctypes.create_string_buffer(code, len(code))
-    program = struct.pack("@HP", len(_DROP_SYN), ctypes.addressof(kept))
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
-    except OSError:  # a sandbox that has none
-        return False
-    return True
 
 
 def raise_descriptor_limit(wanted: int) -> int:

@@ -136,7 +136,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         closed = False
         self._turn(now, now)  # what has arrived already
         while True:
-            closed = closed or self._listeners.close(self._clients.has_room, self.ppid)
+            closed = closed or self._listeners.close(self._clients.has_room)
             self._clients.end_waiting(last_call=now >= last_call)
             if now >= until or (closed and not self._clients.connections):
                 break

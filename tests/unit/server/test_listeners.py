@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import logging
 import os
 import resource
-import select
 import selectors
 import socket
-import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +17,7 @@ import pytest
 
 from app.server import listeners
 from app.server.balance import AFTER_YIELD
-from app.server.listeners import Listeners, held_by, raise_descriptor_limit, take_no_newcomers
+from app.server.listeners import Listeners, raise_descriptor_limit
 from tests.unit.fakes import HOUR
 
 # What a test asks of a listener's accept, once each, before it works again.
@@ -133,7 +130,7 @@ def test_without_a_port_for_probes_every_listener_is_the_apis() -> None:
         assert not poller.get_map()
         made.accept(enabled=True)
         assert len(poller.get_map()) == 1
-        assert made.close(lambda: True, os.getpid())
+        assert made.close(lambda: True)
         assert not poller.get_map()
 
 
@@ -311,7 +308,7 @@ def test_who_has_connected_is_taken_before_the_end_and_who_comes_later_is_refuse
     world.listeners.accept(enabled=True)
     api, probes = world.api.getsockname(), world.probes.getsockname()
     early = [world.connect() for _ in range(3)]
-    assert world.listeners.close(world.room, os.getpid())
+    assert world.listeners.close(world.room)
     assert [address for _, address, _ in world.taken] == [client.getsockname() for client in early]
     assert refused(api)
     world.connect(probes)
@@ -326,14 +323,14 @@ def test_where_there_is_no_room_for_all_it_is_not_closed_yet(world: World) -> No
     for _ in range(3):
         world.connect()
     world.room = lambda: len(world.taken) < 2
-    assert not world.listeners.close(world.room, os.getpid())
+    assert not world.listeners.close(world.room)
     assert len(world.taken) == 2
-    assert not world.listeners.close(world.room, os.getpid())
+    assert not world.listeners.close(world.room)
     assert len(world.taken) == 2
     world.room = lambda: True
-    assert world.listeners.close(world.room, os.getpid())
+    assert world.listeners.close(world.room)
     assert len(world.taken) == 3
-    assert world.listeners.close(world.room, os.getpid())
+    assert world.listeners.close(world.room)
 
 
 def test_without_descriptors_it_is_not_closed_yet_either(world: World) -> None:
@@ -341,10 +338,10 @@ def test_without_descriptors_it_is_not_closed_yet_either(world: World) -> None:
     world.listeners.accept(enabled=True)
     world.api.faults = [errno.EMFILE] * 2
     world.connect()
-    assert not world.listeners.close(world.room, os.getpid())
+    assert not world.listeners.close(world.room)
     world.turn(1e9)
     assert world.paused
-    assert world.listeners.close(world.room, os.getpid())
+    assert world.listeners.close(world.room)
     assert world.turn(1e9) is None
     assert len(world.taken) == 1
 
@@ -355,7 +352,7 @@ def test_a_pause_is_over_with_the_end(world: World) -> None:
     world.connect()
     world.turn()
     assert world.paused
-    assert world.listeners.close(world.room, os.getpid())
+    assert world.listeners.close(world.room)
     assert world.turn(1e9) is None
     assert len(world.taken) == 1
 
@@ -364,7 +361,7 @@ def test_a_second_process_keeps_the_listener_open(world: World) -> None:
     """Each worker closes its own end; another that listens there, a new release's, goes on."""
     with socket.socket(fileno=os.dup(world.api.fileno())) as held:
         world.listeners.accept(enabled=True)
-        assert world.listeners.close(world.room, os.getpid())
+        assert world.listeners.close(world.room)
         world.connect(held.getsockname())
         held.settimeout(HOUR)
         held.accept()[0].close()
@@ -385,66 +382,3 @@ def test_the_limit_of_descriptors_is_raised_as_far_as_it_may() -> None:
             assert raise_descriptor_limit(hard + 100) == hard
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-# --- the end of a listener ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0), backlog=5) as made:
-        made.settimeout(60)
-        yield made
-
-
-def may_filter(listener: socket.socket) -> bool:
-    """Whether the kernel lets this user filter a socket at all, tried with a program that lets everything pass."""
-    program = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0xFFFFFFFF), 8)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, 26, struct.pack("@HP", 1, ctypes.addressof(program)))
-    except PermissionError:
-        return False
-    return True
-
-
-def test_who_has_connected_is_served_and_who_comes_later_is_refused(listener: socket.socket) -> None:
-    filtered = may_filter(listener)
-    address = listener.getsockname()
-    with socket.create_connection(address, timeout=60) as early, socket.socket() as late:
-        assert take_no_newcomers(listener) is filtered
-        late.settimeout(0.1)
-        if filtered:
-            with pytest.raises(TimeoutError):
-                late.connect(address)
-        early.sendall(b"request")
-        served, _ = listener.accept()
-        with served:
-            served.settimeout(60)
-            assert served.recv(100) == b"request"
-            served.sendall(b"answer")
-            assert early.recv(100) == b"answer"
-        assert select.select([listener], [], [], 0)[0] == []
-        listener.close()
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(address, timeout=60)
-
-
-def test_whether_another_process_holds_it(listener: socket.socket) -> None:
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(write)
-        os.read(read, 1)
-        listener.close()
-        os._exit(0)
-    os.close(read)
-    assert held_by(child, listener)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        assert not held_by(child, other)
-    os.close(write)
-    os.waitpid(child, 0)
-
-
-def test_a_process_that_cannot_be_looked_at_may_hold_it(listener: socket.socket) -> None:
-    nobody = 2**22 + 1  # above the most that Linux gives
-    assert held_by(nobody, listener)

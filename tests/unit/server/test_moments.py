@@ -48,12 +48,12 @@ def test_no_descriptor_left_when_the_last_connections_are_taken() -> None:
         )
         listeners.accept(enabled=True)
         with socket.create_connection(listener.getsockname()):
-            assert not listeners.close(lambda: True, os.getpid()), "somebody still waits"
-            assert not listeners.close(lambda: True, os.getpid())
+            assert not listeners.close(lambda: True), "somebody still waits"
+            assert not listeners.close(lambda: True)
             listeners.turn(time.monotonic() + 1)
             listener.full = False
             listeners.turn(time.monotonic() + 2)
-            assert listeners.close(lambda: True, os.getpid())
+            assert listeners.close(lambda: True)
             assert listener.fileno() == -1
             [accepted] = taken
             accepted.close()
