@@ -76,7 +76,7 @@ def check_postgresql(address: str) -> None:
     """
     if address.startswith(("postgresql://", "postgres://")):
         _, _, rest = _split(address)
-        # libpq would take one; whoever looks for secrets among the options would not find it.
+        # libpq would take one; a look for secrets among the options would miss it.
         if any("%" in option.partition("=")[0] for option in urlsplit(rest).query.split("&")):
             raise ValueError("has an option whose name is written with a %: write the name as it is")
     try:
@@ -112,7 +112,7 @@ def hosts(text: str) -> tuple[str, ...]:
 
 
 def _overlap(listened: list[str]) -> bool:
-    """Whether a second socket would find one of the addresses in use; of a name nobody knows."""
+    """Whether a second socket would find one of the addresses in use; of a name that is not known before."""
     everywhere = {"0.0.0.0", "::"} & set(listened)
     known = [host for host in listened if _is_address(host, 4) or (_is_address(host, 6) and "::" in everywhere)]
     return len(set(listened)) < len(listened) or (bool(everywhere) and not everywhere.issuperset(known))

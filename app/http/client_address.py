@@ -15,7 +15,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _ENVIRON_KEY = "datastorage.client_address"
 # One parameter of a Forwarded element (RFC 7239, section 4): a token, "=", and a token or a quoted string.
 _PARAMETER = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=([^\s",;]+|"(?:[^"\\]|\\.)*")\s*')
-# More hops than any chain of proxies has; a longer header is somebody's attempt to keep us busy.
+# More hops than any chain of proxies has; a longer header is sent to keep the service busy.
 _MAX_HOPS = 32
 # An address of IPv6 that ends in one of IPv4, with a scope, brackets and port, is shorter.
 _MAX_ADDRESS_CHARACTERS = 128

@@ -23,14 +23,14 @@ _NO_TRAILERS = frozenset((b"host", b"content-length", b"transfer-encoding", b"tr
 
 
 class MalformedBodyError(Exception):
-    """The bytes are no body. Where the next request would begin is anybody's guess, so there is none."""
+    """The bytes are no body. Where the next request would begin is not known, so there is none."""
 
 
 class Body:
     """What has arrived of a body.
 
     ``ready`` says that a request can be served: the body is there to its end (``whole``), or it is larger than
-    ``limit`` bytes and nobody has to see the rest. ``held`` counts the bytes that are kept, ``rest`` is what came
+    ``limit`` bytes and the rest is not needed. ``held`` counts the bytes that are kept, ``rest`` is what came
     behind the end. ``fine`` says that it comes in chunks so small that taking them apart is most of the work.
     """
 

@@ -102,7 +102,7 @@ class Clients:
         self._bound_unsent(MAX_UNSENT_BYTES, CROWDED_SECONDS, now)
 
     def _bound_unsent(self, most: int, waited: float, now: float) -> None:
-        """Where more than so many bytes wait for clients that do not read them, end who has waited for longest."""
+        """Where more than so many bytes wait for clients that do not read, end what has waited for longest."""
         while self._unsent > most and (conn := self._waiting.unread.oldest(waited, now)) is not None:
             self._close(conn)
 

@@ -30,7 +30,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ClientGoneError(Exception):
-    """The client has left, or does not read its answer in time. There is nobody to tell."""
+    """The client has left, or does not read its answer in time. There is no client to tell."""
 
 
 class BodyWantedError(BaseException):
@@ -124,7 +124,7 @@ class Answer:
         ]
         if request_id:
             lines.append(f"X-Request-ID: {request_id}")
-        self._parts, self._size = [], 0  # what nobody has seen of another one
+        self._parts, self._size = [], 0  # what was not sent yet of another one
         self.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
         self.sendall(body)
         self.finish()

@@ -38,11 +38,11 @@ class Shutdown:
         self._services = services
         self._log = log
         self._mark = unfinished_mark(os.getpid())
-        # Where its folder has no room a worker without a mark is one that nobody misses: no reason not to serve.
+        # Where its folder has no room the worker has no mark, and its end is not judged: no reason not to serve.
         with contextlib.suppress(OSError):
             self._mark.touch()
         self._ended = False
-        self.stops_at: float | None = None  # on the monotonic clock; None while nobody has asked for it
+        self.stops_at: float | None = None  # on the monotonic clock; None until it is asked for
 
     @property
     def begun(self) -> bool:

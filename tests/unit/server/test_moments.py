@@ -91,7 +91,7 @@ def test_a_signal_while_a_worker_begins(worker: Any, monkeypatch: pytest.MonkeyP
 
 
 def test_idle_clients_on_all_connections_leave_room(worker: Any) -> None:
-    """Where each place is taken, whoever has been idle for longest goes."""
+    """Where each place is taken, the client that has been idle for longest goes."""
     worker.begin(Settings())
     clients, waiting = worker._clients, worker._waiting
     with contextlib.ExitStack() as stack:
