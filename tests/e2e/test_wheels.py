@@ -136,10 +136,10 @@ def locked(name: str) -> list[str]:
     return re.findall(r"^([A-Za-z0-9._-]+)(?:\[.*\])?==", (ROOT / "requirements" / name).read_text(), re.MULTILINE)
 
 
-def required(wheel: Path) -> set[str]:
-    """Names of what a wheel asks for, and of what those ask for."""
+def required(wheel: Path, extra: str = "") -> set[str]:
+    """Names of what a wheel asks for, with one extra, and of what those ask for."""
     info = next(path for path in zipfile.Path(wheel).iterdir() if path.name.endswith(".dist-info"))
-    wanted: list[tuple[Distribution, str]] = [(PathDistribution(info), "")]
+    wanted: list[tuple[Distribution, str]] = [(PathDistribution(info), extra)]
     names: set[str] = set()
     while wanted:
         of, extra = wanted.pop()
@@ -235,12 +235,22 @@ def test_the_client_alone(wheels: Wheels, tmp_path: Path) -> None:
     imports = "import datastorage_client; print(datastorage_client.__file__)"
     assert Path(succeed(environment.python, "-c", imports, cwd=tmp_path).strip()).is_relative_to(environment.packages)
 
+    refused = run(environment.command, "health", cwd=tmp_path)
+    line = "datastorage: click is not installed; pip install 'datastorage-client[cli]' brings it\n"
+    assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", line)
+    environment.require(required(wheels.client, "cli"))
+    told = succeed(environment.command, "--help", cwd=tmp_path)
+    assert re.findall(r"^  (\w+)  ", told.partition("Commands:")[2], re.MULTILINE) == [
+        "dlq", "events", "health", "import", "workflows",
+    ]  # fmt: skip
+    assert "Usage: datastorage health" in succeed(environment.command, "health", "--help", cwd=tmp_path)
+
 
 @pytest.mark.embedded
 def test_a_local_run_needs_its_extra_and_says_so(installed: Environment, wheels: Wheels, tmp_path: Path) -> None:
     """The last test of this environment: it adds to it."""
     refused = run(installed.command, "dev", cwd=tmp_path)
-    line = "datastorage: `datastorage dev` needs psutil, which is not installed: install 'datastorage[dev]'\n"
+    line = "datastorage: dev needs psutil, which is not installed; pip install 'datastorage[dev]' brings it\n"
     assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", line)
 
     installed.require(locked("dev.txt"))
