@@ -12,6 +12,10 @@ PARALLEL := -n 2 --dist loadfile
 # What takes long as well, more made-up cases, more rolling restarts, more failovers.
 NIGHTLY := HYPOTHESIS_PROFILE=nightly ROLLING_ROUNDS=10 SENTINEL_KILLS=10 $(PYTEST) -m "nightly or not nightly" --timeout 900
 
+# What making a wheel leaves beside the code. Old metadata there would be found before that of the environment, and with
+# it old commands; old modules would go into the next wheel.
+BUILT := build *.egg-info clients/python/build clients/python/src/*.egg-info
+
 .DEFAULT_GOAL := help
 .PHONY: help run venv check hooks test test-unit test-integration test-debian test-pgbouncer test-e2e test-counts check-counts update-counts test-system test-nightly coverage test-contract test-e2e-datastorage wheels image test-image test-kind manifests chaos bench-datastorage bench-large bench-slow-clients check-performance-baseline update-performance-baseline test-performance loadtest lint types client openapi format lock clean
 # A stamp must not outlive a recipe that was interrupted.
@@ -60,9 +64,9 @@ test-e2e-datastorage: $(VENV)/.test ## Run the end-to-end tests that break nothi
 	$(PYTEST) tests/e2e/deployment
 
 wheels: $(VENV)/.test ## Build the wheels of the service and of the client into dist/.
-	rm -rf build clients/python/build dist
+	rm -rf $(BUILT) dist
 	$(BIN)/python -m pip wheel --quiet --no-index --no-build-isolation --no-deps --wheel-dir dist . clients/python
-	rm -rf build clients/python/build
+	rm -rf $(BUILT)
 
 image: ## Build the container image (IMAGE=datastorage:dev; ENGINE=docker or podman).
 	scripts/build-image
@@ -197,5 +201,6 @@ define install
 echo "installing $(1) into $(VENV)" && \
 $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1) && \
 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && \
-$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python && touch $@
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python && \
+rm -rf $(BUILT) && touch $@
 endef
