@@ -9,7 +9,8 @@ import json
 import ssl
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
+from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +30,7 @@ from datastorage_client import (
     UnavailableError,
     UnexpectedAnswerError,
     ValidationError,
+    problems,
 )
 from datastorage_client import transport as transport_module
 from datastorage_client.connections import Connections, verification
@@ -57,7 +59,7 @@ from datastorage_client.transport import address, repeatable
 
 from app.http.problems import Problem
 from tests.support import event, notification, wait_until
-from tests.unit.fakes import HOUR
+from tests.unit.fakes import HOUR, NOW
 from tests.unit.stub_service import Canned, Request, StubService, busy
 
 CREATED = {"event_id": str(uuid.uuid4()), "event_timestamp": "2026-01-05T10:00:00Z", "message": "created"}
@@ -404,6 +406,17 @@ def test_a_time_to_retry_after_is_seen_from_the_services_clock() -> None:
     assert retry_after(time.format("02"), time.format("07")) == 0.0
     assert retry_after("5", time.format("02")) == 5.0
     assert retry_after("Mon, 05 Jan 2026 10:00:07 +" + "9" * 30, time.format("02")) is None
+
+
+def test_a_time_to_retry_after_without_a_date_is_seen_from_our_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Today(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return NOW
+
+    monkeypatch.setattr(problems, "datetime", Today)
+    assert retry_after(format_datetime(NOW + timedelta(seconds=30), usegmt=True)) == 30.0
+    assert retry_after("Mon, 05 Jan 2026 10:00:07 +" + "9" * 30) is None
 
 
 FILTERS = {"signal_type": "a", "severity": "high", "component": "c", "environment": "e", "priority": "P1"}
