@@ -16,20 +16,15 @@ from app.server import metrics_directory
 metrics_directory.prepare()
 
 from app.config.addresses import with_port
-from app.config.load import ConfigError
-from app.configuration import load_settings
+from app.configuration import exit_on_wrong_settings, load_settings
 from app.server import pinning, stop_signals
 from app.server.balance import Shares
 from app.server.room import end_until_there_is_room, is_no_room, keep_spawning
 from app.server.shutdown import unfinished_mark, unfinished_workers
 from app.server.sockets import share_ports
 
-try:
+with exit_on_wrong_settings():
     _settings = load_settings()
-except ConfigError as e:
-    for fault in e.faults:
-        print(f"datastorage: {fault}", file=sys.stderr)
-    sys.exit(2)
 
 _server = _settings.server
 

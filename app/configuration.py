@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
 
 from app.auth.verifiers import auth_faults
 from app.config.checks import address_faults, file_faults, sentinel_faults, timeout_faults
@@ -24,3 +26,14 @@ def load_settings(path: str | None = None, environ: Mapping[str, str] | None = N
     if faults:
         raise ConfigError(faults)
     return settings
+
+
+@contextlib.contextmanager
+def exit_on_wrong_settings() -> Iterator[None]:
+    """End the process where the configuration is wrong: a line on standard error for each fault, exit code 2."""
+    try:
+        yield
+    except ConfigError as e:
+        for fault in e.faults:
+            print(f"datastorage: {fault}", file=sys.stderr)
+        sys.exit(2)

@@ -11,7 +11,7 @@ import click
 from datastorage_common.files import as_text
 from datastorage_common.jsonvalue import is_storable_text
 
-from app.config.load import ConfigError
+from app.configuration import exit_on_wrong_settings
 from app.postgres.migrations import MigrationError
 from devserver.errors import DevError
 from devserver.localrun import LocalRun
@@ -74,12 +74,9 @@ def dev(port: int, data_dir: Path) -> None:
     DATASTORAGE_SECTION__KEY reaches the service.
     """
     try:
-        code = LocalRun(os.environ, port, data_dir).run()
+        with exit_on_wrong_settings():
+            code = LocalRun(os.environ, port, data_dir).run()
     except (DevError, MigrationError) as e:
         click.echo(f"datastorage: {e}", err=True)
         sys.exit(1)
-    except ConfigError as e:
-        for fault in e.faults:
-            click.echo(f"datastorage: {fault}", err=True)
-        sys.exit(2)
     sys.exit(code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable
 
 import click
@@ -12,10 +11,9 @@ import yaml
 from datastorage_common.durations import parse_duration
 
 from app.config.addresses import reached_at, with_port
-from app.config.load import ConfigError
 from app.config.settings import Settings
 from app.config.values import parse_size
-from app.configuration import load_settings
+from app.configuration import exit_on_wrong_settings, load_settings
 
 _config_option = click.option(
     "--config", "config_path", metavar="FILE", type=click.Path(), help="YAML file with settings. Default: CONFIG_PATH."
@@ -65,12 +63,8 @@ def check(given: str | None, config_path: str | None) -> None:
 
 
 def _load(config_path: str | None) -> Settings:
-    try:
+    with exit_on_wrong_settings():
         return load_settings(config_path)
-    except ConfigError as e:
-        for fault in e.faults:
-            click.echo(f"datastorage: {fault}", err=True)
-        sys.exit(2)
 
 
 def local_url(config_path: str | None) -> str:

@@ -7,8 +7,7 @@ import sys
 
 import click
 
-from app.config.load import ConfigError
-from app.configuration import load_settings
+from app.configuration import exit_on_wrong_settings, load_settings
 from app.postgres.migrations import MigrationError
 from app.postgres.migrations import migrate as run
 
@@ -25,12 +24,12 @@ def migrate(config_path: str | None) -> None:
     """
     try:
         # It listens to nobody: what an open address demands of the service is not asked of it.
-        settings = load_settings(config_path, {**os.environ, "DATASTORAGE_SERVER__HOST": "127.0.0.1"})
-        d = settings.database
+        with exit_on_wrong_settings():
+            d = load_settings(config_path, {**os.environ, "DATASTORAGE_SERVER__HOST": "127.0.0.1"}).database
         applied = run(d.migration_conninfo(), service_role=d.service_role(), schema=d.schema)
-    except (ConfigError, MigrationError) as e:
+    except MigrationError as e:
         click.echo(f"datastorage: {e}", err=True)
-        sys.exit(2 if isinstance(e, ConfigError) else 1)
+        sys.exit(1)
     for name in applied:
         click.echo(f"applied {name}")
     if not applied:

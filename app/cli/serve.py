@@ -7,8 +7,7 @@ import sys
 
 import click
 
-from app.config.load import ConfigError
-from app.configuration import load_settings
+from app.configuration import exit_on_wrong_settings, load_settings
 from app.resources import resource
 
 GUNICORN_CONF = resource("gunicorn.conf.py")
@@ -22,11 +21,7 @@ def serve(config_path: str | None) -> None:
     """Run the service under gunicorn until SIGTERM. Settings come from the file and from DATASTORAGE_* variables."""
     if config_path is not None:
         os.environ["CONFIG_PATH"] = config_path
-    try:
+    with exit_on_wrong_settings():
         load_settings()
-    except ConfigError as e:
-        for fault in e.faults:
-            click.echo(f"datastorage: {fault}", err=True)
-        sys.exit(2)
     arguments = [sys.executable, "-m", "gunicorn", "-c", str(GUNICORN_CONF), "app.wsgi:application"]
     os.execv(sys.executable, arguments)  # noqa: S606 - our own interpreter, no shell

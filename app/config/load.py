@@ -21,7 +21,7 @@ _MAX_FILE_BYTES = 1024 * 1024
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the message lists every fault, one a line."""
+    """The configuration cannot be used; `faults` has a line for each reason."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("configuration: " + "; ".join(faults))

@@ -309,7 +309,9 @@ def test_the_documented_rights_are_enough(
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_cluster_is_refused_with_one_line(run: Run, caplog: pytest.LogCaptureFixture, whole: bool) -> None:
-    with valkey_server(**{"cluster-enabled": "yes"}) as server, client_of(server) as admin:
+    # Its second port too: what it takes by itself, 10,000 above, may be anybody's.
+    settings = {"cluster-enabled": "yes", "cluster-port": str(free_port())}
+    with valkey_server(**settings) as server, client_of(server) as admin:
         if whole:
             admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             wait_until(

@@ -16,7 +16,6 @@ from datastorage_client.cli.commands import datastorage
 from app.cli import migrate as migrate_command
 from app.cli import serve as serve_command
 from app.cli.config import key_table
-from app.config.load import ConfigError
 from app.config.settings import Settings
 from app.config.stores import DatabaseSettings
 from app.postgres.migrations import MigrationError, migrations, required_version
@@ -138,14 +137,22 @@ def test_migrate_says_what_it_did(monkeypatch: pytest.MonkeyPatch, applied: list
     assert asked == [("postgresql://owner@db/d", "service", "audit")]
 
 
-@pytest.mark.parametrize(("error", "code"), [(MigrationError("migration failed: no"), 1), (ConfigError(["a", "b"]), 2)])
-def test_migrate_fails_with_one_line(monkeypatch: pytest.MonkeyPatch, error: Exception, code: int) -> None:
+def test_migrate_fails_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def migrate(conninfo: str, *, service_role: str | None, schema: str) -> list[str]:
-        raise error
+        raise MigrationError("migration failed: no")
 
     monkeypatch.setattr(migrate_command, "run", migrate)
     result = run("migrate")
-    assert (result.exit_code, result.stdout, result.stderr) == (code, "", f"datastorage: {error}\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "datastorage: migration failed: no\n")
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["serve"], ["config", "check"], ["config", "show"]])
+def test_wrong_settings_are_named_one_a_line(command: list[str]) -> None:
+    result = run(*command, DATASTORAGE_BUFFER__SIZE="many", DATASTORAGE_NO__SUCH="1")
+    assert (result.exit_code, result.stdout) == (2, "")
+    lines = result.stderr.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("datastorage: DATASTORAGE_") for line in lines)
 
 
 def test_migrate_without_a_server() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import sys
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
+from datastorage_common.addresses import is_loopback
 from datastorage_common.files import MAX_SECRET_BYTES, ReadError, as_text, read_whole
 
 from datastorage_client.cli.errors import DEFAULT_URL
@@ -77,7 +77,7 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.UsageError("the token is empty")
         if token is not None and not _TOKEN.fullmatch(token):
             raise click.UsageError("the token holds characters that no token has")
-        if token is not None and url.startswith("http://") and not _is_loopback(url):
+        if token is not None and url.startswith("http://") and not is_loopback(urlsplit(url).hostname or ""):
             click.echo(f"datastorage: {url} is not https: others on the way can read the token", err=True)
         return command(*args, url=url, token=token, **kwargs)
 
@@ -104,11 +104,3 @@ def _token_bytes(path: str) -> bytes:
         return sys.stdin.buffer.read(MAX_SECRET_BYTES)
     # `<(vault read …)` of a shell is a pipe.
     return read_whole(path, MAX_SECRET_BYTES, pipes=True)
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
