@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from datastorage_client.importers import cloudtrail
+from datastorage_client.cli.importers import cloudtrail
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 

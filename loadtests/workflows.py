@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from datastorage_client.importers.workflow_files import to_workflow
+from datastorage_client.cli.importers.workflow_files import to_workflow
 
 from loadtests.events import CORPUS
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 from uuid import UUID
 
 import flask
@@ -12,25 +12,38 @@ from datastorage_common.uuids import parse_uuid
 from app.audit import filters, queries
 from app.audit.answers import batch_answer, event_answer, notification_answer
 from app.audit.event import Record
+from app.audit.ingest import Ingest
 from app.audit.outcome import InDoubt, Outcome, Spilled, Stored, WriteRequest
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
+from app.audit.validator import Validator
 from app.auth.authorizer import recorded_by
+from app.clock import Clock
+from app.config.settings import Settings
 from app.http import bounded
-from app.http.bodies import json_body, json_document
+from app.http.bodies import Bodies, json_body, json_document
 from app.http.json_provider import json_response
 from app.http.problems import Problem
 from app.http.request_context import trace_id
 from app.http.timed_reads import timed_read
 from app.http.validation import invalid, not_an_object, valid_batch
 from app.http.validation_failures import register_field_labels
+from app.postgres.reader import Reader
 from app.telemetry.request_log import note
 from app.validation.field_errors import ValidationFailure
 
-if TYPE_CHECKING:
-    from app.services import Services
+
+class Parts(Protocol):
+    """What these routes need of the service (`app.services.Services` has it)."""
+
+    settings: Settings
+    clock: Clock
+    bodies: Bodies
+    validator: Validator
+    ingest: Ingest
+    reader: Reader
 
 
-def create_blueprint(services: Services) -> flask.Blueprint:
+def create_blueprint(services: Parts) -> flask.Blueprint:
     """The audit blueprint of one app."""
     blueprint = flask.Blueprint("audit", __name__, url_prefix="/api/v1/audit")
     register_field_labels([*EVENT_FIELDS, *NOTIFICATION_FIELDS, "Content-Type"])
@@ -39,7 +52,7 @@ def create_blueprint(services: Services) -> flask.Blueprint:
     return blueprint
 
 
-def _add_writes(blueprint: flask.Blueprint, services: Services) -> None:
+def _add_writes(blueprint: flask.Blueprint, services: Parts) -> None:
     validator = services.validator
     max_batch_size = services.settings.audit.max_batch_size
 
@@ -71,7 +84,7 @@ def _add_writes(blueprint: flask.Blueprint, services: Services) -> None:
         return notification_answer(record, _submit(services, (record,), "notification_audit"))
 
 
-def _add_reads(blueprint: flask.Blueprint, services: Services) -> None:
+def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:
     max_bytes = services.settings.server.max_response_bytes
 
     @blueprint.get("/events")
@@ -106,7 +119,7 @@ def _add_reads(blueprint: flask.Blueprint, services: Services) -> None:
         )
 
 
-def _submit(services: Services, records: tuple[Record, ...], table: str) -> Outcome:
+def _submit(services: Parts, records: tuple[Record, ...], table: str) -> Outcome:
     outcome = services.ingest.submit(WriteRequest(records), table)
     if isinstance(outcome, Stored):
         note("stored" if len(outcome.duplicates) < len(records) else "duplicate", len(records))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import flask
 import orjson
 from datastorage_common import jsonvalue
 from redis.exceptions import RedisError
 
+from app.config.settings import Settings
 from app.dlq.admin import Admin, split_id
 from app.dlq.keys import STREAMS
 from app.http.error_handlers import problem_response
@@ -16,13 +17,20 @@ from app.http.json_provider import json_response
 from app.http.problems import Problem
 from app.http.query import QueryParameters
 
-if TYPE_CHECKING:
-    from app.services import Services
-
 _UNKNOWN = "there is no dead letter with this id"
 
 
-def create_blueprint(services: Services) -> flask.Blueprint:
+class Parts(Protocol):
+    """What these routes need of the service (`app.services.Services` has it)."""
+
+    settings: Settings
+    admin: Admin | None
+
+    def replay_paused(self) -> str | None:
+        """Why this worker does not replay, or None."""
+
+
+def create_blueprint(services: Parts) -> flask.Blueprint:
     """The dead letter queue's blueprint of one app."""
     blueprint = flask.Blueprint("dlq", __name__, url_prefix="/api/v1/dlq")
 
@@ -57,13 +65,13 @@ def create_blueprint(services: Services) -> flask.Blueprint:
     return blueprint
 
 
-def _admin(services: Services) -> Admin:
+def _admin(services: Parts) -> Admin:
     if services.admin is None:
         raise Problem("service-unavailable", "no dead letter queue is configured (redis.url)")
     return services.admin
 
 
-def _add_dead_letters(blueprint: flask.Blueprint, services: Services) -> None:
+def _add_dead_letters(blueprint: flask.Blueprint, services: Parts) -> None:
     @blueprint.get("/dead-letters")
     def dead_letters() -> flask.Response:
         limit, stream, after = _page(QueryParameters(flask.request.args))

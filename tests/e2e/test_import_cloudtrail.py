@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pytest
 from datastorage_client.cli.http_client import HTTPClient
-from datastorage_client.importers.files import read_records
+from datastorage_client.cli.importers.files import read_records
 from datastorage_common import jsonvalue
 
 from tests.support import ROOT

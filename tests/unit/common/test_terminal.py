@@ -21,7 +21,7 @@ from datastorage_common import jsonvalue, terminal
 from app.auth.static_tokens import parse_tokens
 from tests.support import ROOT
 from tests.tree import modules
-from tests.unit.client.importers.test_cloudtrail import record
+from tests.unit.client.cli.importers.test_cloudtrail import record
 from tests.unit.stub_service import Canned, StubService
 
 ODD = "Jürgen → 日本 \U0001f600"

@@ -19,16 +19,16 @@ from datastorage_client.cli import http_client, progress
 from datastorage_client.cli import import_ as command
 from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.http_client import HTTPClient
-from datastorage_client.importers import send
-from datastorage_client.importers.cloudtrail import to_event
-from datastorage_client.importers.files import FileRecord, read_records
-from datastorage_client.importers.shift import readable, stored_offset, survey, to_now, written
+from datastorage_client.cli.importers import send
+from datastorage_client.cli.importers.cloudtrail import to_event
+from datastorage_client.cli.importers.files import FileRecord, read_records
+from datastorage_client.cli.importers.shift import readable, stored_offset, survey, to_now, written
 from datastorage_client.retry import Backoff
 from datastorage_common import jsonvalue
 
 from app.audit.validator import Validator
 from app.config.settings import AuditSettings
-from tests.unit.client.importers.test_cloudtrail import CORPUS, record
+from tests.unit.client.cli.importers.test_cloudtrail import CORPUS, record
 from tests.unit.stub_service import Canned, StubService, busy
 
 Run = Callable[..., Result]

@@ -16,14 +16,14 @@ from datastorage_common.terminal import printable
 from datastorage_client.cli.errors import ServiceError
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.cli.import_report import Plan, Report
+from datastorage_client.cli.importers import workflows as catalogue
+from datastorage_client.cli.importers.files import FileError, Inputs
+from datastorage_client.cli.importers.send import Sender
+from datastorage_client.cli.importers.shift import Survey, stored_offset, survey, to_now, written
+from datastorage_client.cli.importers.workflow_files import EmptyFolderError, find
 from datastorage_client.cli.options import service_options
 from datastorage_client.cli.progress import Meter
 from datastorage_client.cli.workflows import WorkflowCatalogue, report_workflows
-from datastorage_client.importers import workflows as catalogue
-from datastorage_client.importers.files import FileError, Inputs
-from datastorage_client.importers.send import Sender
-from datastorage_client.importers.shift import Survey, stored_offset, survey, to_now, written
-from datastorage_client.importers.workflow_files import EmptyFolderError, find
 
 
 @click.group(name="import", no_args_is_help=True)

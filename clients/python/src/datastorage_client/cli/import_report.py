@@ -14,9 +14,9 @@ from datastorage_common.durations import parse_duration
 from datastorage_common.terminal import printable
 
 from datastorage_client.cli.http_client import counted
+from datastorage_client.cli.importers.send import Refusal, Tally
+from datastorage_client.cli.importers.shift import Survey, readable, written
 from datastorage_client.cli.progress import Meter
-from datastorage_client.importers.send import Refusal, Tally
-from datastorage_client.importers.shift import Survey, readable, written
 
 # Refused records that are listed for people; a file that is wrong as a whole must not bury its summary.
 SHOWN_REFUSALS = 10

@@ -21,8 +21,16 @@ from rich.text import Text
 
 from datastorage_client.cli.errors import ProblemError, ServiceError, fail, understood
 from datastorage_client.cli.http_client import HTTPClient, counted
+from datastorage_client.cli.importers.workflows import (
+    CHANGED,
+    COLLIDES,
+    CREATED,
+    EXISTS,
+    INVALID,
+    File,
+    InvalidBatchError,
+)
 from datastorage_client.cli.options import service_options
-from datastorage_client.importers.workflows import CHANGED, COLLIDES, CREATED, EXISTS, INVALID, File, InvalidBatchError
 from datastorage_client.models import DetectedLabelName, WorkflowPriority, WorkflowSeverity, WorkflowStatus
 
 _PATH = "/api/v1/workflows"

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from datastorage_client.cli.commands import datastorage
-from datastorage_client.cli.workflows import report_workflows
-from datastorage_client.importers import workflow_files
-from datastorage_client.importers.workflow_files import MAX_FILE_BYTES, InvalidFileError, find, to_workflow
-from datastorage_client.importers.workflows import (
+from datastorage_client.cli.importers import workflow_files
+from datastorage_client.cli.importers.workflow_files import MAX_FILE_BYTES, InvalidFileError, find, to_workflow
+from datastorage_client.cli.importers.workflows import (
     CHANGED,
     COLLIDES,
     CREATED,
@@ -25,6 +24,7 @@ from datastorage_client.importers.workflows import (
     run,
     version_key,
 )
+from datastorage_client.cli.workflows import report_workflows
 from datastorage_common import jsonvalue, workflow_batches
 from datastorage_common.files import ReadError
 

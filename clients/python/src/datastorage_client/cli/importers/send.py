@@ -16,9 +16,9 @@ from datastorage_common import jsonvalue
 
 from datastorage_client.cli.errors import ProblemError, ServiceError
 from datastorage_client.cli.http_client import HTTPClient
-from datastorage_client.importers import cloudtrail
-from datastorage_client.importers.cloudtrail import MappingError
-from datastorage_client.importers.files import FileRecord
+from datastorage_client.cli.importers import cloudtrail
+from datastorage_client.cli.importers.cloudtrail import MappingError
+from datastorage_client.cli.importers.files import FileRecord
 
 BATCH_PATH = "/api/v1/audit/events/batch"
 # Below the service's default limit on bodies (5 MiB); a service with a lower one answers 413 and gets less.

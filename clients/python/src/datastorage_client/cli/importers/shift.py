@@ -20,9 +20,9 @@ from datastorage_common.times import parse_rfc3339
 
 from datastorage_client.cli.errors import ProblemError, ServiceError
 from datastorage_client.cli.http_client import HTTPClient
-from datastorage_client.importers import cloudtrail
-from datastorage_client.importers.cloudtrail import MappingError
-from datastorage_client.importers.files import FileRecord
+from datastorage_client.cli.importers import cloudtrail
+from datastorage_client.cli.importers.cloudtrail import MappingError
+from datastorage_client.cli.importers.files import FileRecord
 
 # Records that are asked for. Batches go out in the file's order, so after a run that was cut off the first records
 # are there if any are; several of them, because the first may have been refused.

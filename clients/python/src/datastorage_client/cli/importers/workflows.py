@@ -14,7 +14,7 @@ from datastorage_common import jsonvalue
 from datastorage_common.files import TooLargeError, as_text, read_whole
 from datastorage_common.workflow_batches import MAX_BATCH, IndexKeys, index_keys
 
-from datastorage_client.importers.workflow_files import (
+from datastorage_client.cli.importers.workflow_files import (
     MAX_FILE_BYTES,
     Faults,
     InvalidFileError,

@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from datastorage_client.importers import files
-from datastorage_client.importers.files import FileError, read_records
+from datastorage_client.cli.importers import files
+from datastorage_client.cli.importers.files import FileError, read_records
 
 # The same bytes every time: they stand in the names of tests.
 compress = partial(gzip.compress, mtime=0)

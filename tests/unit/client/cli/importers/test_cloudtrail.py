@@ -7,19 +7,19 @@ import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
-from datastorage_client.importers.cloudtrail import MappingError, event_id, to_event
-from datastorage_client.importers.files import read_records
+from datastorage_client.cli.importers.cloudtrail import MappingError, event_id, to_event
+from datastorage_client.cli.importers.files import read_records
 from datastorage_common import jsonvalue
 
 from app.audit.event import AuditEvent
 from app.audit.validator import Validator
 from app.config.settings import AuditSettings
+from tests.tree import ROOT
 
-CORPUS = Path(__file__).resolve().parents[4] / "loadtests" / "corpus" / "cloudtrail.jsonl.gz"
+CORPUS = ROOT / "loadtests" / "corpus" / "cloudtrail.jsonl.gz"
 EVENT_ID = "875240ac-e821-4fc6-a311-8c352a1d20f5"
 
 
