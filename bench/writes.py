@@ -206,7 +206,7 @@ def storms(bench: Bench) -> None:
 
 
 @dataclass
-class Tally:
+class StormCounts:
     """What clients that run side by side were answered."""
 
     answers: Counter[str] = field(default_factory=Counter)
@@ -248,7 +248,7 @@ def crowd(bench: Bench) -> None:
         note=f"slowest of {ROUNDS}", bar=30, key="audit_write.crowd_s",
     )  # fmt: skip
     seconds = max(3.0, bench.seconds)
-    tally = Tally()
+    counts = StormCounts()
     with bench.service(database__pool_size="5") as service:
         connection = Connection(service.port)
         many = json.dumps([workflow("crowd", n) for n in range(400)]).encode()
@@ -264,22 +264,22 @@ def crowd(bench: Bench) -> None:
             *(("write", singles(f"crowd-write-{n}"), {201}) for n in range(8)),
         ]
         threads = [
-            threading.Thread(target=tally.run, args=(service.port, kind, requests, allowed, until))
+            threading.Thread(target=counts.run, args=(service.port, kind, requests, allowed, until))
             for kind, requests, allowed in jobs
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    if tally.errors:
-        raise tally.errors[0]
-    if tally.wrong:
-        raise WrongAnswerError(f"{len(tally.wrong)} wrong answers, the first: {tally.wrong[0]}")
+    if counts.errors:
+        raise counts.errors[0]
+    if counts.wrong:
+        raise WrongAnswerError(f"{len(counts.wrong)} wrong answers, the first: {counts.wrong[0]}")
     after = bench.database.query("SELECT count(*) FROM audit_events WHERE correlation_id LIKE 'crowd-write-%'")
-    lost = tally.answers["write 201"] - (after[0][0] - before[0][0])
-    said = ", ".join(f"{number(count)} × {kind}" for kind, count in sorted(tally.answers.items()))
+    lost = counts.answers["write 201"] - (after[0][0] - before[0][0])
+    said = ", ".join(f"{number(count)} × {kind}" for kind, count in sorted(counts.answers.items()))
     bench.add(
         "crowd", f"{READERS} readers and searchers, pool of 5: neither 200 nor 503 with Retry-After",
-        len(tally.wrong), "answers", 0, at_least=False, note=said,
+        len(counts.wrong), "answers", 0, at_least=False, note=said,
     )  # fmt: skip
     bench.add("crowd", "… writes meanwhile: answered 201 and not kept", lost, "events", 0, at_least=False)

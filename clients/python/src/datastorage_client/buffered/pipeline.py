@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from datastorage_client.buffered.counters import Counters, Stats
 from datastorage_client.buffered.event import Item
 from datastorage_client.buffered.memory import MemoryBuffer
 from datastorage_client.buffered.metrics import MetricsHook
 from datastorage_client.buffered.policies import Block, Policy, Spool
 from datastorage_client.buffered.sender import Sender, SendOptions, Transport
 from datastorage_client.buffered.spooler import SpooledSource, Spooler
-from datastorage_client.buffered.tally import Stats, Tally
 from datastorage_client.buffered.workers import Worker
 from datastorage_client.problems import DataStorageError, ExpiredError, ProblemError
 
@@ -50,7 +50,7 @@ class Pipeline:
         self._ended = ended
         policy = options.on_full
         self.buffer = MemoryBuffer(options.max_events, options.max_bytes, options.send.batch_size)
-        self.tally = Tally(options.metrics, lambda: self.buffer.accepted)
+        self.counters = Counters(options.metrics, lambda: self.buffer.accepted)
         self._wait_s = policy.timeout if isinstance(policy, Block | Spool) else 0.0
         self._moved = threading.Condition()
         self._target = 0  # a caller of flush waits for everything up to this number
@@ -59,7 +59,7 @@ class Pipeline:
             options.transport,
             self.buffer if self.spooled is None else self.spooled,
             options.send,
-            self.tally,
+            self.counters,
             refuse=self._refuse,
             hurried=lambda: self._resolved() < self._target,
             progress=self._progress,
@@ -84,11 +84,11 @@ class Pipeline:
         if not self._started:
             self._start()
         if len(item.raw) > self._options.max_event_bytes:
-            self.tally.drop("too_large")
+            self.counters.drop("too_large")
         elif self.buffer.put(item, 0.0 if self._wait_s and self._in_own_thread() else self._wait_s):
             return True
         else:
-            self.tally.drop("full")
+            self.counters.drop("full")
         return False
 
     def flush(self, timeout: float) -> bool:
@@ -154,7 +154,7 @@ class Pipeline:
             if waiting := len(self.spooled.disk):
                 log.warning("%d audit events stay in the spool for the next start", waiting)
             self.spooled.disk.close()
-        self.tally.tell(len(self.buffer))
+        self.counters.tell(len(self.buffer))
         self._ended(self)
 
     def _count_lost(self) -> None:
@@ -162,7 +162,7 @@ class Pipeline:
         with self._books:
             left = len(self.buffer)
             more, self._lost = left - self._lost, left
-        self.tally.drop("closed", more)
+        self.counters.drop("closed", more)
         if more > 0:
             log.error("%d audit events were not written in time and are lost with the process", left)
 
@@ -176,15 +176,15 @@ class Pipeline:
         resolved = self._resolved()
         return Stats(
             buffered=self.buffer.accepted,
-            written=self.tally.written,
-            dropped=self.tally.dropped(),
+            written=self.counters.written,
+            dropped=self.counters.dropped(),
             waiting=max(0, self.buffer.accepted - resolved),
             synced=self.buffer.taken if self.spooled is not None else resolved,
             restarts=sum(worker.restarts for worker in self._workers),
         )
 
     def _refuse(self, item: Item, problem: DataStorageError) -> None:
-        self.tally.drop("expired" if isinstance(problem, ExpiredError) else "refused")
+        self.counters.drop("expired" if isinstance(problem, ExpiredError) else "refused")
         event = item.event()
         log.warning("audit event %s was refused: %s", event.get("event_id"), problem)
         if self.spooled is not None and self.spooled.disk is not None:
@@ -200,7 +200,7 @@ class Pipeline:
                 log.exception("on_refused failed for audit event %s", event.get("event_id"))
 
     def _damaged(self, count: int) -> None:
-        self.tally.drop("damaged", count)
+        self.counters.drop("damaged", count)
 
     def _resolved(self) -> int:
         return self.buffer.taken if self.spooled is None else self.spooled.resolved

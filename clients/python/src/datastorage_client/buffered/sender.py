@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from datastorage_client.buffered.counters import Counters
 from datastorage_client.buffered.event import Item
 from datastorage_client.buffered.memory import Source
-from datastorage_client.buffered.tally import Tally
 from datastorage_client.problems import (
     BatchSizeExceededError,
     ConflictError,
@@ -73,7 +73,7 @@ class Sender:
         transport: Transport,
         source: Source,
         options: SendOptions,
-        tally: Tally,
+        counters: Counters,
         *,
         refuse: Callable[[Item, DataStorageError], None],
         hurried: Callable[[], bool],
@@ -82,7 +82,7 @@ class Sender:
         self._transport = transport
         self._source = source
         self._options = options
-        self._tally = tally
+        self._counters = counters
         self._refuse = refuse
         self._hurried = hurried
         self._progress = progress
@@ -104,7 +104,7 @@ class Sender:
                 self.closing.set()
             try:
                 worked = self._step()
-                self._tally.tell(len(self._source))
+                self._counters.tell(len(self._source))
             except Exception as e:  # noqa: BLE001 - of any kind: this thread alone sends
                 self._failed(f"unexpectedly, {type(e).__name__}: {e}", None, fault=e)
                 worked = True
@@ -125,7 +125,7 @@ class Sender:
             if not self._attempt(items, sent):
                 self._source.release()
                 return True
-            self._tally.written += len(sent)
+            self._counters.written += len(sent)
         self._source.ack(len(items))
         self._limit = min(self._most, self._limit * 2)
         self._progress()
@@ -150,20 +150,20 @@ class Sender:
         try:
             self._transport.send_events(body, len(sent))
         except ProblemError as e:
-            self._tally.failed(str(e.status), time.monotonic() - started)
+            self._counters.failed(str(e.status), time.monotonic() - started)
             self._not_written(items, sent, len(body), e)
             return False
         except ConnectionFailedError as e:
-            self._tally.failed("connection", time.monotonic() - started)
+            self._counters.failed("connection", time.monotonic() - started)
             self._failed(str(e), None)
             if e.sent and self._failures >= _SUSPECT_AFTER:
                 self._halve(items)
             return False
         except Exception as e:  # noqa: BLE001 - the transport's own or its token's, and perhaps each time: one line
-            self._tally.failed("client", time.monotonic() - started)
+            self._counters.failed("client", time.monotonic() - started)
             self._failed(f"{type(e).__name__}: {e}", None)
             return False
-        self._tally.succeeded(time.monotonic() - started)
+        self._counters.succeeded(time.monotonic() - started)
         if self._failures:
             log.info("audit events are written again after %d failures", self._failures)
         self._failures = self._alone_failures = 0
@@ -234,7 +234,7 @@ class Sender:
         end = self.abandoned if self.closing.is_set() else self.closing
         deadline = now + wait
         while (left := deadline - time.monotonic()) > 0 and not end.wait(min(left, self._options.flush_interval)):
-            self._tally.tell(len(self._source))
+            self._counters.tell(len(self._source))
 
 
 def refused_positions(problem: ProblemError, count: int) -> list[int]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from datastorage_client.buffered.counters import Stats
 from datastorage_client.buffered.event import SupportsToDict, capture
 from datastorage_client.buffered.forking import fork_lock
 from datastorage_client.buffered.memory import StoreClosedError
@@ -18,7 +19,6 @@ from datastorage_client.buffered.metrics import MetricsHook, NoMetrics
 from datastorage_client.buffered.pipeline import OnRefused, Options, Pipeline
 from datastorage_client.buffered.policies import DropNew, Policy, Spool
 from datastorage_client.buffered.sender import SendOptions, Transport
-from datastorage_client.buffered.tally import Stats
 from datastorage_client.retry import Backoff
 
 log = logging.getLogger(__name__)

@@ -186,8 +186,8 @@ def _run(
         client.on_wait = lambda seconds, why: meter.note(f"{str(why).splitlines()[0]}: trying again in {seconds:.1f} s")
         code, trouble = 0, None
         try:
-            for tally in sender.send(inputs.records()):
-                meter.show(tally.settled)
+            for counts in sender.send(inputs.records()):
+                meter.show(counts.settled)
         except ServiceError as e:
             code, trouble = 1, str(e)
         except FileError as e:
@@ -195,13 +195,13 @@ def _run(
             code, trouble = 2, str(e)
         except KeyboardInterrupt:
             code, trouble = 130, "interrupted"
-    report.summary(len(inputs), found, plan, sender.tally)
+    report.summary(len(inputs), found, plan, sender.counts)
     if trouble is not None:
-        left = found.count - sender.tally.settled
+        left = found.count - sender.counts.settled
         # What became of the last batch may be unknown, also to a probe; the offset in words is right in any case.
         how = f" with --shift-by {written(plan.shift)} instead of --shift-to-now" if plan.how == "now" else ""
         _fail(f"{trouble}\n{left:,} of {found.count:,} records are not known to be stored; run it again{how}", code)
-    sys.exit(1 if sender.tally.refused else 0)
+    sys.exit(1 if sender.counts.refused else 0)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -14,7 +14,7 @@ from datastorage_common.durations import parse_duration
 from datastorage_common.terminal import printable
 
 from datastorage_client.cli.http_client import counted
-from datastorage_client.cli.importers.send import Refusal, Tally
+from datastorage_client.cli.importers.send import ImportCounts, RejectedRecord
 from datastorage_client.cli.importers.shift import Survey, readable, written
 from datastorage_client.cli.progress import Meter
 
@@ -43,7 +43,7 @@ class Report:
         self._hints: set[str] = set()
         self._takes = "7 days"  # by default
 
-    def refused(self, refusal: Refusal) -> None:
+    def refused(self, refusal: RejectedRecord) -> None:
         """Tell of a refused record as it happens, so that memory does not grow with their number."""
         self._refused += 1
         for reason in refusal.reasons:
@@ -72,31 +72,31 @@ class Report:
         elif self._refused == SHOWN_REFUSALS + 1:
             self._meter.note("more were refused; --json lists all")
 
-    def summary(self, files: int, found: Survey, plan: Plan, tally: Tally) -> None:
+    def summary(self, files: int, found: Survey, plan: Plan, counts: ImportCounts) -> None:
         """The last word on standard output, with hints on standard error."""
         if self._as_json:
-            click.echo(jsonvalue.compact({**_summary(files, found, plan, tally), "reasons": dict(self._reasons)}))
+            click.echo(jsonvalue.compact({**_summary(files, found, plan, counts), "reasons": dict(self._reasons)}))
         else:
             click.echo(
                 f"{counted(found.count, 'record')} of {counted(files, 'file')}: "
-                f"{tally.stored:,} stored, {tally.existing:,} already there, "
-                f"{tally.accepted:,} accepted for later, {tally.refused:,} refused"
+                f"{counts.stored:,} stored, {counts.existing:,} already there, "
+                f"{counts.accepted:,} accepted for later, {counts.refused:,} refused"
             )
             for reason, times in self._reasons.most_common():
                 click.echo(printable(f"  {times:,} × {reason}"))
             if plan.how != "none":
                 again = ", as by an earlier import" if plan.how == "reused" else ""
                 click.echo(f"times moved by {readable(plan.shift)} (--shift-by {written(plan.shift)}){again}")
-            if tally.derived_ids:
-                have = "has" if tally.derived_ids == 1 else "have"
-                who = counted(tally.derived_ids, "record")
+            if counts.derived_ids:
+                have = "has" if counts.derived_ids == 1 else "have"
+                who = counted(counts.derived_ids, "record")
                 click.echo(f"{who} {have} no UUID as eventID; the event_id is derived from it")
-        for hint in self._hint_texts(found, plan, tally):
+        for hint in self._hint_texts(found, plan, counts):
             click.echo(f"hint: {hint}", err=True)
 
-    def _hint_texts(self, found: Survey, plan: Plan, tally: Tally) -> Iterator[str]:
+    def _hint_texts(self, found: Survey, plan: Plan, counts: ImportCounts) -> Iterator[str]:
         if "timestamp is too old" in self._hints:
-            yield _too_old(found, plan, tally, self._takes)
+            yield _too_old(found, plan, counts, self._takes)
         if "timestamp is in the future" in self._hints:
             yield (
                 "these records are newer than those of the earlier import, and moved like them they lie ahead of now; "
@@ -109,19 +109,19 @@ class Report:
                 "an event with the same id and date is stored with other content: was this record imported with "
                 "another --category or moved by another time?"
             )
-        if tally.accepted and plan.how == "now":
+        if counts.accepted and plan.how == "now":
             yield (
                 "accepted records are not in the store yet; should the import have to run again before they are, "
                 f"give --shift-by {written(plan.shift)} instead of --shift-to-now"
             )
 
 
-def _too_old(found: Survey, plan: Plan, tally: Tally, takes: str) -> str:
+def _too_old(found: Survey, plan: Plan, counts: ImportCounts, takes: str) -> str:
     """What to do about records that are older than the service takes; ``takes``: how long back, in its words.
 
     Never to move records by another time once some are kept: those would be stored a second time.
     """
-    kept = tally.stored + tally.existing + tally.accepted
+    kept = counts.stored + counts.existing + counts.accepted
     how_much = "audit.max_event_age of the service sets how much it takes"
     if found.newest is not None and found.oldest is not None:
         span = found.newest - found.oldest
@@ -147,17 +147,17 @@ def _too_old(found: Survey, plan: Plan, tally: Tally, takes: str) -> str:
     )
 
 
-def _summary(files: int, found: Survey, plan: Plan, tally: Tally) -> dict[str, object]:
+def _summary(files: int, found: Survey, plan: Plan, counts: ImportCounts) -> dict[str, object]:
     return {
         "kind": "summary",
         "files": files,
         "records": found.count,
-        "stored": tally.stored,
-        "already_stored": tally.existing,
-        "accepted": tally.accepted,
-        "refused": tally.refused,
-        "not_sent": found.count - tally.settled,
-        "derived_ids": tally.derived_ids,
+        "stored": counts.stored,
+        "already_stored": counts.existing,
+        "accepted": counts.accepted,
+        "refused": counts.refused,
+        "not_sent": found.count - counts.settled,
+        "derived_ids": counts.derived_ids,
         "shift": None if plan.how == "none" else written(plan.shift),
         "shift_reused": plan.how == "reused",
     }

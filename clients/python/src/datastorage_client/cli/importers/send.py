@@ -38,7 +38,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RejectedRecord:
     """A record that is not stored, and why: one text for each thing that is wrong with it."""
 
     position: str
@@ -47,7 +47,7 @@ class Refusal:
 
 
 @dataclass(kw_only=True)
-class Tally:
+class ImportCounts:
     """What became of the records so far."""
 
     stored: int = 0
@@ -63,7 +63,7 @@ class Tally:
 
 
 class Sender:
-    """Maps records, sends them, keeps the tally. ``on_refusal`` hears of each refused record at once."""
+    """Maps records, sends them, keeps the counts. ``on_refusal`` hears of each refused record at once."""
 
     def __init__(
         self,
@@ -72,24 +72,24 @@ class Sender:
         category: str,
         shift: timedelta,
         batch_size: int,
-        on_refusal: Callable[[Refusal], None],
+        on_refusal: Callable[[RejectedRecord], None],
     ) -> None:
-        self.tally = Tally()
+        self.counts = ImportCounts()
         self._client = client
         self._category = category
         self._shift = shift
         self._batch_size = batch_size
         self._on_refusal = on_refusal
 
-    def send(self, records: Iterable[FileRecord]) -> Iterator[Tally]:
-        """Send all records in their order; yields the tally after each batch.
+    def send(self, records: Iterable[FileRecord]) -> Iterator[ImportCounts]:
+        """Send all records in their order; yields the counts after each batch.
 
         Raises ServiceError when the service cannot be reached or refuses for reasons that lie in no record, and
-        FileError when the files cannot be read. The tally then says what was settled before.
+        FileError when the files cannot be read. The counts then say what was settled before.
         """
         for batch in self._batches(records):
             self._settle(batch)
-            yield self.tally
+            yield self.counts
 
     def _batches(self, records: Iterable[FileRecord]) -> Iterator[list[Event]]:
         batch: list[Event] = []
@@ -123,7 +123,7 @@ class Sender:
             self._refuse(record.position, None, ("holds a number or a text that JSON cannot carry",))
             return None
         if cloudtrail.event_id(record.value)[1]:
-            self.tally.derived_ids += 1
+            self.counts.derived_ids += 1
         return Event(record.position, event["event_id"], body)
 
     def _settle(self, batch: list[Event]) -> None:
@@ -159,14 +159,14 @@ class Sender:
         if ids != [event.event_id for event in part] or not isinstance(duplicates, list):
             raise ServiceError(f"the answer to a batch ({answer.status}) is not one of the Data Storage Service")
         if answer.status == 202:
-            self.tally.accepted += len(part)
+            self.counts.accepted += len(part)
             return
-        self.tally.existing += len(duplicates)
-        self.tally.stored += len(part) - len(duplicates)
+        self.counts.existing += len(duplicates)
+        self.counts.stored += len(part) - len(duplicates)
 
     def _refuse(self, position: str, event_id: str | None, reasons: tuple[str, ...]) -> None:
-        self.tally.refused += 1
-        self._on_refusal(Refusal(position, event_id, reasons))
+        self.counts.refused += 1
+        self._on_refusal(RejectedRecord(position, event_id, reasons))
 
 
 def _blamed(problem: ProblemError, size: int) -> dict[int, list[str]]:

@@ -35,7 +35,7 @@ class Stats:
     restarts: int = 0
 
 
-class Tally:
+class Counters:
     """Counts. The sending thread writes ``written`` and tells; any thread may call `drop`."""
 
     def __init__(self, hook: MetricsHook, buffered: Callable[[], int]) -> None:
