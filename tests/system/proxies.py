@@ -24,6 +24,7 @@ defaults
     timeout connect 2s
     timeout client 60s
     timeout server 60s
+    timeout check 30s
     option redispatch
     retries 3
     # Only what was never sent: a write that may have arrived is the client's to repeat, with its event_id.
