@@ -284,7 +284,7 @@ def test_a_callback_may_close_its_store_and_the_rest_is_sent(with_spool: bool, t
     for n in range(5):
         store.store({"n": n})
     service.down.clear()
-    wait_until(lambda: pipeline._running == 0, what="the end of the threads")
+    assert all(worker.join(HOUR) for worker in pipeline._workers), "the end of the threads"
     assert closed == [False]
     assert store.stats().dropped == {"refused": 1}
     assert store.stats().written == 4
