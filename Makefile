@@ -22,7 +22,7 @@ BUILT := build *.egg-info clients/python/build clients/python/src/*.egg-info
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  \1#\2/p' $(MAKEFILE_LIST) | while IFS='#' read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  \1#\2/p' $(MAKEFILE_LIST) | while IFS='#' read -r name text; do printf '%-28s %s\n' "$$name" "$$text"; done
 
 run: $(VENV)/.run ## Start PostgreSQL, Valkey and the service here (PORT, DATA_DIR, DATABASE_URL, REDIS_URL).
 	@$(BIN)/datastorage dev
@@ -31,7 +31,7 @@ venv: $(VENV)/.test ## Make or refresh the virtual environment for developing.
 
 check: lint types test-unit ## Check style, format, directions of imports and types, and run the unit tests: under 90 seconds.
 
-hooks: ## Have git check what is staged before each commit (scripts/check-changed).
+hooks: ## Have git check the files that are staged before each commit (scripts/check-changed).
 	@hook="$$(git rev-parse --git-path hooks)/pre-commit"; \
 	if [ -e "$$hook" ] && ! grep -qs check-changed "$$hook"; then \
 	  echo "$$hook is there and is another: call scripts/check-changed from it" >&2; exit 1; \
@@ -39,7 +39,7 @@ hooks: ## Have git check what is staged before each commit (scripts/check-change
 	mkdir -p "$${hook%/*}" && printf '#!/bin/sh\nexec scripts/check-changed\n' >"$$hook" && chmod +x "$$hook" && echo "made $$hook"
 
 # One after the other even under -j: each takes two cores.
-test: ## Run all tests that everybody runs before each commit, against real servers: under five minutes on two cores.
+test: ## Run what every change has to pass, against real servers: under five minutes on two cores.
 	@$(MAKE) --no-print-directory test-unit
 	@$(MAKE) --no-print-directory test-integration
 	@$(MAKE) --no-print-directory test-e2e
@@ -54,7 +54,7 @@ test-integration: $(VENV)/.test ## Run the tests against PostgreSQL and Valkey.
 test-debian: $(VENV)/.test ## Run the integration tests on the PostgreSQL of Debian's packages (15 on Debian 12).
 	BACKEND=debian $(PYTEST) $(PARALLEL) tests/integration
 
-test-pgbouncer: $(VENV)/.test ## Run them with PgBouncer in transaction mode in front of PostgreSQL.
+test-pgbouncer: $(VENV)/.test ## Run the integration tests with PgBouncer in transaction mode in front of PostgreSQL.
 	POOLER=pgbouncer $(PYTEST) tests/integration
 
 test-e2e: $(VENV)/.test ## Run the tests against the service under gunicorn.
@@ -96,7 +96,7 @@ coverage: $(VENV)/.test ## Run unit, integration and end-to-end tests and show w
 	done
 	$(BIN)/python -m coverage report --skip-covered --fail-under=97
 
-test-kind: $(VENV)/.test ## Install the chart into a Kind cluster and run those tests there; says so where it cannot.
+test-kind: $(VENV)/.test ## Install the chart into a Kind cluster and run the end-to-end tests that break nothing there.
 	scripts/test-kind
 
 manifests: $(VENV)/.test ## Render the chart into deploy/kubernetes (HELM=helm).
@@ -170,7 +170,7 @@ lock: ## Resolve the requirements anew, with hashes.
 	scripts/lock
 
 clean: ## Remove what was made, except the data of `make run`.
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist $(BUILT) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	rm -f .coverage .coverage.*
 
 # An environment that is there and works is kept.

@@ -65,9 +65,10 @@ def _load(found: EntryPoint) -> click.Command:
         command = found.load()
     except ModuleNotFoundError as e:
         package = "" if found.dist is None else found.dist.name
-        extra = "cli" if package == "datastorage-client" else "dev"
+        extra = "cli" if package == "datastorage-client" else "dev" if found.module.startswith("devserver") else ""
         needs = f"{found.name} needs {str(e.name).partition('.')[0]}, which is not installed"
-        click.echo(f"datastorage: {needs}; pip install '{package}[{extra}]' brings it", err=True)
+        wanted = f"{package}[{extra}]" if extra else package
+        click.echo(f"datastorage: {needs}; pip install '{wanted}' brings it", err=True)
         sys.exit(1)
     assert isinstance(command, click.Command)  # noqa: S101 - a wiring mistake, not a user's
     return command
