@@ -23,12 +23,17 @@ _SIZE = re.compile(r"(?P<n>\d{1,18})\s*(?P<unit>|B|KiB|MiB|GiB)")
 _BYTES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
+# What JSON, Prometheus and PostgreSQL can all say.
+_MAX_SIZE = 2**53
+
+
 def parse_size(value: object) -> int:
     """Bytes of ``1024``, ``"256KiB"``, ``"5MiB"``; ValueError otherwise."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
+    size: object = value
     if isinstance(value, str) and len(value) <= _MAX_CHARACTERS and (m := _SIZE.fullmatch(value.strip())):
-        return int(m["n"]) * _BYTES[m["unit"]]
+        size = int(m["n"]) * _BYTES[m["unit"]]
+    if isinstance(size, int) and not isinstance(size, bool) and 0 <= size <= _MAX_SIZE:
+        return size
     raise ValueError("a size such as 4096, 256KiB or 5MiB")
 
 

@@ -15,7 +15,9 @@ def test_sizes(text: object, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("value", ["", "5MB", "1.5MiB", "-1", "9" * 5000, -1, True, 1.0, None])
+@pytest.mark.parametrize(
+    "value", ["", "5MB", "1.5MiB", "-1", "9" * 5000, "9" * 20, 2**63, f"{2**40}GiB", -1, True, 1.0, None]
+)
 def test_not_sizes(value: object) -> None:
     with pytest.raises(ValueError, match="a size such as"):
         parse_size(value)

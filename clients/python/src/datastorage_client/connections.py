@@ -103,7 +103,7 @@ class _Backend(httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         # One address of the name after the other in here, or each would get the whole time.
         error: Exception | None = None
-        for address in _addresses(host, port):
+        for address in addresses(host, port):
             left = _left(timeout, httpcore.ConnectTimeout)
             try:
                 return _Stream(super().connect_tcp(address, port, left, local_address, socket_options))
@@ -112,10 +112,13 @@ class _Backend(httpcore.SyncBackend):
         raise error or httpcore.ConnectError(f"{host} has no address")
 
 
-def _addresses(host: str, port: int) -> list[str]:
+def addresses(host: str, port: int) -> list[str]:
+    """The addresses of the host of a URL. Raises httpcore.ConnectError."""
+    if ":" in host:
+        host = host.replace("%25", "%", 1)  # RFC 6874: before the zone of an IPv6 address
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as e:
+    except (OSError, UnicodeError) as e:  # the latter for a name that no host can have
         raise httpcore.ConnectError(str(e)) from e
     return [str(address[0]) for *_, address in found]
 
@@ -234,6 +237,19 @@ class Reading:
 
 
 _OF_THE_TRANSFER = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+
+
+def beginning(response: httpx.Response, max_bytes: int) -> bytes:
+    """The first bytes of an answer's body; its connection is let go. Raises httpx.TransportError."""
+    content = bytearray()
+    try:
+        for part in response.iter_raw():
+            content += part
+            if len(content) >= max_bytes:
+                break
+    finally:
+        response.close()
+    return bytes(content[:max_bytes])
 
 
 def read(response: httpx.Response, request: httpx.Request, max_bytes: int) -> httpx.Response:

@@ -164,7 +164,9 @@ def _judge(request: httpx.Request, response: httpx.Response) -> DataStorageError
         return None
     if response.status_code >= 300:
         return problem(response.status_code, response.headers, response.content)
-    if not response.headers.get("Content-Type", "application/json").startswith("application/json"):
+    # Proxies may name JSON otherwise; a page of a portal does not begin so.
+    named = response.headers.get("Content-Type", "application/json").startswith("application/json")
+    if not named and response.content.lstrip()[:1] not in (b"{", b"["):
         reason = f"the answer ({response.status_code}) of {request.url.path} is not JSON"
         return UnexpectedAnswerError(f"{address(request.url)}: {reason}")
     return None
@@ -185,7 +187,8 @@ def _bearer(token: str) -> str:
     return f"Bearer {token}"
 
 
-def _no_answer(request: httpx.Request, error: httpx.RequestError, timeout: float) -> ConnectionFailedError:
+def no_answer(request: httpx.Request, error: httpx.RequestError, timeout: float) -> ConnectionFailedError:
+    """An error of httpx as one of the client: whether the request can have arrived, and why there is no answer."""
     sent = not isinstance(error, _NOT_SENT)
     reason = str(error) or type(error).__name__
     if isinstance(error, TooLargeError):
@@ -246,7 +249,7 @@ class SyncTransport(httpx.BaseTransport):
             with within(limits.timeout):
                 response = read(self._inner.handle_request(request), request, limits.max_answer_bytes)
         except (httpx.TransportError, httpx.DecodingError) as e:
-            raise _no_answer(request, e, limits.timeout) from e
+            raise no_answer(request, e, limits.timeout) from e
         self._answered = True
         if (error := _judge(request, response)) is not None:
             raise error
@@ -298,9 +301,9 @@ class AsyncTransport(httpx.AsyncBaseTransport):
                 response = await self._inner.handle_async_request(request)
                 response = await aread(response, request, limits.max_answer_bytes)
         except TimeoutError as e:
-            raise _no_answer(request, httpx.ReadTimeout(""), limits.timeout) from e
+            raise no_answer(request, httpx.ReadTimeout(""), limits.timeout) from e
         except (httpx.TransportError, httpx.DecodingError) as e:
-            raise _no_answer(request, e, limits.timeout) from e
+            raise no_answer(request, e, limits.timeout) from e
         self._answered = True
         if (error := _judge(request, response)) is not None:
             raise error

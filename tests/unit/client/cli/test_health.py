@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,6 +49,25 @@ def probed() -> Iterator[Probed]:
 def run(*arguments: str, **environ: str) -> Result:
     clean: dict[str, str | None] = {"CONFIG_PATH": None, "DATASTORAGE_URL": None, **environ}
     return CliRunner().invoke(datastorage, ["health", *arguments], env=clean)
+
+
+def flood(connection: socket.socket, over: threading.Event) -> None:
+    """An answer that never ends."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while not over.is_set():
+        connection.sendall(b"x" * 4096)
+
+
+def cut(connection: socket.socket, over: threading.Event) -> None:
+    """More than is shown, and less than was announced."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"x" * 3000)
+
+
+@pytest.mark.parametrize("act", [flood, cut])
+def test_no_more_is_read_than_is_shown(act: Act) -> None:
+    with serving(act) as url:
+        result = run("--url", url)
+    assert (result.exit_code, result.output) == (0, "x" * 2000 + "\n")
 
 
 @pytest.mark.parametrize(

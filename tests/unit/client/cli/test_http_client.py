@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
-from datastorage_client import transport
+from datastorage_client import connections, transport
 from datastorage_client.cli import errors, http_client
 from datastorage_client.cli.errors import DEFAULT_URL, ProblemError, ServiceError, UnreachableError
 from datastorage_client.cli.http_client import HTTPClient
@@ -346,7 +346,49 @@ def test_success_that_is_not_json(stub: StubService, client: HTTPClient) -> None
         client.get("/api/v1/x").object()
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://x", "http://", "http://x/?y=1", "", "http://[::"])
+@pytest.mark.parametrize("kind", ["text/plain", "application/hal+json"])
+def test_json_by_another_name(stub: StubService, client: HTTPClient, kind: str) -> None:
+    stub.script.append(Canned(200, b' {"a": 1}', (("Content-Type", kind),)))
+    assert client.get("/api/v1/x").object() == {"a": 1}
+
+
+def test_a_query_that_makes_no_address(stub: StubService, client: HTTPClient) -> None:
+    with pytest.raises(ServiceError, match="the query makes no address"):
+        client.get("/api/v1/audit/events", {"correlation_id": "x" * 70_000})
+    assert stub.requests == []
+
+
+def test_a_password_in_the_address_is_not_sent(stub: StubService) -> None:
+    stub.script.append(Canned(200, b"{}", JSON))
+    HTTPClient(stub.url.replace("http://", "http://user:secret@")).get("/api/v1/x")
+    assert "Authorization" not in stub.requests[0].headers
+
+
+@pytest.mark.parametrize("host", ["a..b", "..", "x" * 64 + ".example"])
+def test_a_name_that_no_host_can_have(host: str) -> None:
+    with pytest.raises(UnreachableError, match=r"^no service answers at .*cannot connect"):
+        HTTPClient(f"http://{host}:1").get("/api/v1/x")
+
+
+def test_the_zone_of_an_address() -> None:
+    assert connections.addresses("fe80::1%25lo", 1) == ["fe80::1%lo"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("127.0.0.1:8080", "ftp://x", "http://", "http://x/?y=1", "", "http://[::", "http://x:0", "http://x:y"),
+        *(
+            "http://127.0.0.1:1\n",
+            "http://[v1.x]:1",
+            "http://１２７.0.0.1:1",
+            "http://a b",
+            " http://a",
+            "http://a/\x01",
+        ),
+        *("http://xn--:1", "http://a/" + "b" * 70_000),
+    ],
+)
 def test_wrong_addresses_are_usage_errors(url: str) -> None:
     context = click.Context(click.Command("x"))
     with pytest.raises(click.BadParameter):

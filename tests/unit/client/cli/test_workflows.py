@@ -6,6 +6,8 @@ import json
 
 import pytest
 from click.testing import CliRunner, Result
+from datastorage_client import models
+from datastorage_client.cli import workflows as command
 from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.errors import ServiceError
 from datastorage_client.cli.http_client import HTTPClient
@@ -99,3 +101,12 @@ def test_another_service_at_the_address_ends_the_import(body: bytes) -> None:
             catalogue.hashes("a")
         with pytest.raises(ServiceError, match="is not one of the Data Storage Service"):
             catalogue.create([{"workflow_name": "a"}])
+
+
+def test_the_choices_are_those_of_the_document() -> None:
+    for values, kind in (
+        (command.SEVERITIES, models.WorkflowSeverity),
+        (command.PRIORITIES, models.WorkflowPriority),
+        (command.STATUSES, models.WorkflowStatus),
+    ):
+        assert set(values) == set(kind)

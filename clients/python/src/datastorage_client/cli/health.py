@@ -14,7 +14,7 @@ from datastorage_client.cli.options import check_url
 
 # The service answers a probe within a second, also while a store behind it hangs.
 _TIMEOUT_SECONDS = 2.0
-_SHOWN_CHARACTERS = 2000
+_SHOWN_BYTES = 2000
 
 
 @click.command(
@@ -44,7 +44,7 @@ def health(path: str | None, url: str | None, config_path: str | None) -> None:
     where, path = url or _local(config_path), path or "/health/ready"
     try:
         client = HTTPClient(where, connect_timeout_s=_TIMEOUT_SECONDS, read_timeout_s=_TIMEOUT_SECONDS)
-        status, text = client.probe(path)
+        status, text = client.probe(path, _SHOWN_BYTES)
     except UnreachableError as e:
         hint = "" if e.connected else "; start the service, or say where it is with --url or DATASTORAGE_URL"
         click.echo(printable(f"datastorage: no answer from {where}{path} ({e.reason}){hint}"), err=True)
@@ -52,7 +52,7 @@ def health(path: str | None, url: str | None, config_path: str | None) -> None:
     except ServiceError as e:
         click.echo(f"datastorage: {e}", err=True)
         sys.exit(1)
-    click.echo(printable(text[:_SHOWN_CHARACTERS].strip()))
+    click.echo(printable(text.strip()))
     sys.exit(0 if status == 200 else 1)
 
 

@@ -17,7 +17,7 @@ from datastorage_common import jsonvalue
 
 from datastorage_client import problems
 from datastorage_client.cli.errors import ProblemError, ServiceError, UnreachableError
-from datastorage_client.connections import Connections
+from datastorage_client.connections import Connections, beginning, within
 from datastorage_client.retry import Backoff
 from datastorage_client.transport import (
     HEADERS,
@@ -26,6 +26,7 @@ from datastorage_client.transport import (
     Repeat,
     SyncTransport,
     UnexpectedAnswerError,
+    no_answer,
 )
 
 CONNECT_TIMEOUT_S = 5.0
@@ -75,14 +76,15 @@ class HTTPClient:
         self.url = url.rstrip("/")
         self.on_wait = on_wait  # called with the seconds and the reason before each wait
         # The operating system's certificates, so that an authority of one's own is known.
-        verify = ssl.create_default_context() if url.startswith("https:") else None
+        self._verify = verify = ssl.create_default_context() if url.startswith("https:") else None
         limits = Limits(
             timeout=read_timeout_s, retry_for=retry_limit_s, max_answer_bytes=MAX_ANSWER_BYTES, patient=False
         )
         backoff = Backoff(longest=_LONGEST_WAIT_S, random=random)
         self._timeouts = (connect_timeout_s, read_timeout_s)
         self._http = httpx.Client(
-            base_url=self.url,
+            # httpx would make a password of the address known to whatever answers there: tokens are what is shown.
+            base_url=httpx.URL(self.url).copy_with(userinfo=b""),
             timeout=httpx.Timeout(read_timeout_s, connect=connect_timeout_s),
             transport=SyncTransport(lambda: Connections(verify), token, limits, backoff, self._waits),
             headers=HEADERS,
@@ -104,10 +106,21 @@ class HTTPClient:
         """Delete. Raises ProblemError, UnreachableError or ServiceError; not tried again once it may have arrived."""
         return _success(self._ask("DELETE", path, None, Repeat.IF_NOT_KEPT))
 
-    def probe(self, path: str) -> tuple[int, str]:
-        """Status and text of a health check. Raises UnreachableError or ServiceError."""
-        answer = self._ask("GET", path, None, Repeat.NEVER)
-        return answer.status_code, answer.content.decode("utf-8", "replace")
+    def probe(self, path: str, max_bytes: int) -> tuple[int, str]:
+        """Status and beginning of the text of a health check, of which no more is read. Raises UnreachableError."""
+        timeout = self._timeouts[1]
+        request = self._http.build_request("GET", path, headers={"Accept-Encoding": "identity"})
+        connections = Connections(self._verify)
+        try:
+            with within(timeout):
+                answer = connections.handle_request(request)
+                return answer.status_code, beginning(answer, max_bytes).decode("utf-8", "replace")
+        except httpx.TransportError as e:
+            failed = no_answer(request, e, timeout)
+            failed.__cause__ = e
+            raise self._told(failed) from e
+        finally:
+            connections.close()
 
     def _ask(self, method: str, target: str, body: bytes | None, repeat: Repeat) -> httpx.Response:
         headers = {"Content-Type": "application/json"} if body is not None else None
@@ -115,6 +128,8 @@ class HTTPClient:
             return self._http.request(method, target, content=body, headers=headers, extensions=repeat.extension)
         except problems.DataStorageError as e:
             raise self._told(e) from e
+        except httpx.InvalidURL as e:
+            raise ServiceError(f"the query makes no address that could be asked for ({e}); ask for less") from e
 
     def _waits(self, seconds: float, error: problems.DataStorageError) -> None:
         if self.on_wait is not None:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
+import httpx
 from datastorage_common.addresses import is_loopback
 from datastorage_common.files import MAX_SECRET_BYTES, ReadError, as_text, read_whole
 
@@ -22,11 +23,12 @@ _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 def check_url(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
     """A click callback: the address of a service, or a usage error."""
     try:
-        parsed = urlsplit(value)
-        good = parsed.scheme in ("http", "https") and bool(parsed.hostname) and parsed.port != 0
-    except ValueError:
+        # As the client will read it, and that takes more than `urlsplit` does.
+        parsed = httpx.URL(value)
+        good = parsed.scheme in ("http", "https") and bool(parsed.host) and parsed.port != 0
+    except (httpx.InvalidURL, ValueError):
         good = False
-    if not good or "?" in value or "#" in value:
+    if not good or "?" in value or "#" in value or not value.isprintable() or " " in value:
         raise click.BadParameter(f"{value!r} is not an address such as {DEFAULT_URL}", ctx, parameter)
     return value.rstrip("/")
 

@@ -50,8 +50,14 @@ def workflows() -> None:
     """Search the catalogue of workflows."""
 
 
-def _one_of(kind: type[StrEnum]) -> click.Choice[str]:
-    return click.Choice([member.value for member in kind])
+# As people order them; the generated sets are in the order of the alphabet.
+SEVERITIES = (WorkflowSeverity.CRITICAL, WorkflowSeverity.HIGH, WorkflowSeverity.MEDIUM, WorkflowSeverity.LOW)
+PRIORITIES = (WorkflowPriority.P0, WorkflowPriority.P1, WorkflowPriority.P2, WorkflowPriority.P3)
+STATUSES = (WorkflowStatus.ACTIVE, WorkflowStatus.DISABLED, WorkflowStatus.DEPRECATED, WorkflowStatus.ARCHIVED)
+
+
+def _one_of(values: Sequence[StrEnum]) -> click.Choice[str]:
+    return click.Choice([value.value for value in values])
 
 
 def _pairs(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, list[str]]:
@@ -104,13 +110,13 @@ Exit codes:
 )
 @service_options
 @click.option("--signal-type", required=True, metavar="TYPE", help="The signal, such as OOMKilled.")
-@click.option("--severity", required=True, type=_one_of(WorkflowSeverity), help="How bad it is.")
+@click.option("--severity", required=True, type=_one_of(SEVERITIES), help="How bad it is.")
 @click.option("--component", required=True, metavar="KIND", help="What it is about, such as pod.")
 @click.option("--environment", required=True, metavar="NAME", help="Where, such as production.")
-@click.option("--priority", required=True, type=_one_of(WorkflowPriority), help="How urgent it is.")
+@click.option("--priority", required=True, type=_one_of(PRIORITIES), help="How urgent it is.")
 @click.option("--detected", multiple=True, callback=_detected, metavar="NAME[=VALUE]", help="A detected label.")
 @click.option("--custom", multiple=True, callback=_pairs, metavar="NAME=VALUE", help="A custom label.")
-@click.option("--status", multiple=True, type=_one_of(WorkflowStatus), help="This status instead of active.")
+@click.option("--status", multiple=True, type=_one_of(STATUSES), help="This status instead of active.")
 @click.option("--top-k", type=click.IntRange(1, 100), default=10, show_default=True, help="Results at the most.")
 @click.option("--min-score", callback=_score, metavar="0..1", help="No result below this score.")
 @click.option("--include-disabled", is_flag=True, help="Workflows of any status.")
