@@ -120,7 +120,8 @@ def addresses(host: str, port: int) -> list[str]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as e:  # the latter for a name that no host can have
         raise httpcore.ConnectError(str(e)) from e
-    return [str(address[0]) for *_, address in found]
+    # Of an IPv6 address (host, port, flow, zone) the zone is not in the host.
+    return [f"{a[0]}%{a[3]}" if len(a) == 4 and a[3] else str(a[0]) for *_, a in found]
 
 
 class _Body(httpx.SyncByteStream):
