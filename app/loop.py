@@ -6,8 +6,6 @@ import logging
 import threading
 from collections.abc import Callable
 
-from app.clock import Clock
-
 
 class LoopThread:
     """Runs ``step`` in a thread of its own, ``every_seconds``, until it is stopped.
@@ -21,7 +19,6 @@ class LoopThread:
         name: str,
         step: Callable[[], object],
         every_seconds: float,
-        clock: Clock,
         log: logging.Logger,
         *,
         wake: threading.Event | None = None,
@@ -30,13 +27,11 @@ class LoopThread:
         self._name = name
         self._step = step
         self._every_seconds = every_seconds
-        self._clock = clock
         self._log = log
         self._wake = wake or threading.Event()
         self._end = end
         self._thread: threading.Thread | None = None
         self.stopping = False
-        self.heartbeat = clock.monotonic()  # when the last round began
 
     def start(self) -> None:
         """Start the thread; in the process that needs it, after the fork."""
@@ -58,7 +53,6 @@ class LoopThread:
             self._wake.clear()
             if self.stopping:
                 break
-            self.heartbeat = self._clock.monotonic()
             self._guarded(self._step)
             self._wake.wait(self._every_seconds)
         if self._end is not None:

@@ -68,7 +68,7 @@ class Replayer:
         self._client: redis.Redis = (endpoint or Endpoint(settings.redis)).client(connect_timeout=1.0, timeout=3.0)
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._consumers = {name: Consumer(self._client, name, self.consumer, settings.dlq, clock) for name in STREAMS}
-        self._loop = LoopThread("replay", self._step, _POLL_SECONDS, clock, log, end=self._leave_all)
+        self._loop = LoopThread("replay", self._step, _POLL_SECONDS, log, end=self._leave_all)
         self._rounds = 0
         self._limits = dict.fromkeys(STREAMS, settings.dlq.replay_batch)
         self._suspects = {name: Suspects() for name in STREAMS}

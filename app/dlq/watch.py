@@ -38,7 +38,7 @@ class QueueWatch:
         self._clock = clock
         self._breaker = queue.breaker
         # Sooner than a round where a client met a server that refuses: it may not be the right one any more.
-        self._loop = LoopThread("dlq-watch", self.look, ROUND_SECONDS, clock, log, wake=endpoint.wanted)
+        self._loop = LoopThread("dlq-watch", self.look, ROUND_SECONDS, log, wake=endpoint.wanted)
         self._looked = False
         self._lost_until = float("-inf")
         self._last: dict[str, StreamState] = {}  # the streams when they were last seen, through outages too

@@ -71,7 +71,7 @@ class Monitor:
         self._watchdog = watchdog
         self._clock = clock
         self._conn: Connection | None = None
-        self._loop = LoopThread("monitor", self.look, ROUND_SECONDS, clock, log, end=self._drop)
+        self._loop = LoopThread("monitor", self.look, ROUND_SECONDS, log, end=self._drop)
         self._round = 0
         self._months: set[date] = set()
         self.required_schema = required_version()

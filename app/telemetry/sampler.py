@@ -99,7 +99,7 @@ class Sampler:
         self._request_threads = request_threads
         self._lines = lines
         self._waited = 0.0  # seconds spent waiting for a connection, as counted so far
-        self._loop = LoopThread("sampler", self.sample, _SAMPLE_SECONDS, clock, log)
+        self._loop = LoopThread("sampler", self.sample, _SAMPLE_SECONDS, log)
 
     def start(self) -> None:
         """Start the thread."""

@@ -8,17 +8,15 @@ from collections.abc import Callable
 
 import pytest
 
-from app.clock import Clock
 from app.loop import LoopThread
 from tests.support import wait_until
-from tests.unit.fakes import StandingClock
 
 log = logging.getLogger("test.loop")
 AN_HOUR = 3600.0
 
 
 def loop(step: Callable[[], object], every: float = 0.001, **more: object) -> LoopThread:
-    return LoopThread("a-loop", step, every, Clock(), log, **more)  # type: ignore[arg-type]
+    return LoopThread("a-loop", step, every, log, **more)  # type: ignore[arg-type]
 
 
 def test_it_goes_on_after_an_error_and_logs_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -73,16 +71,6 @@ def test_a_wish_ends_the_pause() -> None:
     wait_until(lambda: len(rounds) == 1, what="the first round")
     wake.set()
     wait_until(lambda: len(rounds) == 2, what="the round that was wished for")
-    assert made.stop(60)
-
-
-def test_the_heartbeat_is_when_the_last_round_began() -> None:
-    clock = StandingClock()
-    made = LoopThread("a-loop", lambda: None, 0.001, clock, log)
-    born = made.heartbeat
-    clock.seconds += 5
-    made.start()
-    wait_until(lambda: made.heartbeat == born + 5, what="a heartbeat")
     assert made.stop(60)
 
 
