@@ -14,8 +14,10 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 from datastorage_client import connections, transport
 from datastorage_client.cli import errors, http_client
+from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.errors import DEFAULT_URL, ProblemError, ServiceError, UnreachableError
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.cli.options import check_url
@@ -358,10 +360,16 @@ def test_a_query_that_makes_no_address(stub: StubService, client: HTTPClient) ->
     assert stub.requests == []
 
 
-def test_a_password_in_the_address_is_not_sent(stub: StubService) -> None:
-    stub.script.append(Canned(200, b"{}", JSON))
-    HTTPClient(stub.url.replace("http://", "http://user:secret@")).get("/api/v1/x")
+def test_a_password_in_the_address_is_neither_sent_nor_shown(stub: StubService, dead_port: int) -> None:
+    result = CliRunner().invoke(datastorage, ["events", "--url", stub.url.replace("http://", "http://user:secret@")])
+    assert result.exit_code == 0
     assert "Authorization" not in stub.requests[0].headers
+    away = f"http://user:secret@127.0.0.1:{dead_port}/base/"
+    result = CliRunner().invoke(datastorage, ["events", "--url", away, "--token", "a"])
+    assert f"no service answers at http://127.0.0.1:{dead_port}/base (" in result.stderr
+    assert "secret" not in result.output
+    result = CliRunner().invoke(datastorage, ["events", "--url", "http://user:secret@h:x"])
+    assert (result.exit_code, "secret" in result.output) == (2, False)
 
 
 @pytest.mark.parametrize("host", ["a..b", "..", "x" * 64 + ".example"])

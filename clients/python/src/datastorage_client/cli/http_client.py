@@ -83,8 +83,7 @@ class HTTPClient:
         backoff = Backoff(longest=_LONGEST_WAIT_S, random=random)
         self._timeouts = (connect_timeout_s, read_timeout_s)
         self._http = httpx.Client(
-            # httpx would make a password of the address known to whatever answers there: tokens are what is shown.
-            base_url=httpx.URL(self.url).copy_with(userinfo=b""),
+            base_url=self.url,
             timeout=httpx.Timeout(read_timeout_s, connect=connect_timeout_s),
             transport=SyncTransport(lambda: Connections(verify), token, limits, backoff, self._waits),
             headers=HEADERS,

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 import httpx
@@ -29,8 +28,10 @@ def check_url(ctx: click.Context, parameter: click.Parameter, value: str) -> str
     except (httpx.InvalidURL, ValueError):
         good = False
     if not good or "?" in value or "#" in value or not value.isprintable() or " " in value:
-        raise click.BadParameter(f"{value!r} is not an address such as {DEFAULT_URL}", ctx, parameter)
-    return value.rstrip("/")
+        shown = re.sub("//.*@", "//", value, flags=re.DOTALL)
+        raise click.BadParameter(f"{shown!r} is not an address such as {DEFAULT_URL}", ctx, parameter)
+    # A password in it would be shown to whatever answers there, and stand in messages: tokens are what is shown.
+    return (str(parsed.copy_with(userinfo=b"")) if parsed.userinfo else value).rstrip("/")
 
 
 _OPTIONS = (
@@ -79,7 +80,7 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.UsageError("the token is empty")
         if token is not None and not _TOKEN.fullmatch(token):
             raise click.UsageError("the token holds characters that no token has")
-        if token is not None and url.startswith("http://") and not is_loopback(urlsplit(url).hostname or ""):
+        if token is not None and url.startswith("http://") and not is_loopback(httpx.URL(url).host):
             click.echo(f"datastorage: {url} is not https: others on the way can read the token", err=True)
         return command(*args, url=url, token=token, **kwargs)
 
