@@ -9,6 +9,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from app.auth.read_limits import EVERYTHING, ReadLimits
+
 SCOPES = ("audit:write", "audit:read", "workflows:read", "workflows:write", "dlq:admin", "metrics")
 # A name is stored with every write: the column's width.
 MAX_NAME_CHARS = 255
@@ -37,10 +39,11 @@ class TokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking, and what they may do."""
+    """Who is asking, what they may do, and which records they may read."""
 
     name: str
     scopes: frozenset[str]
+    reads: ReadLimits = EVERYTHING
 
 
 class Verifier:

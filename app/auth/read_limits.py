@@ -1,0 +1,30 @@
+"""Which records a principal may read: those of some namespaces and of some categories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """Namespaces and categories that may be read; None: all of them. A record has to be in both.
+
+    "" among the namespaces stands for records without one.
+    """
+
+    namespaces: frozenset[str] | None = None
+    categories: frozenset[str] | None = None
+
+    @property
+    def narrow(self) -> bool:
+        """Whether there is something that may not be read."""
+        return self.namespaces is not None or self.categories is not None
+
+    def admits(self, namespace: str | None, category: str) -> bool:
+        """Whether a record of this namespace and category may be read."""
+        return (self.namespaces is None or (namespace or "") in self.namespaces) and (
+            self.categories is None or category in self.categories
+        )
+
+
+EVERYTHING = ReadLimits()
