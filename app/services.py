@@ -104,7 +104,7 @@ class Services:
     def start(self) -> None:
         """Start the threads. Called in the worker process, after the fork; PostgreSQL may be away."""
         metrics.announce_build()
-        metrics.announce_services([*self.settings.audit.event_categories, "notification"])
+        metrics.announce_services(self.settings.audit.named_categories)
         self.database.start()
         if self.replica is not None:
             self.replica.database.start()

@@ -22,7 +22,6 @@ from marshmallow import Schema, fields
 
 from app.audit import schemas as audit
 from app.audit.queries import EVENT_MEMBERS, NOTIFICATION_MEMBERS
-from app.config.settings import DEFAULT_EVENT_CATEGORIES
 from app.dlq.keys import STREAMS
 from app.http.problems import CONTENT_TYPE, KINDS
 from app.validation import fields as common_fields
@@ -47,7 +46,7 @@ def _names() -> dict[type[Schema], str]:
     detected = workflows.WorkflowSchema._declared_fields["detected_labels"].schema
     filters = SearchSchema._declared_fields["filters"].schema
     return {
-        type(audit.AuditEventSchema.with_categories(DEFAULT_EVENT_CATEGORIES)): "AuditEventRequest",
+        audit.AuditEventSchema: "AuditEventRequest",
         audit.NotificationSchema: "NotificationRequest",
         type(labels): "WorkflowLabels",
         type(detected): "DetectedLabelsRequest",
@@ -67,7 +66,9 @@ def _text(field: common_fields.Text) -> Node:
         node["minLength"] = field.low
     if field.high < _UNBOUNDED:
         node["maxLength"] = field.high
-    if isinstance(field, workflow_fields.Hash):
+    if isinstance(field, audit.Category):
+        node["pattern"] = f"^{field.pattern}$"
+    elif isinstance(field, workflow_fields.Hash):
         node["pattern"] = "^[0-9a-f]{64}$"
     elif not field.blank:
         node["pattern"] = r"\S"
@@ -236,7 +237,6 @@ def _is_always(name: str, member: str, asked: Node) -> bool:
 
 # Enumerations that have a name of their own in the document, so that a generated client has one type for each.
 _ENUMS = {
-    "EventCategory": DEFAULT_EVENT_CATEGORIES,
     "EventOutcome": audit.AuditEventSchema._declared_fields["event_outcome"].choices,
     "NotificationChannel": audit.NotificationSchema._declared_fields["channel"].choices,
     "NotificationStatus": audit.NotificationSchema._declared_fields["status"].choices,
@@ -373,6 +373,10 @@ def build() -> Node:
     texts = problems["problems"]
     schemas: dict[str, Node] = request_schemas()
     schemas |= response_schemas(schemas)
+    # By a name of its own: an instance that has a list shows that there.
+    members = schemas["AuditEventRequest"]["properties"]
+    schemas["EventCategory"] = members["event_category"]
+    members["event_category"] = {"$ref": "#/components/schemas/EventCategory"}
     paths: dict[str, Node] = {}
     for part in ("audit", "workflows", "dlq", "health", "meta"):
         source = _source(part)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -19,16 +19,33 @@ from datastorage_common.uuids import parse_uuid
 from marshmallow import ValidationError, missing
 
 from app.audit.event import AuditEvent, Notification, make_event, notification_digest
-from app.audit.schemas import AuditEventSchema, NotificationSchema
-from app.config.settings import AuditSettings
+from app.audit.schemas import AuditEventSchema, Category, NotificationSchema
+from app.config.settings import MAX_NESTING, AuditSettings
+from app.config.values import MAX_CATEGORY
 from app.validation.decoder import decoder
 from app.validation.field_errors import DATA, WINDOW, FieldError, FieldMessage, ValidationFailure, field_errors
-from app.validation.fields import parse_address
+from app.validation.fields import Text, parse_address
 
 # Members that may be absent and get what `_with_defaults` says.
 _WITHOUT_DEFAULT = tuple(
     n for n, f in AuditEventSchema._declared_fields.items() if not f.required and f.load_default is missing
 )
+
+
+class _Limits(NamedTuple):
+    """How wide an event may be."""
+
+    schema: AuditEventSchema
+    decoded: type[msgspec.Struct]
+    takes_category: Callable[[str], bool] | None  # None: every one that fits its column
+    max_nesting: int
+    max_data: int | None  # None: whatever PostgreSQL can hold
+
+
+def _limits(category: Text, max_nesting: int, max_data: int | None) -> _Limits:
+    schema = AuditEventSchema.with_category(category)
+    takes = category.takes if isinstance(category, Category) else None
+    return _Limits(schema, decoder(schema), takes, max_nesting, max_data)
 
 
 class Validator:
@@ -37,8 +54,10 @@ class Validator:
     def __init__(self, settings: AuditSettings, now: Callable[[], datetime]) -> None:
         self._settings = settings
         self._now = now
-        self._events = AuditEventSchema.with_categories(settings.event_categories)
-        self._decoded = decoder(self._events)
+        category = Category(settings.event_categories, required=True)
+        self._asked = _limits(category, settings.max_nesting, settings.max_event_data)
+        # The widest that any settings allow, and what earlier releases took.
+        self._kept = _limits(Text(1, MAX_CATEGORY, required=True), MAX_NESTING, None)
         self._oldest = timedelta(seconds=settings.max_event_age)
         self._newest = timedelta(seconds=settings.clock_skew)
         self._notifications = NotificationSchema()
@@ -48,39 +67,42 @@ class Validator:
         body: dict[str, Any],
         *,
         plain: bool = False,
-        window: bool = True,
+        replayed: bool = False,
         recorded_by: str | None = None,
         context_trace_id: str | None = None,
     ) -> AuditEvent | ValidationFailure:
         """Validate one event.
 
-        ``window=False``: as replay must, which leaves the timestamp window out, and takes event_data by its size as it
-        was sent: what waits in the queue may have been accepted before numbers were written out to be measured.
+        ``replayed``: it was accepted before, perhaps by another release or under other settings. No setting refuses
+        it then: only what the tables cannot hold is wrong.
 
         ``plain``: the body comes from a plain `jsonvalue.Document`. ``context_trace_id``: from the request's headers,
         for an event that names no trace itself.
         """
-        quick = self._quick(body, plain=plain, window=window)
+        quick = self._quick(body, plain=plain, replayed=replayed)
         if quick is None:
-            members = self._judge(body, window=window)
+            members = self._judge(body, replayed=replayed)
             if isinstance(members, ValidationFailure):
                 return members
             quick = members, jsonvalue.compact(members["event_data"])
         return make_event(*quick, plain=plain, recorded_by=recorded_by, context_trace_id=context_trace_id)
 
-    def _quick(self, body: dict[str, Any], *, plain: bool, window: bool) -> tuple[dict[str, Any], bytes] | None:
+    def _quick(self, body: dict[str, Any], *, plain: bool, replayed: bool) -> tuple[dict[str, Any], bytes] | None:
         """The members of an event that is right, after defaults, and its event_data written out.
 
         None where the schema has to look.
         """
+        limits = self._kept if replayed else self._asked
         try:
-            members = msgspec.structs.asdict(msgspec.convert(body, self._decoded))
+            members = msgspec.structs.asdict(msgspec.convert(body, limits.decoded))
         except (msgspec.ValidationError, UnicodeEncodeError):  # the latter for a lone surrogate in a choice
+            return None
+        if limits.takes_category is not None and not limits.takes_category(members["event_category"]):
             return None
         moment = parse_rfc3339(members["event_timestamp"])
         if moment is None:
             return None
-        if window and not -self._oldest <= moment - self._now() <= self._newest:
+        if not replayed and not -self._oldest <= moment - self._now() <= self._newest:
             return None
         members["event_timestamp"] = moment
         for name in ("event_id", "parent_event_id"):
@@ -96,15 +118,15 @@ class Validator:
                 return None
         parsed = members["event_data"]
         if plain:
-            data, limit = orjson.dumps(parsed), self._settings.max_nesting
-            if len(data) > self._settings.max_event_data:
+            data, depth = orjson.dumps(parsed), limits.max_nesting
+            if limits.max_data is not None and len(data) > limits.max_data:
                 return None
-            if jsonvalue.may_exceed_depth(data, limit) and jsonvalue.depth_exceeds(parsed, limit):
+            if jsonvalue.may_exceed_depth(data, depth) and jsonvalue.depth_exceeds(parsed, depth):
                 return None
         else:
             if not jsonvalue.is_storable_text("".join([v for v in members.values() if type(v) is str])):
                 return None
-            if self._data(parsed, written_out=window) is not None:
+            if _data_fault(parsed, limits) is not None:
                 return None
             data = jsonvalue.compact(parsed)
         for name in _WITHOUT_DEFAULT:
@@ -112,21 +134,22 @@ class Validator:
                 del members[name]
         return _with_defaults(members), data
 
-    def _judge(self, body: dict[str, Any], *, window: bool) -> dict[str, Any] | ValidationFailure:
+    def _judge(self, body: dict[str, Any], *, replayed: bool) -> dict[str, Any] | ValidationFailure:
         """The members of an event after defaults, or everything that is wrong with it: by the schema itself."""
+        limits = self._kept if replayed else self._asked
         raw_data = body.get("event_data")
         errors: list[FieldError] = []
         extra: dict[str, Any] = {}
         try:
-            loaded: dict[str, Any] = self._events.load(body)
+            loaded: dict[str, Any] = limits.schema.load(body)
         except ValidationError as e:
             errors.extend(field_errors(e))
             loaded = e.valid_data if isinstance(e.valid_data, dict) else {}
-        if window and "event_timestamp" in loaded:
+        if not replayed and "event_timestamp" in loaded:
             message, extra = self._window(loaded["event_timestamp"])
             if message is not None:
                 errors.append(FieldError("event_timestamp", message))
-        if isinstance(raw_data, dict) and (message := self._data(raw_data, written_out=window)) is not None:
+        if isinstance(raw_data, dict) and (message := _data_fault(raw_data, limits)) is not None:
             errors.append(FieldError("event_data", message))
         if errors:
             errors.sort(key=lambda f: f.message.stage)
@@ -134,9 +157,9 @@ class Validator:
         return _with_defaults(loaded)
 
     def notification(
-        self, body: dict[str, Any], *, window: bool = True, recorded_by: str | None = None
+        self, body: dict[str, Any], *, replayed: bool = False, recorded_by: str | None = None
     ) -> Notification | ValidationFailure:
-        """Validate one notification record."""
+        """Validate one notification record; ``replayed`` as in `event`."""
         errors: list[FieldError] = []
         extra: dict[str, Any] = {}
         try:
@@ -145,7 +168,7 @@ class Validator:
             errors.extend(field_errors(e))
             loaded = e.valid_data if isinstance(e.valid_data, dict) else {}
         limit = self._now() + timedelta(seconds=self._settings.clock_skew)
-        if window and "sent_at" in loaded and loaded["sent_at"] > limit:
+        if not replayed and "sent_at" in loaded and loaded["sent_at"] > limit:
             message, extra = self._window(loaded["sent_at"])
             assert message is not None  # noqa: S101 - it is in the future
             errors.append(FieldError("sent_at", message))
@@ -171,25 +194,24 @@ class Validator:
             return FieldMessage(text, "timestamp_too_old", WINDOW), members
         return None, {}
 
-    def _data(self, data: dict[str, Any], *, written_out: bool) -> FieldMessage | None:
-        limit = self._settings.max_nesting
-        match jsonvalue.fault_of(data, limit, jsonvalue.MAX_NUMBER_DIGITS):
-            case "depth":
-                return FieldMessage(f"is nested deeper than {limit} levels", "invalid", DATA)
-            case "number":
-                n = jsonvalue.MAX_NUMBER_DIGITS
-                return FieldMessage(
-                    f"holds a number beyond {n} significant digits or an exponent of ±{n}", "invalid", DATA
-                )
-            case "text":
-                return FieldMessage("holds a character that cannot be stored", "invalid", DATA)
-        sent, limit = len(jsonvalue.compact(data)), self._settings.max_event_data
-        size = jsonvalue.written_bytes(data) if written_out else sent
-        if size > limit:
-            how = "" if size == sent else " with its numbers written out"
-            text = f"exceeds maximum size{how} (actual: {size} bytes, max: {limit} bytes)"
-            return FieldMessage(text, "exceeds_max_length", DATA)
+
+def _data_fault(data: dict[str, Any], limits: _Limits) -> FieldMessage | None:
+    match jsonvalue.fault_of(data, limits.max_nesting, jsonvalue.MAX_NUMBER_DIGITS):
+        case "depth":
+            return FieldMessage(f"is nested deeper than {limits.max_nesting} levels", "invalid", DATA)
+        case "number":
+            n = jsonvalue.MAX_NUMBER_DIGITS
+            return FieldMessage(f"holds a number beyond {n} significant digits or an exponent of ±{n}", "invalid", DATA)
+        case "text":
+            return FieldMessage("holds a character that cannot be stored", "invalid", DATA)
+    if limits.max_data is None:
         return None
+    size = jsonvalue.written_bytes(data)
+    if size > limits.max_data:
+        how = "" if size == len(jsonvalue.compact(data)) else " with its numbers written out"
+        text = f"exceeds maximum size{how} (actual: {size} bytes, max: {limits.max_data} bytes)"
+        return FieldMessage(text, "exceeds_max_length", DATA)
+    return None
 
 
 def _span(seconds: float) -> str:

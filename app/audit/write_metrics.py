@@ -29,7 +29,7 @@ def count(settled: Iterable[tuple[PendingWrite, Outcome]], now: datetime) -> Non
         waited_for = pending.table is not None
         for index, record in enumerate(pending.request.records):
             if isinstance(record, AuditEvent):
-                service, happened = record.event_category, record.event_timestamp
+                service, happened = metrics.service_of(record.event_category), record.event_timestamp
             else:
                 service, happened = "notification", record.sent_at
             repeated = index in duplicates

@@ -20,7 +20,8 @@ from app.config.cores import available_cores
 from app.config.declaration import masked, setting
 from app.config.stores import DatabaseSettings, RedisSettings
 
-DEFAULT_EVENT_CATEGORIES = (
+# Those that metrics and reports know by name.
+KNOWN_EVENT_CATEGORIES = (
     "gateway",
     "notification",
     "analysis",
@@ -29,6 +30,8 @@ DEFAULT_EVENT_CATEGORIES = (
     "execution",
     "orchestration",
 )
+# What audit.max_nesting may be at the most, so that code which recurses can follow.
+MAX_NESTING = 200
 # Asymmetric ones only, so that a service that can check a token cannot make one (RFC 8725, section 3.1).
 JWT_ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
@@ -152,14 +155,22 @@ class DLQSettings:
 class AuditSettings:
     max_batch_size: int = setting(1000, values.integer(1, 100_000), "Events of one batch at the most.")
     event_categories: tuple[str, ...] = setting(
-        DEFAULT_EVENT_CATEGORIES, values.texts, "Values that event_category may have."
+        values.ANY_CATEGORY,
+        values.categories,
+        "Values that event_category may have, or any: 1 to 50 characters of a-z, 0-9, '.', '_' or '-', "
+        "starting with a letter. datastorage.* is always taken.",
     )
     clock_skew: float = setting(300.0, parse_duration, "How far ahead of now an event_timestamp may be.")
     max_event_age: float = setting(7 * 86400.0, parse_duration, "How far back from now an event_timestamp may be.")
     max_event_data: int = setting(
         256 * 1024, values.parse_size, "Largest event_data as compact UTF-8, its numbers written out."
     )
-    max_nesting: int = setting(32, values.integer(1, 200), "Deepest nesting of event_data.")
+    max_nesting: int = setting(32, values.integer(1, MAX_NESTING), "Deepest nesting of event_data.")
+
+    @property
+    def named_categories(self) -> tuple[str, ...]:
+        """The configured list; nothing where any category is taken."""
+        return () if self.event_categories == values.ANY_CATEGORY else self.event_categories
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,9 @@ _MAX_CHARACTERS = 64
 _INFORMATION = "information_schema"  # PostgreSQL's own
 _SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _SIZE = re.compile(r"(?P<n>\d{1,18})\s*(?P<unit>|B|KiB|MiB|GiB)")
+# The value of audit.event_categories that closes nothing.
+ANY_CATEGORY = ("any",)
+MAX_CATEGORY = 50
 _BYTES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
@@ -99,6 +102,16 @@ def texts(value: object) -> tuple[str, ...]:
     if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
         return tuple(value)
     raise ValueError("a list of texts")
+
+
+def categories(value: object) -> tuple[str, ...]:
+    """`ANY_CATEGORY`, or the list of those that are taken."""
+    with contextlib.suppress(ValueError):
+        given = texts(value)
+        fit = given and all(0 < len(each) <= MAX_CATEGORY for each in given)
+        if fit and (given == ANY_CATEGORY or ANY_CATEGORY[0] not in given):
+            return given
+    raise ValueError(f"any, or a list of names of 1 to {MAX_CATEGORY} characters")
 
 
 def subset(allowed: tuple[str, ...]) -> Callable[[object], tuple[str, ...]]:

@@ -66,12 +66,12 @@ def decode(validator: Validator, stream: str, text: bytes | None) -> Record | st
         trace = message.get("trace_id")
         record = validator.event(
             message["payload"],
-            window=False,
+            replayed=True,
             recorded_by=by,
             context_trace_id=trace if is_trace_id(trace) else None,
         )
     else:
-        record = validator.notification(message["payload"], window=False, recorded_by=by)
+        record = validator.notification(message["payload"], replayed=True, recorded_by=by)
     if isinstance(record, ValidationFailure):
         return f"the payload is not valid: {record.detail}"
     if stream == EVENTS and message["payload"].get("event_id") is None:

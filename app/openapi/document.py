@@ -13,6 +13,7 @@ import orjson
 import yaml
 from datastorage_common import yamlfile
 
+from app.audit.schemas import Category
 from app.config.settings import Settings
 from app.resources import resource
 
@@ -53,14 +54,21 @@ class Document:
         schemas, examples = document["components"]["schemas"], document["components"]["examples"]
         audit, base_url = self._settings.audit, self._settings.server.problem_base_url.rstrip("/")
         wanted: list[tuple[dict[str, Any], str, Any]] = [
-            (schemas["EventCategory"], "enum", list(audit.event_categories)),
+            *self._categories(schemas["EventCategory"]),
             (schemas["AuditEventBatch"], "maxItems", audit.max_batch_size),
             *((e["value"], "type", f"{base_url}/{slug}") for slug, e in examples.items()),
         ]
-        changed = [(node, key, value) for node, key, value in wanted if node[key] != value]
+        changed = [(node, key, value) for node, key, value in wanted if node.get(key) != value]
         for node, key, value in changed:
             node[key] = value
         return bool(changed)
+
+    def _categories(self, schema: dict[str, Any]) -> list[tuple[dict[str, Any], str, Any]]:
+        """What the schema of event_category says of a configured list instead of the form that any category has."""
+        if not (names := self._settings.audit.named_categories):
+            return []
+        del schema["pattern"]
+        return [(schema, "anyOf", [{"enum": list(names)}, {"pattern": f"^{Category.OWN}$"}])]
 
     @cached_property
     def _json(self) -> bytes:

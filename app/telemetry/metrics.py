@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from app.config.settings import KNOWN_EVENT_CATEGORIES
 from app.telemetry import metric_files
 
 log = logging.getLogger(__name__)
@@ -203,16 +204,31 @@ for _stream, _type in (("events", "audit_event"), ("notifications", "notificatio
         DLQ_REJECTED.labels(_stream, _reason)
 
 
+# What `announce_services` names, and those of every configuration.
+_services = {*KNOWN_EVENT_CATEGORIES, "notification"}
+OTHER_SERVICE = "other"
+
+
 def announce_build() -> None:
     """Say which release this is."""
     BUILD_INFO.labels(version("datastorage"), platform.python_version()).set(1)
 
 
 def announce_services(names: Iterable[str]) -> None:
-    """Let every series of the writes begin at 0: the first failure of a series that is born with it has no rate."""
-    for name in names:
+    """Name the services that writes are counted by; every other event_category counts as ``other``.
+
+    Clients may make up categories, so these alone bound the series. Each begins at 0: the first failure of a series
+    that is born with it has no rate.
+    """
+    _services.update(names)
+    for name in (*_services, OTHER_SERVICE):
         for status in ("success", "dlq_fallback", "duplicate", "failure"):
             TRACES.labels(name, status)
+
+
+def service_of(category: str) -> str:
+    """The value of the label ``service`` for an event of this category."""
+    return category if category in _services else OTHER_SERVICE
 
 
 def no_redis() -> None:

@@ -16,8 +16,8 @@ from marshmallow import Schema, missing
 def decoder(schema: Schema) -> type[msgspec.Struct]:
     """A msgspec type for what the schema takes, made from its fields: types, lengths, choices, nulls and defaults.
 
-    What a member's own form must be beyond that (UUIDs, times, addresses) is left to the caller. A member that
-    may be absent and has no default is msgspec.UNSET then.
+    What a member's own form must be beyond that (UUIDs, times, addresses, categories) is left to the caller. A member
+    that may be absent and has no default is msgspec.UNSET then.
     """
     required: list[tuple[str, Any]] = []
     optional: list[tuple[str, Any, Any]] = []

@@ -120,6 +120,80 @@ def trigger(database: Database, code: str) -> None:
     database.query("CREATE TRIGGER t BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION refuse()")
 
 
+# --- settings that were narrowed since --------------------------------------------------------------------------
+
+WIDE = {
+    "audit": {"max_event_data": 2**20, "max_nesting": 200, "max_event_age": 90 * 86400.0, "clock_skew": 86400.0},
+    "buffer": {"max_bytes": 2**26},
+}
+NARROW = {
+    "audit": {
+        "event_categories": ("gateway",),
+        "max_event_data": 1000,
+        "max_nesting": 2,
+        "max_event_age": 3600.0,
+        "clock_skew": 1.0,
+        "max_batch_size": 1,
+    },
+    "server": {"max_body_size": 10_000},
+}
+
+
+def nested(depth: int) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for _ in range(depth - 1):
+        data = {"d": data}
+    return data
+
+
+def ago(**parts: float) -> str:
+    return (datetime.now(UTC) - timedelta(**parts)).isoformat()
+
+
+def test_what_was_accepted_under_wider_settings_is_stored(
+    make: Callable[..., flask.Flask], database: Database, streams: redis.Redis
+) -> None:
+    bodies = {
+        name: event(event_id=str(uuid.uuid4()), correlation_id=name, **members)
+        for name, members in {
+            "event_categories": {"event_category": "auth"},
+            "max_event_data": {"event_data": {"text": "x" * 2000}},
+            "max_body_size": {"event_data": {"text": "x" * 500_000}},
+            "max_nesting": {"event_data": nested(200)},
+            "max_event_age": {"event_timestamp": ago(days=80)},
+            "clock_skew": {"event_timestamp": ago(hours=-20)},
+        }.items()
+    }
+    batch = [event(event_id=str(uuid.uuid4()), correlation_id="max_batch_size") for _ in range(3)]
+    note = notification(sent_at=ago(hours=-20))
+    wide = make(**WIDE)
+    accepting = wide.test_client()
+    database.query("REVOKE INSERT ON audit_events, notification_audit FROM datastorage")
+    for name, body in bodies.items():
+        assert accepting.post("/api/v1/audit/events", json=body).status_code == 202, name
+    assert accepting.post("/api/v1/audit/events/batch", json=batch).status_code == 202
+    assert accepting.post("/api/v1/audit/notifications", json=note).status_code == 202
+    services_of(wide).stop()
+    database.query("GRANT INSERT ON audit_events, notification_audit TO datastorage")
+    assert database.count() == 0
+
+    narrow = make(**NARROW).test_client()
+    wait_until(
+        lambda: empty(streams) and streams.xlen(KEYS["notifications"].stream) == 0, what="everything is replayed"
+    )
+    assert reasons(streams) == []
+    rows = database.query("SELECT correlation_id, event_category, event_data FROM audit_events")
+    stored = {name: (category, data) for name, category, data in rows}
+    assert len(rows) == len(bodies) + len(batch)
+    assert {name: (b["event_category"], b["event_data"]) for name, b in bodies.items()}.items() <= stored.items()
+    assert database.count("notification_audit") == 1
+    # The same is refused where it is new.
+    for name, body in bodies.items():
+        assert narrow.post("/api/v1/audit/events", json=body).status_code in (400, 413), name
+    assert narrow.post("/api/v1/audit/events/batch", json=batch).status_code == 400
+    assert narrow.post("/api/v1/audit/notifications", json=note).status_code == 400
+
+
 # --- large entries, and time-outs -------------------------------------------------------------------------------
 
 

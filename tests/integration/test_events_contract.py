@@ -82,6 +82,7 @@ GOOD: list[tuple[str, Any, Any]] = [
         ("event_category", c, c)
         for c in ("gateway", "notification", "analysis", "signalprocessing", "workflow", "execution", "orchestration")
     ),
+    *(("event_category", c, c) for c in ("a", "auth", "a.b-c_d.9", "datastorage.access", "a" * 50)),
     *(("event_outcome", o, o) for o in ("success", "failure", "pending")),
     *((n, None, None) for n in ("namespace", "cluster_name", "severity", "duration_ms", "parent_event_id")),
     *((n, None, None) for n in ("trace_id", "span_id", "actor_ip", "error_code", "error_message")),
@@ -215,7 +216,10 @@ def configured(postgres: PostgresServer, template: str) -> Iterator[Service]:
 
 def test_categories_are_configurable(configured: Service) -> None:
     assert configured.stored(ev(event_category=LONG))["actor_id"] == LONG + "-service"
-    problem(configured.post(ev(event_category="workflow")), 400, VALIDATION)
+    assert configured.stored(ev(event_category="datastorage.access"))["event_category"] == "datastorage.access"
+    answer = problem(configured.post(ev(event_category="workflow")), 400, VALIDATION)
+    rule = f"must be one of: gateway, billing, {LONG} (the service's audit.event_categories)"
+    assert answer["field_errors"] == {"event_category": rule}
 
 
 @pytest.mark.usefixtures("nothing_stored")
@@ -223,7 +227,7 @@ def test_every_failing_field_is_listed_and_the_earliest_stage_speaks(service: Se
     wrong: dict[str, Any] = {
         "version": "",
         "event_type": "x" * 101,
-        "event_category": "nope",
+        "event_category": "no pe",
         "event_outcome": "nope",
         "event_timestamp": "2026-01-05T10:06:00Z",
         "event_data": [],

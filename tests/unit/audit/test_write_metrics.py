@@ -115,6 +115,18 @@ def test_requests_of_one_flush_are_counted_together() -> None:
     assert (mail.traces, mail.writes, mail.lags[0]) == ({"success": 1}, 1, 1)
 
 
+def test_categories_that_clients_make_up_are_one_service() -> None:
+    metrics.announce_services(["billing"])
+    other, billing = Change("other"), Change("billing")
+    series = len(list(metrics.TRACES.collect()[0].samples))
+    names = [f"made-up-{n}" for n in range(1000)] + ["datastorage.access", "billing"]
+    records = tuple(made(event_category=name) for name in names)
+    write_metrics.count([(PendingWrite(WriteRequest(records), "audit_events_batch"), Stored())], NOW)
+    assert (other.traces, billing.traces) == ({"success": 1001}, {"success": 1})
+    assert (other.lags[0], billing.lags[0]) == (1001, 1)
+    assert len(list(metrics.TRACES.collect()[0].samples)) == series, "each began at 0"
+
+
 def test_an_event_ahead_of_the_clock_has_no_lag() -> None:
     change = Change("gateway")
     write_metrics.count([(PendingWrite(WriteRequest((made(),)), "audit_events"), Stored())], NOW - timedelta(seconds=2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,18 @@ def test_an_entry_that_can_never_be_written_says_why(message: bytes | None, reas
     found = decode(VALIDATOR, EVENTS, message)
     assert isinstance(found, str)
     assert found.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "members", [{"event_category": "auth"}, {"event_category": "Über alles"}, {"event_data": {"a": {"b": "c" * 99}}}]
+)
+def test_no_setting_refuses_what_was_accepted(members: dict[str, Any]) -> None:
+    """Not even a list that was the only one to have a name of another form."""
+    narrow = Validator(AuditSettings(event_categories=("gateway",), max_event_data=10, max_nesting=1), lambda: NOW)
+    found = decode(narrow, EVENTS, json.dumps({**MESSAGE, "payload": {**MESSAGE["payload"], **members}}).encode())
+    assert isinstance(found, AuditEvent)
+    long = json.dumps({**MESSAGE, "payload": {**MESSAGE["payload"], "event_category": "a" * 51}}).encode()
+    assert "exceeds maximum length" in str(decode(narrow, EVENTS, long)), "its column ends there"
 
 
 def test_a_stream_holds_one_kind_of_record() -> None:

@@ -76,7 +76,12 @@ def test_an_instance_shows_its_own_settings() -> None:
     client = make_client(make_services(settings))
     shown = client.get("/openapi.json").json
     assert yaml.load(client.get("/openapi.yaml").data, Loader=yaml.CSafeLoader) == shown
-    assert shown["components"]["schemas"]["EventCategory"]["enum"] == ["billing", "workflow"]
+    assert shown["components"]["schemas"]["EventCategory"] == {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 50,
+        "anyOf": [{"enum": ["billing", "workflow"]}, {"pattern": r"^datastorage\.[a-z0-9._-]+$"}],
+    }
     assert shown["components"]["schemas"]["AuditEventBatch"]["maxItems"] == 7
     example = shown["components"]["examples"]["conflict"]["value"]
     assert example["type"] == "https://storage.example/problems/conflict"

@@ -50,7 +50,7 @@ def record(**members: Any) -> dict[str, Any]:
 
 
 def validate(event: dict[str, Any]) -> AuditEvent:
-    checked = Validator(AuditSettings(), lambda: datetime.now(UTC)).event(event, window=False)
+    checked = Validator(AuditSettings(), lambda: datetime.now(UTC)).event(event, replayed=True)
     assert isinstance(checked, AuditEvent), checked
     return checked
 
