@@ -53,19 +53,6 @@ class DlqStreamName(StrEnum):
         return str(self.value)
 
 
-class EventCategory(StrEnum):
-    ANALYSIS = "analysis"
-    EXECUTION = "execution"
-    GATEWAY = "gateway"
-    NOTIFICATION = "notification"
-    ORCHESTRATION = "orchestration"
-    SIGNALPROCESSING = "signalprocessing"
-    WORKFLOW = "workflow"
-
-    def __str__(self) -> str:
-        return str(self.value)
-
-
 class EventOutcome(StrEnum):
     FAILURE = "failure"
     PENDING = "pending"
@@ -1116,7 +1103,7 @@ class AuditEventRequest:
         event_type (str):
         event_timestamp (datetime.datetime): When it happened: from 7 days ago (audit.max_event_age) to 5 minutes ahead
             (audit.clock_skew). Finer parts than microseconds are cut off.
-        event_category (EventCategory):
+        event_category (str):
         event_action (str):
         event_outcome (EventOutcome):
         correlation_id (str): What belongs together has the same.
@@ -1146,7 +1133,7 @@ class AuditEventRequest:
     version: str
     event_type: str
     event_timestamp: datetime.datetime
-    event_category: EventCategory
+    event_category: str
     event_action: str
     event_outcome: EventOutcome
     correlation_id: str
@@ -1177,7 +1164,7 @@ class AuditEventRequest:
 
         event_timestamp = self.event_timestamp.isoformat()
 
-        event_category = self.event_category.value
+        event_category = self.event_category
 
         event_action = self.event_action
 
@@ -1325,7 +1312,7 @@ class AuditEventRequest:
 
         event_timestamp = datetime.datetime.fromisoformat(d.pop("event_timestamp"))
 
-        event_category = EventCategory(d.pop("event_category"))
+        event_category = d.pop("event_category")
 
         event_action = d.pop("event_action")
 
@@ -6838,7 +6825,6 @@ __all__ = [
     "DlqStatusStreams",
     "DlqStream",
     "DlqStreamName",
-    "EventCategory",
     "EventOutcome",
     "GetDocsAssetName",
     "GetOpenapiJsonResponse200",
