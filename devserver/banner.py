@@ -49,9 +49,9 @@ The Data Storage Service is ready.
 Store a first event and read it back{given}:
 
 {token}  curl -s {url}/api/v1/audit/events{header} -H 'Content-Type: application/json' -d '{{"version": "1.0",
-    "event_type": "gateway.signal.received", "event_timestamp": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'",
-    "event_category": "gateway", "event_action": "received", "event_outcome": "success",
-    "correlation_id": "my-first-event", "event_data": {{"hello": "world"}}}}'
+    "event_type": "user.login", "event_timestamp": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'",
+    "event_category": "auth", "event_action": "login", "event_outcome": "success", "actor_id": "alice",
+    "correlation_id": "my-first-event", "event_data": {{"method": "password"}}}}'
   curl -s{header} '{url}/api/v1/audit/events?correlation_id=my-first-event'
   {command} events --url {url}
 

@@ -53,7 +53,7 @@ def test_the_readme_from_the_first_event_to_the_first_search(service: GunicornSe
     assert [command.split()[:3] for command in failed] == [["datastorage", "import", "workflows"]]
     [answer] = blocks(README, "json")
     assert re.search(re.escape(answer.strip()).replace("…", '[^"]+').replace(r":\ ", ":").replace(r",\ ", ","), shown)
-    assert '{"hello": "world"}' in shown
+    assert '{"method": "password"}' in shown
     assert "my-first-event" in shown
     assert "2,274" in shown
     assert "Increases memory limits for pods" in shown.rpartition("25 files")[2]
@@ -66,7 +66,7 @@ def test_a_service_integrates_with_curl(service: GunicornService, tmp_path: Path
     assert len(promised) >= 8
     assert re.findall(r"^(\d{3})$", shown, re.MULTILINE) == promised
     assert '"event_action":"is required"' in shown
-    traced = service.request("GET", "/api/v1/audit/events?correlation_id=rr-2026-010").json["data"]
+    traced = service.request("GET", "/api/v1/audit/events?correlation_id=session-10").json["data"]
     assert {row["trace_id"] for row in traced} == {None, "4bf92f3577b34da6a3ce929d0e0e4736"}
 
 
