@@ -304,6 +304,8 @@ def _error(status: int, slugs: list[str], texts: Mapping[str, Node]) -> Node:
         headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
     if status in (401, 403):
         headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WWWAuthenticate"}
+    if status == 415:
+        headers["Accept-Encoding"] = {"$ref": "#/components/headers/AcceptEncoding"}
     if status == 405:
         headers["Allow"] = {"$ref": "#/components/headers/Allow"}
     return {

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _MAX_GZIP_MEMBERS = 1000
 _GZIP_BYTES = 64 * 1024
+# One coding under two names (RFC 9110, section 8.4.1.3).
+_GZIP = ("gzip", "x-gzip")
+_PLAIN = ("", "identity")
 
 
 class Bodies:
@@ -35,9 +38,7 @@ class Bodies:
     def read(self, request: flask.Request) -> bytes:
         """The decompressed body. Raises Problem 413, 415, 400 for one that is not gzip after all, or 503."""
         environ = request.environ
-        encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
-        if encoding not in ("identity", "gzip", ""):
-            raise Problem("unsupported-encoding", "only gzip is accepted as Content-Encoding")
+        zipped = _is_gzip(environ.get("HTTP_CONTENT_ENCODING", ""))
         declared = _declared_length(environ)
         if declared is not None and declared > self.max_size:
             raise self._too_large()
@@ -47,7 +48,7 @@ class Bodies:
             raise self._too_large()
         if declared is not None and len(sent) < declared:
             raise Problem("invalid_request", "the request body ended too early")
-        return self._gunzip(sent) if encoding == "gzip" else sent
+        return self._gunzip(sent) if zipped else sent
 
     def _reserve(self, size: int) -> None:
         with self._lock:
@@ -93,6 +94,20 @@ class Bodies:
     def _too_large(self) -> Problem:
         count_validation_failures([("body", "body_too_large")])
         return Problem("request-too-large", f"the request body exceeds {self.max_size} bytes")
+
+
+def _is_gzip(header: str) -> bool:
+    """Whether a Content-Encoding is gzip, once; False for none. Raises Problem 415 for every other.
+
+    It is a list, in which empty elements and identity, which is no coding, say nothing (RFC 9110, section 8.4).
+    """
+    codings = [each for part in header.split(",") if (each := part.strip().lower()) not in _PLAIN] if header else []
+    if not codings:
+        return False
+    if len(codings) > 1 or codings[0] not in _GZIP:
+        headers = {"Accept-Encoding": "gzip"}
+        raise Problem("unsupported-encoding", "only gzip is accepted as Content-Encoding", headers=headers)
+    return True
 
 
 def _declared_length(environ: WSGIEnvironment) -> int | None:

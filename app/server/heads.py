@@ -17,7 +17,9 @@ MAX_HEAD_BYTES = 64 * 1024
 _END = re.compile(rb"\n\r?\n")
 # Not everybody in front reads two spaces, or a version with more digits, the same way.
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]\r\n")
-_HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]*")
+# A name or an address, and a port; or nothing (RFC 9110, section 7.2).
+_NAME = r"[A-Za-z0-9._~!$&'()*+,;=-]*"
+_HOST = re.compile(rf"(?:{_NAME}(?:%[0-9A-Fa-f]{{2}}{_NAME})*|\[[A-Za-z0-9._~:%-]+\])(?::[0-9]*)?")
 # More digits than these are too many bytes in any case.
 _LENGTH_DIGITS = 19
 
@@ -84,10 +86,8 @@ class Request(GunicornRequest):  # type: ignore[misc]
                 if coding is not None:
                     raise errors.InvalidHeader(name)
                 coding = value
-        if host is None and self.version > (1, 0):
-            raise errors.InvalidHeader("HOST")
-        if host and not _HOST.fullmatch(host):
-            raise errors.InvalidHeader("HOST")
+        if (host is None and self.version > (1, 0)) or (host and not _HOST.fullmatch(host)):
+            raise HeadError(Problem("invalid_request", "HTTP/1.1 needs a Host header, with a name or an address"))
         if coding is not None:
             # With a length beside it, or from a client that cannot know of chunks, two readers could differ.
             if length is not None or self.version < (1, 1):

@@ -304,6 +304,67 @@ def test_broken_http_ends_the_connection(service: GunicornService, request_: byt
     assert json.loads(body)["status"] == codes[0]
 
 
+HOSTLESS = POST.replace(b"Host: x\r\n", b"")
+ONE_CHUNK = b"\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (HOSTLESS + b"Content-Length: 2\r\n\r\n{}", 400),
+        (HOSTLESS.replace(b"1.1", b"1.0") + b"Host: x y\r\nContent-Length: 2\r\n\r\n{}", 400),
+        (HOSTLESS + b"Host: x\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", 400),
+        (HOSTLESS + b"Host: x\r\nHost:\r\nContent-Length: 2\r\n\r\n{}", 400),
+        *(
+            (HOSTLESS + b"Host: " + host + b"\r\nContent-Length: 2\r\n\r\n{}", 400)
+            for host in (b"x, y", b"x y", b"user@x", b"x/y", b"x:80:80", b"[::1", b"::1", b"http://x")
+        ),
+        *(
+            (POST + b"Transfer-Encoding: " + coding + ONE_CHUNK, 501)
+            for coding in (b"gzip", b"identity", b"gzip, chunked")
+        ),
+        *(
+            (POST + b"Transfer-Encoding: " + coding + ONE_CHUNK, None)  # 400 or 501: gunicorn has its say as well
+            for coding in (
+                b"deflate",
+                b"x-gzip",
+                b"chunked, chunked",
+                b"chunked, gzip",
+                b"chunked;x=y",
+                b"chunked,",
+                b",chunked",
+                b"chunke",
+            )
+        ),
+        *(
+            (POST + b"Content-Length: 2\r\nTransfer-Encoding: " + coding + ONE_CHUNK, 400)
+            for coding in (b"chunked", b"identity", b"gzip, chunked")
+        ),
+        (POST + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked" + ONE_CHUNK, 400),
+        (POST.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked" + ONE_CHUNK, 400),
+        (POST.replace(b"1.1", b"1.0") + b"Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}", 400),
+    ],
+)
+def test_doubtful_hosts_and_framing_are_refused_and_end_the_connection(
+    service: GunicornService, request_: bytes, code: int | None
+) -> None:
+    """RFC 9112, sections 3.2 and 6: two that read it differently would take another request out of it."""
+    with Raw(service) as raw:
+        got = raw.ask(request_ + SMUGGLED)
+    assert statuses(got) in ([[code]] if code else [[400], [501]]), got
+    assert b"\r\nconnection: close\r\n" in got.lower()
+
+
+def test_a_host_of_http_1_1_and_none_of_http_1_0(service: GunicornService) -> None:
+    for head in (
+        b"1.0\r\n",
+        b"1.1\r\nHost: \r\nConnection: close\r\n",
+        b"1.1\r\nHost: [::1]:80\r\nConnection: close\r\n",
+    ):
+        with Raw(service) as raw:
+            assert statuses(raw.ask(b"GET /health/live HTTP/" + head + b"\r\n")) == [200], head
+
+
 @pytest.mark.parametrize("sent", ["a\tb", "x" * 129, "ü", "<b>", "a b", "", "a,b", "%0d%0aX: y", "{}"])
 def test_request_ids_of_a_bad_form_are_replaced(service: GunicornService, sent: str) -> None:
     answer = service.request("GET", "/health/live", headers={"X-Request-ID": sent.encode().decode("latin-1")})

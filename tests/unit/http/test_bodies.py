@@ -59,6 +59,39 @@ def test_bodies_up_to_the_limit(bodies: Bodies, size: int, declared: bool) -> No
     assert reading(bodies, compress(body), encoding="gzip") == body
 
 
+@pytest.mark.parametrize(
+    "encoding",
+    ["gzip", "x-gzip", "X-GZIP", " gzip ", "gzip,", ", x-gzip", "gzip, identity", "identity,\tgzip", ",,gzip,,"],
+)
+def test_gzip_by_any_of_its_names(bodies: Bodies, encoding: str) -> None:
+    assert reading(bodies, compress(b"{}"), encoding=encoding) == b"{}"
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "Identity", " ", ",", "identity, identity"])
+def test_no_coding(bodies: Bodies, encoding: str) -> None:
+    assert reading(bodies, b"{}", encoding=encoding) == b"{}"
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        "br",
+        "deflate",
+        "x-compress",
+        "gzip, gzip",
+        "gzip, x-gzip",
+        "gzip;q=1",
+        "gzip gzip",
+        "xgzip",
+        "*",
+        "aws-chunked,gzip",
+    ],
+)
+def test_other_codings(bodies: Bodies, encoding: str) -> None:
+    problem = refusal(bodies, compress(b"{}"), encoding=encoding)
+    assert (problem.kind.status, problem.headers) == (415, {"Accept-Encoding": "gzip"})
+
+
 @pytest.mark.parametrize("declared", [True, False])
 def test_bodies_over_the_limit(bodies: Bodies, declared: bool) -> None:
     body = b"x" * (100 * KIB + 1)

@@ -85,13 +85,49 @@ def test_http_1_1_needs_a_host_and_http_1_0_does_not(parser: str) -> None:
 
 
 @EACH_PARSER
-@pytest.mark.parametrize("host", ["", "here", "here:8080", "[::1]:8080", "10.0.0.1", "a-b_c.example", "%41"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "here",
+        "here:8080",
+        "here:",
+        "[::1]:8080",
+        "[::1]",
+        "[fe80::1%25eth0]:1",
+        "10.0.0.1",
+        "a-b_c.example",
+        "%41b",
+    ],
+)
 def test_a_host(parser: str, host: str) -> None:
     assert parsed(parser, host=f"Host: {host}\r\n".encode()).header("HOST") == host
 
 
 @EACH_PARSER
-@pytest.mark.parametrize("host", ["a b", "a/b", "a@b", "a?b", "a#b", "a\\b", "<a>", '"a"', "ä", "a\tb"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "a b",
+            "a/b",
+            "a@b",
+            "a?b",
+            "a#b",
+            "a\\b",
+            "<a>",
+            '"a"',
+            "ä",
+            "a\tb",
+            "a, b",
+            "a:b",
+            "a:80:80",
+            "a:+80",
+            "a:-1",
+        ),
+        *("::1", "[::1", "::1]", "[]", "[::1]a", "a[::1]", "]a[", "%", "%4", "%zz", "http://a", "a" * 3000 + "%"),
+    ],
+)
 def test_no_host(parser: str, host: str) -> None:
     assert status(parser, head(host=f"Host: {host}\r\n".encode())) == 400
 
