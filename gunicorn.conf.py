@@ -67,6 +67,8 @@ def on_starting(server):  # type: ignore[no-untyped-def]
     """Say what starts, and do not end where a worker cannot be started for a while."""
     keep_spawning(server)
     server.log.info("datastorage: %d workers × %d threads%s", workers, threads, ", pinned" if _pin else "")
+    if not _settings.redis.configured:
+        server.log.warning("datastorage: no Redis is set up: while PostgreSQL is away, writes are refused")
 
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import os
 import sys
 from collections.abc import Iterator, Mapping
 
 from app.auth.verifiers import auth_faults
 from app.config.checks import address_faults, file_faults, sentinel_faults, timeout_faults
-from app.config.load import ConfigError, read_settings
+from app.config.load import ENV_PREFIX, ConfigError, read_settings
 from app.config.settings import Settings
 
 _CHECKS = (timeout_faults, auth_faults, file_faults, address_faults, sentinel_faults)
@@ -26,6 +28,31 @@ def load_settings(path: str | None = None, environ: Mapping[str, str] | None = N
     if faults:
         raise ConfigError(faults)
     return settings
+
+
+def unread_variables(settings: Settings, environ: Mapping[str, str] | None = None) -> list[str]:
+    """A sentence for each variable that seems meant for the service, which reads it under another name."""
+    env = os.environ if environ is None else environ
+    found = []
+    database, default = settings.database, Settings().database
+    named = database.url or database.direct_url or database.host != default.host
+    if env.get("DATABASE_URL") and not named:
+        found.append("DATABASE_URL is for `datastorage dev` alone: the service reads DATASTORAGE_DATABASE__URL")
+    if env.get("REDIS_URL") and not settings.redis.configured:
+        found.append("REDIS_URL is for `datastorage dev` alone: the service reads DATASTORAGE_REDIS__URL")
+    for section, cls in Settings.SECTIONS.items():
+        for f in dataclasses.fields(cls):
+            name, right = (f"{ENV_PREFIX}{section}{between}{f.name}".upper() for between in ("_", "__"))
+            # Kubernetes makes such a name for the port of a service that has the name of a section.
+            if name in env and right not in env and not env[name].startswith("tcp://"):
+                found.append(f"{name} is not read: the service reads {right}, with two underscores")
+    return found
+
+
+def say_unread_variables(settings: Settings) -> None:
+    """Print what `unread_variables` says to standard error."""
+    for line in unread_variables(settings):
+        print(f"datastorage: {line}", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from app.audit import filters, queries
 from app.audit.answers import batch_answer, event_answer, notification_answer
 from app.audit.event import Record
 from app.audit.ingest import Ingest
-from app.audit.outcome import InDoubt, Outcome, Spilled, Stored, WriteRequest
+from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
 from app.audit.validator import Validator
 from app.auth.authorizer import recorded_by
@@ -22,7 +22,7 @@ from app.config.settings import Settings
 from app.http import bounded
 from app.http.bodies import Bodies, json_body, json_document
 from app.http.json_provider import json_response
-from app.http.problems import Problem
+from app.http.problems import Problem, unavailable
 from app.http.request_context import trace_id
 from app.http.timed_reads import timed_read
 from app.http.validation import invalid, not_an_object, valid_batch
@@ -30,6 +30,8 @@ from app.http.validation_failures import register_field_labels
 from app.postgres.reader import Reader
 from app.telemetry.request_log import note
 from app.validation.field_errors import ValidationFailure
+
+_UNAVAILABLE = Refused("service-unavailable")
 
 
 class Parts(Protocol):
@@ -120,10 +122,13 @@ def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:
 
 
 def _submit(services: Parts, records: tuple[Record, ...], table: str) -> Outcome:
+    """The outcome of the write. Raises Problem 503 where PostgreSQL is away and there is no queue to speak of."""
     outcome = services.ingest.submit(WriteRequest(records), table)
     if isinstance(outcome, Stored):
         note("stored" if len(outcome.duplicates) < len(records) else "duplicate", len(records))
     else:
         # What is refused is worded as a problem, whose slug says more.
         note({Spilled: "spilled", InDoubt: "unknown"}.get(type(outcome), "ok"), len(records))
+    if outcome == _UNAVAILABLE and not services.settings.redis.configured:
+        raise unavailable()
     return outcome

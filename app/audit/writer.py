@@ -142,7 +142,8 @@ class Writer:
         if opened:
             kind = type(error).__name__ if error is not None else fault.value
             level = logging.ERROR if fault is Fault.DEPLOYMENT else logging.WARNING
-            log.log(level, "PostgreSQL does not take writes (%s); they go to the dead letter queue", kind)
+            fate = self._settings.spilled_or_refused
+            log.log(level, "PostgreSQL does not take writes (%s); they %s", kind, fate)
 
     def _connected(self) -> WriteSession:
         if self._session is not None and (self._session.broken or is_hung_up(self._session.conn)):

@@ -13,7 +13,7 @@ from datastorage_common.durations import parse_duration
 from app.config.addresses import reached_at, with_port
 from app.config.settings import Settings
 from app.config.values import parse_size
-from app.configuration import exit_on_wrong_settings, load_settings
+from app.configuration import exit_on_wrong_settings, load_settings, say_unread_variables
 
 _config_option = click.option(
     "--config", "config_path", metavar="FILE", type=click.Path(), help="YAML file with settings. Default: CONFIG_PATH."
@@ -58,7 +58,7 @@ def check(given: str | None, config_path: str | None) -> None:
 
     The files that it names (passwords, tokens, keys, certificates) are looked at too; no server is.
     """
-    _load(config_path or given)
+    say_unread_variables(_load(config_path or given))
     click.echo("the configuration is good")
 
 

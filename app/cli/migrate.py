@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from app.configuration import exit_on_wrong_settings, load_settings
+from app.configuration import exit_on_wrong_settings, load_settings, say_unread_variables
 from app.postgres.migrations import MigrationError
 from app.postgres.migrations import migrate as run
 
@@ -25,7 +25,9 @@ def migrate(config_path: str | None) -> None:
     try:
         # It listens to nobody: what an open address demands of the service is not asked of it.
         with exit_on_wrong_settings():
-            d = load_settings(config_path, {**os.environ, "DATASTORAGE_SERVER__HOST": "127.0.0.1"}).database
+            settings = load_settings(config_path, {**os.environ, "DATASTORAGE_SERVER__HOST": "127.0.0.1"})
+        say_unread_variables(settings)
+        d = settings.database
         applied = run(d.migration_conninfo(), service_role=d.service_role(), schema=d.schema)
     except MigrationError as e:
         click.echo(f"datastorage: {e}", err=True)

@@ -259,6 +259,11 @@ class Settings:
         "shutdown": ShutdownSettings,
     }
 
+    @property
+    def spilled_or_refused(self) -> str:
+        """What becomes of writes that PostgreSQL does not take, in the words of the log."""
+        return "go to the dead letter queue" if self.redis.configured else "are refused, for want of Redis"
+
     def masked(self) -> dict[str, dict[str, Any]]:
         """Every key and its value, secrets replaced; for showing to people."""
         return {

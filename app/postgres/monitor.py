@@ -141,7 +141,8 @@ class Monitor:
     def _is_standby(self, before: DatabaseState) -> None:
         """The server follows another, or has been made to: the address may lead to that other one by now."""
         if not before.standby:
-            log.warning("PostgreSQL is a standby and takes no writes; they go to the dead letter queue")
+            fate = self._settings.spilled_or_refused
+            log.warning("PostgreSQL is a standby and takes no writes; they %s", fate)
         self._drop()
         self._breaker.failed()
 

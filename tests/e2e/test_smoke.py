@@ -6,7 +6,7 @@ from collections.abc import Callable
 import psutil
 
 from app.config.settings import ServerSettings
-from tests.support import GunicornService, wait_until
+from tests.support import GunicornService, event, wait_until
 
 effective_workers = ServerSettings().effective_workers
 
@@ -37,3 +37,13 @@ def test_each_worker_has_a_core_of_its_own(run_service: Callable[..., GunicornSe
 def test_metrics_come_from_all_workers(service: GunicornService) -> None:
     wait_until(lambda: service.metrics()["datastorage_db_up"] == 1, what="every worker reports the database")
     assert service.metrics()["datastorage_buffer_capacity"] == 1000 * effective_workers()
+
+
+def test_a_start_without_redis_says_what_that_means(run_service: Callable[..., GunicornService]) -> None:
+    service = run_service(server__workers="2", database__url="postgresql://nobody@127.0.0.1:1/none", start=False)
+    service.start(ready=False)
+    line = "no Redis is set up: while PostgreSQL is away, writes are refused"
+    wait_until(lambda: service.probe("/health/live") == 200, what="it answers")
+    assert service.log.read_text().count(line) == 1, "not by each worker"
+    answer = service.request("POST", "/api/v1/audit/events", event())
+    assert (answer.status, answer.json["detail"]) == (503, "the database is not available - please retry")

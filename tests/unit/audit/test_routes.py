@@ -18,6 +18,7 @@ from app.audit.outcome import (
     WriteRequest,
 )
 from app.config.settings import AuditSettings, Settings
+from app.config.stores import RedisSettings
 from app.http.problems import unavailable
 from app.telemetry import metrics
 from tests.unit.fakes import (
@@ -39,14 +40,19 @@ BOTH_GONE = "database and DLQ both unavailable - please retry"
 EVENTS, BATCH, NOTIFICATIONS = (f"/api/v1/audit/{p}" for p in ("events", "events/batch", "notifications"))
 
 
-def answered(path: str, body: Any, outcome: Outcome | None = None, **audit: Any) -> tuple[int, dict[str, Any], Any]:
+REDIS = RedisSettings(url="redis://127.0.0.1:1/0")
+
+
+def answered(
+    path: str, body: Any, outcome: Outcome | None = None, redis: RedisSettings = REDIS, **audit: Any
+) -> tuple[int, dict[str, Any], Any]:
     """Status, JSON and headers of a POST whose write ends with the outcome; without one, nothing may be written."""
 
     def write(request: WriteRequest) -> Outcome:
         assert outcome is not None, "was handed to the write path"
         return outcome
 
-    services = make_services(Settings(audit=AuditSettings(**audit)), write)
+    services = make_services(Settings(audit=AuditSettings(**audit), redis=redis), write)
     response = make_client(services).post(path, data=json.dumps(body), content_type="application/json")
     is_problem = response.status_code >= 400
     assert response.content_type == ("application/problem+json" if is_problem else "application/json")
@@ -124,6 +130,16 @@ def test_when_to_try_again(path: str, body: Any, outcome: Outcome, seconds: str 
     assert headers.get("Retry-After") == seconds
     assert answer.get("retry") is (True if seconds else None)
     assert ("outcome" in answer) is isinstance(outcome, InDoubt), "only then may something have been kept"
+
+
+@pytest.mark.parametrize(("path", "body"), [(EVENTS, event()), (BATCH, [event()]), (NOTIFICATIONS, notification())])
+def test_without_redis_no_answer_speaks_of_a_queue(path: str, body: Any) -> None:
+    detail = "the database is not available - please retry"
+    _, answer, headers = answered(path, body, Refused("service-unavailable"), redis=RedisSettings())
+    assert answer == unavailable_body("service-unavailable", detail)
+    assert headers["Retry-After"] == "5"
+    full = answered(path, body, Refused("buffer-full"), redis=RedisSettings())[1]
+    assert full == unavailable_body("buffer-full", FULL), "the others have nothing to do with it"
 
 
 def test_an_id_is_made_and_told() -> None:

@@ -25,7 +25,8 @@ SECRET = "hunter2"
 
 def run(*arguments: str, **environ: str) -> Result:
     """The command in an environment that has only the settings given here."""
-    clean: dict[str, str | None] = {"CONFIG_PATH": None, "DATASTORAGE_DATABASE__URL": None, **environ}
+    clean: dict[str, str | None] = {"CONFIG_PATH": None, "DATASTORAGE_DATABASE__URL": None}
+    clean |= {"DATABASE_URL": None, "REDIS_URL": None, **environ}
     return CliRunner().invoke(datastorage, list(arguments), env=clean, terminal_width=100)
 
 
@@ -89,6 +90,35 @@ def test_config_keys() -> None:
             assert f.metadata["parse"](text) == f.default, "a default can be written as it is shown"
     assert (shown["server.max_body_size"], shown["audit.max_event_age"]) == ("5MiB", "7d")
     assert (shown["dlq.backoff"], shown["redis.spill_timeout"]) == ("1m,5m,15m,1h,4h,1d", "500ms")
+
+
+UNREAD = {
+    "DATABASE_URL": "DATABASE_URL is for `datastorage dev` alone: the service reads DATASTORAGE_DATABASE__URL",
+    "REDIS_URL": "REDIS_URL is for `datastorage dev` alone: the service reads DATASTORAGE_REDIS__URL",
+    "DATASTORAGE_DATABASE_HOST": "DATASTORAGE_DATABASE_HOST is not read: the service reads DATASTORAGE_DATABASE__HOST, "
+    "with two underscores",
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_a_variable_that_is_not_read_is_named(name: str) -> None:
+    result = run("config", "check", **{name: f"x://u:{SECRET}@h"})
+    assert (result.exit_code, result.stdout) == (0, "the configuration is good\n")
+    assert result.stderr == f"datastorage: {UNREAD[name]}\n"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"DATABASE_URL": "postgresql://other", "DATASTORAGE_DATABASE__URL": "postgresql://db/d"},
+        {"DATABASE_URL": "postgresql://other", "DATASTORAGE_DATABASE__HOST": "db"},
+        {"REDIS_URL": "redis://other", "DATASTORAGE_REDIS__URL": "redis://cache"},
+        {"DATASTORAGE_DATABASE_PORT": "tcp://10.0.0.1:5432", "DATASTORAGE_SERVICE_HOST": "10.0.0.1"},
+        {"DATASTORAGE_DATABASE_NAME": "x", "DATASTORAGE_DATABASE__NAME": "x"},
+    ],
+)
+def test_of_variables_that_are_not_missed_nothing_is_said(environ: dict[str, str]) -> None:
+    assert run("config", "check", **environ).stderr == ""
 
 
 # --- serve --------------------------------------------------------------------------------------------------
