@@ -100,6 +100,42 @@ def test_both_releases_on_one_database(release: Path, old_database: Database, tm
         assert {w.event_id for w in answered + after.sent} <= rows.keys(), "an event that was answered is missing"
 
 
+@pytest.mark.timeout(180)
+def test_a_category_that_the_old_release_does_not_know(release: Path, old_database: Database, tmp_path: Path) -> None:
+    """Its replay makes a dead letter of it, which the new release writes: docs/operate.md, "Upgrading"."""
+    with ExitStack() as stack:
+        valkey = stack.enter_context(valkey_server())
+        environ = {
+            "DATASTORAGE_DATABASE__URL": old_database.service_url,
+            "DATASTORAGE_REDIS__URL": valkey.url(),
+            "DATASTORAGE_SERVER__WORKERS": "1",
+        }
+        role = conninfo.conninfo_to_dict(old_database.service_url)["user"]
+        migrate(old_database.owner_url, service_role=str(role))
+        new = GunicornService(environ, tmp_path / "new.log")
+        new.start()
+        old_database.query(f"REVOKE INSERT ON audit_events FROM {role}")
+        known, unknown = (event(event_id=str(uuid.uuid4()), event_category=c) for c in ("gateway", "auth"))
+        assert [new.request("POST", EVENTS, body).status for body in (known, unknown)] == [202, 202]
+        assert new.stop() == 0
+        old_database.query(f"GRANT INSERT ON audit_events TO {role}")
+        old = GunicornService(environ, tmp_path / "old.log", root=release)
+        old.start()
+        stack.callback(old.stop)
+        wait_until(lambda: old_database.count() == 1, what="the old release replays what it knows")
+        letters = "/api/v1/dlq/dead-letters"
+        wait_until(lambda: len(old.request("GET", letters).json["dead_letters"]) == 1, what="the other is kept")
+        [letter] = old.request("GET", letters).json["dead_letters"]
+        assert letter["reason"].startswith("the payload is not valid: event_category must be one of: gateway, ")
+        assert old.stop() == 0
+        new.start()
+        stack.callback(new.stop)
+        assert new.request("POST", f"{letters}/{letter['id']}/replay").status == 202
+        wait_until(lambda: old_database.count() == 2, what="the new release writes it")
+        for body in (known, unknown):
+            assert new.request("POST", EVENTS, body).status == 200, "unaltered"
+
+
 CONTENT = (
     {},
     {"event_data": {"b": [1, 1.0, 1.10, 1e2, -0.0, 12345678901234567890123, None, True], "a": {"ü": "\u2028é"}}},
