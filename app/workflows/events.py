@@ -6,52 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import uuid_utils.compat
 from datastorage_common import jsonvalue
 
-from app.audit.event import AuditEvent, make_event
+from app.audit.event import AuditEvent
+from app.audit.own_events import OwnEvents
 from app.config.settings import AuditSettings
 from app.workflows.labels import LABELS
 from app.workflows.search import Found, Search
 
 CATEGORY = "workflow"
 
-# Every member of an event that is the same in all of these, with the defaults of `AuditEventSchema`.
-_DEFAULTS: dict[str, Any] = {
-    "version": "1.0",
-    "event_category": CATEGORY,
-    "event_outcome": "success",
-    "actor_type": "service",
-    "actor_id": "datastorage",
-    "severity": "info",
-    "is_sensitive": False,
-    "retention_days": 2555,
-    **dict.fromkeys(("parent_event_id", "namespace", "cluster_name", "duration_ms", "trace_id", "span_id")),
-    **dict.fromkeys(("actor_ip", "error_code", "error_message")),
-}
 # Room for the results beside them, below the limit of event_data.
 _MAX_FILTERS_SHARE = 0.5
 
 
 class EventFactory:
-    """Makes the service's own events about workflows.
-
-    Not through the schema that clients' events go through: a search has milliseconds, and these are right by making.
-    """
+    """Makes the service's own events about workflows."""
 
     def __init__(self, settings: AuditSettings, now: Callable[[], datetime]) -> None:
-        self._now = now
+        self._own = OwnEvents(now)
         self._max_filters = int(settings.max_event_data * _MAX_FILTERS_SHARE)
-
-    def _event(
-        self, *, event_data: dict[str, Any], trace_id: str | None, recorded_by: str | None, **members: Any
-    ) -> AuditEvent:
-        moment = self._now()
-        members = {**_DEFAULTS, **members, "event_id": uuid_utils.compat.uuid7(), "event_timestamp": moment}
-        data = jsonvalue.compact(event_data)
-        return make_event(
-            {**members, "event_data": event_data}, data, recorded_by=recorded_by, context_trace_id=trace_id
-        )
 
     def created(
         self, row: Mapping[str, Any], trace_id: str | None = None, recorded_by: str | None = None
@@ -82,7 +56,8 @@ class EventFactory:
         recorded_by: str | None,
     ) -> AuditEvent:
         ident = str(row["workflow_id"])
-        return self._event(
+        return self._own.make(
+            event_category=CATEGORY,
             trace_id=trace_id,
             recorded_by=recorded_by,
             event_type=f"datastorage.workflow.{verb}",
@@ -105,7 +80,8 @@ class EventFactory:
         filters = dict(search.asked)
         if jsonvalue.written_bytes(filters) > self._max_filters:
             filters = {name: search.labels[name] for name in LABELS}
-        return self._event(
+        return self._own.make(
+            event_category=CATEGORY,
             trace_id=trace_id,
             recorded_by=recorded_by,
             event_type="workflow.catalog.search_completed",
