@@ -29,9 +29,10 @@ def count(settled: Iterable[tuple[PendingWrite, Outcome]], now: datetime) -> Non
         waited_for = pending.table is not None
         for index, record in enumerate(pending.request.records):
             if isinstance(record, AuditEvent):
-                service, happened = metrics.service_of(record.event_category), record.event_timestamp
+                category, happened = record.event_category, record.event_timestamp
             else:
-                service, happened = "notification", record.sent_at
+                category, happened = "notification", record.sent_at
+            service = category if category in metrics.SERVICES else metrics.OTHER_SERVICE
             repeated = index in duplicates
             key = service, "duplicate" if repeated else status
             outcomes[key] = outcomes.get(key, 0) + 1

@@ -204,8 +204,8 @@ for _stream, _type in (("events", "audit_event"), ("notifications", "notificatio
         DLQ_REJECTED.labels(_stream, _reason)
 
 
-# What `announce_services` names, and those of every configuration.
-_services = {*KNOWN_EVENT_CATEGORIES, "notification"}
+# The values of the label ``service``: these of every configuration, and what `announce_services` adds.
+SERVICES = {*KNOWN_EVENT_CATEGORIES, "notification"}
 OTHER_SERVICE = "other"
 
 
@@ -220,15 +220,10 @@ def announce_services(names: Iterable[str]) -> None:
     Clients may make up categories, so these alone bound the series. Each begins at 0: the first failure of a series
     that is born with it has no rate.
     """
-    _services.update(names)
-    for name in (*_services, OTHER_SERVICE):
+    SERVICES.update(names)
+    for name in (*SERVICES, OTHER_SERVICE):
         for status in ("success", "dlq_fallback", "duplicate", "failure"):
             TRACES.labels(name, status)
-
-
-def service_of(category: str) -> str:
-    """The value of the label ``service`` for an event of this category."""
-    return category if category in _services else OTHER_SERVICE
 
 
 def no_redis() -> None:
