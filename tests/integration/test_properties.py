@@ -52,7 +52,7 @@ events = st.fixed_dictionaries(
         "version": text(1, 20),
         "event_type": text(1, 100),
         "event_timestamp": times.map(rfc3339),
-        "event_category": st.sampled_from(CATEGORIES),
+        "event_category": st.sampled_from(CATEGORIES) | st.from_regex("[a-z][a-z0-9._-]{0,49}", fullmatch=True),
         "event_action": text(1, 50),
         "event_outcome": st.sampled_from(["success", "failure", "pending"]),
         "correlation_id": text(1, 255),
