@@ -24,7 +24,7 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
     from app.auth import authorizer
     from app.dlq import routes as dlq_routes
     from app.health import routes as health_routes
-    from app.http import flask_app
+    from app.http import flask_app, parameters
     from app.openapi import routes as openapi_routes
     from app.services import Services
     from app.telemetry import metrics
@@ -38,6 +38,7 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
         app, settings, parts.request_log, counted, began=parts.in_flight.began, ended=parts.in_flight.ended
     )
     authorizer.install(app, settings)
+    parameters.install(app, settings.api)
 
     @app.get("/metrics")
     def prometheus() -> flask.Response:

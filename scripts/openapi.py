@@ -330,9 +330,12 @@ def _shared_errors(texts: Mapping[str, Node]) -> dict[str, Node]:
     return {_shared_name(slug): _error(kind.status, [slug], texts) for slug, kind in KINDS.items()}
 
 
-def _finish(operation: Node, texts: Mapping[str, Node]) -> None:
-    """Add what the source leaves to the rules: security, error responses, X-Request-ID."""
+def _finish(operation: Node, texts: Mapping[str, Node], *, of_api: bool) -> None:
+    """Add what the source leaves to the rules: security, error responses, X-Request-ID, and ``strict`` in the API."""
     slugs = set(operation.pop("problems")) | {"internal-error"}
+    if of_api:
+        slugs.add("validation-error")
+        operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/Strict"})
     if scope := operation.get("x-required-scope"):
         slugs |= {"unauthorized", "forbidden"}
         operation["security"] = [{"bearerAuth": [scope]}]
@@ -387,10 +390,10 @@ def build() -> Node:
     _describe(schemas, _source("fields"))
     schemas |= problems["schemas"]
     schemas["Problem"]["properties"]["type"]["pattern"] = f"/({'|'.join(KINDS)})$"
-    for item in paths.values():
+    for path, item in paths.items():
         for method in METHODS:
             if method in item:
-                _finish(item[method], texts)
+                _finish(item[method], texts, of_api=path.startswith("/api/"))
     document["paths"] = _name_enums(paths)
     components = document.pop("components")
     named = {name: {"type": "string", "enum": list(values)} for name, values in _ENUMS.items()}

@@ -25,6 +25,9 @@ EVENT_FILTERS = (
     "namespace",
     "cluster_name",
 )
+_PAGE = ("limit", "offset", "cursor", "count")
+EVENT_PARAMETERS = (*EVENT_FILTERS, "event_outcome", "since", "until", "data", *_PAGE)
+NOTIFICATION_PARAMETERS = ("remediation_id", "channel", "status", "since", "until", *_PAGE)
 _NOTIFICATION_ID = re.compile(r"[0-9]{1,18}")
 
 

@@ -22,6 +22,7 @@ from app.config.settings import Settings
 from app.http import bounded
 from app.http.bodies import Bodies, json_body, json_document
 from app.http.json_provider import json_response
+from app.http.parameters import takes
 from app.http.problems import Problem, unavailable
 from app.http.request_context import trace_id
 from app.http.timed_reads import timed_read
@@ -89,9 +90,16 @@ def _add_writes(blueprint: flask.Blueprint, services: Parts) -> None:
 def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:
     max_bytes = services.settings.server.max_response_bytes
 
+    def event_query() -> queries.Query:
+        return filters.event_query(flask.request.args, services.clock.now())
+
+    def notification_query() -> queries.Query:
+        return filters.notification_query(flask.request.args, services.clock.now())
+
     @blueprint.get("/events")
+    @takes(filters.EVENT_PARAMETERS, event_query)
     def list_events() -> flask.Response:
-        query = filters.event_query(flask.request.args, services.clock.now())
+        query = event_query()
 
         def read(large: bool) -> bytes:
             return timed_read(
@@ -112,8 +120,9 @@ def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:
         return json_response(found)
 
     @blueprint.get("/notifications")
+    @takes(filters.NOTIFICATION_PARAMETERS, notification_query)
     def list_notifications() -> flask.Response:
-        query = filters.notification_query(flask.request.args, services.clock.now())
+        query = notification_query()
         return json_response(
             timed_read(
                 services.reader, "list_notifications", lambda conn: queries.list_notifications(conn, query, max_bytes)

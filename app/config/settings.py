@@ -100,6 +100,15 @@ class ServerSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class APISettings:
+    strict_parameters: bool = setting(
+        True,
+        values.boolean,
+        "Refuse query parameters that a request does not take; `?strict=` decides for one request.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoggingSettings:
     level: str = setting("info", values.choice("debug", "info", "warning", "error"), "Least level that is logged.")
     format: str = setting(
@@ -234,6 +243,7 @@ class Settings:
     """The whole configuration of a service process; immutable."""
 
     server: ServerSettings = field(default_factory=ServerSettings)
+    api: APISettings = field(default_factory=APISettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
@@ -247,6 +257,7 @@ class Settings:
 
     SECTIONS: ClassVar[Mapping[str, type]] = {
         "server": ServerSettings,
+        "api": APISettings,
         "logging": LoggingSettings,
         "database": DatabaseSettings,
         "redis": RedisSettings,

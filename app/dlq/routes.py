@@ -14,10 +14,12 @@ from app.dlq.admin import Admin, split_id
 from app.dlq.keys import STREAMS
 from app.http.error_handlers import problem_response
 from app.http.json_provider import json_response
+from app.http.parameters import takes
 from app.http.problems import Problem
 from app.http.query import QueryParameters
 
 _UNKNOWN = "there is no dead letter with this id"
+_PAGE_PARAMETERS = ("stream", "limit", "cursor")
 
 
 class Parts(Protocol):
@@ -73,6 +75,7 @@ def _admin(services: Parts) -> Admin:
 
 def _add_dead_letters(blueprint: flask.Blueprint, services: Parts) -> None:
     @blueprint.get("/dead-letters")
+    @takes(_PAGE_PARAMETERS, lambda: _page(QueryParameters(flask.request.args)))
     def dead_letters() -> flask.Response:
         limit, stream, after = _page(QueryParameters(flask.request.args))
         letters = _admin(services).dead_letters(stream, limit + 1, after)

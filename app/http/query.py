@@ -1,7 +1,8 @@
 """The one reader of query parameters: it gathers everything that is wrong with them for one answer.
 
-Of a parameter that is given several times the first counts, and one that is not asked for is ignored. Each method
-gives a value also where it notes an error, so that a route can read on: ``check`` raises what was noted.
+Of a parameter that is given several times the first counts; one that the route does not take was refused before (see
+`app.http.parameters`). Each method gives a value also where it notes an error, so that a route can read on: ``check``
+raises what was noted.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from app.http.validation import valid
 from app.postgres import pages
 from app.postgres.sessions import Connection
 from app.validation.field_errors import FieldError
-from app.workflows import filters, search, search_request, store
+from app.workflows import search, search_request, store
 from app.workflows.events import EventFactory
 from app.workflows.search import Found, Search
 
@@ -51,9 +51,8 @@ class CatalogueReader:
             return None
         return timed_read(self._services.reader, "latest_workflow", lambda conn: store.latest(conn, name))
 
-    def list(self, arguments: Mapping[str, str]) -> bytes:
+    def list(self, query: store.WorkflowQuery) -> bytes:
         """A page of the catalogue as JSON. Raises Problem."""
-        query = filters.list_query(arguments, self._services.clock.now())
         page = self._page("list_workflows", query)
         limit = query.limit if page.next is None else len(page.rows)
         workflows = [store.to_json(r) for r in page.rows]
@@ -64,9 +63,8 @@ class CatalogueReader:
         with bounded.large_page():
             return timed_read(self._services.reader, operation, lambda conn: store.page(conn, query, self._max_bytes))
 
-    def versions(self, name: str, arguments: Mapping[str, str]) -> bytes:
+    def versions(self, name: str, query: store.WorkflowQuery) -> bytes:
         """A page of the versions of a name as JSON. Raises Problem."""
-        query = filters.versions_query(arguments, self._services.clock.now(), name)
         page = store.Page([], 0, None)
         if jsonvalue.is_storable_text(name):
             page = self._page("workflow_versions", query)

@@ -12,6 +12,10 @@ from app.workflows.labels import ANY, LABEL_VALUES, LABELS, STATUSES
 from app.workflows.search import label_condition
 from app.workflows.store import WorkflowQuery
 
+_PAGE = ("limit", "cursor", "include")
+LIST_PARAMETERS = ("status", "workflow_name", *LABELS, "latest", "offset", *_PAGE)
+VERSIONS_PARAMETERS = _PAGE
+
 
 def list_query(arguments: Mapping[str, str], now: datetime) -> WorkflowQuery:
     """Check the parameters of GET /api/v1/workflows. Raises Problem 400 that names every wrong one."""

@@ -11,10 +11,12 @@ from datastorage_common.uuids import parse_uuid
 
 from app.http.bodies import json_body, json_document
 from app.http.json_provider import json_response
+from app.http.parameters import takes
 from app.http.problems import Problem
+from app.http.query import QueryParameters
 from app.http.validation import not_an_object, valid
 from app.http.validation_failures import count_validation_failures, register_field_labels
-from app.workflows import schemas, search_request, store
+from app.workflows import filters, schemas, search_request, store
 from app.workflows.catalogue_reader import CatalogueReader
 from app.workflows.catalogue_writer import CatalogueWriter
 from app.workflows.events import EventFactory
@@ -38,15 +40,28 @@ def create_blueprint(services: Services) -> flask.Blueprint:
 
 
 def _add_reads(blueprint: flask.Blueprint, services: Services, reader: CatalogueReader) -> None:
+    def explain_check() -> None:
+        read = QueryParameters(flask.request.args)
+        read.boolean("explain", False)
+        read.check()
+
+    def list_query() -> store.WorkflowQuery:
+        return filters.list_query(flask.request.args, services.clock.now())
+
+    def versions_query(name: str) -> store.WorkflowQuery:
+        return filters.versions_query(flask.request.args, services.clock.now(), name)
+
     @blueprint.post("/search")
+    @takes(["explain"], explain_check)
     def search_workflows() -> flask.Response:
         explain = flask.request.args.get("explain", "false")
         wrong = () if explain in ("true", "false") else (search_request.WRONG_EXPLAIN,)
         return reader.search(*_document(services), explain=explain == "true", wrong=wrong)
 
     @blueprint.get("")
+    @takes(filters.LIST_PARAMETERS, list_query)
     def list_workflows() -> flask.Response:
-        return json_response(reader.list(flask.request.args))
+        return json_response(reader.list(list_query()))
 
     @blueprint.get("/<workflow_id>")
     def get(workflow_id: str) -> flask.Response:
@@ -54,8 +69,9 @@ def _add_reads(blueprint: flask.Blueprint, services: Services, reader: Catalogue
 
     # A name is free text and may hold slashes.
     @blueprint.get("/by-name/<path:name>/versions")
+    @takes(filters.VERSIONS_PARAMETERS, versions_query)
     def versions(name: str) -> flask.Response:
-        return json_response(reader.versions(name, flask.request.args))
+        return json_response(reader.versions(name, versions_query(name)))
 
     @blueprint.get("/by-name/<path:name>/latest")
     def latest(name: str) -> flask.Response:

@@ -170,8 +170,17 @@ def test_every_wrong_parameter_is_named(service: Service) -> None:
     )
 
 
-def test_unknown_parameters_are_ignored_and_the_first_of_a_repeated_one_counts(service: Service) -> None:
-    answer = service.client.get(f"{EVENTS}?unknown=1&limit=2&limit=x&event_outcome=failure&event_outcome=nope")
+def test_unknown_parameters_are_refused_unless_it_is_asked_for(service: Service) -> None:
+    answer = service.client.get(f"{EVENTS}?evnt_outcome=failure&limit=0")
+    assert problem(answer, 400, VALIDATION)["field_errors"] == {
+        "evnt_outcome": "is not a parameter of this request; did you mean event_outcome?",
+        "limit": "must be an integer from 1 to 1000",
+    }
+    assert numbers(service.list(evnt_outcome="failure", strict="false")) == numbers(service.list())
+
+
+def test_the_first_of_a_repeated_parameter_counts(service: Service) -> None:
+    answer = service.client.get(f"{EVENTS}?limit=2&limit=x&event_outcome=failure&event_outcome=nope")
     assert answer.status_code == 200
     assert numbers(answer.json) == numbers(service.list(event_outcome="failure", limit=2))
 
