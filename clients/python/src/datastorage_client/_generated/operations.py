@@ -53,9 +53,12 @@ class create_audit_event:
     """Store one audit event."""
 
     @staticmethod
-    def request(*, body: AuditEventRequest) -> dict[str, Any]:
+    def request(*, body: AuditEventRequest, strict: bool | Unset = UNSET) -> dict[str, Any]:
         headers: dict[str, Any] = {}
-        _kwargs: dict[str, Any] = {"method": "post", "url": "/api/v1/audit/events"}
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {"method": "post", "url": "/api/v1/audit/events", "params": params}
         _kwargs["json"] = body.to_dict()
         headers["Content-Type"] = "application/json"
         _kwargs["headers"] = headers
@@ -79,9 +82,12 @@ class create_audit_events_batch:
     """Store many audit events, all or none."""
 
     @staticmethod
-    def request(*, body: list[AuditEventRequest]) -> dict[str, Any]:
+    def request(*, body: list[AuditEventRequest], strict: bool | Unset = UNSET) -> dict[str, Any]:
         headers: dict[str, Any] = {}
-        _kwargs: dict[str, Any] = {"method": "post", "url": "/api/v1/audit/events/batch"}
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {"method": "post", "url": "/api/v1/audit/events/batch", "params": params}
         _kwargs["json"] = []
         for componentsschemas_audit_event_batch_item_data in body:
             componentsschemas_audit_event_batch_item = componentsschemas_audit_event_batch_item_data.to_dict()
@@ -108,9 +114,12 @@ class create_notification:
     """Store a notification record."""
 
     @staticmethod
-    def request(*, body: NotificationRequest) -> dict[str, Any]:
+    def request(*, body: NotificationRequest, strict: bool | Unset = UNSET) -> dict[str, Any]:
         headers: dict[str, Any] = {}
-        _kwargs: dict[str, Any] = {"method": "post", "url": "/api/v1/audit/notifications"}
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {"method": "post", "url": "/api/v1/audit/notifications", "params": params}
         _kwargs["json"] = body.to_dict()
         headers["Content-Type"] = "application/json"
         _kwargs["headers"] = headers
@@ -131,10 +140,14 @@ class get_audit_event:
     """Read one audit event."""
 
     @staticmethod
-    def request(event_id: UUID) -> dict[str, Any]:
+    def request(event_id: UUID, *, strict: bool | Unset = UNSET) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {
             "method": "get",
             "url": "/api/v1/audit/events/{event_id}".format(event_id=quote(str(event_id), safe="")),
+            "params": params,
         }
         return _kwargs
 
@@ -170,6 +183,7 @@ class list_audit_events:
         offset: int | Unset = 0,
         cursor: str | Unset = UNSET,
         count: ListAuditEventsCount | Unset = ListAuditEventsCount.EXACT,
+        strict: bool | Unset = UNSET,
     ) -> dict[str, Any]:
         params: dict[str, Any] = {}
         params["event_type"] = event_type
@@ -196,6 +210,7 @@ class list_audit_events:
         if not isinstance(count, Unset):
             json_count = count.value
         params["count"] = json_count
+        params["strict"] = strict
         params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {"method": "get", "url": "/api/v1/audit/events", "params": params}
         return _kwargs
@@ -223,6 +238,7 @@ class list_notifications:
         offset: int | Unset = 0,
         cursor: str | Unset = UNSET,
         count: ListNotificationsCount | Unset = ListNotificationsCount.EXACT,
+        strict: bool | Unset = UNSET,
     ) -> dict[str, Any]:
         params: dict[str, Any] = {}
         params["remediation_id"] = remediation_id
@@ -243,6 +259,7 @@ class list_notifications:
         if not isinstance(count, Unset):
             json_count = count.value
         params["count"] = json_count
+        params["strict"] = strict
         params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {"method": "get", "url": "/api/v1/audit/notifications", "params": params}
         return _kwargs
@@ -259,10 +276,14 @@ class delete_dead_letter:
     """Delete a dead letter for good."""
 
     @staticmethod
-    def request(letter_id: str) -> dict[str, Any]:
+    def request(letter_id: str, *, strict: bool | Unset = UNSET) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {
             "method": "delete",
             "url": "/api/v1/dlq/dead-letters/{letter_id}".format(letter_id=quote(str(letter_id), safe="")),
+            "params": params,
         }
         return _kwargs
 
@@ -278,10 +299,14 @@ class get_dead_letter:
     """Read one dead letter."""
 
     @staticmethod
-    def request(letter_id: str) -> dict[str, Any]:
+    def request(letter_id: str, *, strict: bool | Unset = UNSET) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {
             "method": "get",
             "url": "/api/v1/dlq/dead-letters/{letter_id}".format(letter_id=quote(str(letter_id), safe="")),
+            "params": params,
         }
         return _kwargs
 
@@ -297,8 +322,11 @@ class get_dlq_status:
     """How full the dead letter queue is."""
 
     @staticmethod
-    def request() -> dict[str, Any]:
-        _kwargs: dict[str, Any] = {"method": "get", "url": "/api/v1/dlq"}
+    def request(*, strict: bool | Unset = UNSET) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {"method": "get", "url": "/api/v1/dlq", "params": params}
         return _kwargs
 
     @staticmethod
@@ -314,7 +342,11 @@ class list_dead_letters:
 
     @staticmethod
     def request(
-        *, stream: DlqStreamName | Unset = UNSET, limit: int | Unset = 50, cursor: str | Unset = UNSET
+        *,
+        stream: DlqStreamName | Unset = UNSET,
+        limit: int | Unset = 50,
+        cursor: str | Unset = UNSET,
+        strict: bool | Unset = UNSET,
     ) -> dict[str, Any]:
         params: dict[str, Any] = {}
         json_stream: str | Unset = UNSET
@@ -323,6 +355,7 @@ class list_dead_letters:
         params["stream"] = json_stream
         params["limit"] = limit
         params["cursor"] = cursor
+        params["strict"] = strict
         params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {"method": "get", "url": "/api/v1/dlq/dead-letters", "params": params}
         return _kwargs
@@ -339,10 +372,14 @@ class replay_dead_letter:
     """Put a dead letter back into the queue."""
 
     @staticmethod
-    def request(letter_id: str) -> dict[str, Any]:
+    def request(letter_id: str, *, strict: bool | Unset = UNSET) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {
             "method": "post",
             "url": "/api/v1/dlq/dead-letters/{letter_id}/replay".format(letter_id=quote(str(letter_id), safe="")),
+            "params": params,
         }
         return _kwargs
 
@@ -358,9 +395,12 @@ class create_workflow:
     """Create a workflow."""
 
     @staticmethod
-    def request(*, body: WorkflowRequest) -> dict[str, Any]:
+    def request(*, body: WorkflowRequest, strict: bool | Unset = UNSET) -> dict[str, Any]:
         headers: dict[str, Any] = {}
-        _kwargs: dict[str, Any] = {"method": "post", "url": "/api/v1/workflows"}
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {"method": "post", "url": "/api/v1/workflows", "params": params}
         _kwargs["json"] = body.to_dict()
         headers["Content-Type"] = "application/json"
         _kwargs["headers"] = headers
@@ -378,9 +418,12 @@ class create_workflows_batch:
     """Create many workflows, all or none."""
 
     @staticmethod
-    def request(*, body: list[WorkflowRequest]) -> dict[str, Any]:
+    def request(*, body: list[WorkflowRequest], strict: bool | Unset = UNSET) -> dict[str, Any]:
         headers: dict[str, Any] = {}
-        _kwargs: dict[str, Any] = {"method": "post", "url": "/api/v1/workflows/batch"}
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {"method": "post", "url": "/api/v1/workflows/batch", "params": params}
         _kwargs["json"] = []
         for componentsschemas_workflow_batch_item_data in body:
             componentsschemas_workflow_batch_item = componentsschemas_workflow_batch_item_data.to_dict()
@@ -401,11 +444,17 @@ class disable_workflow:
     """Disable a workflow."""
 
     @staticmethod
-    def request(workflow_id: UUID, *, body: StatusChange | Unset = UNSET) -> dict[str, Any]:
+    def request(
+        workflow_id: UUID, *, body: StatusChange | Unset = UNSET, strict: bool | Unset = UNSET
+    ) -> dict[str, Any]:
         headers: dict[str, Any] = {}
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {
             "method": "patch",
             "url": "/api/v1/workflows/{workflow_id}/disable".format(workflow_id=quote(str(workflow_id), safe="")),
+            "params": params,
         }
         if not isinstance(body, Unset):
             _kwargs["json"] = body.to_dict()
@@ -425,11 +474,17 @@ class enable_workflow:
     """Enable a workflow."""
 
     @staticmethod
-    def request(workflow_id: UUID, *, body: StatusChange | Unset = UNSET) -> dict[str, Any]:
+    def request(
+        workflow_id: UUID, *, body: StatusChange | Unset = UNSET, strict: bool | Unset = UNSET
+    ) -> dict[str, Any]:
         headers: dict[str, Any] = {}
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {
             "method": "patch",
             "url": "/api/v1/workflows/{workflow_id}/enable".format(workflow_id=quote(str(workflow_id), safe="")),
+            "params": params,
         }
         if not isinstance(body, Unset):
             _kwargs["json"] = body.to_dict()
@@ -449,10 +504,14 @@ class get_latest_workflow:
     """Read the latest version of a name."""
 
     @staticmethod
-    def request(name: str) -> dict[str, Any]:
+    def request(name: str, *, strict: bool | Unset = UNSET) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {
             "method": "get",
             "url": "/api/v1/workflows/by-name/{name}/latest".format(name=quote(str(name), safe="")),
+            "params": params,
         }
         return _kwargs
 
@@ -468,10 +527,14 @@ class get_workflow:
     """Read one workflow."""
 
     @staticmethod
-    def request(workflow_id: UUID) -> dict[str, Any]:
+    def request(workflow_id: UUID, *, strict: bool | Unset = UNSET) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {
             "method": "get",
             "url": "/api/v1/workflows/{workflow_id}".format(workflow_id=quote(str(workflow_id), safe="")),
+            "params": params,
         }
         return _kwargs
 
@@ -488,7 +551,12 @@ class list_workflow_versions:
 
     @staticmethod
     def request(
-        name: str, *, limit: int | Unset = 1000, cursor: str | Unset = UNSET, include: WorkflowInclude | Unset = UNSET
+        name: str,
+        *,
+        limit: int | Unset = 1000,
+        cursor: str | Unset = UNSET,
+        include: WorkflowInclude | Unset = UNSET,
+        strict: bool | Unset = UNSET,
     ) -> dict[str, Any]:
         params: dict[str, Any] = {}
         params["limit"] = limit
@@ -497,6 +565,7 @@ class list_workflow_versions:
         if not isinstance(include, Unset):
             json_include = include.value
         params["include"] = json_include
+        params["strict"] = strict
         params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {
             "method": "get",
@@ -531,6 +600,7 @@ class list_workflows:
         offset: int | Unset = 0,
         cursor: str | Unset = UNSET,
         include: WorkflowInclude | Unset = UNSET,
+        strict: bool | Unset = UNSET,
     ) -> dict[str, Any]:
         params: dict[str, Any] = {}
         json_status: str | Unset = UNSET
@@ -557,6 +627,7 @@ class list_workflows:
         if not isinstance(include, Unset):
             json_include = include.value
         params["include"] = json_include
+        params["strict"] = strict
         params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {"method": "get", "url": "/api/v1/workflows", "params": params}
         return _kwargs
@@ -573,10 +644,13 @@ class search_workflows:
     """Find the workflows that fit a signal, best first."""
 
     @staticmethod
-    def request(*, body: WorkflowSearchRequest, explain: bool | Unset = False) -> dict[str, Any]:
+    def request(
+        *, body: WorkflowSearchRequest, explain: bool | Unset = False, strict: bool | Unset = UNSET
+    ) -> dict[str, Any]:
         headers: dict[str, Any] = {}
         params: dict[str, Any] = {}
         params["explain"] = explain
+        params["strict"] = strict
         params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {"method": "post", "url": "/api/v1/workflows/search", "params": params}
         _kwargs["json"] = body.to_dict()
@@ -596,11 +670,15 @@ class update_workflow:
     """Change status or metrics of a workflow."""
 
     @staticmethod
-    def request(workflow_id: UUID, *, body: WorkflowPatch) -> dict[str, Any]:
+    def request(workflow_id: UUID, *, body: WorkflowPatch, strict: bool | Unset = UNSET) -> dict[str, Any]:
         headers: dict[str, Any] = {}
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {
             "method": "patch",
             "url": "/api/v1/workflows/{workflow_id}".format(workflow_id=quote(str(workflow_id), safe="")),
+            "params": params,
         }
         _kwargs["json"] = body.to_dict()
         headers["Content-Type"] = "application/json"
