@@ -387,6 +387,10 @@ def build() -> Node:
         source = _source(part)
         paths |= source["paths"]
         schemas |= source.get("schemas", {})
+    for name in ("Notification", "Workflow"):
+        # There only in the answer to the request that had them.
+        said = _unshared(schemas["NotificationAccepted"]["properties"])
+        schemas[name]["properties"] |= {m: said[m] for m in ("ignored", "ignored_more")}
     _describe(schemas, _source("fields"))
     schemas |= problems["schemas"]
     schemas["Problem"]["properties"]["type"]["pattern"] = f"/({'|'.join(KINDS)})$"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
@@ -47,18 +48,21 @@ def _failure(outcome: Outcome, ids: dict[str, Any]) -> Problem:
     return Problem(outcome.slug, _FULL.get(outcome.slug, _BOTH_GONE))
 
 
-def event_answer(event: AuditEvent, outcome: Outcome) -> flask.Response:
-    """The answer to one event. Raises Problem where nothing was kept for certain."""
+def event_answer(event: AuditEvent, outcome: Outcome, ignored: Mapping[str, Any]) -> flask.Response:
+    """The answer to one event. Raises Problem where nothing was kept for certain.
+
+    ``ignored``: what the answer says of members that were ignored, as `app.validation.ignored` gives it.
+    """
     ids = {"event_id": str(event.event_id)}
     answer: dict[str, Any] = {**ids, "event_timestamp": rfc3339(event.event_timestamp)}
     match outcome:
-        case Stored(duplicates=()):
-            return json_response(orjson.dumps({**answer, "message": "Audit event created successfully"}), 201)
-        case Stored():
-            return json_response(orjson.dumps({**answer, "message": "Audit event already recorded"}), 200)
+        case Stored(duplicates=duplicates):
+            message = "Audit event already recorded" if duplicates else "Audit event created successfully"
+            body = {**answer, "message": message, **ignored}
+            return json_response(orjson.dumps(body), 200 if duplicates else 201)
         case Spilled():
             accepted = {"status": "accepted", "message": "audit event queued for async processing"}
-            return json_response(orjson.dumps({**accepted, **answer}), 202)
+            return json_response(orjson.dumps({**accepted, **answer, **ignored}), 202)
         case Conflict():
             raise Problem(
                 "conflict",
@@ -74,7 +78,7 @@ def event_answer(event: AuditEvent, outcome: Outcome) -> flask.Response:
     raise _failure(outcome, ids)
 
 
-def batch_answer(events: tuple[AuditEvent, ...], outcome: Outcome) -> flask.Response:
+def batch_answer(events: tuple[AuditEvent, ...], outcome: Outcome, ignored: Mapping[str, Any]) -> flask.Response:
     """The answer to a batch of events, which is kept whole or not at all. Raises Problem as `event_answer` does."""
     ids = {"event_ids": [str(e.event_id) for e in events]}
     match outcome:
@@ -85,12 +89,12 @@ def batch_answer(events: tuple[AuditEvent, ...], outcome: Outcome) -> flask.Resp
                 message, status = f"{n} audit events already recorded", 200
             else:
                 message, status = f"{n} audit events created successfully", 201
-            body = {**ids, "message": message, "duplicates": list(duplicates)}
+            body = {**ids, "message": message, "duplicates": list(duplicates), **ignored}
             return json_response(orjson.dumps(body), status)
         case Spilled():
             n = len(events)
             accepted = {"status": "accepted", "message": f"{n} audit events queued for async processing", "count": n}
-            return json_response(orjson.dumps({**accepted, **ids}), 202)
+            return json_response(orjson.dumps({**accepted, **ids, **ignored}), 202)
         case Conflict(indexes=indexes):
             raise Problem(
                 "conflict",
@@ -110,7 +114,7 @@ def batch_answer(events: tuple[AuditEvent, ...], outcome: Outcome) -> flask.Resp
     raise _failure(outcome, ids)
 
 
-def notification_answer(record: Notification, outcome: Outcome) -> flask.Response:
+def notification_answer(record: Notification, outcome: Outcome, ignored: Mapping[str, Any]) -> flask.Response:
     """The answer to one notification. Raises Problem as `event_answer` does."""
     match outcome:
         case Stored(notification=row) if row is not None:
@@ -121,9 +125,9 @@ def notification_answer(record: Notification, outcome: Outcome) -> flask.Respons
                     body[name] = rfc3339(value) if name == "sent_at" else value
             body["created_at"] = _now_string(row.created_at)
             body["updated_at"] = _now_string(row.updated_at)
-            return json_response(orjson.dumps(body), 201)
+            return json_response(orjson.dumps({**body, **ignored}), 201)
         case Spilled():
-            body = {"status": "accepted", "message": "audit record queued for processing"}
+            body = {"status": "accepted", "message": "audit record queued for processing", **ignored}
             return json_response(orjson.dumps(body), 202)
         case Conflict(identical=identical):
             raise Problem(

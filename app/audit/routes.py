@@ -14,7 +14,7 @@ from app.audit.answers import batch_answer, event_answer, notification_answer
 from app.audit.event import Record
 from app.audit.ingest import Ingest
 from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
-from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
+from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS, AuditEventSchema, NotificationSchema
 from app.audit.validator import Validator
 from app.auth.authorizer import recorded_by
 from app.clock import Clock
@@ -31,6 +31,9 @@ from app.http.validation_failures import register_field_labels
 from app.postgres.reader import Reader
 from app.telemetry.request_log import note
 from app.validation.field_errors import ValidationFailure
+from app.validation.ignored import KnownMembers
+
+_EVENT, _NOTIFICATION = KnownMembers(AuditEventSchema()), KnownMembers(NotificationSchema())
 
 _UNAVAILABLE = Refused("service-unavailable")
 
@@ -67,14 +70,16 @@ def _add_writes(blueprint: flask.Blueprint, services: Parts) -> None:
         event = validator.event(body, plain=plain, recorded_by=recorded_by(), context_trace_id=trace_id())
         if isinstance(event, ValidationFailure):
             raise invalid(event)
-        return event_answer(event, _submit(services, (event,), "audit_events"))
+        ignored = _EVENT.ignored(body)  # before anything is kept: what is kept must be answered
+        return event_answer(event, _submit(services, (event,), "audit_events"), ignored)
 
     @blueprint.post("/events/batch")
     def create_batch() -> flask.Response:
         body, plain = json_document(services.bodies)
         check = partial(validator.event, plain=plain, recorded_by=recorded_by(), context_trace_id=trace_id())
         events = tuple(valid_batch(body, "event", max_batch_size, check))
-        return batch_answer(events, _submit(services, events, "audit_events_batch"))
+        ignored = _EVENT.ignored_of_batch(body)
+        return batch_answer(events, _submit(services, events, "audit_events_batch"), ignored)
 
     @blueprint.post("/notifications")
     def create_notification() -> flask.Response:
@@ -84,7 +89,8 @@ def _add_writes(blueprint: flask.Blueprint, services: Parts) -> None:
         record = validator.notification(body, recorded_by=recorded_by())
         if isinstance(record, ValidationFailure):
             raise invalid(record)
-        return notification_answer(record, _submit(services, (record,), "notification_audit"))
+        ignored = _NOTIFICATION.ignored(body)
+        return notification_answer(record, _submit(services, (record,), "notification_audit"), ignored)
 
 
 def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -76,12 +76,13 @@ class CatalogueReader:
         """The answer to a search; ``wrong``: what was found before, outside the body. Raises Problem."""
         started = time.perf_counter()
         wanted = valid(search_request.search(body, plain=plain), wrong)
+        ignored = search_request.MEMBERS.ignored(body)
 
         def read(large: bool) -> tuple[Sequence[Found], bytes]:
             return timed_read(
                 self._services.reader,
                 "search_workflows",
-                lambda conn: self._found(conn, wanted, explain=explain, large=large),
+                lambda conn: self._found(conn, wanted, ignored, explain=explain, large=large),
             )
 
         found, answer = bounded.page(read)
@@ -91,15 +92,17 @@ class CatalogueReader:
         response.call_on_close(lambda: self._post(lambda: self._events.searched(wanted, found, duration_ms, *asked)))
         return response
 
-    def _found(self, conn: Connection, wanted: Search, *, explain: bool, large: bool) -> tuple[Sequence[Found], bytes]:
+    def _found(
+        self, conn: Connection, wanted: Search, ignored: Mapping[str, Any], *, explain: bool, large: bool
+    ) -> tuple[Sequence[Found], bytes]:
         """The results that fit into one answer, and the answer."""
         found, more = search.search(conn, wanted, self._max_bytes, explain=explain, large=large)
-        body = _search_answer(found, wanted, more)
+        body = _search_answer(found, wanted, more, ignored)
         if len(body) > self._max_bytes:
-            left = self._max_bytes - len(jsonvalue.compact(wanted.asked))
+            left = self._max_bytes - len(jsonvalue.compact([wanted.asked, dict(ignored)]))
             fit = pages.fitting([jsonvalue.compact(f.answer) for f in found], left)
             found, more = found[:fit], more or fit < len(found)
-            body = _search_answer(found, wanted, more)
+            body = _search_answer(found, wanted, more, ignored)
         return found, body
 
     def _post(self, make: Callable[[], AuditEvent]) -> None:
@@ -115,6 +118,6 @@ def _place(page: store.Page) -> dict[str, Any]:
     return {"total": page.total, "has_more": following is not None, "next_cursor": following}
 
 
-def _search_answer(found: Sequence[Found], wanted: Search, more: bool) -> bytes:
+def _search_answer(found: Sequence[Found], wanted: Search, more: bool, ignored: Mapping[str, Any]) -> bytes:
     answer = {"workflows": [f.answer for f in found], "total_results": len(found), "has_more": more}
-    return jsonvalue.compact({**answer, "filters": dict(wanted.asked)})
+    return jsonvalue.compact({**answer, "filters": dict(wanted.asked), **ignored})

@@ -46,17 +46,18 @@ class CatalogueWriter:
 
     def create(self, body: dict[str, Any]) -> bytes:
         """Create one workflow; it as JSON. Raises Problem."""
-        workflow = valid(self._check(body))
+        workflow, ignored = valid(self._check(body)), schemas.WORKFLOW_MEMBERS.ignored(body)
         try:
             rows = self._insert([workflow])
         except store.DuplicateError:
             raise self._conflict(_duplicate(workflow), workflow) from None
-        return orjson.dumps(store.to_json(rows[0]))
+        return orjson.dumps({**store.to_json(rows[0]), **ignored})
 
     def create_batch(self, body: Any) -> bytes:
         """Create workflows, all or none; their ids as JSON. Raises Problem."""
         workflows = valid_batch(body, "workflow", workflow_batches.MAX_BATCH, self._check)
         _check_keys(workflows)
+        ignored = schemas.WORKFLOW_MEMBERS.ignored_of_batch(body)
         try:
             rows = self._insert(workflows)
         except store.DuplicateError as e:
@@ -64,7 +65,8 @@ class CatalogueWriter:
             detail = f"workflow at index {e.indexes[0]}: {_duplicate(first)}"
             raise self._conflict(detail, first, e.indexes) from None
         ids = [row["workflow_id"] for row in rows]
-        return orjson.dumps({"workflow_ids": ids, "message": f"{len(ids)} workflows created successfully"})
+        answer = {"workflow_ids": ids, "message": f"{len(ids)} workflows created successfully"}
+        return orjson.dumps({**answer, **ignored})
 
     def _insert(self, workflows: Sequence[Mapping[str, Any]]) -> list[store.Row]:
         ids = [uuid_utils.compat.uuid7() for _ in workflows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from app.http.problems import Problem
 from app.http.query import QueryParameters
 from app.http.validation import not_an_object, valid
 from app.http.validation_failures import count_validation_failures, register_field_labels
+from app.validation.ignored import NOTHING
 from app.workflows import filters, schemas, search_request, store
 from app.workflows.catalogue_reader import CatalogueReader
 from app.workflows.catalogue_writer import CatalogueWriter
@@ -101,24 +103,30 @@ def _add_changes(
                 "immutable fields cannot be changed: " + ", ".join(wrong),
                 field_errors=dict.fromkeys(wrong, "cannot be changed"),
             )
-        changes = valid(schemas.patch(body))
+        changes, ignored = valid(schemas.patch(body)), schemas.PATCH_MEMBERS.ignored(body)
+        if ignored and not changes:
+            raise _nothing_to_change(ignored)
         if changes.get("status") == "active":
             changes |= {"disabled_by": None, "disabled_reason": None}
         ident = _ident(workflow_id)
-        return _one(writer.change(ident, changes) if changes else reader.get(ident))
+        return _one(writer.change(ident, changes) if changes else reader.get(ident), ignored)
 
     @blueprint.patch("/<workflow_id>/disable")
     def disable(workflow_id: str) -> flask.Response:
-        asked = valid(schemas.reason(_optional_object(services)))
+        body = _optional_object(services)
+        asked, ignored = valid(schemas.reason(body)), schemas.REASON_MEMBERS.ignored(body)
         reason, by = asked["reason"], asked["updated_by"]
         changes = {"status": "disabled", "status_reason": reason, "disabled_by": by, "disabled_reason": reason}
-        return _one(writer.change(_ident(workflow_id), {**changes, "updated_by": by}))
+        row = writer.change(_ident(workflow_id), {**changes, "updated_by": by})
+        return _one(row, ignored)
 
     @blueprint.patch("/<workflow_id>/enable")
     def enable(workflow_id: str) -> flask.Response:
-        asked = valid(schemas.reason(_optional_object(services)))
+        body = _optional_object(services)
+        asked, ignored = valid(schemas.reason(body)), schemas.REASON_MEMBERS.ignored(body)
         changes = {"status": "active", "status_reason": asked["reason"], "disabled_by": None, "disabled_reason": None}
-        return _one(writer.change(_ident(workflow_id), {**changes, "updated_by": asked["updated_by"]}))
+        row = writer.change(_ident(workflow_id), {**changes, "updated_by": asked["updated_by"]})
+        return _one(row, ignored)
 
 
 def _document(services: Services) -> tuple[dict[str, Any], bool]:
@@ -147,7 +155,19 @@ def _ident(text: str) -> UUID:
     return ident
 
 
-def _one(row: store.Row | None) -> flask.Response:
+def _nothing_to_change(ignored: Mapping[str, Any]) -> Problem:
+    """The problem of a PATCH that names members, but none that changes: a 200 would look like a change."""
+    names = ignored["ignored"]
+    count_validation_failures((m, "immutable") for m in names)
+    more = f" and {ignored['ignored_more']} more" if "ignored_more" in ignored else ""
+    return Problem(
+        "validation-error",
+        f"nothing to change: {', '.join(names)}{more} cannot be changed by PATCH",
+        field_errors=dict.fromkeys(names, "cannot be changed by PATCH"),
+    )
+
+
+def _one(row: store.Row | None, ignored: Mapping[str, Any] = NOTHING) -> flask.Response:
     if row is None:
         raise _not_found()
-    return json_response(orjson.dumps(store.to_json(row)))
+    return json_response(orjson.dumps({**store.to_json(row), **ignored}))

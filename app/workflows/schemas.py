@@ -10,6 +10,7 @@ from datastorage_common.workflow_batches import index_keys
 
 from app.validation.field_errors import FieldError, FieldMessage, ValidationFailure
 from app.validation.fields import Choice, Moment, Text, Whole
+from app.validation.ignored import KnownMembers
 from app.workflows.fields import (
     DETECTED_LABELS,
     UNBOUNDED,
@@ -104,6 +105,8 @@ class ReasonSchema(WorkflowBase):
 
 FIELDS = tuple({*WorkflowSchema._declared_fields, *PatchSchema._declared_fields})
 _WORKFLOW, _PATCH, _REASON = WorkflowSchema(), PatchSchema(), ReasonSchema()
+# What the requests may hold: everything else is ignored, and named in the answer.
+WORKFLOW_MEMBERS, PATCH_MEMBERS, REASON_MEMBERS = KnownMembers(_WORKFLOW), KnownMembers(_PATCH), KnownMembers(_REASON)
 
 
 def _too_many_keys(labels: Mapping[str, Any]) -> FieldMessage | None:

@@ -13,6 +13,7 @@ from marshmallow import ValidationError
 from app.validation.decoder import decoder
 from app.validation.field_errors import FieldError, FieldMessage, ValidationFailure
 from app.validation.fields import Choice, Flag, Text, Whole
+from app.validation.ignored import KnownMembers
 from app.workflows.fields import (
     DETECTED_LABELS,
     Choices,
@@ -57,6 +58,7 @@ class SearchSchema(WorkflowBase):
 
 FIELDS = tuple(SearchSchema._declared_fields)
 _SEARCH = SearchSchema()
+MEMBERS = KnownMembers(_SEARCH)
 # Of min_score its own field has to say whether it is right.
 _QUICK_SEARCH = decoder(SearchSchema(exclude=("min_score",)))
 _MIN_SCORE = _SEARCH.fields["min_score"]

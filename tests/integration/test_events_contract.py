@@ -469,7 +469,7 @@ def test_the_same_content_again_is_recorded_once(service: Service) -> None:
         again = again.replace(a, b)
     answer = service.post(again.encode())
     assert answer.status_code == 200, answer.text
-    assert answer.json == {**created.json, "message": "Audit event already recorded"}
+    assert answer.json == {**created.json, "message": "Audit event already recorded", "ignored": ["unknown"]}
     assert service.list(correlation_id=first["correlation_id"])["pagination"]["total"] == 1
 
 

@@ -83,6 +83,7 @@ def test_a_workflow_is_kept_as_sent(service: Service) -> None:
     answer = created(service, **sent)
     for member in ("workflow_id", "created_at", "updated_at"):
         assert answer[member]
+    assert answer.pop("ignored") == ["labels.extra", "not_a_member"]
     assert answer == get(service, f"/{answer['workflow_id']}")
     expected = {
         **{k: v for k, v in sent.items() if k != "not_a_member"},
@@ -457,6 +458,7 @@ def test_patch_changes_status_and_metrics(service: Service) -> None:
         "created_at": "ignored",
     }
     after = patched(service, made["workflow_id"], changes)
+    assert after.pop("ignored") == ["created_at"]
     assert after["disabled_at"] == after["updated_at"] > made["updated_at"]
     assert {k: after[k] for k in changes} == {**changes, "created_at": made["created_at"]}
     assert get(service, f"/{made['workflow_id']}") == after
