@@ -314,12 +314,17 @@ class AuditBatchAccepted:
         message (str):
         count (int):
         event_ids (list[UUID]): In the order of the request.
+        ignored (IgnoredMembersOfBatch | Unset): The ignored members of items of the batch, by the index of the item in
+            the request.
+        ignored_more (int | Unset): Ignored members that are not named.
     """
 
     status: Literal["accepted"]
     message: str
     count: int
     event_ids: list[UUID]
+    ignored: IgnoredMembersOfBatch | Unset = UNSET
+    ignored_more: int | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -334,6 +339,12 @@ class AuditBatchAccepted:
             event_ids_item = str(event_ids_item_data)
             event_ids.append(event_ids_item)
 
+        ignored: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.ignored, Unset):
+            ignored = self.ignored.to_dict()
+
+        ignored_more = self.ignored_more
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -344,6 +355,10 @@ class AuditBatchAccepted:
                 "event_ids": event_ids,
             }
         )
+        if ignored is not UNSET:
+            field_dict["ignored"] = ignored
+        if ignored_more is not UNSET:
+            field_dict["ignored_more"] = ignored_more
 
         return field_dict
 
@@ -365,11 +380,22 @@ class AuditBatchAccepted:
 
             event_ids.append(event_ids_item)
 
+        _ignored = d.pop("ignored", UNSET)
+        ignored: IgnoredMembersOfBatch | Unset
+        if isinstance(_ignored, Unset):
+            ignored = UNSET
+        else:
+            ignored = IgnoredMembersOfBatch.from_dict(_ignored)
+
+        ignored_more = d.pop("ignored_more", UNSET)
+
         audit_batch_accepted = cls(
             status=status,
             message=message,
             count=count,
             event_ids=event_ids,
+            ignored=ignored,
+            ignored_more=ignored_more,
         )
 
         audit_batch_accepted.additional_properties = d
@@ -400,11 +426,16 @@ class AuditBatchCreated:
         message (str):
         duplicates (list[int]): Indexes of the events that were stored already, or that are copies of an earlier one in
             the batch.
+        ignored (IgnoredMembersOfBatch | Unset): The ignored members of items of the batch, by the index of the item in
+            the request.
+        ignored_more (int | Unset): Ignored members that are not named.
     """
 
     event_ids: list[UUID]
     message: str
     duplicates: list[int]
+    ignored: IgnoredMembersOfBatch | Unset = UNSET
+    ignored_more: int | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -417,6 +448,12 @@ class AuditBatchCreated:
 
         duplicates = self.duplicates
 
+        ignored: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.ignored, Unset):
+            ignored = self.ignored.to_dict()
+
+        ignored_more = self.ignored_more
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -426,6 +463,10 @@ class AuditBatchCreated:
                 "duplicates": duplicates,
             }
         )
+        if ignored is not UNSET:
+            field_dict["ignored"] = ignored
+        if ignored_more is not UNSET:
+            field_dict["ignored_more"] = ignored_more
 
         return field_dict
 
@@ -443,10 +484,21 @@ class AuditBatchCreated:
 
         duplicates = cast(list[int], d.pop("duplicates"))
 
+        _ignored = d.pop("ignored", UNSET)
+        ignored: IgnoredMembersOfBatch | Unset
+        if isinstance(_ignored, Unset):
+            ignored = UNSET
+        else:
+            ignored = IgnoredMembersOfBatch.from_dict(_ignored)
+
+        ignored_more = d.pop("ignored_more", UNSET)
+
         audit_batch_created = cls(
             event_ids=event_ids,
             message=message,
             duplicates=duplicates,
+            ignored=ignored,
+            ignored_more=ignored_more,
         )
 
         audit_batch_created.additional_properties = d
@@ -853,12 +905,17 @@ class AuditEventAccepted:
         message (str):
         event_id (UUID):
         event_timestamp (datetime.datetime):
+        ignored (list[str] | Unset): Members of the request that are not named in this document, dotted inside of
+            objects. They were ignored. There only in the answer to that request. A longer name is cut after 64 characters.
+        ignored_more (int | Unset): Ignored members that are not named.
     """
 
     status: Literal["accepted"]
     message: str
     event_id: UUID
     event_timestamp: datetime.datetime
+    ignored: list[str] | Unset = UNSET
+    ignored_more: int | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -870,6 +927,12 @@ class AuditEventAccepted:
 
         event_timestamp = self.event_timestamp.isoformat()
 
+        ignored: list[str] | Unset = UNSET
+        if not isinstance(self.ignored, Unset):
+            ignored = self.ignored
+
+        ignored_more = self.ignored_more
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -880,6 +943,10 @@ class AuditEventAccepted:
                 "event_timestamp": event_timestamp,
             }
         )
+        if ignored is not UNSET:
+            field_dict["ignored"] = ignored
+        if ignored_more is not UNSET:
+            field_dict["ignored_more"] = ignored_more
 
         return field_dict
 
@@ -896,11 +963,17 @@ class AuditEventAccepted:
 
         event_timestamp = datetime.datetime.fromisoformat(d.pop("event_timestamp"))
 
+        ignored = cast(list[str], d.pop("ignored", UNSET))
+
+        ignored_more = d.pop("ignored_more", UNSET)
+
         audit_event_accepted = cls(
             status=status,
             message=message,
             event_id=event_id,
             event_timestamp=event_timestamp,
+            ignored=ignored,
+            ignored_more=ignored_more,
         )
 
         audit_event_accepted.additional_properties = d
@@ -930,11 +1003,16 @@ class AuditEventCreated:
         event_id (UUID):
         event_timestamp (datetime.datetime):
         message (str):
+        ignored (list[str] | Unset): Members of the request that are not named in this document, dotted inside of
+            objects. They were ignored. There only in the answer to that request. A longer name is cut after 64 characters.
+        ignored_more (int | Unset): Ignored members that are not named.
     """
 
     event_id: UUID
     event_timestamp: datetime.datetime
     message: str
+    ignored: list[str] | Unset = UNSET
+    ignored_more: int | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -943,6 +1021,12 @@ class AuditEventCreated:
         event_timestamp = self.event_timestamp.isoformat()
 
         message = self.message
+
+        ignored: list[str] | Unset = UNSET
+        if not isinstance(self.ignored, Unset):
+            ignored = self.ignored
+
+        ignored_more = self.ignored_more
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -953,6 +1037,10 @@ class AuditEventCreated:
                 "message": message,
             }
         )
+        if ignored is not UNSET:
+            field_dict["ignored"] = ignored
+        if ignored_more is not UNSET:
+            field_dict["ignored_more"] = ignored_more
 
         return field_dict
 
@@ -965,10 +1053,16 @@ class AuditEventCreated:
 
         message = d.pop("message")
 
+        ignored = cast(list[str], d.pop("ignored", UNSET))
+
+        ignored_more = d.pop("ignored_more", UNSET)
+
         audit_event_created = cls(
             event_id=event_id,
             event_timestamp=event_timestamp,
             message=message,
+            ignored=ignored,
+            ignored_more=ignored_more,
         )
 
         audit_event_created.additional_properties = d
@@ -2787,6 +2881,51 @@ class Health:
 
 
 @_attrs_define
+class IgnoredMembersOfBatch:
+    """The ignored members of items of the batch, by the index of the item in the request."""
+
+    additional_properties: dict[str, list[str]] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+
+        field_dict: dict[str, Any] = {}
+        for prop_name, prop in self.additional_properties.items():
+            field_dict[prop_name] = prop
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        ignored_members_of_batch = cls()
+
+        additional_properties = {}
+        for prop_name, prop_dict in d.items():
+            additional_property = cast(list[str], prop_dict)
+
+            additional_properties[prop_name] = additional_property
+
+        ignored_members_of_batch.additional_properties = additional_properties
+        return ignored_members_of_batch
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> list[str]:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: list[str]) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
 class ListedWorkflow:
     """
     Attributes:
@@ -3292,6 +3431,9 @@ class Notification:
         updated_at (datetime.datetime):
         delivery_status (str | Unset):
         error_message (str | Unset):
+        ignored (list[str] | Unset): Members of the request that are not named in this document, dotted inside of
+            objects. They were ignored. There only in the answer to that request. A longer name is cut after 64 characters.
+        ignored_more (int | Unset): Ignored members that are not named.
     """
 
     id: int
@@ -3307,6 +3449,8 @@ class Notification:
     updated_at: datetime.datetime
     delivery_status: str | Unset = UNSET
     error_message: str | Unset = UNSET
+    ignored: list[str] | Unset = UNSET
+    ignored_more: int | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -3336,6 +3480,12 @@ class Notification:
 
         error_message = self.error_message
 
+        ignored: list[str] | Unset = UNSET
+        if not isinstance(self.ignored, Unset):
+            ignored = self.ignored
+
+        ignored_more = self.ignored_more
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -3357,6 +3507,10 @@ class Notification:
             field_dict["delivery_status"] = delivery_status
         if error_message is not UNSET:
             field_dict["error_message"] = error_message
+        if ignored is not UNSET:
+            field_dict["ignored"] = ignored
+        if ignored_more is not UNSET:
+            field_dict["ignored_more"] = ignored_more
 
         return field_dict
 
@@ -3389,6 +3543,10 @@ class Notification:
 
         error_message = d.pop("error_message", UNSET)
 
+        ignored = cast(list[str], d.pop("ignored", UNSET))
+
+        ignored_more = d.pop("ignored_more", UNSET)
+
         notification = cls(
             id=id,
             remediation_id=remediation_id,
@@ -3403,6 +3561,8 @@ class Notification:
             updated_at=updated_at,
             delivery_status=delivery_status,
             error_message=error_message,
+            ignored=ignored,
+            ignored_more=ignored_more,
         )
 
         notification.additional_properties = d
@@ -3431,16 +3591,27 @@ class NotificationAccepted:
     Attributes:
         status (Literal['accepted']):
         message (str):
+        ignored (list[str] | Unset): Members of the request that are not named in this document, dotted inside of
+            objects. They were ignored. There only in the answer to that request. A longer name is cut after 64 characters.
+        ignored_more (int | Unset): Ignored members that are not named.
     """
 
     status: Literal["accepted"]
     message: str
+    ignored: list[str] | Unset = UNSET
+    ignored_more: int | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         status = self.status
 
         message = self.message
+
+        ignored: list[str] | Unset = UNSET
+        if not isinstance(self.ignored, Unset):
+            ignored = self.ignored
+
+        ignored_more = self.ignored_more
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -3450,6 +3621,10 @@ class NotificationAccepted:
                 "message": message,
             }
         )
+        if ignored is not UNSET:
+            field_dict["ignored"] = ignored
+        if ignored_more is not UNSET:
+            field_dict["ignored_more"] = ignored_more
 
         return field_dict
 
@@ -3462,9 +3637,15 @@ class NotificationAccepted:
 
         message = d.pop("message")
 
+        ignored = cast(list[str], d.pop("ignored", UNSET))
+
+        ignored_more = d.pop("ignored_more", UNSET)
+
         notification_accepted = cls(
             status=status,
             message=message,
+            ignored=ignored,
+            ignored_more=ignored_more,
         )
 
         notification_accepted.additional_properties = d
@@ -4397,6 +4578,9 @@ class Workflow:
         disabled_by (str | Unset):
         disabled_reason (str | Unset):
         updated_by (str | Unset):
+        ignored (list[str] | Unset): Members of the request that are not named in this document, dotted inside of
+            objects. They were ignored. There only in the answer to that request. A longer name is cut after 64 characters.
+        ignored_more (int | Unset): Ignored members that are not named.
     """
 
     workflow_id: UUID
@@ -4436,6 +4620,8 @@ class Workflow:
     disabled_by: str | Unset = UNSET
     disabled_reason: str | Unset = UNSET
     updated_by: str | Unset = UNSET
+    ignored: list[str] | Unset = UNSET
+    ignored_more: int | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -4521,6 +4707,12 @@ class Workflow:
 
         updated_by = self.updated_by
 
+        ignored: list[str] | Unset = UNSET
+        if not isinstance(self.ignored, Unset):
+            ignored = self.ignored
+
+        ignored_more = self.ignored_more
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -4585,6 +4777,10 @@ class Workflow:
             field_dict["disabled_reason"] = disabled_reason
         if updated_by is not UNSET:
             field_dict["updated_by"] = updated_by
+        if ignored is not UNSET:
+            field_dict["ignored"] = ignored
+        if ignored_more is not UNSET:
+            field_dict["ignored_more"] = ignored_more
 
         return field_dict
 
@@ -4685,6 +4881,10 @@ class Workflow:
 
         updated_by = d.pop("updated_by", UNSET)
 
+        ignored = cast(list[str], d.pop("ignored", UNSET))
+
+        ignored_more = d.pop("ignored_more", UNSET)
+
         workflow = cls(
             workflow_id=workflow_id,
             workflow_name=workflow_name,
@@ -4723,6 +4923,8 @@ class Workflow:
             disabled_by=disabled_by,
             disabled_reason=disabled_reason,
             updated_by=updated_by,
+            ignored=ignored,
+            ignored_more=ignored_more,
         )
 
         workflow.additional_properties = d
@@ -4751,10 +4953,15 @@ class WorkflowBatchCreated:
     Attributes:
         workflow_ids (list[UUID]): In the order of the request.
         message (str):
+        ignored (IgnoredMembersOfBatch | Unset): The ignored members of items of the batch, by the index of the item in
+            the request.
+        ignored_more (int | Unset): Ignored members that are not named.
     """
 
     workflow_ids: list[UUID]
     message: str
+    ignored: IgnoredMembersOfBatch | Unset = UNSET
+    ignored_more: int | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -4765,6 +4972,12 @@ class WorkflowBatchCreated:
 
         message = self.message
 
+        ignored: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.ignored, Unset):
+            ignored = self.ignored.to_dict()
+
+        ignored_more = self.ignored_more
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -4773,6 +4986,10 @@ class WorkflowBatchCreated:
                 "message": message,
             }
         )
+        if ignored is not UNSET:
+            field_dict["ignored"] = ignored
+        if ignored_more is not UNSET:
+            field_dict["ignored_more"] = ignored_more
 
         return field_dict
 
@@ -4788,9 +5005,20 @@ class WorkflowBatchCreated:
 
         message = d.pop("message")
 
+        _ignored = d.pop("ignored", UNSET)
+        ignored: IgnoredMembersOfBatch | Unset
+        if isinstance(_ignored, Unset):
+            ignored = UNSET
+        else:
+            ignored = IgnoredMembersOfBatch.from_dict(_ignored)
+
+        ignored_more = d.pop("ignored_more", UNSET)
+
         workflow_batch_created = cls(
             workflow_ids=workflow_ids,
             message=message,
+            ignored=ignored,
+            ignored_more=ignored_more,
         )
 
         workflow_batch_created.additional_properties = d
@@ -6393,12 +6621,17 @@ class WorkflowSearchResponse:
         has_more (bool): Whether results are left out because the answer would become larger than
             `server.max_response_bytes`; the best are there.
         filters (WorkflowSearchResponseFilters): As they were asked.
+        ignored (list[str] | Unset): Members of the request that are not named in this document, dotted inside of
+            objects. They were ignored. There only in the answer to that request. A longer name is cut after 64 characters.
+        ignored_more (int | Unset): Ignored members that are not named.
     """
 
     workflows: list[WorkflowSearchResult]
     total_results: int
     has_more: bool
     filters: WorkflowSearchResponseFilters
+    ignored: list[str] | Unset = UNSET
+    ignored_more: int | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -6413,6 +6646,12 @@ class WorkflowSearchResponse:
 
         filters = self.filters.to_dict()
 
+        ignored: list[str] | Unset = UNSET
+        if not isinstance(self.ignored, Unset):
+            ignored = self.ignored
+
+        ignored_more = self.ignored_more
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -6423,6 +6662,10 @@ class WorkflowSearchResponse:
                 "filters": filters,
             }
         )
+        if ignored is not UNSET:
+            field_dict["ignored"] = ignored
+        if ignored_more is not UNSET:
+            field_dict["ignored_more"] = ignored_more
 
         return field_dict
 
@@ -6442,11 +6685,17 @@ class WorkflowSearchResponse:
 
         filters = WorkflowSearchResponseFilters.from_dict(d.pop("filters"))
 
+        ignored = cast(list[str], d.pop("ignored", UNSET))
+
+        ignored_more = d.pop("ignored_more", UNSET)
+
         workflow_search_response = cls(
             workflows=workflows,
             total_results=total_results,
             has_more=has_more,
             filters=filters,
+            ignored=ignored,
+            ignored_more=ignored_more,
         )
 
         workflow_search_response.additional_properties = d
@@ -6834,6 +7083,7 @@ __all__ = [
     "HealthReasonsItem",
     "HealthRedis",
     "HealthStatus",
+    "IgnoredMembersOfBatch",
     "ListAuditEventsCount",
     "ListNotificationsCount",
     "ListedWorkflow",
