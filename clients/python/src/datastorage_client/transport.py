@@ -28,6 +28,7 @@ from datastorage_client.connections import (
     verification,
     within,
 )
+from datastorage_client.ignored import warn_of_ignored
 from datastorage_client.problems import ConnectionFailedError, DataStorageError, ProblemError, problem
 from datastorage_client.retry import Backoff
 
@@ -253,6 +254,7 @@ class SyncTransport(httpx.BaseTransport):
         self._answered = True
         if (error := _judge(request, response)) is not None:
             raise error
+        warn_of_ignored(request, response)
         return response
 
     def close(self) -> None:
@@ -307,6 +309,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         self._answered = True
         if (error := _judge(request, response)) is not None:
             raise error
+        warn_of_ignored(request, response)
         return response
 
     async def aclose(self) -> None:
