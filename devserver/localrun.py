@@ -79,8 +79,7 @@ class LocalRun:
     def _start_service(self, stack: contextlib.ExitStack, settings: Settings, backends: Backends) -> Child | None:
         """Migrate, start gunicorn and wait until it is ready; None when asked to stop meanwhile."""
         schema = self._environ.get("DATASTORAGE_DATABASE__SCHEMA", "public")
-        for name in migrate(backends.direct_url, service_role=backends.service_role, schema=schema):
-            say(f"applied migration {name}")
+        migrate(backends.direct_url, service_role=backends.service_role, schema=schema, say=say)
         if self._stop.is_set():
             return None
         service = launch(

@@ -24,6 +24,7 @@ EVENT_FILTERS = (
     "resource_id",
     "namespace",
     "cluster_name",
+    "request_id",
 )
 _PAGE = ("limit", "offset", "cursor", "count")
 EVENT_PARAMETERS = (*EVENT_FILTERS, "event_outcome", "since", "until", "data", *_PAGE)

@@ -20,19 +20,25 @@ def migrate(config_path: str | None) -> None:
     """Apply the migrations that the database lacks, and give the service's role its rights.
 
     Connects with database.direct_url (the role that owns the tables) or else as the service does. Safe to run
-    again, and from several places at once.
+    again, and from several places at once. The service may go on writing: for a lock this waits a moment only and
+    tries again, for up to five minutes, and indexes are made month by month beside the writes. That may take long on
+    large tables; what was stopped halfway is taken up where it was by the next run.
     """
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        click.echo(line)
+
     try:
         # It listens to nobody: what an open address demands of the service is not asked of it.
         with exit_on_wrong_settings():
             settings = load_settings(config_path, {**os.environ, "DATASTORAGE_SERVER__HOST": "127.0.0.1"})
         say_unread_variables(settings)
         d = settings.database
-        applied = run(d.migration_conninfo(), service_role=d.service_role(), schema=d.schema)
+        run(d.migration_conninfo(), service_role=d.service_role(), schema=d.schema, say=say)
     except MigrationError as e:
         click.echo(f"datastorage: {e}", err=True)
         sys.exit(1)
-    for name in applied:
-        click.echo(f"applied {name}")
-    if not applied:
+    if not lines:
         click.echo("the schema is up to date")

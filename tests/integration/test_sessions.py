@@ -208,7 +208,7 @@ KNOWN = {
     ("sql/workflows.sql", "UPDATE remediation_workflow_catalog SET is_latest_version"),
     ("sql/workflows.sql", "UPDATE remediation_workflow_catalog SET "),
 }
-OWNERS = {"app/postgres/migrations.py", "devserver/postgres.py"}
+OWNERS = {"app/postgres/indexes.py", "app/postgres/migrations.py", "devserver/postgres.py"}
 
 
 def writing_statements() -> Iterator[tuple[str, str]]:

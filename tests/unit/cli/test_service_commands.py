@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -146,15 +147,17 @@ def test_serve_becomes_gunicorn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("applied", "output"),
-    [([], "the schema is up to date\n"), (["0001_a", "0002_b"], "applied 0001_a\napplied 0002_b\n")],
+    ("lines", "output"),
+    [([], "the schema is up to date\n"), (["applied 0001_a", "making index b"], "applied 0001_a\nmaking index b\n")],
 )
-def test_migrate_says_what_it_did(monkeypatch: pytest.MonkeyPatch, applied: list[str], output: str) -> None:
+def test_migrate_says_what_it_did(monkeypatch: pytest.MonkeyPatch, lines: list[str], output: str) -> None:
     asked: list[Any] = []
 
-    def migrate(conninfo: str, *, service_role: str | None, schema: str) -> list[str]:
+    def migrate(conninfo: str, *, service_role: str | None, schema: str, say: Callable[[str], None]) -> list[str]:
         asked.append((conninfo, service_role, schema))
-        return applied
+        for line in lines:
+            say(line)
+        return []
 
     monkeypatch.setattr(migrate_command, "run", migrate)
     result = run(
@@ -168,7 +171,7 @@ def test_migrate_says_what_it_did(monkeypatch: pytest.MonkeyPatch, applied: list
 
 
 def test_migrate_fails_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def migrate(conninfo: str, *, service_role: str | None, schema: str) -> list[str]:
+    def migrate(conninfo: str, **_: Any) -> list[str]:
         raise MigrationError("migration failed: no")
 
     monkeypatch.setattr(migrate_command, "run", migrate)

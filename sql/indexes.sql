@@ -1,0 +1,12 @@
+-- The indexes of audit_events that came after its first migration: what stands behind ON audit_events. The table may be
+-- large by the time one comes, so app/postgres/indexes.py makes them on one partition after another, while events are
+-- written. One that is released is never changed; another one gets another name.
+
+-- name: audit_events_request
+-- For request_id: what became of a request. All events of a batch have the same, which the index keeps once, and ids
+-- that the service makes lie one behind the other. Events without one are not in it.
+(request_id) WHERE request_id IS NOT NULL;
+
+-- name: audit_events_namespace
+-- For namespace, in the order of the lists: a principal may be let into a few namespaces only, out of many.
+(namespace, event_timestamp DESC, event_id DESC) WHERE namespace IS NOT NULL;
