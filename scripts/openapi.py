@@ -165,12 +165,14 @@ _ADDED: dict[str, dict[str, Node]] = {
         "parent_event_date": {"type": ["string", "null"], "format": "date"},
         "recorded_at": _MOMENT,
         "recorded_by": {"type": ["string", "null"]},
+        "request_id": {"type": ["string", "null"]},
         "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     },
     "Notification": {
         "id": {"type": "integer", "format": "int64", "minimum": 1},
         "created_at": _MOMENT,
         "updated_at": _MOMENT,
+        "request_id": {"type": "string"},
     },
     "Workflow": {
         "workflow_id": {"type": "string", "format": "uuid"},
@@ -183,6 +185,8 @@ _ADDED: dict[str, dict[str, Node]] = {
         "updated_by": {"type": "string"},
     },
 }
+# Members of a row that came after release 1.0: a client reads services of that release too.
+_LATER = ("request_id",)
 # Stored, whether the request had them or not.
 _ALWAYS = {
     "Notification": ("escalation_level",),
@@ -215,7 +219,7 @@ def response_schemas(sent: Mapping[str, Node]) -> dict[str, Node]:
         nullable = name == "AuditEvent"  # the others leave nulls out
         asked, added = sent[request], _ADDED[name]
         properties = {m: added.get(m) or _stored(asked["properties"][m], nullable=nullable) for m in members}
-        required = list(members) if nullable else [m for m in members if _is_always(name, m, asked)]
+        required = [m for m in members if (m not in _LATER if nullable else _is_always(name, m, asked))]
         found[name] = {"type": "object", "required": required, "properties": properties}
     # Another configuration, earlier or now, may have other categories.
     found["AuditEvent"]["properties"]["event_category"] = {"type": "string", "maxLength": 50}

@@ -8,19 +8,20 @@ INSERT INTO audit_events (
     event_id, event_date, event_version, event_type, event_timestamp, event_category, event_action, event_outcome,
     correlation_id, event_data, actor_type, actor_id, resource_type, resource_id, parent_event_id, parent_event_date,
     namespace, cluster_name, severity, duration_ms, trace_id, span_id, actor_ip, error_code, error_message,
-    is_sensitive, retention_days, recorded_by, digest
+    is_sensitive, retention_days, recorded_by, request_id, digest
 )
 SELECT
     event_id, event_date, version, event_type, event_timestamp, event_category, event_action, event_outcome,
     correlation_id, event_data, actor_type, actor_id, resource_type, resource_id, parent_event_id, parent_event_date,
     namespace, cluster_name, severity, duration_ms, trace_id, span_id, actor_ip, error_code, error_message,
-    is_sensitive, retention_days, recorded_by, digest
+    is_sensitive, retention_days, recorded_by, request_id, digest
 FROM json_to_recordset(%s) AS u(
     event_id uuid, event_date date, version text, event_type text, event_timestamp timestamptz, event_category text,
     event_action text, event_outcome text, correlation_id text, event_data jsonb, actor_type text, actor_id text,
     resource_type text, resource_id text, parent_event_id uuid, parent_event_date date, namespace text,
     cluster_name text, severity text, duration_ms int4, trace_id text, span_id text, actor_ip inet, error_code text,
-    error_message text, is_sensitive bool, retention_days int4, recorded_by text, digest bytea
+    error_message text, is_sensitive bool, retention_days int4, recorded_by text, request_id text,
+    digest bytea
 )
 ON CONFLICT (event_id, event_date) DO NOTHING
 RETURNING event_id, event_date;
@@ -29,17 +30,17 @@ RETURNING event_id, event_date;
 -- One array for each column, since a notification has no JSON row of its own.
 INSERT INTO notification_audit (
     remediation_id, notification_id, recipient, channel, message_summary, status, sent_at, delivery_status,
-    error_message, escalation_level, recorded_by, digest
+    error_message, escalation_level, recorded_by, request_id, digest
 )
 SELECT
     remediation_id, notification_id, recipient, channel, message_summary, status, sent_at, delivery_status,
-    error_message, escalation_level, recorded_by, digest
+    error_message, escalation_level, recorded_by, request_id, digest
 FROM unnest(
     %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::text[],
-    %b::text[], %b::int4[], %b::text[], %b::bytea[]
+    %b::text[], %b::int4[], %b::text[], %b::text[], %b::bytea[]
 ) AS u(
     remediation_id, notification_id, recipient, channel, message_summary, status, sent_at, delivery_status,
-    error_message, escalation_level, recorded_by, digest
+    error_message, escalation_level, recorded_by, request_id, digest
 )
 ON CONFLICT (notification_id) DO NOTHING
 RETURNING notification_id, id, created_at, updated_at;

@@ -66,6 +66,8 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     # Of the request's traceparent, stored where the client gave the event no trace_id. Outside the digest, so that a
     # retry under another trace is still the same event.
     context_trace_id: str | None = None
+    # Of the request that it came with first; outside the digest, so that a retry is still the same event.
+    request_id: str | None = None
     row: bytes  # the event as the JSON object that the write function hands to PostgreSQL
 
     @property
@@ -95,6 +97,7 @@ class Notification:
     escalation_level: int
     digest: bytes
     recorded_by: str | None = None
+    request_id: str | None = None
 
     @property
     def key(self) -> str:
@@ -117,6 +120,7 @@ def make_event(
     plain: bool = False,
     recorded_by: str | None = None,
     context_trace_id: str | None = None,
+    request_id: str | None = None,
 ) -> AuditEvent:
     """The event of the contract's members after defaults: event_data as parsed, times in UTC, UUIDs as UUID.
 
@@ -137,6 +141,7 @@ def make_event(
         stored = {**members, "event_data": orjson.Fragment(data), "trace_id": trace_id}
         row = orjson.dumps(stored, option=orjson.OPT_SORT_KEYS)
     by = b"null" if recorded_by is None else orjson.dumps(recorded_by)
+    request = b"null" if request_id is None else orjson.dumps(request_id)
     members["event_timestamp"] = moment
     members["event_data"] = data
     return AuditEvent(
@@ -145,8 +150,9 @@ def make_event(
         digest=digest,
         recorded_by=recorded_by,
         context_trace_id=context_trace_id,
-        row=b'%b,"event_date":"%b","digest":"\\\\x%b","recorded_by":%b}'
-        % (row[:-1], time[:10].encode(), digest.hex().encode(), by),
+        request_id=request_id,
+        row=b'%b,"event_date":"%b","digest":"\\\\x%b","recorded_by":%b,"request_id":%b}'
+        % (row[:-1], time[:10].encode(), digest.hex().encode(), by, request),
     )
 
 

@@ -57,6 +57,7 @@ class OwnEvents:
         at: datetime | None = None,
         trace_id: str | None = None,
         recorded_by: str | None = None,
+        request_id: str | None = None,
         **members: Any,
     ) -> AuditEvent:
         """An event with these members, of now and with a new id unless they are given."""
@@ -67,7 +68,13 @@ class OwnEvents:
             "event_timestamp": at or self._now(),
             "event_data": event_data,
         }
-        return make_event(body, jsonvalue.compact(event_data), recorded_by=recorded_by, context_trace_id=trace_id)
+        return make_event(
+            body,
+            jsonvalue.compact(event_data),
+            recorded_by=recorded_by,
+            context_trace_id=trace_id,
+            request_id=request_id,
+        )
 
     def of_caller(self, caller: Caller, *, event_data: Mapping[str, Any], **members: Any) -> AuditEvent:
         """An event about what a caller did.
@@ -77,6 +84,7 @@ class OwnEvents:
         """
         return self.make(
             trace_id=caller.trace_id,
+            request_id=caller.request_id,
             actor_id=caller.principal or "anonymous",
             actor_ip=caller.address,
             correlation_id=caller.request_id,

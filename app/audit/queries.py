@@ -37,6 +37,7 @@ EVENT_MEMBERS = (
     "parent_event_date",
     "recorded_at",
     "recorded_by",
+    "request_id",
     "digest",
 )
 _EVENT_SELECT = ", ".join(_EVENT_EXPRESSIONS.get(m, f"e.{m}") for m in EVENT_MEMBERS)
@@ -67,6 +68,7 @@ NOTIFICATION_MEMBERS = (
     "escalation_level",
     "created_at",
     "updated_at",
+    "request_id",
 )
 _NOTIFICATION_SELECT = ", ".join(NOTIFICATION_MEMBERS)
 

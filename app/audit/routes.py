@@ -24,7 +24,7 @@ from app.http.bodies import Bodies, json_body, json_document
 from app.http.json_provider import json_response
 from app.http.parameters import takes
 from app.http.problems import Problem, unavailable
-from app.http.request_context import trace_id
+from app.http.request_context import request_id, trace_id
 from app.http.timed_reads import timed_read
 from app.http.validation import invalid, not_an_object, valid_batch
 from app.http.validation_failures import register_field_labels
@@ -67,7 +67,9 @@ def _add_writes(blueprint: flask.Blueprint, services: Parts) -> None:
         body, plain = json_document(services.bodies)
         if not isinstance(body, dict):
             raise not_an_object()
-        event = validator.event(body, plain=plain, recorded_by=recorded_by(), context_trace_id=trace_id())
+        event = validator.event(
+            body, plain=plain, recorded_by=recorded_by(), request_id=request_id(), context_trace_id=trace_id()
+        )
         if isinstance(event, ValidationFailure):
             raise invalid(event)
         ignored = _EVENT.ignored(body)  # before anything is kept: what is kept must be answered
@@ -76,7 +78,13 @@ def _add_writes(blueprint: flask.Blueprint, services: Parts) -> None:
     @blueprint.post("/events/batch")
     def create_batch() -> flask.Response:
         body, plain = json_document(services.bodies)
-        check = partial(validator.event, plain=plain, recorded_by=recorded_by(), context_trace_id=trace_id())
+        check = partial(
+            validator.event,
+            plain=plain,
+            recorded_by=recorded_by(),
+            request_id=request_id(),
+            context_trace_id=trace_id(),
+        )
         events = tuple(valid_batch(body, "event", max_batch_size, check))
         ignored = _EVENT.ignored_of_batch(body)
         return batch_answer(events, _submit(services, events, "audit_events_batch"), ignored)
@@ -86,7 +94,7 @@ def _add_writes(blueprint: flask.Blueprint, services: Parts) -> None:
         body = json_body(services.bodies)
         if not isinstance(body, dict):
             raise not_an_object()
-        record = validator.notification(body, recorded_by=recorded_by())
+        record = validator.notification(body, recorded_by=recorded_by(), request_id=request_id())
         if isinstance(record, ValidationFailure):
             raise invalid(record)
         ignored = _NOTIFICATION.ignored(body)

@@ -42,6 +42,7 @@ def notification_arrays(notifications: Iterable[Notification]) -> list[list[obje
             n.error_message,
             Int4(n.escalation_level),
             n.recorded_by,
+            n.request_id,
             n.digest,
         )
         for n in notifications

@@ -70,6 +70,7 @@ class Validator:
         replayed: bool = False,
         recorded_by: str | None = None,
         context_trace_id: str | None = None,
+        request_id: str | None = None,
     ) -> AuditEvent | ValidationFailure:
         """Validate one event.
 
@@ -77,7 +78,7 @@ class Validator:
         it then: only what the tables cannot hold is wrong.
 
         ``plain``: the body comes from a plain `jsonvalue.Document`. ``context_trace_id``: from the request's headers,
-        for an event that names no trace itself.
+        for an event that names no trace itself. ``request_id``: of the request that it comes with.
         """
         quick = self._quick(body, plain=plain, replayed=replayed)
         if quick is None:
@@ -85,7 +86,9 @@ class Validator:
             if isinstance(members, ValidationFailure):
                 return members
             quick = members, jsonvalue.compact(members["event_data"])
-        return make_event(*quick, plain=plain, recorded_by=recorded_by, context_trace_id=context_trace_id)
+        return make_event(
+            *quick, plain=plain, recorded_by=recorded_by, context_trace_id=context_trace_id, request_id=request_id
+        )
 
     def _quick(self, body: dict[str, Any], *, plain: bool, replayed: bool) -> tuple[dict[str, Any], bytes] | None:
         """The members of an event that is right, after defaults, and its event_data written out.
@@ -157,7 +160,12 @@ class Validator:
         return _with_defaults(loaded)
 
     def notification(
-        self, body: dict[str, Any], *, replayed: bool = False, recorded_by: str | None = None
+        self,
+        body: dict[str, Any],
+        *,
+        replayed: bool = False,
+        recorded_by: str | None = None,
+        request_id: str | None = None,
     ) -> Notification | ValidationFailure:
         """Validate one notification record; ``replayed`` as in `event`."""
         errors: list[FieldError] = []
@@ -174,7 +182,8 @@ class Validator:
             errors.append(FieldError("sent_at", message))
         if errors:
             return ValidationFailure(tuple(errors), extra)
-        return Notification(**loaded, digest=notification_digest(loaded), recorded_by=recorded_by)
+        digest = notification_digest(loaded)
+        return Notification(**loaded, digest=digest, recorded_by=recorded_by, request_id=request_id)
 
     def _window(self, moment: datetime) -> tuple[FieldMessage | None, dict[str, Any]]:
         now = self._now()

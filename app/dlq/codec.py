@@ -13,7 +13,7 @@ from app.audit.event import AuditEvent, Notification, Record
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
 from app.audit.validator import Validator
 from app.dlq.keys import EVENTS, NOTIFICATIONS
-from app.telemetry.trace import is_trace_id
+from app.telemetry.trace import is_request_id, is_trace_id
 from app.validation.field_errors import ValidationFailure
 
 # The kind of record in each stream, as an entry names it.
@@ -37,8 +37,9 @@ def encode(record: Record, now: datetime, reason: str) -> bytes:
         {
             "type": TYPES[EVENTS] if isinstance(record, AuditEvent) else TYPES[NOTIFICATIONS],
             "payload": _members(record),
-            "recorded_by": record.recorded_by,
             # Not in the payload: the digest is that of the client's members.
+            "recorded_by": record.recorded_by,
+            "request_id": record.request_id,
             **({"trace_id": record.context_trace_id} if isinstance(record, AuditEvent) else {}),
             "timestamp": rfc3339(now),
             "retry_count": 0,
@@ -61,6 +62,8 @@ def decode(validator: Validator, stream: str, text: bytes | None) -> Record | st
         return f"the entry is of an unknown type: {str(message.get('type'))[:100]}"
     by = message.get("recorded_by")
     by = by if isinstance(by, str) else None
+    request = message.get("request_id")  # an entry of the release before has none
+    request = request if is_request_id(request) else None
     record: Record | ValidationFailure
     if stream == EVENTS:
         trace = message.get("trace_id")
@@ -69,9 +72,10 @@ def decode(validator: Validator, stream: str, text: bytes | None) -> Record | st
             replayed=True,
             recorded_by=by,
             context_trace_id=trace if is_trace_id(trace) else None,
+            request_id=request,
         )
     else:
-        record = validator.notification(message["payload"], replayed=True, recorded_by=by)
+        record = validator.notification(message["payload"], replayed=True, recorded_by=by, request_id=request)
     if isinstance(record, ValidationFailure):
         return f"the payload is not valid: {record.detail}"
     if stream == EVENTS and message["payload"].get("event_id") is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import uuid_utils
 
@@ -32,7 +32,13 @@ current_trace: ContextVar[TraceContext | None] = ContextVar("current_trace", def
 
 def request_id_from(header: str) -> str:
     """The id that an `X-Request-ID` gives a request; a new one where there is none, or none of that form."""
-    return header if header and _REQUEST_ID.fullmatch(header) else str(uuid_utils.uuid4())
+    # Ids of one time lie side by side in the index of the events' request_id.
+    return header if header and _REQUEST_ID.fullmatch(header) else str(uuid_utils.uuid7())
+
+
+def is_request_id(value: object) -> TypeGuard[str]:
+    """Whether the value is a request id as `request_id_from` gives it."""
+    return isinstance(value, str) and _REQUEST_ID.fullmatch(value) is not None
 
 
 def parse_traceparent(header: str) -> TraceContext | None:

@@ -17,7 +17,7 @@ from app.audit.outcome import WriteRequest
 from app.auth.authorizer import recorded_by
 from app.http import bounded
 from app.http.json_provider import json_response
-from app.http.request_context import trace_id
+from app.http.request_context import request_id, trace_id
 from app.http.timed_reads import timed_read
 from app.http.validation import valid
 from app.postgres import pages
@@ -88,7 +88,7 @@ class CatalogueReader:
         found, answer = bounded.page(read)
         response = json_response(answer)
         duration_ms = round((time.perf_counter() - started) * 1000)
-        asked = trace_id(), recorded_by()  # not known any more when the answer is closed
+        asked = trace_id(), recorded_by(), request_id()  # not known any more when the answer is closed
         response.call_on_close(lambda: self._post(lambda: self._events.searched(wanted, found, duration_ms, *asked)))
         return response
 

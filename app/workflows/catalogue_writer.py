@@ -17,7 +17,7 @@ from datastorage_common import workflow_batches
 from app.audit import store as audit_store
 from app.auth.authorizer import recorded_by
 from app.http.problems import Problem
-from app.http.request_context import trace_id
+from app.http.request_context import request_id, trace_id
 from app.http.validation import valid, valid_batch
 from app.http.validation_failures import count_validation_failures
 from app.postgres.errors import Fault, classify
@@ -73,7 +73,9 @@ class CatalogueWriter:
 
         def action(conn: Connection) -> list[store.Row]:
             rows = store.create(conn, ids, workflows)
-            audit_store.append(conn, [self._events.created(row, trace_id(), recorded_by()) for row in rows])
+            audit_store.append(
+                conn, [self._events.created(row, trace_id(), recorded_by(), request_id()) for row in rows]
+            )
             return rows
 
         rows = self._write(action)
@@ -86,7 +88,7 @@ class CatalogueWriter:
         def action(conn: Connection) -> store.Row | None:
             row = store.update(conn, ident, changes)
             if row is not None:
-                audit_store.append(conn, [self._events.updated(row, changes, trace_id(), recorded_by())])
+                audit_store.append(conn, [self._events.updated(row, changes, trace_id(), recorded_by(), request_id())])
             return row
 
         row = self._write(action)

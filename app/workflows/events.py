@@ -28,11 +28,15 @@ class EventFactory:
         self._max_filters = int(settings.max_event_data * _MAX_FILTERS_SHARE)
 
     def created(
-        self, row: Mapping[str, Any], trace_id: str | None = None, recorded_by: str | None = None
+        self,
+        row: Mapping[str, Any],
+        trace_id: str | None = None,
+        recorded_by: str | None = None,
+        request_id: str | None = None,
     ) -> AuditEvent:
         """A workflow was created; ``recorded_by`` was authenticated."""
         members = ("workflow_name", "version", "status", "is_latest_version", "content_hash", "execution_engine")
-        return self._changed("created", "create", row, {m: row[m] for m in members}, trace_id, recorded_by)
+        return self._changed("created", "create", row, {m: row[m] for m in members}, trace_id, recorded_by, request_id)
 
     def updated(
         self,
@@ -40,11 +44,12 @@ class EventFactory:
         changes: Mapping[str, Any],
         trace_id: str | None = None,
         recorded_by: str | None = None,
+        request_id: str | None = None,
     ) -> AuditEvent:
         """A workflow was patched, disabled or enabled; ``changes`` are the members that were set."""
         data = {m: row[m] for m in ("workflow_name", "version", "status")}
         texts = {m: v[:1000] if isinstance(v, str) else v for m, v in changes.items()}
-        return self._changed("updated", "update", row, {**data, "changes": texts}, trace_id, recorded_by)
+        return self._changed("updated", "update", row, {**data, "changes": texts}, trace_id, recorded_by, request_id)
 
     def _changed(
         self,
@@ -54,12 +59,14 @@ class EventFactory:
         data: dict[str, Any],
         trace_id: str | None,
         recorded_by: str | None,
+        request_id: str | None,
     ) -> AuditEvent:
         ident = str(row["workflow_id"])
         return self._own.make(
             event_category=CATEGORY,
             trace_id=trace_id,
             recorded_by=recorded_by,
+            request_id=request_id,
             event_type=f"datastorage.workflow.{verb}",
             event_action=action,
             correlation_id=ident,
@@ -75,6 +82,7 @@ class EventFactory:
         duration_ms: int,
         trace_id: str | None = None,
         recorded_by: str | None = None,
+        request_id: str | None = None,
     ) -> AuditEvent:
         """A search was answered."""
         filters = dict(search.asked)
@@ -84,6 +92,7 @@ class EventFactory:
             event_category=CATEGORY,
             trace_id=trace_id,
             recorded_by=recorded_by,
+            request_id=request_id,
             event_type="workflow.catalog.search_completed",
             event_action="search_completed",
             correlation_id=search.remediation_id or search.fingerprint,

@@ -63,8 +63,9 @@ def test_good_values_are_stored_as_they_are(service: Service, name: str) -> None
     body = answer.json
     expected = {"escalation_level": 0, **sent, **KEPT.get(name, {})}
     kept = {k: v for k, v in expected.items() if v is not ...}
-    assert {k: v for k, v in body.items() if k not in ("id", "created_at", "updated_at", "ignored")} == kept
     assert body.pop("ignored", []) == [name for name in sent if name == "unknown"]
+    assert body["request_id"] == answer.headers["X-Request-ID"]
+    assert {k: v for k, v in body.items() if k not in ("id", "created_at", "updated_at", "request_id")} == kept
     assert type(body["id"]) is int
     found = service.client.get(NOTIFICATIONS, query_string={"limit": 1000}).json["data"]
     assert body in found

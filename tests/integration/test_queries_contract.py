@@ -283,6 +283,7 @@ COLUMNS = {
     "retention_days",
     "recorded_at",
     "recorded_by",
+    "request_id",
     "digest",
 }
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from app.audit.event import AuditEvent
+from app.audit.event import AuditEvent, Notification
 from app.audit.validator import Validator
 from app.config.settings import AuditSettings
 from app.dlq.codec import decode, encode
 from app.dlq.keys import EVENTS, NOTIFICATIONS
-from tests.unit.fakes import NOW, event
+from tests.unit.fakes import NOW, event, notification
 
 VALIDATOR = Validator(AuditSettings(), lambda: NOW)
-RECORD = VALIDATOR.event(event(), recorded_by="alice")
+RECORD = VALIDATOR.event(event(), recorded_by="alice", request_id="rq-1")
 assert isinstance(RECORD, AuditEvent)
 ENTRY = encode(RECORD, NOW, "database unavailable")
 MESSAGE = json.loads(ENTRY)
@@ -54,6 +54,27 @@ def test_no_setting_refuses_what_was_accepted(members: dict[str, Any]) -> None:
     assert isinstance(found, AuditEvent)
     long = json.dumps({**MESSAGE, "payload": {**MESSAGE["payload"], "event_category": "a" * 51}}).encode()
     assert "exceeds maximum length" in str(decode(narrow, EVENTS, long)), "its column ends there"
+
+
+def test_the_request_id_stands_beside_the_payload() -> None:
+    assert MESSAGE["request_id"] == "rq-1"
+    assert "request_id" not in MESSAGE["payload"]
+
+
+@pytest.mark.parametrize("beside", [{}, {"request_id": None}, {"request_id": 7}, {"request_id": 'a" \u0000'}])
+def test_an_entry_without_a_request_id_is_read_all_the_same(beside: dict[str, object]) -> None:
+    """The release before writes none; what is in a queue may have been edited."""
+    message = {name: value for name, value in MESSAGE.items() if name != "request_id"}
+    found = decode(VALIDATOR, EVENTS, json.dumps({**message, **beside}).encode())
+    assert isinstance(found, AuditEvent)
+    assert found.request_id is None
+    assert (found.digest, found.recorded_by) == (RECORD.digest, "alice")
+
+
+def test_a_notification_keeps_its_request_id() -> None:
+    record = VALIDATOR.notification(notification(), request_id="rq-2")
+    assert isinstance(record, Notification)
+    assert decode(VALIDATOR, NOTIFICATIONS, encode(record, NOW, "database unavailable")) == record
 
 
 def test_a_stream_holds_one_kind_of_record() -> None:

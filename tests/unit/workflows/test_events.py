@@ -54,13 +54,14 @@ FACTORY = EventFactory(AuditSettings(), lambda: NOW)
 @pytest.mark.parametrize(
     "event",
     [
-        FACTORY.created(ROW, recorded_by="importer"),
+        FACTORY.created(ROW, recorded_by="importer", request_id="rq-1"),
         FACTORY.updated(
             ROW,
             {"status": "active", "actual_success_rate": Decimal("0.50"), "disabled_by": None},
             recorded_by="importer",
+            request_id="rq-1",
         ),
-        FACTORY.searched(SEARCH, [FOUND], 7, recorded_by="importer"),
+        FACTORY.searched(SEARCH, [FOUND], 7, recorded_by="importer", request_id="rq-1"),
     ],
     ids=["created", "updated", "searched"],
 )
@@ -71,7 +72,7 @@ def test_an_event_survives_the_queue_unchanged(event: AuditEvent) -> None:
         "event_timestamp": rfc3339(event.event_timestamp),
         "event_data": jsonvalue.parse(event.event_data),
     }
-    assert Validator(AuditSettings(), lambda: NOW).event(body, recorded_by="importer") == event
+    assert Validator(AuditSettings(), lambda: NOW).event(body, recorded_by="importer", request_id="rq-1") == event
 
 
 def test_the_fingerprint_of_the_contract() -> None:

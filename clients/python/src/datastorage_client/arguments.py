@@ -73,6 +73,7 @@ class EventFilters(TypedDict, total=False):
     resource_id: str
     namespace: str
     cluster_name: str
+    request_id: str
     since: str | datetime
     until: str | datetime
     data: str | Mapping[str, Any]

@@ -120,6 +120,7 @@ def test_every_filter_goes_to_the_service(run: Run, stub: StubService) -> None:
         "--resource-id": "resource_id",
         "--namespace": "namespace",
         "--cluster-name": "cluster_name",
+        "--request-id": "request_id",
         "--data": "data",
         "--since": "since",
         "--until": "until",

@@ -59,6 +59,7 @@ Exit codes:
 @click.option("--resource-id", metavar="ID", help="Exactly this resource.")
 @click.option("--namespace", metavar="NAME", help="Exactly this namespace.")
 @click.option("--cluster-name", metavar="NAME", help="Exactly this cluster.")
+@click.option("--request-id", metavar="ID", help="What came with this request: the X-Request-ID of its answer.")
 @click.option("--since", metavar="TIME", help="Not before: 24h, 7d (back from now), 2026-01-05, 2026-01-05T10:00:00Z.")
 @click.option("--until", metavar="TIME", help="Not after; forms as for --since.")
 @click.option("--data", metavar="JSON", help="Events whose event_data contains this JSON object.")
