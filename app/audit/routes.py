@@ -11,7 +11,7 @@ from datastorage_common.uuids import parse_uuid
 
 from app.audit import filters, queries
 from app.audit.answers import batch_answer, event_answer, notification_answer
-from app.audit.event import Record
+from app.audit.event import AuditEvent, Record
 from app.audit.ingest import Ingest
 from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS, AuditEventSchema, NotificationSchema
@@ -147,11 +147,13 @@ def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:
 def _submit(services: Parts, records: tuple[Record, ...], table: str) -> Outcome:
     """The outcome of the write. Raises Problem 503 where PostgreSQL is away and there is no queue to speak of."""
     outcome = services.ingest.submit(WriteRequest(records), table)
+    first = records[0]
     if isinstance(outcome, Stored):
-        note("stored" if len(outcome.duplicates) < len(records) else "duplicate", len(records))
+        word = "stored" if len(outcome.duplicates) < len(records) else "duplicate"
     else:
         # What is refused is worded as a problem, whose slug says more.
-        note({Spilled: "spilled", InDoubt: "unknown"}.get(type(outcome), "ok"), len(records))
+        word = {Spilled: "spilled", InDoubt: "unknown"}.get(type(outcome), "ok")
+    note(word, len(records), first.event_id if isinstance(first, AuditEvent) else None)
     if outcome == _UNAVAILABLE and not services.settings.redis.configured:
         raise unavailable()
     return outcome

@@ -48,6 +48,23 @@ def encode(record: Record, now: datetime, reason: str) -> bytes:
     )
 
 
+def origin(text: bytes | None) -> tuple[str, str]:
+    """What an entry's message says of itself, for the log: the record's id and its request's; ``-`` where it does not.
+
+    Of any message, one that can never be written too.
+    """
+    try:
+        message: Any = jsonvalue.parse(text or b"")
+    except jsonvalue.JSONError:
+        return "-", "-"
+    message = message if isinstance(message, dict) else {}
+    payload = message.get("payload")
+    payload = payload if isinstance(payload, dict) else {}
+    ident = payload.get("event_id", payload.get("notification_id"))
+    request = message.get("request_id")
+    return str(ident)[:255] if ident is not None else "-", request if is_request_id(request) else "-"
+
+
 def decode(validator: Validator, stream: str, text: bytes | None) -> Record | str:
     """The record that an entry's message holds, or why it can never be written."""
     if text is None:

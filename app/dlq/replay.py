@@ -24,10 +24,11 @@ from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings
 from app.dlq import scripts
-from app.dlq.codec import decode
+from app.dlq.codec import decode, origin
 from app.dlq.consumer import PARENT_PATIENCE_SECONDS, Attempts, Consumer, Entry
 from app.dlq.endpoint import Endpoint
 from app.dlq.keys import GROUP, KEYS, STREAMS
+from app.dlq.replay_log import ReplayLog, of_request
 from app.dlq.replay_writer import ReplayWriter
 from app.dlq.suspects import Suspects
 from app.loop import LoopThread
@@ -76,6 +77,7 @@ class Replayer:
         self._recounted_at = clock.monotonic() - _RECOUNT_EVERY_SECONDS
         self._resume_at = clock.monotonic()
         self.paused: str | None = None
+        self._log = ReplayLog(clock)
 
     def start(self) -> None:
         """Start the thread; Redis and PostgreSQL may both be away."""
@@ -92,6 +94,8 @@ class Replayer:
             while busy and not self._loop.stopping:
                 self._recount()
                 busy = self.round()
+                self._log.say()
+            self._log.say()
         except RedisError as e:
             log.debug("replay: Redis does not answer (%s)", type(e).__name__)
         except Exception:  # nothing was acknowledged; the loop says what it was
@@ -99,6 +103,7 @@ class Replayer:
             raise
 
     def _leave_all(self) -> None:
+        self._log.say(all_of_it=True)
         self._writer.drop_session()
         try:
             for name in STREAMS:
@@ -161,10 +166,11 @@ class Replayer:
         settled: list[Entry] = []
         failed: list[Entry] = []
         others: list[tuple[Entry, WriteOutcome]] = []
-        for (entry, _), outcome in zip(records, outcomes, strict=True):
+        for (entry, record), outcome in zip(records, outcomes, strict=True):
             if isinstance(outcome, Stored) or (isinstance(outcome, Conflict) and outcome.identical):
                 settled.append(entry)
                 known = isinstance(outcome, Conflict) or bool(outcome.duplicates)
+                self._log.wrote(name, record, known=known)
                 metrics.DLQ_REPLAYED.labels(name, "duplicate" if known else "stored").inc()
             elif isinstance(outcome, NotWritten) and outcome.fault is not Fault.UNKNOWN:
                 failed.append(entry)
@@ -258,7 +264,10 @@ class Replayer:
         self._suspects[name].clear(entry.ident)
         if moved:
             metrics.DLQ_REPLAYED.labels(name, "dead_lettered").inc()
-            log.error("replay: entry %s of %s became a dead letter: %s", entry.ident.decode(), name, reason)
+            ident, request = origin(entry.message)
+            with of_request(request):
+                text = "replay: entry %s of %s became a dead letter: %s (its id: %s)"
+                log.error(text, entry.ident.decode(), name, reason, ident)
         return True
 
     # --- consumers ------------------------------------------------------------------------------------------

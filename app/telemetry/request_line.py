@@ -6,6 +6,7 @@ import logging
 import os
 from datetime import UTC, datetime
 from typing import NamedTuple
+from uuid import UUID
 
 import orjson
 
@@ -28,6 +29,7 @@ class RequestLine(NamedTuple):
     bytes_in: str | None  # Content-Length as it was sent
     bytes_out: int
     client: str = "-"  # its address, past the proxies that are trusted
+    event_id: UUID | None = None  # of its event, the first of several
 
     @property
     def level(self) -> int:
@@ -67,6 +69,8 @@ def request_json(line: RequestLine) -> bytes:
     }
     if line.records:
         body["records"] = line.records
+    if line.event_id is not None:
+        body["event_id"] = line.event_id
     if line.bytes_in and line.bytes_in.isdecimal():
         body["bytes_in"] = int(line.bytes_in[:18])
     if line.trace is not None:
@@ -77,8 +81,9 @@ def request_json(line: RequestLine) -> bytes:
 def request_text(line: RequestLine) -> bytes:
     """A request's line for people."""
     records = f" {line.records} records" if line.records > 1 else ""
+    event = f" {line.event_id}" if line.event_id is not None else ""
     return (
         f"{datetime.fromtimestamp(line.ended):%Y-%m-%d %H:%M:%S},{int(line.ended * 1000) % 1000:03d} "  # noqa: DTZ006 - as the other lines of a terminal
         f"{logging.getLevelName(line.level):<7} app.request [{line.request_id}] {line.method} {line.route} "
-        f"{line.status} {line.told}{records} {line.seconds * 1000:.1f} ms\n"
+        f"{line.status} {line.told}{records}{event} {line.seconds * 1000:.1f} ms\n"
     ).encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextvars import ContextVar
+from uuid import UUID
 
 from app.config.settings import LoggingSettings
 from app.telemetry.log_writer import LineWriter
@@ -16,22 +17,24 @@ from app.telemetry.trace import current_trace
 class RequestNote:
     """What is found out about a request while it is served."""
 
-    __slots__ = ("outcome", "records", "started")
+    __slots__ = ("event_id", "outcome", "records", "started")
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
         self.outcome = "ok"
         self.records = 0
+        self.event_id: UUID | None = None
 
 
 current_note: ContextVar[RequestNote | None] = ContextVar("current_note", default=None)
 
 
-def note(outcome: str, records: int = 0) -> None:
-    """Note the outcome of the current request, for its line."""
+def note(outcome: str, records: int = 0, event_id: UUID | None = None) -> None:
+    """Note the outcome of the current request and the id of its first event, for its line."""
     if (kept := current_note.get()) is not None:
         kept.outcome = outcome
         kept.records = records or kept.records
+        kept.event_id = event_id or kept.event_id
 
 
 class RequestLog:
@@ -72,6 +75,7 @@ class RequestLog:
             bytes_in,
             bytes_out,
             client,
+            kept.event_id,
         )
         if line.level >= self._least:
             writer.put(line)

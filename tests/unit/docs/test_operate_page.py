@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from uuid import UUID
 
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
@@ -44,7 +45,9 @@ def test_every_alert_is_listed_with_its_severity_and_section() -> None:
 def test_the_example_is_a_line_as_it_is_written() -> None:
     [example] = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     shown = json.loads(example)
-    line = RequestLine(1.0, "r", "p", TraceContext("a", "b"), "POST", "/x", 201, 0.1, "stored", 2, "3", 4)
+    line = RequestLine(
+        1.0, "r", "p", TraceContext("a", "b"), "POST", "/x", 201, 0.1, "stored", 2, "3", 4, "-", UUID(int=5)
+    )
     written = json.loads(request_json(line))
     assert list(shown) == list(written)
     assert {key: type(value) for key, value in shown.items()} == {key: type(value) for key, value in written.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from uuid import UUID
 
 import pytest
 
@@ -24,6 +25,7 @@ LINE = RequestLine(
     "123456",
     26000,
     "203.0.113.7",
+    UUID("01890a5d-ac96-774b-bcce-b302099a8057"),
 )
 
 
@@ -45,12 +47,14 @@ def test_the_line_of_a_request() -> None:
         "duration_ms": 1.234,
         "outcome": "stored",
         "records": 500,
+        "event_id": "01890a5d-ac96-774b-bcce-b302099a8057",
         "bytes_in": 123456,
         "bytes_out": 26000,
     }
     assert request_json(LINE).count(b"\n") == 1
     assert request_text(LINE).endswith(
-        b"INFO    app.request [rid-1] POST /api/v1/audit/events/batch 201 stored 500 records 1.2 ms\n"
+        b"INFO    app.request [rid-1] POST /api/v1/audit/events/batch 201 stored 500 records "
+        b"01890a5d-ac96-774b-bcce-b302099a8057 1.2 ms\n"
     )
 
 
@@ -59,15 +63,15 @@ def test_the_line_of_a_request() -> None:
     [(503, "ok", "failed"), (404, "ok", "failed"), (200, "ok", "ok"), (503, "dlq-full", "dlq-full")],
 )
 def test_both_forms_say_the_same_of_a_failure(status: int, outcome: str, told: str) -> None:
-    line = LINE._replace(method="GET", route="/health/ready", status=status, outcome=outcome, records=0)
+    line = LINE._replace(method="GET", route="/health/ready", status=status, outcome=outcome, records=0, event_id=None)
     assert json.loads(request_json(line))["outcome"] == told
     assert f" GET /health/ready {status} {told} 1.2 ms\n".encode() in request_text(line)
 
 
 @pytest.mark.parametrize("bytes_in", [None, "", "-1", "1e3", "x" * 100, "²"])
 def test_what_is_not_known_is_left_out(bytes_in: str | None) -> None:
-    line = json.loads(request_json(LINE._replace(bytes_in=bytes_in, trace=None, records=0)))
-    assert not {"bytes_in", "trace_id", "span_id", "records"} & line.keys()
+    line = json.loads(request_json(LINE._replace(bytes_in=bytes_in, trace=None, records=0, event_id=None)))
+    assert not {"bytes_in", "trace_id", "span_id", "records", "event_id"} & line.keys()
 
 
 @pytest.mark.parametrize(("status", "level"), [(200, "info"), (404, "info"), (500, "error"), (503, "warning")])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from app.audit.outcome import NotificationRow
 from app.config.settings import LoggingSettings, Settings
 from app.telemetry import log_writer
 from app.telemetry.log_writer import LineWriter
 from app.telemetry.request_log import RequestLog, RequestNote, current_note
-from tests.unit.fakes import HOUR, event, make_client, make_services
+from tests.unit.fakes import HOUR, NOW, event, make_client, make_services, notification
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def test_each_request_is_one_line(lines: Callable[..., list[dict[str, Any]]]) ->
     assert line.keys() == {
         *("time", "level", "logger", "message", "pid", "request_id", "principal", "client", "method", "route"),
         "status",
-        *("duration_ms", "outcome", "records", "bytes_in", "bytes_out", "trace_id", "span_id"),
+        *("duration_ms", "outcome", "records", "event_id", "bytes_in", "bytes_out", "trace_id", "span_id"),
     }
     assert (line["request_id"], line["trace_id"]) == ("rid-7", "4bf92f3577b34da6a3ce929d0e0e4736")
     assert (line["method"], line["route"], line["status"]) == ("POST", "/api/v1/audit/events", 201)
@@ -75,6 +77,7 @@ def test_outcomes(lines: Callable[..., list[dict[str, Any]]]) -> None:
         [post, post, post, batch, post, ("POST", "/api/v1/audit/events", {"json": {}}), ("GET", "/nowhere/x", {})],
         outcome=lambda request: next(outcomes),
     )
+    assert [("event_id" in g) for g in got] == [True] * 5 + [False] * 2
     assert [(g["status"], g["outcome"], g.get("records")) for g in got] == [
         (200, "duplicate", 1),
         (202, "spilled", 1),
@@ -85,6 +88,18 @@ def test_outcomes(lines: Callable[..., list[dict[str, Any]]]) -> None:
         (404, "not-found", None),
     ]
     assert got[-1]["route"] == "unmatched"
+
+
+def test_the_line_names_the_first_event(lines: Callable[..., list[dict[str, Any]]]) -> None:
+    from app.audit.outcome import Stored
+
+    ids = [str(uuid.uuid4()) for _ in range(3)]
+    batch = ("POST", "/api/v1/audit/events/batch", {"json": [event(event_id=i) for i in ids]})
+    one = ("POST", "/api/v1/audit/events", {"json": event(event_id=ids[2])})
+    note = ("POST", "/api/v1/audit/notifications", {"json": notification()})
+    stored = Stored(notification=NotificationRow(7, NOW, NOW))
+    got = lines([batch, one, note], outcome=stored)
+    assert [(g["records"], g.get("event_id")) for g in got] == [(3, ids[0]), (1, ids[2]), (1, None)]
 
 
 def test_probes_and_scrapes_are_quiet_unless_they_fail(lines: Callable[..., list[dict[str, Any]]]) -> None:
