@@ -81,12 +81,17 @@ def test_both_releases_on_one_database(release: Path, old_database: Database, tm
             wait_until(lambda: len(before.sent) > 50, what="load on the old release")
             role = conninfo.conninfo_to_dict(old_database.service_url)["user"]
             migrate(old_database.owner_url, service_role=str(role))
+            whole = (
+                "SELECT bool_and(indisvalid) FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE c.relname LIKE "
+            )
+            assert old_database.query(whole + "'audit_events%'") == [(True,)], "an index is not whole"
             new.start()
             stack.callback(new.stop)
             assert new.probe("/openapi.json") == 200
             with Writers(new, 3) as after:
                 wait_until(lambda: len(after.sent) > 200, what="load on both")
                 same_content_is_the_same_to_both(old, new)
+                the_new_one_keeps_request_ids(old, new)
                 assert old.stop() == 0, "the old one goes while the new one serves"
                 before.stop()
                 count = len(after.sent)
@@ -134,6 +139,19 @@ def test_a_category_that_the_old_release_does_not_know(release: Path, old_databa
         wait_until(lambda: old_database.count() == 2, what="the new release writes it")
         for body in (known, unknown):
             assert new.request("POST", EVENTS, body).status == 200, "unaltered"
+
+
+def the_new_one_keeps_request_ids(old: GunicornService, new: GunicornService) -> None:
+    """The last release stores events without; both find and list what the other stored."""
+    headers = {"X-Request-ID": "rq-upgrade"}
+    bodies = [event(event_id=str(uuid.uuid4())) for _ in range(2)]
+    for service, body in zip((old, new), bodies, strict=True):
+        assert service.request("POST", EVENTS, body, headers=headers).status == 201
+    kept = [new.request("GET", f"{EVENTS}/{body['event_id']}").json["request_id"] for body in bodies]
+    assert kept == [None, "rq-upgrade"]
+    [found] = new.request("GET", f"{EVENTS}?request_id=rq-upgrade").json["data"]
+    assert found["event_id"] == bodies[1]["event_id"]
+    assert "request_id" not in old.request("GET", f"{EVENTS}/{bodies[1]['event_id']}").json
 
 
 CONTENT = (
