@@ -108,6 +108,8 @@ def _make(tries: ShortTries, gap: Gap) -> None:
     index, partition, valid = gap
     name = partition + _suffix(index)
     part = sql.Identifier(tries.schema, name)
+    if valid is False:
+        valid = _settled(tries, gap, name)
     if valid is False:  # stopped halfway
         _concurrently(tries, name, sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(part))
     if not valid:
@@ -117,6 +119,21 @@ def _make(tries: ShortTries, gap: Gap) -> None:
         _concurrently(tries, name, statement)
     attach = sql.SQL("ALTER INDEX {} ATTACH PARTITION {}").format(sql.Identifier(tries.schema, index), part)
     tries.until_done(f"index {name}", partial(tries.conn.execute, attach))
+
+
+def _settled(tries: ShortTries, gap: Gap, name: str) -> bool | None:
+    """Whether an index is whole once nobody makes it any more.
+
+    PostgreSQL goes on with a statement whose client was killed. It holds a lock that no writer asks for.
+    """
+    lock = sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(sql.Identifier(tries.schema, gap[1]))
+
+    def wait() -> None:
+        tries.conn.execute("SELECT set_config('lock_timeout', %s, true)", (_milliseconds(tries.patience.in_all),))
+        tries.conn.execute(lock)
+
+    tries.until_done(f"index {name}", wait)
+    return next((valid for *found, valid in _gaps(tries) if tuple(found) == gap[:2]), True)
 
 
 def _concurrently(tries: ShortTries, name: str, statement: sql.Composed) -> None:
@@ -137,7 +154,11 @@ def _concurrently(tries: ShortTries, name: str, statement: sql.Composed) -> None
 def _set_lock_timeout(conn: Connection, seconds: float) -> None:
     # Behind a pooler the settings hold for a transaction, and there is none: the role's own limit counts.
     if not (conn.pooled or conn.closed):
-        conn.execute("SELECT set_config('lock_timeout', %s, false)", (f"{round(1000 * seconds)}",))
+        conn.execute("SELECT set_config('lock_timeout', %s, false)", (_milliseconds(seconds),))
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{round(1000 * seconds)}"
 
 
 def _suffix(index: str) -> str:

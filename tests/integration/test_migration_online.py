@@ -189,6 +189,32 @@ def test_an_index_that_was_stopped_halfway_is_made_again(old: Database) -> None:
     assert_indexed_after_another_run(old)
 
 
+def test_an_index_that_goes_on_without_its_migration_is_waited_for(old: Database) -> None:
+    """As PostgreSQL does where the migration was killed, and its connection with it."""
+    [(month,)] = old.query("SELECT to_char(max(m), 'YYYY_MM') FROM audit_partition_months() m")
+    # The one that comes first.
+    old.query("ALTER TABLE audit_events ADD COLUMN request_id varchar(128)")
+    old.query("ALTER TABLE notification_audit ADD COLUMN request_id varchar(128)")
+    old.query("INSERT INTO schema_migrations (version, name) VALUES (4, '0004_request_ids')")
+    name = f"audit_events_{month}_request"
+    left = f"CREATE INDEX CONCURRENTLY {name} ON audit_events_{month} {INDEXES['audit_events_request']}"
+    known = f"SELECT oid, indisvalid FROM pg_class JOIN pg_index ON oid = indexrelid WHERE relname = '{name}'"
+    waiting = "SELECT 1 FROM pg_locks WHERE mode = 'ShareUpdateExclusiveLock' AND NOT granted"
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(old.owner_url, autocommit=True) as conn:
+        with long_transaction(old, VIEW) as reader:
+            going_on = pool.submit(conn.execute, left)
+            [(first, whole)] = wait_until(lambda: old.query(known), what="an index begun")
+            assert not whole
+            running = Running(old)
+            wait_until(lambda: running.said(f"making index audit_events_request of audit_events_{month}"), what="it")
+            wait_until(lambda: old.query(waiting), what="the migration waits for the index")
+            reader.commit()
+        going_on.result(60)
+    running.result.result(60)
+    assert old.query(known) == [(first, True)], "was made anew"
+    assert_indexed(old)
+
+
 def test_several_migrations_at_once_make_each_index_once(old: Database) -> None:
     all_of_them = [Running(old) for _ in range(4)]
     applied = [name for r in all_of_them for name in r.result.result(60)]
