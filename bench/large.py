@@ -32,6 +32,7 @@ from rich.progress import track
 
 from app.audit import queries
 from app.audit.filters import event_query
+from app.auth.read_limits import EVERYTHING
 from app.config.settings import ServerSettings
 from app.postgres.lists import Cursor
 from bench import fill
@@ -148,7 +149,7 @@ def explain(bench: Bench, databases: dict[str, Database], rows: dict[str, int]) 
                 if "data" in arguments:
                     arguments["data"] = '{"sequence":23757}'
                 statement, parameters = queries.event_page_sql(
-                    event_query(arguments, datetime.now(UTC)), ServerSettings().max_response_bytes
+                    event_query(arguments, datetime.now(UTC), EVERYTHING), ServerSettings().max_response_bytes
                 )
                 for _ in range(2):
                     plan = conn.execute(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", parameters).fetchall()

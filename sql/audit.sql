@@ -56,5 +56,6 @@ JOIN audit_events e USING (event_id, event_date);
 SELECT notification_id, digest FROM notification_audit WHERE notification_id = ANY(%b::text[]);
 
 -- name: parents
--- The day of each parent, which its children store beside its id. The newest, if an id was used on several days.
-SELECT event_id, max(event_date) FROM audit_events WHERE event_id = ANY(%b::uuid[]) GROUP BY event_id;
+-- The day of each parent, which its children store beside its id. The newest, if an id was used on several days; of those
+-- that the writer may read (app/audit/readable.py).
+SELECT event_id, max(event_date) FROM {readable} e WHERE event_id = ANY(%b::uuid[]) GROUP BY event_id;

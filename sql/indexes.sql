@@ -10,3 +10,11 @@
 -- name: audit_events_namespace
 -- For namespace, in the order of the lists: a principal may be let into a few namespaces only, out of many.
 (namespace, event_timestamp DESC, event_id DESC) WHERE namespace IS NOT NULL;
+
+-- name: audit_events_no_namespace
+-- The same for records without a namespace, which audit_events_namespace leaves out: each record is in one of both.
+(event_timestamp DESC, event_id DESC) WHERE namespace IS NULL;
+
+-- name: audit_events_category
+-- For a principal that is let into a few categories only: its lists walk through no rows of others.
+(event_category, event_timestamp DESC, event_id DESC);

@@ -17,6 +17,8 @@ import orjson
 from datastorage_common import jsonvalue
 from datastorage_common.times import rfc3339
 
+from app.auth.read_limits import EVERYTHING, ReadLimits
+
 # Roughly what an event costs in memory beside its texts: the object, its times, UUIDs and queue entry.
 _EVENT_OVERHEAD_BYTES = 1200
 # Bump when the canonical form changes, so that digests of different forms never look equal.
@@ -28,8 +30,12 @@ _NOTIFICATION_FORM = b"notification-audit/1\n"
 OUTCOMES = ("success", "failure", "pending")
 CHANNELS = ("email", "slack", "pagerduty", "webhook", "sms", "teams")
 NOTIFICATION_STATUSES = ("sent", "failed", "pending", "acknowledged", "escalated")
+# Notifications have no category of their own: for limits on reading they count as of this one.
+NOTIFICATION_CATEGORY = "notification"
 
 EventKey = tuple[UUID, date]
+# Which parent is meant: its id, and where its writer may not read everything, the limits within which it must be.
+ParentKey = UUID | tuple[ReadLimits, UUID]
 
 
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -68,12 +74,21 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     context_trace_id: str | None = None
     # Of the request that it came with first; outside the digest, so that a retry is still the same event.
     request_id: str | None = None
+    # What its writer may read, where that is not everything and there is a parent: another one does not exist for him.
+    # Outside the digest and the row.
+    parent_within: ReadLimits | None = None
     row: bytes  # the event as the JSON object that the write function hands to PostgreSQL
 
     @property
     def key(self) -> EventKey:
         """Identity: the same key with the same digest is the same event."""
         return (self.event_id, self.event_date)
+
+    @property
+    def parent_key(self) -> ParentKey:
+        """What its parent is looked up by, where it has one."""
+        assert self.parent_event_id is not None  # noqa: S101 - asked of events with a parent alone
+        return self.parent_event_id if self.parent_within is None else (self.parent_within, self.parent_event_id)
 
     @property
     def nbytes(self) -> int:
@@ -121,13 +136,15 @@ def make_event(
     recorded_by: str | None = None,
     context_trace_id: str | None = None,
     request_id: str | None = None,
+    reads: ReadLimits = EVERYTHING,
 ) -> AuditEvent:
     """The event of the contract's members after defaults: event_data as parsed, times in UTC, UUIDs as UUID.
 
     ``data``: event_data as compact JSON, every digit as sent: 1.50 is the same number as 1.5 to the digest, but stays
-    what it is in the table. ``plain``: event_data is, as `datastorage_common.jsonvalue.Document` says. The digest is
-    SHA-256 over the members as JSON with sorted keys and numbers in one form, so two requests that mean the same event
-    have the same, however they were written. ``members`` is used up.
+    what it is in the table. ``plain``: event_data is, as `datastorage_common.jsonvalue.Document` says. ``reads``:
+    what its writer may read, for its parent. The digest is SHA-256 over the members as JSON with sorted keys and
+    numbers in one form, so two requests that mean the same event have the same, however they were written.
+    ``members`` is used up.
     """
     moment: datetime = members["event_timestamp"]
     members["event_timestamp"] = time = rfc3339(moment)
@@ -151,9 +168,24 @@ def make_event(
         recorded_by=recorded_by,
         context_trace_id=context_trace_id,
         request_id=request_id,
+        parent_within=reads if reads.narrow and members["parent_event_id"] is not None else None,
         row=b'%b,"event_date":"%b","digest":"\\\\x%b","recorded_by":%b,"request_id":%b}'
         % (row[:-1], time[:10].encode(), digest.hex().encode(), by, request),
     )
+
+
+def with_own_parents(events: tuple[AuditEvent, ...]) -> tuple[AuditEvent, ...]:
+    """The events of a batch: a parent that is before its child there exists, whatever their writer may read.
+
+    Decided here and not where it is written: replay writes an entry at a time, and finds such a parent in the table.
+    """
+    before: set[UUID] = set()
+    changed = []
+    for event in events:
+        own = event.parent_within is not None and event.parent_event_id in before
+        changed.append(msgspec.structs.replace(event, parent_within=None) if own else event)
+        before.add(event.event_id)
+    return tuple(changed)
 
 
 def event_digest(canonical: bytes) -> bytes:

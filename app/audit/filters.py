@@ -11,6 +11,7 @@ from datastorage_common.uuids import parse_uuid
 
 from app.audit.event import CHANNELS, NOTIFICATION_STATUSES, OUTCOMES
 from app.audit.queries import Query
+from app.auth.read_limits import ReadLimits
 from app.http.list_parameters import ListParameters
 
 EVENT_FILTERS = (
@@ -32,7 +33,7 @@ NOTIFICATION_PARAMETERS = ("remediation_id", "channel", "status", "since", "unti
 _NOTIFICATION_ID = re.compile(r"[0-9]{1,18}")
 
 
-def event_query(arguments: Mapping[str, str], now: datetime) -> Query:
+def event_query(arguments: Mapping[str, str], now: datetime, reads: ReadLimits) -> Query:
     """Check the parameters of GET /api/v1/audit/events. Raises Problem 400."""
     read = ListParameters(arguments, now)
     for name in EVENT_FILTERS:
@@ -46,10 +47,10 @@ def event_query(arguments: Mapping[str, str], now: datetime) -> Query:
     if until is not None:
         read.where("event_date <= %s", until.date())
     _containment(read)
-    return _finish(read, parse_uuid)
+    return _finish(read, reads, parse_uuid)
 
 
-def notification_query(arguments: Mapping[str, str], now: datetime) -> Query:
+def notification_query(arguments: Mapping[str, str], now: datetime, reads: ReadLimits) -> Query:
     """Check the parameters of GET /api/v1/audit/notifications. Raises Problem 400."""
     read = ListParameters(arguments, now)
     read.filter_by("remediation_id")
@@ -57,7 +58,7 @@ def notification_query(arguments: Mapping[str, str], now: datetime) -> Query:
     read.filter_by_choice("status", NOTIFICATION_STATUSES)
     read.bound("since", "sent_at", ">=")
     read.bound("until", "sent_at", "<=")
-    return _finish(read, _NOTIFICATION_ID.fullmatch)
+    return _finish(read, reads, _NOTIFICATION_ID.fullmatch)
 
 
 def _containment(read: ListParameters) -> None:
@@ -79,7 +80,7 @@ def _containment(read: ListParameters) -> None:
         read.where("event_data @> %s::jsonb", jsonvalue.compact(value).decode())
 
 
-def _finish(read: ListParameters, is_key: Callable[[str], object]) -> Query:
+def _finish(read: ListParameters, reads: ReadLimits, is_key: Callable[[str], object]) -> Query:
     """The query. Raises Problem 400 that names every wrong parameter."""
     limit, offset = read.limit(50), read.offset()
     count = read.raw("count")
@@ -87,4 +88,4 @@ def _finish(read: ListParameters, is_key: Callable[[str], object]) -> Query:
         read.refuse("count", "must be one of: exact, none")
     cursor = read.cursor(is_key)
     read.check()
-    return Query(read.conditions, read.values, limit, offset, cursor, count != "none" and cursor is None)
+    return Query(read.conditions, read.values, limit, offset, cursor, count != "none" and cursor is None, reads)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import date
 from uuid import UUID
 
-from app.audit.event import AuditEvent, EventKey, Notification
+from app.audit.event import AuditEvent, EventKey, Notification, ParentKey
 from app.audit.outcome import (
     Conflict,
     NotificationRow,
@@ -24,10 +25,38 @@ class Plan:
     """What a set of requests comes to, once the copies inside it and its parents are known."""
 
     events: dict[EventKey, AuditEvent]  # to be stored, each key once
-    parents: dict[UUID, date]  # the days of the parents that are known
-    unresolved: set[UUID]  # parents that the table is to be asked for
+    parents: dict[ParentKey, date]  # the days of the parents that are known
+    unresolved: set[ParentKey]  # parents that the table is to be asked for
     # Requests that contradict an earlier one: a conflict only if that one's content is what is stored in the end.
     waiting: set[int]
+    # The events by their ids; made for the first writer who may not read everything.
+    by_id: dict[UUID, list[AuditEvent]] | None = field(default=None, init=False)
+
+    def knows(self, event: AuditEvent) -> bool:
+        """Whether the parent of an event is known to be there, for the event's writer."""
+        within, parent = event.parent_within, event.parent_event_id
+        if event.parent_key in self.parents:
+            return True
+        if within is None or parent is None:
+            return False
+        if self.by_id is None:
+            self.by_id = {}
+            self._name(self.events.values())
+        found = [e.event_date for e in self.by_id.get(parent, ()) if within.admits(e.namespace, e.event_category)]
+        if found:
+            self.parents[within, parent] = max(found)
+        return bool(found)
+
+    def add(self, events: dict[EventKey, AuditEvent]) -> None:
+        """Add events that are to be stored, and are not there yet."""
+        self.events.update(events)
+        if self.by_id is not None:
+            self._name(events.values())
+
+    def _name(self, events: Iterable[AuditEvent]) -> None:
+        assert self.by_id is not None  # noqa: S101 - made by `finds`
+        for event in events:
+            self.by_id.setdefault(event.event_id, []).append(event)
 
 
 def fit_together(live: dict[int, WriteRequest], outcomes: dict[int, WriteOutcome]) -> Plan:
@@ -39,14 +68,14 @@ def fit_together(live: dict[int, WriteRequest], outcomes: dict[int, WriteOutcome
     for i, request in live.items():
         mine: dict[EventKey, AuditEvent] = {}
         clashes = []
-        wanted: set[UUID] = set()
+        wanted: set[ParentKey] = set()
         ids: dict[UUID, date] = {}
         for index, record in enumerate(request.records):
             if not isinstance(record, AuditEvent):
                 continue
             parent = record.parent_event_id
-            if parent is not None and parent not in ids and parent not in plan.parents:
-                wanted.add(parent)
+            if parent is not None and parent not in ids and not plan.knows(record):
+                wanted.add(record.parent_key)
             key = record.key
             known = mine.get(key)
             if known is not None:
@@ -63,20 +92,21 @@ def fit_together(live: dict[int, WriteRequest], outcomes: dict[int, WriteOutcome
         if clashes or i in plan.waiting:
             continue
         plan.unresolved |= wanted
-        plan.events.update(mine)
+        plan.add(mine)
         for event_id, day in ids.items():
             plan.parents.setdefault(event_id, day)
     return plan
 
 
-def settle_orphans(live: dict[int, WriteRequest], lost: set[UUID], outcomes: dict[int, WriteOutcome]) -> None:
+def settle_orphans(live: dict[int, WriteRequest], lost: set[ParentKey], outcomes: dict[int, WriteOutcome]) -> None:
     """The outcome of each request that has a record whose parent is neither stored nor before it."""
     for i, request in live.items():
         indexes = []
         earlier: set[UUID] = set()
         for index, record in enumerate(request.records):
             if isinstance(record, AuditEvent):
-                if record.parent_event_id in lost and record.parent_event_id not in earlier:
+                parent = record.parent_event_id
+                if parent is not None and parent not in earlier and record.parent_key in lost:
                     indexes.append(index)
                 earlier.add(record.event_id)
         if indexes:

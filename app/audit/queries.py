@@ -16,10 +16,12 @@ import orjson
 import psycopg
 from datastorage_common.times import rfc3339
 
+from app.audit import readable
 from app.audit.schemas import EVENT_FIELDS
+from app.auth.read_limits import ReadLimits
 from app.postgres import pages
 from app.postgres.lists import Cursor, ListQuery
-from app.postgres.statements import all_of, statements
+from app.postgres.statements import Sql, statements
 
 _SQL = statements("audit_queries")
 
@@ -51,8 +53,8 @@ _SMALL_SELECT = ", ".join(
 _WIDE_SELECT = ", ".join(
     f"{'e.event_data' if m == 'event_data' else _EVENT_EXPRESSIONS.get(m, f'e.{m}')} AS {m}" for m in EVENT_MEMBERS
 )
-_ONE_EVENT = _SQL["event"].format(columns=_EVENT_SELECT)
 _EVENT_DATA = EVENT_MEMBERS.index("event_data")
+_PARENT = (EVENT_MEMBERS.index("parent_event_id"), EVENT_MEMBERS.index("parent_event_date"))
 
 NOTIFICATION_MEMBERS = (
     "id",
@@ -75,21 +77,33 @@ _NOTIFICATION_SELECT = ", ".join(NOTIFICATION_MEMBERS)
 
 @dataclass(frozen=True)
 class Query(ListQuery):
-    """A checked query of an audit list. ``count``: whether the answer says how many rows there are."""
+    """A checked query of an audit list.
+
+    ``count``: whether the answer says how many rows there are. ``reads``: what whoever asks may read.
+    """
 
     count: bool
+    reads: ReadLimits
+
+    @property
+    def filters(self) -> list[Sql]:
+        """The conditions, each with its parameter."""
+        return [Sql(c, (p,)) for c, p in zip(self.conditions, self.parameters, strict=True)]
 
 
 def _event_keys(query: Query) -> tuple[str, list[object]]:
     """The statement that picks the keys of a page, one more than asked for, and its parameters."""
-    conditions, parameters = query.conditions, list(query.parameters)
+    conditions = query.filters
     if query.cursor is not None:
         # The bound on event_date says nothing new, but lets PostgreSQL leave later months out.
-        conditions = (*conditions, "(event_timestamp, event_id) < (%s, %s)", "event_date <= %s")
-        parameters += [query.cursor.moment, UUID(query.cursor.ident), query.cursor.moment.date()]
-    keys = _SQL["event_keys"].format(conditions=all_of(conditions))
+        after = (query.cursor.moment, UUID(query.cursor.ident))
+        conditions.append(Sql("(event_timestamp, event_id) < (%s, %s)", after))
+        conditions.append(Sql("event_date <= %s", (query.cursor.moment.date(),)))
     # One row more than asked for tells whether there is another page.
-    return keys, [*parameters, query.limit + 1, query.offset]
+    rows = query.limit + 1
+    source, where = readable.newest(query.reads, conditions, rows + query.offset)
+    keys = _SQL["event_keys"].format(readable=source.text, conditions=where.text)
+    return keys, [*source.parameters, *where.parameters, rows, query.offset]
 
 
 def event_page_sql(query: Query, max_bytes: int) -> tuple[str, list[object]]:
@@ -115,39 +129,74 @@ def list_events(conn: psycopg.Connection, query: Query, max_bytes: int, *, large
     if large:
         rows = conn.execute(*large_event_page_sql(query, max_bytes)).fetchall()
         found = rows[0][-1] if rows else 0
-        return _page(conn, _EVENTS, query, [row[:-1] for row in rows], found, max_bytes)
+        rows = _with_readable_parents(conn, [row[:-1] for row in rows], query.reads)
+        return _page(conn, _EVENTS, query, rows, found, max_bytes)
     rows = conn.execute(*event_page_sql(query, max_bytes)).fetchall()
     if None in [row[_EVENT_DATA] for row in rows]:
         raise pages.LargeRowsError
+    rows = _with_readable_parents(conn, rows, query.reads)
     return _page(conn, _EVENTS, query, rows, len(rows), max_bytes)
 
 
-def get_event(conn: psycopg.Connection, event_id: UUID) -> bytes | None:
-    """One event as JSON, the newest if its id was used on several days; None if there is none."""
-    row = conn.execute(_ONE_EVENT, [event_id]).fetchone()
-    return None if row is None else orjson.dumps(_event(row))
+def get_event(conn: psycopg.Connection, event_id: UUID, reads: ReadLimits) -> bytes | None:
+    """One event as JSON, the newest that may be read if its id was used on several days; None if there is none."""
+    source = readable.events(reads)
+    statement = _SQL["event"].format(columns=_EVENT_SELECT, readable=source.text)
+    row = conn.execute(statement, [*source.parameters, event_id]).fetchone()
+    if row is None:
+        return None
+    [row] = _with_readable_parents(conn, [row], reads)
+    return orjson.dumps(_event(row))
+
+
+def _with_readable_parents(
+    conn: psycopg.Connection, rows: list[tuple[Any, ...]], reads: ReadLimits
+) -> list[tuple[Any, ...]]:
+    """The rows, without the day of each parent that may not be read."""
+    ident, day = _PARENT
+    parents = {(row[ident], row[day]) for row in rows if row[day] is not None} if reads.narrow else None
+    if not parents:
+        return rows
+    source = readable.events(reads)
+    keys = ([p[0] for p in parents], [p[1] for p in parents])
+    found = set(conn.execute(_SQL["readable_parents"].format(readable=source.text), [*keys, *source.parameters]))
+    return [row if (row[ident], row[day]) in found else (*row[:day], None, *row[day + 1 :]) for row in rows]
 
 
 def list_notifications(conn: psycopg.Connection, query: Query, max_bytes: int) -> bytes:
     """The JSON answer of GET /api/v1/audit/notifications, of at most ``max_bytes``."""
-    conditions, parameters = query.conditions, list(query.parameters)
+    conditions = query.filters
     if query.cursor is not None:
-        conditions = (*conditions, "(sent_at, id) < (%s, %s)")
-        parameters += [query.cursor.moment, int(query.cursor.ident)]
-    statement = _SQL["notification_page"].format(columns=_NOTIFICATION_SELECT, conditions=all_of(conditions))
-    rows = conn.execute(statement, [*parameters, query.limit + 1, query.offset]).fetchall()
+        conditions.append(Sql("(sent_at, id) < (%s, %s)", (query.cursor.moment, int(query.cursor.ident))))
+    source, where = readable.notifications(query.reads), readable.joined(conditions)
+    statement = _SQL["notification_page"].format(
+        columns=_NOTIFICATION_SELECT, readable=source.text, conditions=where.text
+    )
+    rows = conn.execute(statement, [*where.parameters, query.limit + 1, query.offset]).fetchall()
     return _page(conn, _NOTIFICATIONS, query, rows, len(rows), max_bytes)
 
 
-def _count(conn: psycopg.Connection, counting: str, query: Query, *, seen: int, more: bool) -> int | None:
+def _count(conn: psycopg.Connection, kind: _Kind, query: Query, *, seen: int, more: bool) -> int | None:
     if not query.count:
         return None
     if not more and (seen or query.offset == 0):
         # The page reached the end, so the count is known without counting.
         return query.offset + seen
-    row = conn.execute(counting.format(conditions=all_of(query.conditions)), query.parameters).fetchone()
+    row = conn.execute(*kind.counting(query)).fetchone()
     assert row is not None  # noqa: S101 - count always has a row
     return int(row[0])
+
+
+def _counting_events(query: Query) -> tuple[str, tuple[object, ...]]:
+    source, where = readable.countable(query.reads, query.filters)
+    statement = _SQL["count_events"].format(readable=source.text, conditions=where.text)
+    return statement, source.parameters + where.parameters
+
+
+def _counting_notifications(query: Query) -> tuple[str, tuple[object, ...]]:
+    source, where = readable.notifications(query.reads), readable.joined(query.filters)
+    statement = _SQL["count_notifications"].format(readable=source.text, conditions=where.text)
+    return statement, where.parameters
 
 
 def _page(
@@ -176,7 +225,7 @@ def _answer(
     more: bool,
 ) -> bytes:
     pagination: dict[str, Any] = {"limit": limit, "offset": query.offset}
-    total = _count(conn, kind.counting, query, seen=len(rows), more=more)
+    total = _count(conn, kind, query, seen=len(rows), more=more)
     if total is not None:
         pagination["total"] = total
     pagination["has_more"] = more
@@ -202,10 +251,10 @@ def _notification(row: tuple[Any, ...]) -> dict[str, Any]:
 class _Kind(NamedTuple):
     """A kind of record to be listed."""
 
-    counting: str  # the statement that counts them
+    counting: Callable[[Query], tuple[str, tuple[object, ...]]]  # the statement that counts them, and its parameters
     moment: int  # where the time stands in a row that the list is sorted by
     read: Callable[[tuple[Any, ...]], dict[str, Any]]
 
 
-_EVENTS = _Kind(_SQL["count_events"], EVENT_MEMBERS.index("event_timestamp"), _event)
-_NOTIFICATIONS = _Kind(_SQL["count_notifications"], NOTIFICATION_MEMBERS.index("sent_at"), _notification)
+_EVENTS = _Kind(_counting_events, EVENT_MEMBERS.index("event_timestamp"), _event)
+_NOTIFICATIONS = _Kind(_counting_notifications, NOTIFICATION_MEMBERS.index("sent_at"), _notification)

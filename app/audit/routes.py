@@ -11,12 +11,12 @@ from datastorage_common.uuids import parse_uuid
 
 from app.audit import filters, queries
 from app.audit.answers import batch_answer, event_answer, notification_answer
-from app.audit.event import AuditEvent, Record
+from app.audit.event import AuditEvent, Record, with_own_parents
 from app.audit.ingest import Ingest
 from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS, AuditEventSchema, NotificationSchema
 from app.audit.validator import Validator
-from app.auth.authorizer import recorded_by
+from app.auth.authorizer import read_limits, recorded_by
 from app.clock import Clock
 from app.config.settings import Settings
 from app.http import bounded
@@ -68,7 +68,12 @@ def _add_writes(blueprint: flask.Blueprint, services: Parts) -> None:
         if not isinstance(body, dict):
             raise not_an_object()
         event = validator.event(
-            body, plain=plain, recorded_by=recorded_by(), request_id=request_id(), context_trace_id=trace_id()
+            body,
+            plain=plain,
+            recorded_by=recorded_by(),
+            request_id=request_id(),
+            context_trace_id=trace_id(),
+            reads=read_limits(),
         )
         if isinstance(event, ValidationFailure):
             raise invalid(event)
@@ -78,14 +83,18 @@ def _add_writes(blueprint: flask.Blueprint, services: Parts) -> None:
     @blueprint.post("/events/batch")
     def create_batch() -> flask.Response:
         body, plain = json_document(services.bodies)
+        reads = read_limits()
         check = partial(
             validator.event,
             plain=plain,
             recorded_by=recorded_by(),
             request_id=request_id(),
             context_trace_id=trace_id(),
+            reads=reads,
         )
         events = tuple(valid_batch(body, "event", max_batch_size, check))
+        if reads.narrow:
+            events = with_own_parents(events)
         ignored = _EVENT.ignored_of_batch(body)
         return batch_answer(events, _submit(services, events, "audit_events_batch"), ignored)
 
@@ -105,10 +114,10 @@ def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:
     max_bytes = services.settings.server.max_response_bytes
 
     def event_query() -> queries.Query:
-        return filters.event_query(flask.request.args, services.clock.now())
+        return filters.event_query(flask.request.args, services.clock.now(), read_limits())
 
     def notification_query() -> queries.Query:
-        return filters.notification_query(flask.request.args, services.clock.now())
+        return filters.notification_query(flask.request.args, services.clock.now(), read_limits())
 
     @blueprint.get("/events")
     @takes(filters.EVENT_PARAMETERS, event_query)
@@ -128,7 +137,8 @@ def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:
         found = None
         if ident is not None:
             wanted: UUID = ident
-            found = timed_read(services.reader, "get_event", lambda conn: queries.get_event(conn, wanted))
+            reads = read_limits()
+            found = timed_read(services.reader, "get_event", lambda conn: queries.get_event(conn, wanted, reads))
         if found is None:
             raise Problem("not-found", "there is no event with this id")
         return json_response(found)

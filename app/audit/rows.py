@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from uuid import UUID
 
 from psycopg.types.json import Json
 from psycopg.types.numeric import Int4
 
-from app.audit.event import AuditEvent, Notification
+from app.audit.event import AuditEvent, Notification, ParentKey
 
 
-def event_rows(events: Iterable[AuditEvent], parents: dict[UUID, date]) -> list[Json]:
+def event_rows(events: Iterable[AuditEvent], parents: dict[ParentKey, date]) -> list[Json]:
     """The one parameter of insert_events (sql/audit.sql): a JSON array of the events' rows."""
     rows = [
         e.row
-        if e.parent_event_id is None or (day := parents.get(e.parent_event_id)) is None
+        if e.parent_event_id is None or (day := parents.get(e.parent_key)) is None
         else b'%b,"parent_event_date":"%b"}' % (e.row[:-1], day.isoformat().encode())
         for e in events
     ]

@@ -12,10 +12,12 @@ from uuid import UUID
 
 import psycopg
 
-from app.audit.event import AuditEvent, EventKey, Notification
+from app.audit import readable
+from app.audit.event import AuditEvent, EventKey, Notification, ParentKey
 from app.audit.outcome import Conflict, NotificationRow, NotWritten, Rejected, Stored, WriteOutcome, WriteRequest
 from app.audit.plan import Plan, conflicts, event_outcome, fit_together, notification_outcome, settle_orphans
 from app.audit.rows import event_rows, notification_arrays
+from app.auth.read_limits import EVERYTHING, ReadLimits
 from app.postgres.errors import Fault, classify, is_timeout
 from app.postgres.partitions import make_partition
 from app.postgres.sessions import Connection, UnconfirmedError, begin, commit, roll_back
@@ -27,6 +29,7 @@ _INSERT_NOTIFICATIONS = _SQL["insert_notifications"]
 _EVENT_DIGESTS = _SQL["event_digests"]
 _NOTIFICATION_DIGESTS = _SQL["notification_digests"]
 _PARENTS = _SQL["parents"]
+_ANY_PARENTS = _PARENTS.format(readable=readable.events(EVERYTHING).text)
 
 _CONFLICT_RETRIES = 3
 
@@ -177,7 +180,7 @@ def _write_once(session: WriteSession, requests: list[WriteRequest]) -> dict[int
             outcomes[i] = _with_stored(session, live.pop(i), outcomes[i])
         live = {i: q for i, q in live.items() if i not in plan.waiting}
         if plan.unresolved:
-            found: dict[UUID, date] = dict(session.conn.execute(_PARENTS, (list(plan.unresolved),)).fetchall())
+            found = _stored_parents(session, plan.unresolved)
             plan.parents.update(found)
             if lost := plan.unresolved - found.keys():
                 settle_orphans(live, lost, outcomes)
@@ -187,6 +190,25 @@ def _write_once(session: WriteSession, requests: list[WriteRequest]) -> dict[int
             _commit(session, live, plan, outcomes)
         if all(i in outcomes for i in live):
             return outcomes
+
+
+def _stored_parents(session: WriteSession, wanted: set[ParentKey]) -> dict[ParentKey, date]:
+    """The days of the parents that are in the table, for each writer within what he may read."""
+    anybodys: list[UUID] = []
+    within: dict[ReadLimits, list[UUID]] = {}
+    for key in wanted:
+        if isinstance(key, UUID):
+            anybodys.append(key)
+        else:
+            within.setdefault(key[0], []).append(key[1])
+    found: dict[ParentKey, date] = {}
+    if anybodys:
+        found.update(session.conn.execute(_ANY_PARENTS, (anybodys,)).fetchall())
+    for reads, idents in within.items():
+        source = readable.events(reads)
+        rows = session.conn.execute(_PARENTS.format(readable=source.text), (*source.parameters, idents))
+        found.update({(reads, ident): day for ident, day in rows.fetchall()})
+    return found
 
 
 def _with_stored(session: WriteSession, request: WriteRequest, outcome: WriteOutcome) -> WriteOutcome:

@@ -20,6 +20,7 @@ from marshmallow import ValidationError, missing
 
 from app.audit.event import AuditEvent, Notification, make_event, notification_digest
 from app.audit.schemas import AuditEventSchema, Category, NotificationSchema
+from app.auth.read_limits import EVERYTHING, ReadLimits
 from app.config.settings import MAX_NESTING, AuditSettings
 from app.config.values import MAX_CATEGORY
 from app.validation.decoder import decoder
@@ -71,6 +72,7 @@ class Validator:
         recorded_by: str | None = None,
         context_trace_id: str | None = None,
         request_id: str | None = None,
+        reads: ReadLimits = EVERYTHING,
     ) -> AuditEvent | ValidationFailure:
         """Validate one event.
 
@@ -78,7 +80,8 @@ class Validator:
         it then: only what the tables cannot hold is wrong.
 
         ``plain``: the body comes from a plain `jsonvalue.Document`. ``context_trace_id``: from the request's headers,
-        for an event that names no trace itself. ``request_id``: of the request that it comes with.
+        for an event that names no trace itself. ``request_id``: of the request that it comes with. ``reads``: what
+        its writer may read, and its parent must be in.
         """
         quick = self._quick(body, plain=plain, replayed=replayed)
         if quick is None:
@@ -87,7 +90,12 @@ class Validator:
                 return members
             quick = members, jsonvalue.compact(members["event_data"])
         return make_event(
-            *quick, plain=plain, recorded_by=recorded_by, context_trace_id=context_trace_id, request_id=request_id
+            *quick,
+            plain=plain,
+            recorded_by=recorded_by,
+            context_trace_id=context_trace_id,
+            request_id=request_id,
+            reads=reads,
         )
 
     def _quick(self, body: dict[str, Any], *, plain: bool, replayed: bool) -> tuple[dict[str, Any], bytes] | None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import flask
 
 from app.auth.principal import REASONS, Principal, TokenError, Verifier
+from app.auth.read_limits import EVERYTHING, MAX_VALUES, NOTHING, ReadLimits
 from app.auth.verifiers import make_verifier
 from app.config.settings import Settings
 from app.http.problems import Problem
@@ -49,9 +50,13 @@ SCOPE_OF: Mapping[tuple[str, str], str] = {
     ("POST", f"{_API}/dlq/dead-letters/<letter_id>/replay"): "dlq:admin",
     ("DELETE", f"{_API}/dlq/dead-letters/<letter_id>"): "dlq:admin",
 }
+# What shows records of everybody, and cannot be narrowed: closed to whoever may not read everything.
+UNLIMITED_SCOPES = frozenset({"dlq:admin"})
 # What needs no token: probes, and what describes the service without saying what is in it.
 _OPEN = re.compile(r"/(health|docs|problems)(/.*)?|/openapi(\.[a-z]+|/.*)?")
 _METRICS = "/metrics"
+# Set in an app that asks nobody for a token.
+_ANONYMOUS = "datastorage.anonymous"
 
 _REALM = 'Bearer realm="datastorage"'
 _MAX_HEADER_CHARS = 8192
@@ -67,6 +72,12 @@ def recorded_by() -> str | None:
     return None if name == "-" else name
 
 
+def read_limits() -> ReadLimits:
+    """Which records the caller of the current request may read; none where the request was not authorized."""
+    limits: ReadLimits = flask.g.get("read_limits", NOTHING)
+    return EVERYTHING if flask.current_app.extensions.get(_ANONYMOUS) else limits
+
+
 def is_open(path: str) -> bool:
     """Whether a path, or a route's rule, needs no token in any mode but for /metrics, which a setting decides."""
     return _OPEN.fullmatch(path) is not None
@@ -74,10 +85,11 @@ def is_open(path: str) -> bool:
 
 def install(app: flask.Flask, settings: Settings) -> None:
     """Authorize each request. To be called after what counts and times requests."""
-    for reason in (*REASONS, "scope"):
+    for reason in (*REASONS, "scope", "read_limits"):
         metrics.AUTH_FAILURES.labels(reason)  # so that each is 0 before it has happened
     verifier = make_verifier(settings.auth)
     if verifier is None:
+        app.extensions[_ANONYMOUS] = True
         return
     authorizer = Authorizer(verifier, protect_metrics=settings.auth.protect_metrics)
 
@@ -110,6 +122,27 @@ class Authorizer:
         scope = self._scopes.get(("GET" if request.method == "HEAD" else request.method, rule))
         if scope not in principal.scopes:
             raise self._forbidden(principal, scope)
+        self._limit(principal, scope)
+
+    def _limit(self, principal: Principal, scope: str) -> None:
+        """Hold the request to what its principal may read. Raises Problem 403 where that cannot be done."""
+        limits = principal.reads
+        flask.g.read_limits = limits
+        if not limits.narrow:
+            return
+        # Nothing on the way may show to one caller what another was answered.
+        flask.after_this_request(_uncached)
+        if scope in UNLIMITED_SCOPES:
+            raise self._unreadable(principal, f"the scope {scope} needs reading without limits")
+        if limits.too_many:
+            most = f"a token may be limited to {MAX_VALUES} namespaces and {MAX_VALUES} categories at the most"
+            raise self._unreadable(principal, most)
+
+    def _unreadable(self, principal: Principal, detail: str) -> Problem:
+        metrics.AUTH_FAILURES.labels("read_limits").inc()
+        log.info("%s is refused: %s", principal.name, detail)
+        challenge = f'{_REALM}, error="insufficient_scope", error_description="{detail}"'
+        return Problem("forbidden", detail, headers={"WWW-Authenticate": challenge})
 
     def _is_open(self, path: str) -> bool:
         if path == _METRICS:
@@ -154,6 +187,11 @@ class Authorizer:
             self._log_after = now + _LOG_EVERY_SECONDS
             more, self._unlogged = self._unlogged, 0
         log.info("a request was refused: %s%s", REASONS[reason], f" ({more} more since the last line)" if more else "")
+
+
+def _uncached(response: flask.Response) -> flask.Response:
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
 
 
 def _bearer_token(header: str | None) -> str:

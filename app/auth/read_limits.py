@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# A list takes a look into an index for each value.
+MAX_VALUES = 100
+
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
@@ -20,6 +23,11 @@ class ReadLimits:
         """Whether there is something that may not be read."""
         return self.namespaces is not None or self.categories is not None
 
+    @property
+    def too_many(self) -> bool:
+        """Whether there are more values than lists can be read by."""
+        return max(len(self.namespaces or ()), len(self.categories or ())) > MAX_VALUES
+
     def admits(self, namespace: str | None, category: str) -> bool:
         """Whether a record of this namespace and category may be read."""
         return (self.namespaces is None or (namespace or "") in self.namespaces) and (
@@ -28,3 +36,4 @@ class ReadLimits:
 
 
 EVERYTHING = ReadLimits()
+NOTHING = ReadLimits(frozenset(), frozenset())

@@ -12,6 +12,7 @@ from datastorage_common.times import rfc3339
 from app.audit.event import AuditEvent, Notification, Record
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
 from app.audit.validator import Validator
+from app.auth.read_limits import EVERYTHING, ReadLimits
 from app.dlq.keys import EVENTS, NOTIFICATIONS
 from app.telemetry.trace import is_request_id, is_trace_id
 from app.validation.field_errors import ValidationFailure
@@ -40,7 +41,7 @@ def encode(record: Record, now: datetime, reason: str) -> bytes:
             # Not in the payload: the digest is that of the client's members.
             "recorded_by": record.recorded_by,
             "request_id": record.request_id,
-            **({"trace_id": record.context_trace_id} if isinstance(record, AuditEvent) else {}),
+            **(_beside(record) if isinstance(record, AuditEvent) else {}),
             "timestamp": rfc3339(now),
             "retry_count": 0,
             "last_error": reason,
@@ -65,6 +66,30 @@ def origin(text: bytes | None) -> tuple[str, str]:
     return str(ident)[:255] if ident is not None else "-", request if is_request_id(request) else "-"
 
 
+def _beside(event: AuditEvent) -> dict[str, Any]:
+    within = event.parent_within
+    if within is None:
+        return {"trace_id": event.context_trace_id}
+    limits = {
+        name: None if values is None else sorted(values)
+        for name, values in (("namespaces", within.namespaces), ("categories", within.categories))
+    }
+    return {"trace_id": event.context_trace_id, "parent_within": limits}
+
+
+def _limits(message: dict[str, Any]) -> ReadLimits | None:
+    """Within which limits the entry's event must find its parent; None where that cannot be read."""
+    within = message.get("parent_within")
+    if within is None:
+        return EVERYTHING
+    if not isinstance(within, dict) or within.keys() != {"namespaces", "categories"}:
+        return None
+    values = (within["namespaces"], within["categories"])
+    if not all(v is None or (isinstance(v, list) and all(isinstance(text, str) for text in v)) for v in values):
+        return None
+    return ReadLimits(*(None if v is None else frozenset(v) for v in values))
+
+
 def decode(validator: Validator, stream: str, text: bytes | None) -> Record | str:
     """The record that an entry's message holds, or why it can never be written."""
     if text is None:
@@ -84,12 +109,17 @@ def decode(validator: Validator, stream: str, text: bytes | None) -> Record | st
     record: Record | ValidationFailure
     if stream == EVENTS:
         trace = message.get("trace_id")
+        reads = _limits(message)
+        if reads is None:
+            # Without them it might be written as if its writer could read everything.
+            return "the entry's limits on reading cannot be read"
         record = validator.event(
             message["payload"],
             replayed=True,
             recorded_by=by,
             context_trace_id=trace if is_trace_id(trace) else None,
             request_id=request,
+            reads=reads,
         )
     else:
         record = validator.notification(message["payload"], replayed=True, recorded_by=by, request_id=request)

@@ -14,6 +14,7 @@ from datastorage_common.times import rfc3339
 
 from app.audit import queries
 from app.audit.filters import event_query
+from app.auth.read_limits import EVERYTHING
 from app.postgres.lists import Cursor
 from app.postgres.partitions import add_months
 from tests.support import Database, PostgresServer
@@ -117,7 +118,7 @@ def explaining(filled: Database) -> Iterator[Explaining]:
 
 
 def page(explaining: Explaining, **arguments: str) -> Plan:
-    query = event_query({"count": "none", **arguments}, NOW)
+    query = event_query({"count": "none", **arguments}, NOW, EVERYTHING)
     queries.list_events(explaining, query, MAX_BYTES)  # type: ignore[arg-type]
     (plan,) = explaining.plans
     return plan
@@ -185,7 +186,7 @@ def test_each_form_uses_an_index(explaining: Explaining, form: dict[str, str], r
 def test_a_page_of_large_events_uses_the_same_indexes(explaining: Explaining, form: dict[str, str], rows: int) -> None:
     if "limit" in form:
         form = {"limit": str(rows // 1000)}
-    asked = event_query({"count": "none", **form}, NOW)
+    asked = event_query({"count": "none", **form}, NOW, EVERYTHING)
     queries.list_events(explaining, asked, 1, large=True)  # type: ignore[arg-type]
     assert explaining.plans[-1].scanned == set()
 
@@ -216,7 +217,7 @@ def test_an_index_of_its_own_is_used_in_every_month(explaining: Explaining, form
 
 
 def test_one_event_by_its_id(explaining: Explaining) -> None:
-    found = queries.get_event(explaining, UUID(int=50_000))  # type: ignore[arg-type]
+    found = queries.get_event(explaining, UUID(int=50_000), EVERYTHING)  # type: ignore[arg-type]
     assert found is not None
     assert b'"i": 50000' in found
     assert explaining.plans[0].scanned == set()
@@ -226,7 +227,7 @@ def test_one_event_by_its_id(explaining: Explaining) -> None:
     "form", [{"correlation_id": "c-5"}, {"actor_id": "actor-5"}, {"since": "24h", "until": "0h"}, {"data": '{"k": 5}'}]
 )
 def test_counting_what_a_filter_picks(explaining: Explaining, form: dict[str, str]) -> None:
-    queries.list_events(explaining, event_query({"limit": "1", **form}, NOW), MAX_BYTES)  # type: ignore[arg-type]
+    queries.list_events(explaining, event_query({"limit": "1", **form}, NOW, EVERYTHING), MAX_BYTES)  # type: ignore[arg-type]
     assert len(explaining.plans) == 2
     assert explaining.plans[1].scanned == set()
 

@@ -25,6 +25,7 @@ from app.audit.event import AuditEvent
 from app.audit.filters import event_query
 from app.audit.queries import EVENT_MEMBERS
 from app.audit.validator import Validator
+from app.auth.read_limits import EVERYTHING
 from app.config.settings import AuditSettings
 from app.http.problems import Problem
 from app.validation.field_errors import ValidationFailure
@@ -173,7 +174,7 @@ class StubService:
 
     def _page(self, query: dict[str, str]) -> dict[str, Any]:
         # The cursors are the stub's own.
-        event_query({name: value for name, value in query.items() if name != "cursor"}, self.now())
+        event_query({name: value for name, value in query.items() if name != "cursor"}, self.now(), EVERYTHING)
         rows = [row for row in self.stored() if self._matches(row, query)]
         limit = int(query.get("limit", "50"))
         if "cursor" in query:

@@ -15,6 +15,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.audit import filters, queries
 from app.audit.filters import event_query, notification_query
+from app.auth.read_limits import EVERYTHING
 from app.http.problems import Problem
 from app.postgres.lists import Cursor
 from tests.unit.fakes import NOW, UUID_1, FixedClock
@@ -28,13 +29,13 @@ def raw_cursor(value: object) -> str:
 
 
 def test_defaults() -> None:
-    query = event_query({}, NOW)
-    assert query == queries.Query((), (), limit=50, offset=0, cursor=None, count=True)
+    query = event_query({}, NOW, EVERYTHING)
+    assert query == queries.Query((), (), limit=50, offset=0, cursor=None, count=True, reads=EVERYTHING)
 
 
 @pytest.mark.parametrize("name", filters.EVENT_FILTERS)
 def test_filters_are_exact_and_parameters(name: str) -> None:
-    query = event_query({name: "x' OR 1=1"}, NOW)
+    query = event_query({name: "x' OR 1=1"}, NOW, EVERYTHING)
     assert query.conditions == (f"{name} = %s",)
     assert query.parameters == ("x' OR 1=1",)
 
@@ -51,7 +52,7 @@ def test_everything_at_once() -> None:
         "count": "none",
         "unknown": "x",
     }
-    query = event_query(arguments, NOW)
+    query = event_query(arguments, NOW, EVERYTHING)
     since, until = datetime(2026, 1, 4, 10, tzinfo=UTC), datetime(2026, 1, 5, tzinfo=UTC)
     assert dict(zip(query.conditions, query.parameters, strict=True)) == {
         "correlation_id = %s": "c",
@@ -66,7 +67,9 @@ def test_everything_at_once() -> None:
 
 
 def test_the_first_of_a_repeated_parameter_counts() -> None:
-    query = event_query(MultiDict([("severity", "a"), ("severity", "b"), ("limit", "1"), ("limit", "x")]), NOW)
+    query = event_query(
+        MultiDict([("severity", "a"), ("severity", "b"), ("limit", "1"), ("limit", "x")]), NOW, EVERYTHING
+    )
     assert (query.parameters, query.limit) == (("a",), 1)
 
 
@@ -132,7 +135,7 @@ BAD_CURSORS = [
 
 def check_refused(read: Any, name: str, value: str, message: str) -> None:
     with pytest.raises(Problem) as e:
-        read({name: value}, NOW)
+        read({name: value}, NOW, EVERYTHING)
     assert e.value.kind.slug == "validation-error"
     assert e.value.members["field_errors"] == {name: message}
     assert e.value.detail == f"{name}: {message}"
@@ -156,7 +159,7 @@ def test_wrong_parameters_of_notifications(name: str, value: str, message: str) 
 
 def test_all_wrong_parameters_are_named() -> None:
     with pytest.raises(Problem) as e:
-        event_query({"limit": "x", "since": "y", "event_outcome": "z", "count": "w"}, NOW)
+        event_query({"limit": "x", "since": "y", "event_outcome": "z", "count": "w"}, NOW, EVERYTHING)
     assert e.value.members["field_errors"].keys() == {"limit", "since", "event_outcome", "count"}
     assert "invalid time format" in e.value.detail
 
@@ -164,8 +167,8 @@ def test_all_wrong_parameters_are_named() -> None:
 @pytest.mark.parametrize(("read", "cursor"), [(event_query, EVENT_CURSOR), (notification_query, NOTE_CURSOR)])
 def test_a_cursor_excludes_offset_and_total(read: Any, cursor: str) -> None:
     with pytest.raises(Problem, match="cursor: excludes offset"):
-        read({"cursor": cursor, "offset": "0"}, NOW)
-    query = read({"cursor": cursor, "count": "exact"}, NOW)
+        read({"cursor": cursor, "offset": "0"}, NOW, EVERYTHING)
+    query = read({"cursor": cursor, "count": "exact"}, NOW, EVERYTHING)
     assert query.cursor is not None
     assert not query.count
 
@@ -174,9 +177,9 @@ def test_a_cursor_excludes_offset_and_total(read: Any, cursor: str) -> None:
 def test_whatever_is_asked_is_a_query_or_a_400(arguments: dict[str, str]) -> None:
     for read in (event_query, notification_query):
         with contextlib.suppress(Problem):
-            query = read(arguments, NOW)
+            query = read(arguments, NOW, EVERYTHING)
             assert len(query.conditions) == len(query.parameters)
 
 
 def test_times_count_back_from_the_clock() -> None:
-    assert event_query({"since": "0s"}, FixedClock().now()).parameters == (NOW, NOW.date())
+    assert event_query({"since": "0s"}, FixedClock().now(), EVERYTHING).parameters == (NOW, NOW.date())

@@ -11,6 +11,7 @@ import pytest
 from app.audit import queries
 from app.audit.filters import event_query, notification_query
 from app.audit.queries import EVENT_MEMBERS, NOTIFICATION_MEMBERS
+from app.auth.read_limits import EVERYTHING
 from app.postgres.lists import Cursor
 from tests.unit.fakes import NOW, UUID_1, FakeConnection
 
@@ -46,21 +47,23 @@ def note_row(ident: int) -> tuple[Any, ...]:
     [{}, {"severity": "a"}, {"since": "1h", "until": "1h", "data": "{}"}, {"cursor": EVENT_CURSOR, "namespace": "n"}],
 )
 def test_every_parameter_has_its_place(arguments: dict[str, str]) -> None:
-    statement, parameters = queries.event_page_sql(event_query(arguments, NOW), MAX_BYTES)
+    statement, parameters = queries.event_page_sql(event_query(arguments, NOW, EVERYTHING), MAX_BYTES)
     assert statement.count("%s") == len(parameters)
     assert statement.index("LIMIT") < statement.index("JOIN"), "rows are picked before they are read"
     assert statement.endswith("ORDER BY e.event_timestamp DESC, e.event_id DESC")
 
 
 def test_a_page_asks_for_one_row_more() -> None:
-    statement, parameters = queries.event_page_sql(event_query({"limit": "7", "offset": "21"}, NOW), MAX_BYTES)
+    statement, parameters = queries.event_page_sql(
+        event_query({"limit": "7", "offset": "21"}, NOW, EVERYTHING), MAX_BYTES
+    )
     assert "ORDER BY event_timestamp DESC, event_id DESC LIMIT %s OFFSET %s" in statement
     assert parameters[2:] == [8, 21]
 
 
 def test_a_cursor_is_a_keyset_condition() -> None:
     statement, parameters = queries.event_page_sql(
-        event_query({"severity": "a", "cursor": EVENT_CURSOR}, NOW), MAX_BYTES
+        event_query({"severity": "a", "cursor": EVENT_CURSOR}, NOW, EVERYTHING), MAX_BYTES
     )
     assert "WHERE severity = %s AND (event_timestamp, event_id) < (%s, %s) AND event_date <= %s ORDER" in statement
     assert parameters[2:] == ["a", NOW, UUID(UUID_1), NOW.date(), 51, 0]
@@ -71,20 +74,20 @@ def test_a_cursor_is_a_keyset_condition() -> None:
 
 def listed(conn: FakeConnection, kind: str = "events", **arguments: str) -> dict[str, Any]:
     if kind == "events":
-        return json.loads(queries.list_events(conn, event_query(arguments, NOW), MAX_BYTES))  # type: ignore[arg-type]
-    return json.loads(queries.list_notifications(conn, notification_query(arguments, NOW), MAX_BYTES))  # type: ignore[arg-type]
+        return json.loads(queries.list_events(conn, event_query(arguments, NOW, EVERYTHING), MAX_BYTES))  # type: ignore[arg-type]
+    return json.loads(queries.list_notifications(conn, notification_query(arguments, NOW, EVERYTHING), MAX_BYTES))  # type: ignore[arg-type]
 
 
 def test_an_event_has_every_column() -> None:
     conn = FakeConnection({"FROM audit_events e": [event_row()]})
-    raw = queries.get_event(conn, UUID(UUID_1))  # type: ignore[arg-type]
+    raw = queries.get_event(conn, UUID(UUID_1), EVERYTHING)  # type: ignore[arg-type]
     assert raw is not None
     assert b'"event_data":{"a": 1.10}' in raw, "digits as stored"
     row = json.loads(raw)
     assert tuple(row) == EVENT_MEMBERS
     assert (row["event_timestamp"], row["recorded_at"]) == ("2026-01-05T10:00:00Z", "2026-01-05T10:00:00.000005Z")
     assert (row["event_id"], row["event_date"], row["namespace"]) == (UUID_1, "2026-01-05", None)
-    assert queries.get_event(FakeConnection(), UUID(UUID_1)) is None  # type: ignore[arg-type]
+    assert queries.get_event(FakeConnection(), UUID(UUID_1), EVERYTHING) is None  # type: ignore[arg-type]
 
 
 def test_nothing_found() -> None:

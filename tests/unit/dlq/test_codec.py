@@ -9,10 +9,11 @@ import pytest
 
 from app.audit.event import AuditEvent, Notification
 from app.audit.validator import Validator
+from app.auth.read_limits import ReadLimits
 from app.config.settings import AuditSettings
 from app.dlq.codec import decode, encode
 from app.dlq.keys import EVENTS, NOTIFICATIONS
-from tests.unit.fakes import NOW, event, notification
+from tests.unit.fakes import NOW, UUID_2, event, notification
 
 VALIDATOR = Validator(AuditSettings(), lambda: NOW)
 RECORD = VALIDATOR.event(event(), recorded_by="alice", request_id="rq-1")
@@ -80,3 +81,40 @@ def test_a_notification_keeps_its_request_id() -> None:
 def test_a_stream_holds_one_kind_of_record() -> None:
     found = decode(VALIDATOR, NOTIFICATIONS, json.dumps(MESSAGE).encode())
     assert found == "the entry is of an unknown type: audit_event"
+
+
+@pytest.mark.parametrize(
+    ("limits", "written"),
+    [
+        (ReadLimits(), None),
+        (ReadLimits(frozenset({"b", "", "a"})), {"namespaces": ["", "a", "b"], "categories": None}),
+        (ReadLimits(frozenset(), frozenset({"gateway"})), {"namespaces": [], "categories": ["gateway"]}),
+    ],
+)
+def test_limits_within_which_a_parent_must_be_come_along(limits: ReadLimits, written: object) -> None:
+    child = VALIDATOR.event(event(parent_event_id=UUID_2), reads=limits)
+    assert isinstance(child, AuditEvent)
+    entry = encode(child, NOW, "why")
+    assert json.loads(entry).get("parent_within") == written
+    assert "parent_within" not in json.loads(entry)["payload"]
+    assert decode(VALIDATOR, EVENTS, entry) == child
+    # The release before reads the members that it knows: the payload, and two beside it.
+    assert ("parent_within" in json.loads(entry)) is limits.narrow
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        1,
+        "all",
+        [],
+        {},
+        {"namespaces": ["a"]},
+        {"namespaces": "a", "categories": None},
+        {"namespaces": [1], "categories": None},
+        {"namespaces": None, "categories": None, "more": []},
+    ],
+)
+def test_limits_that_cannot_be_read_let_nothing_be_written(limits: object) -> None:
+    found = decode(VALIDATOR, EVENTS, json.dumps({**MESSAGE, "parent_within": limits}).encode())
+    assert found == "the entry's limits on reading cannot be read"

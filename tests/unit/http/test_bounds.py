@@ -11,6 +11,7 @@ import pytest
 from datastorage_common import durations, times
 
 from app.audit.filters import event_query, notification_query
+from app.auth.read_limits import EVERYTHING
 from app.config import values
 from app.dlq import admin
 from app.http import client_address
@@ -47,7 +48,7 @@ def test_a_long_time_is_refused_unread(
 ) -> None:
     forbid(monkeypatch, times, "_BACK", "_PART", "_PLAIN", "re", "parse_rfc3339")
     with pytest.raises(Problem, match=f"{name}: invalid time format"):
-        read({name: pattern * (LONG // len(pattern))}, NOW)
+        read({name: pattern * (LONG // len(pattern))}, NOW, EVERYTHING)
 
 
 def test_a_long_cursor_is_refused_undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +56,7 @@ def test_a_long_cursor_is_refused_undecoded(monkeypatch: pytest.MonkeyPatch) -> 
     assert Cursor.decode(known) is not None
     forbid(monkeypatch, lists, "base64", "orjson", "parse_rfc3339")
     with pytest.raises(Problem, match="cursor: is not a cursor"):
-        event_query({"cursor": "A" * LONG}, NOW)
+        event_query({"cursor": "A" * LONG}, NOW, EVERYTHING)
 
 
 @pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded"])
