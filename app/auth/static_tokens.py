@@ -13,22 +13,27 @@ from datastorage_common import yamlfile
 from datastorage_common.yamlnodes import YAMLFault
 
 from app.auth.principal import MAX_NAME_CHARS, SCOPES, Principal, TokenError, Verifier, token_digest, usable_name
+from app.auth.read_limits import EVERYTHING, ReadLimits
 from app.auth.watched_file import WatchedFile
 
 _MAX_YAML_SIZE = 16 * 1024**2
+_KEYS = ("name", "sha256", "scopes", "created", "expires", "reads")
+# What a token that is made here starts with, so that scanners of code and logs can know one.
+PREFIX = "dst_"
 
 
 @dataclass(frozen=True, slots=True)
 class TokenEntry:
-    """One line of a token file: whose token hashes to ``digest``."""
+    """One line of a token file: whose token hashes to ``digest``; times in seconds since the epoch."""
 
     digest: bytes
     principal: Principal
-    expires: float | None  # seconds since the epoch
+    expires: float | None
+    created: float | None = None
 
 
 def parse_tokens(content: bytes) -> dict[bytes, TokenEntry]:
-    """The entries of a token file by digest: a YAML list of name, sha256, scopes and perhaps expires.
+    """The entries of a token file by digest: a YAML list of name, sha256, scopes, perhaps created, expires and reads.
 
     Raises ValueError, which names every entry that is wrong.
     """
@@ -58,9 +63,9 @@ def parse_tokens(content: bytes) -> dict[bytes, TokenEntry]:
 def _token_entry(item: object) -> TokenEntry:
     if not isinstance(item, dict):
         raise ValueError("must have name, sha256 and scopes")
-    if unknown := [str(k) for k in item if k not in ("name", "sha256", "scopes", "expires")]:
+    if unknown := [str(k) for k in item if k not in _KEYS]:
         raise ValueError("there is no key " + ", ".join(unknown))
-    name, digest, scopes, expires = (item.get(k) for k in ("name", "sha256", "scopes", "expires"))
+    name, digest, scopes = (item.get(k) for k in ("name", "sha256", "scopes"))
     if not usable_name(name):
         raise ValueError(f"name must be 1 to {MAX_NAME_CHARS} printable characters and not only a dash")
     try:
@@ -71,12 +76,32 @@ def _token_entry(item: object) -> TokenEntry:
         raise ValueError("sha256 must be 64 hexadecimal digits, quoted")
     if not isinstance(scopes, list) or not scopes or not all(s in SCOPES for s in scopes):
         raise ValueError("scopes must be a list out of " + ", ".join(SCOPES))
-    until = None
-    if expires is not None:
-        if not isinstance(expires, datetime):
-            raise ValueError("expires must be a time such as 2027-01-05T10:00:00Z")
-        until = (expires if expires.tzinfo else expires.replace(tzinfo=UTC)).timestamp()
-    return TokenEntry(hashed, Principal(str(name), frozenset(scopes)), until)
+    reads = _read_limits(item.get("reads"))
+    if reads.narrow and "dlq:admin" in scopes:
+        raise ValueError("dlq:admin shows every record, in the dead letters: it cannot stand beside reads")
+    principal = Principal(str(name), frozenset(scopes), reads)
+    return TokenEntry(hashed, principal, _time(item, "expires"), _time(item, "created"))
+
+
+def _time(item: dict[object, object], key: str) -> float | None:
+    given = item.get(key)
+    if given is None:
+        return None
+    if not isinstance(given, datetime):
+        raise ValueError(f"{key} must be a time such as 2027-01-05T10:00:00Z")
+    return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+
+
+def _read_limits(given: object) -> ReadLimits:
+    """What may be read: {namespaces: [...], categories: [...]}, one of them or both."""
+    if given is None:
+        return EVERYTHING
+    if not isinstance(given, dict) or not given or not set(given) <= {"namespaces", "categories"}:
+        raise ValueError("reads must have namespaces or categories, and nothing else")
+    for key, values in given.items():
+        if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+            raise ValueError(f"reads.{key} must be a list of texts")
+    return ReadLimits(*(frozenset(given[k]) if k in given else None for k in ("namespaces", "categories")))
 
 
 class TokenVerifier(Verifier):

@@ -1,37 +1,46 @@
-"""`datastorage token`: makes static tokens for callers of the service (auth.mode token)."""
+"""`datastorage token`: makes, lists and revokes static tokens for callers of the service (auth.tokens_file)."""
 
 from __future__ import annotations
 
-import fcntl
-import os
+import contextlib
+import re
 import secrets
-import stat
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
-import yaml
+import orjson
 from datastorage_common.durations import parse_duration
-from datastorage_common.files import as_text
+from datastorage_common.files import ReadError, as_text, read_whole
+from datastorage_common.terminal import printable
 from datastorage_common.times import rfc3339
 
-from app.auth.principal import SCOPES, token_digest, usable_name
-from app.auth.static_tokens import parse_tokens
+from app.auth.principal import SCOPES, usable_name
+from app.auth.read_limits import ReadLimits
+from app.auth.static_tokens import PREFIX, TokenEntry, parse_tokens
 from app.auth.watched_file import MAX_FILE_BYTES
+from app.cli.token_file import TokenFileError, append, entry_text, take_out
 
-# What a token starts with, so that scanners of code and logs can know one.
-PREFIX = "dst_"
 _RANDOM_BYTES = 32
-
-
-class TokenFileError(Exception):
-    """The token file cannot be added to; the text is one line for the operator."""
+# So much of a hash is shown, and names an entry.
+_HASH_CHARS = 8
+_file_argument = click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 
 
 @click.group()
 def token() -> None:
-    """Make tokens for callers of the service."""
+    """Make, list and revoke tokens for callers of the service."""
+
+
+@contextlib.contextmanager
+def _one_line_for_faults() -> Iterator[None]:
+    try:
+        yield
+    except TokenFileError as e:
+        click.echo(f"datastorage: {e}", err=True)
+        sys.exit(1)
 
 
 def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
@@ -47,6 +56,7 @@ def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None)
 Examples:
   datastorage token create --name gateway --scope audit:write --append tokens.yaml
   datastorage token create --name reports --scope audit:read --scope workflows:read --expires 90d
+  datastorage token create --name team-a --scope audit:read --read-namespace team-a --append tokens.yaml
   datastorage token create --name ci --scope audit:write --append tokens.yaml --quiet > token
 """,
 )
@@ -61,10 +71,32 @@ Examples:
     help="Valid for so long, such as 90d. Default: it never expires.",
 )
 @click.option(
+    "--read-namespace",
+    "namespaces",
+    multiple=True,
+    metavar="NAME",
+    help="Reads records of this namespace alone; repeat it. An empty one: records without a namespace.",
+)
+@click.option(
+    "--read-category",
+    "categories",
+    multiple=True,
+    metavar="NAME",
+    help="Reads events of this category alone; repeat it.",
+)
+@click.option(
     "--append", "path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Add it to this file."
 )
 @click.option("--quiet", is_flag=True, help="Print the token alone; needs --append.")
-def create(name: str, scopes: tuple[str, ...], expires: timedelta | None, path: Path | None, quiet: bool) -> None:
+def create(
+    name: str,
+    scopes: tuple[str, ...],
+    expires: timedelta | None,
+    namespaces: tuple[str, ...],
+    categories: tuple[str, ...],
+    path: Path | None,
+    quiet: bool,
+) -> None:
     """Make a token and print it, this once: the service's file holds its SHA-256 only.
 
     The token goes to whoever will use it, the entry into the file that auth.tokens_file names; the service sees the
@@ -74,14 +106,15 @@ def create(name: str, scopes: tuple[str, ...], expires: timedelta | None, path: 
         raise click.UsageError("--name must be 1 to 255 printable characters and not only a dash")
     if quiet and path is None:
         raise click.UsageError("--quiet needs --append: nothing else would hold the entry")
+    reads = ReadLimits(frozenset(namespaces) or None, frozenset(categories) or None)
+    if reads.narrow and "dlq:admin" in scopes:
+        raise click.UsageError("dlq:admin shows every record, in the dead letters: it goes with no limit on reading")
     made = PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
-    entry = entry_text(made, name, scopes, None if expires is None else datetime.now(UTC) + expires)
+    now = datetime.now(UTC)
+    entry = entry_text(made, name, scopes, None if expires is None else now + expires, created=now, reads=reads)
     if path is not None:
-        try:
+        with _one_line_for_faults():
             append(path, entry)
-        except TokenFileError as e:
-            click.echo(f"datastorage: {e}", err=True)
-            sys.exit(1)
     if quiet:
         click.echo(made)
         return
@@ -89,42 +122,112 @@ def create(name: str, scopes: tuple[str, ...], expires: timedelta | None, path: 
     click.echo(f"Its entry is in {path}." if path is not None else f"Its entry for the token file:\n\n{entry}", nl=True)
 
 
-def entry_text(made: str, name: str, scopes: tuple[str, ...], expires: datetime | None) -> str:
-    """The entry of a token file, as YAML."""
-    digest = token_digest(made).hex()
-    entry = {"name": name, "sha256": digest, "scopes": list(dict.fromkeys(scopes))}
-    # In ASCII, other characters escaped: it may be copied from a terminal that has no others.
-    text = yaml.safe_dump([entry], sort_keys=False, width=1000)
-    # A time is no text in YAML: it stands without quotes.
-    return text + (f"  expires: {rfc3339(expires.replace(microsecond=0))}\n" if expires is not None else "")
+@token.command(
+    "list",
+    no_args_is_help=True,
+    epilog="""\b
+Examples:
+  datastorage token list tokens.yaml
+  datastorage token list tokens.yaml --json""",
+)
+@_file_argument
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, with whole hashes.")
+def list_(path: Path, as_json: bool) -> None:
+    """List the entries of a token file: who has a token, for what, since when and until when. No secret is in it."""
+    with _one_line_for_faults():
+        entries = _read(path)
+    now = datetime.now(UTC).timestamp()
+    if as_json:
+        click.echo(orjson.dumps([_members(e, now) for e in entries.values()], option=orjson.OPT_INDENT_2))
+        return
+    rows = [("NAME", "HASH", "SCOPES", "READS", "CREATED", "EXPIRES"), *(_row(e, now) for e in entries.values())]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def append(path: Path, entry: str) -> None:
-    """Add an entry to a token file, or make the file with it, for its owner alone.
+@token.command(
+    no_args_is_help=True,
+    epilog="""\b
+Examples:
+  datastorage token revoke tokens.yaml gateway
+  datastorage token revoke tokens.yaml 3f0c1d0e --yes""",
+)
+@_file_argument
+@click.argument("which", metavar="NAME|HASH")
+@click.option("--all", "every", is_flag=True, help="Every entry that fits, where there are several.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def revoke(path: Path, which: str, every: bool, yes: bool) -> None:
+    """Take a token out of its file, by its name or the beginning of its hash; the service sees it within a second."""
+    with _one_line_for_faults():
+        chosen = _chosen(path, _read(path), which, every=every)
+        if not yes:
+            for entry in chosen.values():
+                click.echo("  ".join(_row(entry, datetime.now(UTC).timestamp())).rstrip(), err=True)
+            click.confirm(f"Shut out {'this token' if len(chosen) == 1 else 'these tokens'}?", abort=True, err=True)
+        # Those that were shown, whatever has been added meanwhile.
+        take_out(path, lambda there: {digest for digest in chosen if digest in there})
+    click.echo(f"{len(chosen)} {'entry' if len(chosen) == 1 else 'entries'} taken out of {printable(as_text(path))}.")
 
-    One write at the end of the file, under a lock: nobody who reads it, and nobody else who adds to it, sees half an
-    entry. Raises TokenFileError for a file that holds something else or cannot be written.
-    """
+
+def _read(path: Path) -> dict[bytes, TokenEntry]:
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    except OSError as e:
-        raise TokenFileError(f"{as_text(path)}: {e.strerror}") from None
-    with os.fdopen(fd, "rb+", buffering=0) as stream:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise TokenFileError(f"{as_text(path)}: is no ordinary file")
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        there = stream.read(MAX_FILE_BYTES + 1) or b""
-        if len(there) + len(entry) >= MAX_FILE_BYTES:
-            raise TokenFileError(f"{as_text(path)}: has no room for it: such a file may have {MAX_FILE_BYTES} bytes")
-        addition = (b"" if not there or there.endswith(b"\n") else b"\n") + entry.encode()
-        try:
-            parse_tokens(there)
-            parse_tokens(there + addition)
-        except ValueError as e:
-            raise TokenFileError(f"{as_text(path)}: {e}; nothing was added") from None
-        try:
-            if stream.write(addition) != len(addition):
-                raise TokenFileError(f"{as_text(path)}: could not be written to the end")
-            os.fsync(fd)
-        except OSError as e:
-            raise TokenFileError(f"{as_text(path)}: {e.strerror}") from None
+        return parse_tokens(read_whole(path, MAX_FILE_BYTES))
+    except ReadError as e:
+        raise TokenFileError(str(e)) from None
+    except ValueError as e:
+        raise TokenFileError(f"{as_text(path)}: {e}") from None
+
+
+def _chosen(path: Path, entries: dict[bytes, TokenEntry], which: str, *, every: bool) -> dict[bytes, TokenEntry]:
+    """The entries of that name, or whose hash begins so. A name comes first."""
+    found = {d: e for d, e in entries.items() if e.principal.name == which}
+    if not found and re.fullmatch(rf"[0-9a-fA-F]{{{_HASH_CHARS},64}}", which):
+        found = {d: e for d, e in entries.items() if d.hex().startswith(which.lower())}
+    if not found:
+        raise TokenFileError(
+            f"{as_text(path)}: has no entry of that name, nor one whose hash begins so ({_HASH_CHARS} digits or more)"
+        )
+    if len(found) > 1 and not every:
+        hashes = ", ".join(d.hex()[:_HASH_CHARS] for d in found)
+        raise TokenFileError(
+            f"{as_text(path)}: {len(found)} entries fit: name one by its hash ({hashes}), or add --all"
+        )
+    return found
+
+
+def _members(entry: TokenEntry, now: float) -> dict[str, object]:
+    p = entry.principal
+    limits = {"namespaces": p.reads.namespaces, "categories": p.reads.categories}
+    return {
+        "name": p.name,
+        "sha256": entry.digest.hex(),
+        "scopes": [s for s in SCOPES if s in p.scopes],
+        "reads": {k: sorted(v) for k, v in limits.items() if v is not None} or None,
+        "created": _time(entry.created),
+        "expires": _time(entry.expires),
+        "expired": _is_expired(entry, now),
+    }
+
+
+def _row(entry: TokenEntry, now: float) -> tuple[str, ...]:
+    p = entry.principal
+    limits = {"namespaces": p.reads.namespaces, "categories": p.reads.categories}
+    reads = " ".join(f"{k}={','.join(sorted(v)) or '-'}" for k, v in limits.items() if v is not None)
+    expires = _time(entry.expires) or "never"
+    return (
+        printable(p.name),
+        entry.digest.hex()[:_HASH_CHARS],
+        ",".join(s for s in SCOPES if s in p.scopes),
+        printable(reads) or "all",
+        _time(entry.created) or "-",
+        f"{expires} (expired)" if _is_expired(entry, now) else expires,
+    )
+
+
+def _is_expired(entry: TokenEntry, now: float) -> bool:
+    return entry.expires is not None and now >= entry.expires
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else rfc3339(datetime.fromtimestamp(seconds, UTC))
