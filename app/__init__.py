@@ -37,7 +37,7 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
     flask_app.install(
         app, settings, parts.request_log, counted, began=parts.in_flight.began, ended=parts.in_flight.ended
     )
-    authorizer.install(app, settings)
+    authorizer.install(app, settings, parts.verifier)
     parameters.install(app, settings.api)
 
     @app.get("/metrics")

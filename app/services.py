@@ -11,6 +11,7 @@ from app.audit.outcome import Sink, UnavailableSink
 from app.audit.store import write
 from app.audit.validator import Validator
 from app.audit.writer import WriteFunction, Writer
+from app.auth.verifiers import make_verifier
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings
@@ -50,6 +51,7 @@ class Services:
     ) -> None:
         self.settings = settings
         self.clock = clock or Clock()
+        self.verifier = make_verifier(settings.auth, self.clock)
         self.validator = Validator(settings.audit, self.clock.now)
         self.bodies = Bodies(settings.server.max_body_size, settings.server.max_body_bytes_in_flight)
         # pool_size is an instance's; its workers share it out, and each has at least one.
@@ -117,6 +119,9 @@ class Services:
         if self.replayer is not None:
             self.replayer.start()
         self.sampler.start()
+        # Last: it waits for the first keys, a little while.
+        if self.verifier is not None:
+            self.verifier.start(metrics.keys_age)
 
     def drain(self) -> None:
         """Turn readiness off; requests are still served."""
@@ -141,6 +146,7 @@ class Services:
             ("dlq-admin", self.admin.close if self.admin else None),
             ("dlq", self.queue.close if self.queue else None),
             ("sampler", self.sampler.stop),
+            ("verifier", self.verifier.stop if self.verifier else None),
         ):
             if step is None:
                 continue

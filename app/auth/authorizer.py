@@ -14,9 +14,8 @@ from collections.abc import Mapping
 
 import flask
 
-from app.auth.principal import REASONS, Principal, TokenError, Verifier
+from app.auth.principal import REASONS, KeysUnknownError, Principal, TokenError, Verifier
 from app.auth.read_limits import EVERYTHING, MAX_VALUES, NOTHING, ReadLimits
-from app.auth.verifiers import make_verifier
 from app.config.settings import Settings
 from app.http.problems import Problem
 from app.telemetry import metrics
@@ -64,6 +63,7 @@ _MAX_HEADER_CHARS = 8192
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
 # Refusals are logged so often at the most: a client that tries a thousand tokens must not fill the log.
 _LOG_EVERY_SECONDS = 1.0
+_KEYS_UNKNOWN = "keys_unknown"
 
 
 def recorded_by() -> str | None:
@@ -83,11 +83,10 @@ def is_open(path: str) -> bool:
     return _OPEN.fullmatch(path) is not None
 
 
-def install(app: flask.Flask, settings: Settings) -> None:
-    """Authorize each request. To be called after what counts and times requests."""
-    for reason in (*REASONS, "scope", "read_limits"):
+def install(app: flask.Flask, settings: Settings, verifier: Verifier | None) -> None:
+    """Authorize each request; None lets every one through. To be called after what counts and times requests."""
+    for reason in (*REASONS, "scope", "read_limits", _KEYS_UNKNOWN):
         metrics.AUTH_FAILURES.labels(reason)  # so that each is 0 before it has happened
-    verifier = make_verifier(settings.auth)
     if verifier is None:
         app.extensions[_ANONYMOUS] = True
         return
@@ -110,7 +109,7 @@ class Authorizer:
         self._unlogged = 0
 
     def check(self, request: flask.Request) -> None:
-        """Set the principal of the request. Raises Problem 401 or 403."""
+        """Set the principal of the request. Raises Problem 401, 403, or 503 where nobody can say whose token it is."""
         rule = request.url_rule.rule if request.url_rule is not None else None
         if self._is_open(rule if rule is not None else request.path):
             return
@@ -153,9 +152,13 @@ class Authorizer:
         header = request.environ.get("HTTP_AUTHORIZATION")
         try:
             return self._verifier.principal(_bearer_token(header))
+        except KeysUnknownError as e:
+            metrics.AUTH_FAILURES.labels(_KEYS_UNKNOWN).inc()
+            self._log_refusal("the keys of its issuer are not known yet")
+            raise Problem("service-unavailable", str(e), headers={"Retry-After": str(e.retry_after_seconds)}) from None
         except TokenError as e:
             metrics.AUTH_FAILURES.labels(e.reason).inc()
-            self._log_refusal(e.reason)
+            self._log_refusal(REASONS[e.reason])
             # RFC 6750, section 3: a request without a token is told only that one is needed.
             challenge = _REALM if e.reason == "missing" else f'{_REALM}, error="invalid_token"'
             if e.reason != "missing":
@@ -178,7 +181,7 @@ class Authorizer:
             members={"required_scope": scope},
         )
 
-    def _log_refusal(self, reason: str) -> None:
+    def _log_refusal(self, why: str) -> None:
         with self._lock:
             now = time.monotonic()
             if now < self._log_after:
@@ -186,7 +189,7 @@ class Authorizer:
                 return
             self._log_after = now + _LOG_EVERY_SECONDS
             more, self._unlogged = self._unlogged, 0
-        log.info("a request was refused: %s%s", REASONS[reason], f" ({more} more since the last line)" if more else "")
+        log.info("a request was refused: %s%s", why, f" ({more} more since the last line)" if more else "")
 
 
 def _uncached(response: flask.Response) -> flask.Response:

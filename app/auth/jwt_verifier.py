@@ -2,70 +2,138 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from base64 import urlsafe_b64decode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from datastorage_common.files import as_text
-
-from app.auth.key_set import Key, KeySet, parse_key_set
-from app.auth.principal import SCOPES, Principal, TokenError, Verifier, token_digest, usable_name
-from app.auth.watched_file import CredentialFileError, WatchedFile
-from app.config.settings import JWT_ALGORITHMS, AuthSettings
+from app.auth.issuer_keys import IssuerKeys
+from app.auth.key_set import Key, KeySet
+from app.auth.principal import Principal, TokenError, Verifier, token_digest
 
 # Of the year 9999.
 _LAST_SECOND = 253_402_300_799
 # Verified JWTs that are remembered until they expire; a signature costs a hundred times what a look-up does.
 _CACHE_SIZE = 4096
+# At the start, for all issuers together: a worker that takes requests before it knows a key turns them away.
+_FIRST_KEYS_SECONDS = 2.0
+
+
+class Keys(Protocol):
+    """Where the keys of an issuer are: a file, or an address."""
+
+    def current(self) -> KeySet: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Whose tokens are taken, and how."""
+
+    issuer: str
+    audience: tuple[str, ...]
+    algorithms: tuple[str, ...]
+    keys: Keys
+    principal: Callable[[Mapping[str, Any]], Principal]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A token that was verified: whose it is, until when, and with which key set of which issuer."""
+
+    principal: Principal
+    until: float
+    key_set: KeySet
+    keys: Keys
+
+
+@dataclass(slots=True)
+class _Unverified:
+    """What a token says of itself, to find the key that has to have signed it. Nothing else is believed."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any] = field(default_factory=dict)
 
 
 class JWTVerifier(Verifier):
-    """JSON Web Tokens (RFC 7519), with the advice of RFC 8725: a closed list of algorithms, each bound to its key."""
+    """JSON Web Tokens (RFC 7519), with the advice of RFC 8725: a closed list of algorithms, each bound to its key.
+
+    The issuer that a token names decides whose keys can have signed it; then the signature does.
+    """
 
     def __init__(
-        self, settings: AuthSettings, now: Callable[[], float] = time.time, cache_size: int = _CACHE_SIZE
+        self,
+        issuers: Mapping[str, Issuer],
+        leeway_seconds: float,
+        now: Callable[[], float] = time.time,
+        cache_size: int = _CACHE_SIZE,
     ) -> None:
-        self.file = WatchedFile(str(settings.jwt_keys_file), parse_key_set)
-        # An empty set is meant, a set of other keys alone is a mistake; later it takes the earlier keys out of force.
-        if not self.file.value and self.file.value.others:
-            raise CredentialFileError(f"{as_text(self.file.path)}: holds no key for {', '.join(JWT_ALGORITHMS)}")
-        self._settings = settings
+        self.issuers = issuers
+        self._leeway = leeway_seconds
         self._now = now
         self._cache_size = cache_size
         self._lock = threading.Lock()
-        # SHA-256 of a verified token → principal, end of validity, and the key set that it was verified with.
-        self._cache: dict[bytes, tuple[Principal, float, KeySet]] = {}
+        self._cache: dict[bytes, _Known] = {}  # by SHA-256 of the token
+        self._fetched = [i.keys for i in issuers.values() if isinstance(i.keys, IssuerKeys)]
+
+    def start(self, show_age: Callable[[str, float], None]) -> None:
+        for keys in self._fetched:
+            keys.start(show_age)
+        deadline = time.monotonic() + _FIRST_KEYS_SECONDS
+        for keys in self._fetched:
+            keys.wait_first(max(0.0, deadline - time.monotonic()))
+
+    def stop(self) -> None:
+        for keys in self._fetched:
+            keys.stop()
+
+    @property
+    def issuers_away(self) -> bool:
+        return any(keys.failing for keys in self._fetched)
 
     def principal(self, token: str) -> Principal:
-        keys = self.file.current()
         digest = token_digest(token)
         known = self._cache.get(digest)
-        if known is not None and known[2] is keys:
-            if self._now() < known[1]:
-                return known[0]
+        # A set that has changed may lack the key: verified again.
+        if known is not None and known.keys.current() is known.key_set:
+            if self._now() < known.until:
+                return known.principal
             raise TokenError("expired")
-        claims = self._verify(token, keys)
-        principal = _principal(claims)
-        self._remember(digest, principal, float(claims["exp"]) + self._settings.jwt_leeway, keys)
+        said = _unverified(token)
+        issuer = self._issuer(said.claims)
+        key_set, key = self._key(said, issuer)
+        claims = self._verify(token, key, issuer)
+        principal = issuer.principal(claims)
+        until = float(claims["exp"]) + self._leeway
+        self._remember(digest, _Known(principal, until, key_set, issuer.keys))
         return principal
 
-    def _verify(self, token: str, keys: KeySet) -> dict[str, Any]:
+    def _issuer(self, claims: Mapping[str, Any]) -> Issuer:
+        named = claims.get("iss")
+        if not isinstance(named, str):
+            raise TokenError("claims")
+        issuer = self.issuers.get(named)
+        if issuer is None:
+            raise TokenError("issuer")
+        return issuer
+
+    def _verify(self, token: str, key: Key, issuer: Issuer) -> dict[str, Any]:
         import jwt
         from jwt.exceptions import InvalidSubjectError, MissingRequiredClaimError
 
-        key = self._key(token, keys)
-        s = self._settings
         try:
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key.key,
                 # The key decides, never the token: an RSA key's text can't be taken for an HMAC secret.
                 algorithms=[key.algorithm],
-                audience=s.jwt_audience,
-                issuer=s.jwt_issuer,
-                leeway=s.jwt_leeway,
-                options={"require": ["exp", "sub", "iss", "aud"]},
+                audience=issuer.audience,
+                issuer=issuer.issuer,
+                leeway=self._leeway,
+                options={"require": ["exp", "iss", "aud"]},
             )
         except jwt.ExpiredSignatureError:
             raise TokenError("expired") from None
@@ -84,55 +152,71 @@ class JWTVerifier(Verifier):
             raise TokenError("claims")
         return claims
 
-    def _key(self, token: str, keys: KeySet) -> Key:
-        """The key that has to have signed this token, by what its header says. Raises TokenError."""
-        import jwt
-
-        try:
-            header = jwt.get_unverified_header(token)
-        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
-            raise TokenError("unknown") from None
-        algorithm, ident = header.get("alg"), header.get("kid")
-        if algorithm not in self._settings.jwt_algorithms:
+    def _key(self, said: _Unverified, issuer: Issuer) -> tuple[KeySet, Key]:
+        """The key that has to have signed this token, and its set. Raises TokenError, KeysUnknownError."""
+        algorithm, ident = said.header.get("alg"), said.header.get("kid")
+        if algorithm not in issuer.algorithms:
             raise TokenError("algorithm")
         # No extension is understood here, so none may be critical (RFC 7515, section 4.1.11).
-        if "crit" in header:
+        if "crit" in said.header:
             raise TokenError("unknown")
-        if ident is not None:
-            fitting = [key for key in keys.keys if key.ident == ident]
-            if fitting and fitting[0].algorithm != algorithm:
-                raise TokenError("algorithm")
-        else:
-            fitting = [key for key in keys.keys if key.algorithm == algorithm]
-        # Without a kid there must be no choice.
-        if len(fitting) != 1:
+        key_set = issuer.keys.current()
+        key = _fitting(key_set, algorithm, ident)
+        if key is None and ident and isinstance(issuer.keys, IssuerKeys) and not self._is_over(said.claims):
+            key_set = issuer.keys.after_unknown(ident, key_set)
+            key = _fitting(key_set, algorithm, ident)
+        if key is None:
             raise TokenError("key")
-        return fitting[0]
+        return key_set, key
 
-    def _remember(self, digest: bytes, principal: Principal, until: float, keys: KeySet) -> None:
+    def _is_over(self, claims: Mapping[str, Any]) -> bool:
+        """Whether a token says itself that it has ended: nobody is asked for its key, which may be gone for good."""
+        end: Any = claims.get("exp")
+        return not _is_date(end) or self._now() >= float(end) + self._leeway
+
+    def _remember(self, digest: bytes, known: _Known) -> None:
         with self._lock:
             if len(self._cache) >= self._cache_size:
                 now = self._now()
-                kept = {d: k for d, k in self._cache.items() if k[1] > now and k[2] is keys}
+                kept = {d: k for d, k in self._cache.items() if k.until > now and _in_force(k)}
                 # Still full of valid ones: the half that was verified last stays.
                 for old in list(kept)[: max(0, len(kept) - self._cache_size // 2)]:
                     del kept[old]
                 self._cache = kept
-            self._cache[digest] = (principal, until, keys)
+            self._cache[digest] = known
 
 
-def _is_date(claim: object) -> bool:
+def _unverified(token: str) -> _Unverified:
+    """Header and claims of a token as they stand there. Raises TokenError."""
+    import jwt
+
+    try:
+        header = jwt.get_unverified_header(token)
+        body = token.split(".")[1]
+        claims = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    except (jwt.PyJWTError, Base64Error, IndexError, ValueError, TypeError, RecursionError):
+        raise TokenError("unknown") from None
+    if not isinstance(claims, dict):
+        raise TokenError("unknown")
+    return _Unverified(header, claims)
+
+
+def _fitting(key_set: KeySet, algorithm: str, ident: str | None) -> Key | None:
+    """The one key that a header can mean, None where there is none. Raises TokenError for a key of another kind."""
+    if ident is not None:
+        fitting = [key for key in key_set.keys if key.ident == ident]
+        if fitting and fitting[0].algorithm != algorithm:
+            raise TokenError("algorithm")
+    else:
+        fitting = [key for key in key_set.keys if key.algorithm == algorithm]
+    # Without a kid there must be no choice.
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _in_force(known: _Known) -> bool:
+    return known.keys.current() is known.key_set
+
+
+def _is_date(claim: Any) -> bool:
     """Whether it is a NumericDate (RFC 7519, section 2) that the calendar has."""
     return isinstance(claim, int | float) and not isinstance(claim, bool) and 0 <= claim <= _LAST_SECOND
-
-
-def _principal(claims: Mapping[str, Any]) -> Principal:
-    if not usable_name(claims.get("sub")):
-        raise TokenError("claims")
-    return Principal(str(claims["sub"]), frozenset([*_scopes(claims.get("scope")), *_scopes(claims.get("scp"))]))
-
-
-def _scopes(claim: object) -> Iterable[str]:
-    """The scopes of ours in a claim: a text separated by spaces (RFC 8693, section 4.2) or a list of texts."""
-    named = claim.split(" ") if isinstance(claim, str) else claim
-    return [s for s in named if s in SCOPES] if isinstance(named, list) else []

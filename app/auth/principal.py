@@ -6,7 +6,8 @@ Knows no file, no setting and no kind of token: the lowest floor of authenticati
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from app.auth.read_limits import EVERYTHING, ReadLimits
@@ -37,6 +38,14 @@ class TokenError(Exception):
         self.reason = reason
 
 
+class KeysUnknownError(Exception):
+    """A token can't be judged now: the keys of its issuer are not known, or perhaps not this one yet."""
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        super().__init__("the keys of the token's issuer are not known yet - please retry")
+        self.retry_after_seconds = max(1, math.ceil(retry_after_seconds))
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who is asking, what they may do, and which records they may read."""
@@ -50,8 +59,19 @@ class Verifier:
     """Turns a bearer token into its principal. Safe to share between threads."""
 
     def principal(self, token: str) -> Principal:
-        """Whose token this is. Raises TokenError."""
+        """Whose token this is. Raises TokenError, and KeysUnknownError where that can't be told now."""
         raise NotImplementedError
+
+    def start(self, show_age: Callable[[str, float], None]) -> None:
+        """Start what keeps keys fresh; ``show_age`` is told an issuer's name and the age of its keys in seconds."""
+
+    def stop(self) -> None:
+        """End what `start` has started."""
+
+    @property
+    def issuers_away(self) -> bool:
+        """Whether an issuer did not give its keys when it was asked last."""
+        return False
 
 
 def usable_name(name: object) -> bool:

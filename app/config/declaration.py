@@ -24,5 +24,5 @@ def setting(default: Any, parse: Callable[[object], Any], help_text: str, *, sec
 def masked(f: dataclasses.Field[Any], value: Any) -> Any:
     """A value as it may be shown: without the passwords of a secret one."""
     if value is None or not f.metadata["secret"]:
-        return list(value) if isinstance(value, tuple) else value
+        return [v.shown() if hasattr(v, "shown") else v for v in value] if isinstance(value, tuple) else value
     return _PASSWORD.sub(r"\1****", _USERINFO.sub(r"\1:****@", value))

@@ -18,6 +18,7 @@ from datastorage_common.durations import parse_duration
 from app.config import addresses, values
 from app.config.cores import available_cores
 from app.config.declaration import masked, setting
+from app.config.issuers import JWT_ALGORITHMS, IssuerSettings, issuers
 from app.config.stores import DatabaseSettings, RedisSettings
 
 # Those that metrics and reports know by name.
@@ -32,8 +33,6 @@ KNOWN_EVENT_CATEGORIES = (
 )
 # What audit.max_nesting may be at the most, so that code which recurses can follow.
 MAX_NESTING = 200
-# Asymmetric ones only, so that a service that can check a token cannot make one (RFC 8725, section 3.1).
-JWT_ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,12 +199,21 @@ class AuthSettings:
         False, values.boolean, "Take requests from anyone also where the service is reachable from outside."
     )
     protect_metrics: bool = setting(False, values.boolean, "Let only tokens with the scope metrics read /metrics.")
-    tokens_file: str | None = setting(None, values.optional_text, "File of token hashes, for mode token.")
-    jwt_keys_file: str | None = setting(
-        None, values.optional_text, "File with the issuer's JSON Web Key Set, for mode jwt."
+    tokens_file: str | None = setting(
+        None, values.optional_text, "File of token hashes, for mode token; with jwt for callers without a provider."
     )
-    jwt_issuer: str | None = setting(None, values.optional_text, "What the claim iss has to be, for mode jwt.")
-    jwt_audience: str | None = setting(None, values.optional_text, "What the claim aud has to hold, for mode jwt.")
+    jwt_issuers: tuple[IssuerSettings, ...] = setting(
+        (),
+        issuers,
+        "Issuers whose tokens are taken, for mode jwt: a list of mappings, in the environment as JSON (security.md).",
+    )
+    jwt_keys_file: str | None = setting(
+        None, values.optional_text, "File with the JSON Web Key Set of one issuer, for mode jwt without jwt_issuers."
+    )
+    jwt_issuer: str | None = setting(None, values.optional_text, "What the claim iss has to be, with jwt_keys_file.")
+    jwt_audience: str | None = setting(
+        None, values.optional_text, "What the claim aud has to hold, with jwt_keys_file."
+    )
     jwt_algorithms: tuple[str, ...] = setting(
         JWT_ALGORITHMS, values.subset(JWT_ALGORITHMS), "Signatures that are accepted; a subset of the default."
     )

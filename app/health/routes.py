@@ -79,6 +79,8 @@ def degradations(services: Services) -> list[str]:
         reasons.append("database_is_standby")
     elif services.breaker.troubled:
         reasons.append("database_refuses_writes")
+    if services.verifier is not None and services.verifier.issuers_away:
+        reasons.append("issuer_unreachable")
     return reasons
 
 

@@ -90,4 +90,6 @@ def configure(settings: LoggingSettings, writer: LineWriter | None = None) -> lo
     root.setLevel(settings.level.upper())
     # The pool reports every failed connection attempt; the monitor says it once.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    # A line for each request to an issuer of tokens; what went wrong is said once.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     return handler

@@ -172,7 +172,17 @@ DLQ_REJECTED = Counter("datastorage_dlq_rejected_total", "Records that a stream 
 DLQ_LOST = Counter(
     "datastorage_dlq_lost_total", "Spilled records that Redis has forgotten before they were written.", ["stream"]
 )
-AUTH_FAILURES = Counter("datastorage_auth_failures_total", "Requests that were refused with 401 or 403.", ["reason"])
+AUTH_FAILURES = Counter(
+    "datastorage_auth_failures_total",
+    "Requests that were refused with 401 or 403, and with 503 where their issuer's keys are not known.",
+    ["reason"],
+)
+AUTH_KEYS_AGE = Gauge(
+    "datastorage_auth_keys_age_seconds",
+    "Time since an issuer's keys were fetched last, infinite before the first time; the longest of the workers.",
+    ["issuer"],
+    multiprocess_mode="livemax",
+)
 
 
 @cache
@@ -230,6 +240,11 @@ def no_redis() -> None:
     """Say that there is no Redis to be up or down: NaN is neither 0 nor 1, so no alert fires."""
     REDIS_UP.set(math.nan)
     REDIS_DURABLE.set(math.nan)
+
+
+def keys_age(issuer: str, seconds: float) -> None:
+    """Say how old an issuer's keys are; ``issuer`` is its short name in the configuration."""
+    AUTH_KEYS_AGE.labels(issuer).set(seconds)
 
 
 class HTTPMetrics:

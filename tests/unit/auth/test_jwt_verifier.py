@@ -12,6 +12,7 @@ import pytest
 
 from app.auth.jwt_verifier import JWTVerifier
 from app.auth.principal import Principal
+from app.auth.verifiers import make_verifier
 from app.auth.watched_file import CredentialFileError
 from app.config.settings import AuthSettings
 from tests.tokens import AUDIENCE, ISSUER, Issuer
@@ -29,7 +30,13 @@ def verifier_of(tmp_path: Path, content: bytes, **keys: Any) -> JWTVerifier:
     settings = AuthSettings(
         mode="jwt", jwt_keys_file=str(path), jwt_issuer=ISSUER, jwt_audience=AUDIENCE, **{"jwt_leeway": 0.0, **keys}
     )
-    return JWTVerifier(settings)
+    made = make_verifier(settings)
+    assert isinstance(made, JWTVerifier)
+    return made
+
+
+def look_again(verifier: JWTVerifier) -> None:
+    verifier.issuers[ISSUER].keys._next_look = 0.0  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kid", ["rsa", "ec", "ed"])
@@ -134,7 +141,7 @@ def test_a_key_that_is_taken_out_ends_its_tokens(tmp_path: Path, issuer: Issuer)
     token = issuer.token("ec")
     assert verifier.principal(token)
     replace(tmp_path / "keys.json", issuer.jwks("ed").decode())
-    verifier.file._next_look = 0.0
+    look_again(verifier)
     assert refusal(verifier, token) == "key"
     assert verifier.principal(issuer.token("ed"))
 
@@ -159,12 +166,12 @@ def test_a_set_that_loses_its_keys_admits_nobody(
     assert verifier.principal(token)
     replace(tmp_path / "keys.json", jwks(*([] if members is None else [issuer.public("ec", **members)])).decode())
     for _ in range(3):
-        verifier.file._next_look = 0.0
+        look_again(verifier)
         assert refusal(verifier, token) == "key"
     [line] = [r.getMessage() for r in caplog.records]
     assert line.endswith("keys.json has changed and admits nobody: every token is refused")
     replace(tmp_path / "keys.json", issuer.jwks().decode())
-    verifier.file._next_look = 0.0
+    look_again(verifier)
     assert verifier.principal(token)
 
 
@@ -173,5 +180,5 @@ def test_a_set_that_went_bad_leaves_its_keys_in_force(tmp_path: Path, issuer: Is
     verifier = verifier_of(tmp_path, issuer.jwks())
     token = issuer.token("ec")
     replace(tmp_path / "keys.json", content)
-    verifier.file._next_look = 0.0
+    look_again(verifier)
     assert verifier.principal(token)

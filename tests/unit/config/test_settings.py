@@ -53,6 +53,7 @@ OTHER = {
     "auth.jwt_issuer": "https://issuer.example",
     "auth.jwt_audience": "datastorage",
     "auth.jwt_algorithms": "ES256",
+    "auth.jwt_issuers": '[{"issuer": "https://issuer.example", "audience": "datastorage"}]',
     "audit.event_categories": "a,b",
 }
 
