@@ -91,8 +91,8 @@ class JWTVerifier(Verifier):
             keys.stop()
 
     @property
-    def issuers_away(self) -> bool:
-        return any(keys.failing for keys in self._fetched)
+    def issuers_away(self) -> bool | None:
+        return any(keys.failing for keys in self._fetched) if self._fetched else None
 
     def principal(self, token: str) -> Principal:
         digest = token_digest(token)

@@ -69,9 +69,9 @@ class Verifier:
         """End what `start` has started."""
 
     @property
-    def issuers_away(self) -> bool:
-        """Whether an issuer did not give its keys when it was asked last."""
-        return False
+    def issuers_away(self) -> bool | None:
+        """Whether an issuer did not give its keys when it was asked last; None where none is asked."""
+        return None
 
 
 def usable_name(name: object) -> bool:

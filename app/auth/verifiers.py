@@ -41,7 +41,7 @@ class EitherVerifier(Verifier):
         self._jwt.stop()
 
     @property
-    def issuers_away(self) -> bool:
+    def issuers_away(self) -> bool | None:
         return self._jwt.issuers_away
 
 

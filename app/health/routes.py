@@ -50,6 +50,10 @@ def health_report(services: Services) -> tuple[dict[str, Any], int]:
     }
     if redis.durability is not None:
         body["durability"] = redis.durability
+    # A member of its own, not one more reason: a client of the release before would not take the answer.
+    issuers_away = services.verifier.issuers_away if services.verifier is not None else None
+    if issuers_away is not None:
+        body["issuers"] = "unreachable" if issuers_away else "connected"
     if not state.connected:
         body["status"] = "unhealthy"
         if state.deployment_fault:
@@ -58,8 +62,9 @@ def health_report(services: Services) -> tuple[dict[str, Any], int]:
     reasons = degradations(services)
     reasons += redis.faults
     if reasons:
-        body["status"] = "degraded"
         body["reasons"] = reasons
+    if reasons or issuers_away:
+        body["status"] = "degraded"
     return body, 200
 
 
@@ -79,8 +84,6 @@ def degradations(services: Services) -> list[str]:
         reasons.append("database_is_standby")
     elif services.breaker.troubled:
         reasons.append("database_refuses_writes")
-    if services.verifier is not None and services.verifier.issuers_away:
-        reasons.append("issuer_unreachable")
     return reasons
 
 

@@ -111,7 +111,7 @@ def test_a_fetched_set_lets_in_and_shuts_out(tmp_path: Path) -> None:
             token = server.token("ec")
             assert verifier.principal(token).name == "gateway"
             assert ages.keys() == {"local"}
-            assert not verifier.issuers_away
+            assert verifier.issuers_away is False
             # An expired token with an unknown key brings nothing about.
             asked = len(server.asked)
             assert refusal(verifier, server.token("ec", headers={"kid": "gone"}, exp=1)) == "key"
