@@ -151,6 +151,19 @@ CASES: dict[str, list[Case]] = {
         Case(gauge("datastorage_auth_failures_total", "0+30x30", 'reason="unknown"'), "16m", None),
         Case(gauge("datastorage_auth_failures_total", "0+120x4 480x26", 'reason="unknown"'), "16m", None),
     ],
+    "DataStorageIssuerKeysOld": [
+        Case(
+            gauge("datastorage_auth_keys_age_seconds", "0+60x60", 'issuer="corp"'),
+            "40m",
+            {"job": "datastorage", "issuer": "corp"},
+        ),
+        Case(
+            gauge("datastorage_auth_keys_age_seconds", "+Inf+0x20", 'issuer="corp"'),
+            "8m",
+            {"job": "datastorage", "issuer": "corp"},
+        ),
+        Case(gauge("datastorage_auth_keys_age_seconds", "900x60", 'issuer="corp"'), "50m", None),
+    ],
     "DataStorageLogLinesDropped": [
         Case(gauge("datastorage_log_lines_dropped_total", "0+10x20"), "12m", INSTANCE),
         Case(gauge("datastorage_log_lines_dropped_total", "10x20"), "12m", None),

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from app.config.addresses import check_postgresql, check_redis
+from app.config.issuers import issuers
 from app.configuration import load_settings
 from tests.helm import CHART, KUBERNETES, RENDERED, Manifest, helm, manifests, pod_spec, template
 from tests.support import ROOT
@@ -131,6 +132,25 @@ def test_sentinels_and_a_schema_reach_the_service_and_the_migration(render: Any)
     assert sorted(ports) == [53, 53, 5432, 6379, 26379, 26380]
 
 
+def test_issuers_reach_the_service_and_are_reached(render: Any) -> None:
+    objects = render(CHART / "ci" / "issuers.yaml")
+    settings = yaml.safe_load(objects["ConfigMap", "datastorage"]["data"]["settings.yaml"])["auth"]
+    assert settings["tokens_file"] == "/etc/datastorage/secrets/tokens/tokens"
+    assert "jwt_keys_file" not in settings
+    made = issuers(settings["jwt_issuers"])
+    assert [(i.name, i.jwks_url, i.faults) for i in made] == [
+        ("staff", None, ()),
+        ("machines", "https://issuer.example.org/keys", ()),
+    ]
+    pod = pod_spec(objects["Deployment", "datastorage"])
+    mounts = {m["name"]: m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
+    assert mounts.keys() == {v["name"] for v in pod["volumes"]}
+    assert made[1].ca_file == mounts["issuer-ca"] + "/ca.crt"
+    egress = objects["NetworkPolicy", "datastorage"]["spec"]["egress"]
+    [out] = [rule for rule in egress if {"port": 8443, "protocol": "TCP"} in rule["ports"]]
+    assert out["to"] == [{"ipBlock": {"cidr": "10.0.2.0/24"}}]
+
+
 def test_the_autoscaler_has_the_say_over_replicas(render: Any) -> None:
     off = render(changed(replicas=2))
     assert off["Deployment", "datastorage"]["spec"]["replicas"] == 2
@@ -201,6 +221,10 @@ def test_connections_must_fit(tmp_path: Path, pods: int, surge: int, pool: int, 
         ({"auth": {"mode": "none"}}, "auth.anonymous: true"),
         ({"auth": {"mode": "token"}}, "auth.tokensSecret"),
         ({"auth": {"mode": "jwt", "jwksSecret": "keys"}}, "auth.issuer and auth.audience"),
+        (
+            {"auth": {"mode": "jwt", "issuer": "a", "issuers": [{"issuer": "b", "audience": "c"}]}},
+            "cannot be set beside",
+        ),
         ({"database__host": ""}, "database.host is needed"),
         ({"database__passwordSecret": ""}, "database.passwordSecret is needed"),
         ({"redis__url": ""}, "redis.url, or redis.sentinels, is needed"),

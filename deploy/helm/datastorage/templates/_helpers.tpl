@@ -55,10 +55,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $_ := set $auth "allow_anonymous" $v.auth.anonymous -}}
 {{- else if eq $v.auth.mode "token" -}}
 {{- $_ := set $auth "tokens_file" "/etc/datastorage/secrets/auth/tokens" -}}
+{{- else if $v.auth.issuers -}}
+{{- $_ := set $auth "jwt_issuers" $v.auth.issuers -}}
 {{- else -}}
 {{- $_ := set $auth "jwt_keys_file" "/etc/datastorage/secrets/auth/jwks.json" -}}
 {{- $_ := set $auth "jwt_issuer" $v.auth.issuer -}}
 {{- $_ := set $auth "jwt_audience" $v.auth.audience -}}
+{{- end -}}
+{{- if and (eq $v.auth.mode "jwt") $v.auth.tokensSecret -}}
+{{- $_ := set $auth "tokens_file" "/etc/datastorage/secrets/tokens/tokens" -}}
 {{- end -}}
 {{- $redis := dict -}}
 {{- with $v.redis.url -}}
@@ -122,7 +127,7 @@ database:
 {{- define "datastorage.check" -}}
 {{- $v := .Values -}}
 {{- if not $v.auth.mode -}}
-{{- fail "auth.mode is needed: token (with auth.tokensSecret), jwt (with auth.jwksSecret, auth.issuer, auth.audience), or none (with auth.anonymous: true)" -}}
+{{- fail "auth.mode is needed: token (with auth.tokensSecret), jwt (with auth.issuers), or none (with auth.anonymous: true)" -}}
 {{- end -}}
 {{- if and (eq $v.auth.mode "none") (not $v.auth.anonymous) -}}
 {{- fail "auth.mode none lets anyone in who reaches the service: say so with auth.anonymous: true, or choose token or jwt" -}}
@@ -130,8 +135,11 @@ database:
 {{- if and (eq $v.auth.mode "token") (not $v.auth.tokensSecret) -}}
 {{- fail "auth.mode token needs auth.tokensSecret: a Secret with the key tokens" -}}
 {{- end -}}
-{{- if and (eq $v.auth.mode "jwt") (not (and $v.auth.jwksSecret $v.auth.issuer $v.auth.audience)) -}}
-{{- fail "auth.mode jwt needs auth.jwksSecret (a Secret with the key jwks.json), auth.issuer and auth.audience" -}}
+{{- if and (eq $v.auth.mode "jwt") (not $v.auth.issuers) (not (and $v.auth.jwksSecret $v.auth.issuer $v.auth.audience)) -}}
+{{- fail "auth.mode jwt needs auth.issuers, or auth.jwksSecret (a Secret with the key jwks.json), auth.issuer and auth.audience" -}}
+{{- end -}}
+{{- if and $v.auth.issuers (or $v.auth.jwksSecret $v.auth.issuer $v.auth.audience) -}}
+{{- fail "auth.issuers holds every issuer: auth.jwksSecret, auth.issuer and auth.audience cannot be set beside it" -}}
 {{- end -}}
 {{- range list (list "database.host" $v.database.host) (list "database.passwordSecret" $v.database.passwordSecret) (list "redis.url, or redis.sentinels," (or $v.redis.url $v.redis.sentinels)) -}}
 {{- if not (index . 1) -}}
