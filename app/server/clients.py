@@ -75,6 +75,8 @@ class Clients:
 
     def end_waiting(self, *, last_call: bool) -> None:
         """At the end: close idle connections and, after the last call, those that have sent nothing."""
+        for conn in self._waiting.aside:
+            self._listen(conn)
         for conn in self._waiting.idle:  # no answer is waited for there
             self._end_idle(conn)
         for conn in self._waiting.heads if last_call else ():
@@ -86,6 +88,8 @@ class Clients:
         for queue in (self._waiting.lingering, self._waiting.unread):
             while (conn := queue.due(now)) is not None:
                 self._close(conn)
+        while (conn := self._waiting.aside.due(now)) is not None:
+            self._listen(conn)
         while (conn := self._waiting.idle.due(now)) is not None:
             self._end_idle(conn)
         for queue in (self._waiting.heads, self._waiting.bodies):
@@ -129,7 +133,7 @@ class Clients:
         if conn.queue is self._waiting.idle:
             self._end_idle(conn)
             return
-        answered = conn.queue in (self._waiting.lingering, self._waiting.unread)
+        answered = conn.queue in (self._waiting.lingering, self._waiting.unread, self._waiting.aside)
         if not answered and (conn.received or conn.body is not None):
             self._refuse(conn, Problem("request-timeout", "the request took too long to arrive"))
         else:
@@ -307,7 +311,17 @@ class Clients:
         if not conn.keep:
             self._part(conn)
             return
+        aside = conn.aside
         conn.next_request()
+        if aside and len(self.connections) < self.limit:
+            # What it sends meanwhile stays with the kernel.
+            self._ignore(conn)
+            self._move(conn, self._waiting.aside)
+        else:
+            self._listen(conn)
+
+    def _listen(self, conn: Connection) -> None:
+        """Hear the next request, which may be there already."""
         received, conn.received = conn.received, b""
         if received:
             self._advance(conn, received)

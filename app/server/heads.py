@@ -63,6 +63,7 @@ class Request(GunicornRequest):  # type: ignore[misc]
     expects_continue = False
     length = 0
     chunked = False
+    kept: dict[str, Any] | None = None  # what the application keeps of it from one asking to the next
 
     def set_body_reader(self) -> None:
         """Find out how the body is framed, in place of gunicorn's own readers. Raises what its parser does."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from gunicorn.http import wsgi
 
+from app.http.environ import KEPT, PUT_ASIDE
 from app.http.problems import Problem
 from app.server.bodies import Content
 from app.server.connections import BodyWantedError, ClientGoneError, Connection, NotYet
@@ -100,7 +101,10 @@ class RequestThreads:
         request.body = Content(body.content()) if body.ready else NotYet()
         response, environ = wsgi.create(request, answer, conn.client, conn.server, self.cfg)
         environ["wsgi.multithread"] = True
+        if conn.asked or not body.ready:
+            request.kept = environ[KEPT] = request.kept or {}
         parts = self._application(environ, response.start_response)
+        conn.aside = environ.get(PUT_ASIDE, False)
         # Looked at as late as can be, just before the head is written: the answer takes a while, and a client that was
         # told that the connection stays may send its next request into the end.
         if self._shutdown.stops_at is not None or len(self._idle) >= self._max_idle or not self.cfg.keepalive:

@@ -13,6 +13,8 @@ ASK_SECONDS = 0.05
 # Where connections or the memory for bodies or answers are all taken, the client that has kept its place waiting for
 # longest goes, after so long at the least.
 CROWDED_SECONDS = 0.5
+# A client that was told that it asks too often is not heard for so long: what it sends meanwhile costs nothing.
+ASIDE_SECONDS = 0.5
 
 
 class Waiting:
@@ -25,9 +27,13 @@ class Waiting:
         self.bodies: Queue[Connection] = Queue(server.body_timeout)
         self.unread: Queue[Connection] = Queue(server.answer_timeout)
         self.lingering: Queue[Connection] = Queue(LINGER_SECONDS)
+        self.aside: Queue[Connection] = Queue(ASIDE_SECONDS)  # answered, and its next request is not read yet
 
     def slowest(self, now: float) -> Connection | None:
         """Of the connections that keep their places waiting, one that does so for longest; an idle one if need be."""
+        aside = self.aside.oldest(0.0, now)
+        if aside is not None:
+            return aside
         queues = (self.lingering, self.heads, self.bodies, self.unread, self.idle)
         found = (queue.oldest(CROWDED_SECONDS, now) for queue in queues)
         return next((conn for conn in found if conn is not None), None)

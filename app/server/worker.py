@@ -154,7 +154,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         if now >= self._next_beat:
             self._beat(now)
         waiting = self._waiting
-        short = waiting.heads or waiting.bodies or waiting.lingering or waiting.unread
+        short = waiting.heads or waiting.bodies or waiting.lingering or waiting.unread or waiting.aside
         seconds = ASK_SECONDS if waiting.unasked else _TURN_SECONDS if short else _IDLE_TURN_SECONDS
         for limit in (self._listeners.turn(now), None if until is None else until - now):
             if limit is not None:

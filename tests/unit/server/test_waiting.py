@@ -15,7 +15,7 @@ def connection() -> Any:
 
 def test_the_slowest_is_one_that_is_done_before_one_that_is_served_and_an_idle_one_last() -> None:
     waiting = Waiting(ServerSettings(), 75)
-    order = [waiting.lingering, waiting.heads, waiting.bodies, waiting.unread, waiting.idle]
+    order = [waiting.aside, waiting.lingering, waiting.heads, waiting.bodies, waiting.unread, waiting.idle]
     made = [connection() for _ in order]
     for queue, conn in zip(order, made, strict=True):
         queue.add(conn, 10.0)
@@ -23,6 +23,13 @@ def test_the_slowest_is_one_that_is_done_before_one_that_is_served_and_an_idle_o
         assert waiting.slowest(10.0 + CROWDED_SECONDS) is conn
         queue.remove(conn)
     assert waiting.slowest(10.0 + CROWDED_SECONDS) is None
+
+
+def test_one_that_is_put_aside_goes_before_all_others_and_at_once() -> None:
+    waiting = Waiting(ServerSettings(), 75)
+    waiting.lingering.add(connection(), 10.0)
+    waiting.aside.add(aside := connection(), 11.0)
+    assert waiting.slowest(11.0) is aside
 
 
 def test_one_that_has_hardly_waited_is_spared() -> None:
