@@ -35,9 +35,17 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
     app.extensions["datastorage"] = parts
     counted = metrics.HTTPMetrics()
     flask_app.install(
-        app, settings, parts.request_log, counted, began=parts.in_flight.began, ended=parts.in_flight.ended
+        app,
+        settings,
+        parts.request_log,
+        counted,
+        began=parts.in_flight.began,
+        ended=parts.in_flight.ended,
+        limits=parts.quotas,
     )
-    authorizer.install(app, settings, parts.verifier)
+    authorizer.install(
+        app, settings, parts.verifier, known=parts.quotas.admit_principal if parts.quotas is not None else None
+    )
     parameters.install(app, settings.api)
 
     @app.get("/metrics")

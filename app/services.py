@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from app.audit.buffer import Buffer
 from app.audit.flusher import Flusher
@@ -14,7 +16,7 @@ from app.audit.writer import WriteFunction, Writer
 from app.auth.verifiers import make_verifier
 from app.breaker import Breaker
 from app.clock import Clock
-from app.config.settings import Settings
+from app.config.settings import LimitsSettings, Settings
 from app.dlq.admin import Admin
 from app.dlq.endpoint import Endpoint
 from app.dlq.queue import DeadLetterQueue
@@ -30,6 +32,9 @@ from app.postgres.replica import Replica
 from app.telemetry import metrics
 from app.telemetry.request_log import RequestLog
 from app.telemetry.sampler import InFlight, Sampler
+
+if TYPE_CHECKING:
+    from app.quotas.requests import Quotas
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +73,16 @@ class Services:
         self.admin: Admin | None = None
         self.queue_watch: QueueWatch | None = None
         self.replayer: Replayer | None = None
+        endpoint: Endpoint | None = None
         if settings.redis.configured:
-            self._make_queue(settings, write_function)
+            endpoint = Endpoint(settings.redis, sentinel_timeout=settings.health.probe_timeout)
+            self._make_queue(settings, write_function, endpoint)
+        self.quotas: Quotas | None = None
+        if settings.limits != LimitsSettings():
+            from app.quotas.requests import Quotas  # brings the library, which most do without
+
+            self.quotas = Quotas(settings.limits, self.clock, endpoint, workers=instance_workers)
+        self.admit_events: Callable[[int], None] | None = self.quotas.admit_events if self.quotas else None
         self.sink: Sink = sink or self.queue or UnavailableSink()
         self.buffer = Buffer(settings.buffer.size, settings.buffer.max_bytes)
         flush_writer = Writer(settings, self.breaker, self.database.watchdog, self.clock, write_function)
@@ -93,9 +106,8 @@ class Services:
             lines=self.request_log.writer,
         )
 
-    def _make_queue(self, settings: Settings, write_function: WriteFunction) -> None:
+    def _make_queue(self, settings: Settings, write_function: WriteFunction, endpoint: Endpoint) -> None:
         """The dead letter queue and all that belongs to it."""
-        endpoint = Endpoint(settings.redis, sentinel_timeout=settings.health.probe_timeout)
         self.queue = DeadLetterQueue(settings, self.clock, endpoint)
         self.admin = Admin(settings, endpoint)
         looking = Admin(settings, endpoint, timeout=settings.health.probe_timeout)
@@ -145,6 +157,7 @@ class Services:
             ("dlq-watch", self.queue_watch.stop if self.queue_watch else None),
             ("dlq-admin", self.admin.close if self.admin else None),
             ("dlq", self.queue.close if self.queue else None),
+            ("quotas", self.quotas.close if self.quotas else None),
             ("sampler", self.sampler.stop),
             ("verifier", self.verifier.stop if self.verifier else None),
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 from uuid import UUID
@@ -47,6 +48,7 @@ class Parts(Protocol):
     validator: Validator
     ingest: Ingest
     reader: Reader
+    admit_events: Callable[[int], None] | None  # raises Problem where the caller has written as many as it may
 
 
 def create_blueprint(services: Parts) -> flask.Blueprint:
@@ -156,6 +158,8 @@ def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:
 
 def _submit(services: Parts, records: tuple[Record, ...], table: str) -> Outcome:
     """The outcome of the write. Raises Problem 503 where PostgreSQL is away and there is no queue to speak of."""
+    if services.admit_events is not None:
+        services.admit_events(len(records))
     outcome = services.ingest.submit(WriteRequest(records), table)
     first = records[0]
     if isinstance(outcome, Stored):

@@ -10,7 +10,8 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import flask
 
@@ -20,6 +21,11 @@ from app.config.settings import Settings
 from app.http.problems import Problem
 from app.telemetry import metrics
 from app.telemetry.logs import current_principal
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+    Known = Callable[[WSGIEnvironment, str], None]
 
 log = logging.getLogger(__name__)
 
@@ -83,14 +89,18 @@ def is_open(path: str) -> bool:
     return _OPEN.fullmatch(path) is not None
 
 
-def install(app: flask.Flask, settings: Settings, verifier: Verifier | None) -> None:
-    """Authorize each request; None lets every one through. To be called after what counts and times requests."""
+def install(app: flask.Flask, settings: Settings, verifier: Verifier | None, *, known: Known | None = None) -> None:
+    """Authorize each request; None lets every one through. To be called after what counts and times requests.
+
+    ``known`` is called with the environ and the principal's name once it is known who asks, before it is looked at
+    what they may do.
+    """
     for reason in (*REASONS, "scope", "read_limits", _KEYS_UNKNOWN):
         metrics.AUTH_FAILURES.labels(reason)  # so that each is 0 before it has happened
     if verifier is None:
         app.extensions[_ANONYMOUS] = True
         return
-    authorizer = Authorizer(verifier, protect_metrics=settings.auth.protect_metrics)
+    authorizer = Authorizer(verifier, protect_metrics=settings.auth.protect_metrics, known=known)
 
     @app.before_request
     def _authorize() -> None:
@@ -100,8 +110,9 @@ def install(app: flask.Flask, settings: Settings, verifier: Verifier | None) -> 
 class Authorizer:
     """Decides whether a request may go on, and counts and logs each that it refuses."""
 
-    def __init__(self, verifier: Verifier, *, protect_metrics: bool) -> None:
+    def __init__(self, verifier: Verifier, *, protect_metrics: bool, known: Known | None = None) -> None:
         self._verifier = verifier
+        self._known = known
         self._scopes = {**SCOPE_OF, **({("GET", _METRICS): "metrics"} if protect_metrics else {})}
         self._protect_metrics = protect_metrics
         self._lock = threading.Lock()
@@ -115,6 +126,8 @@ class Authorizer:
             return
         principal = self._authenticated(request)
         current_principal.set(principal.name)
+        if self._known is not None:
+            self._known(request.environ, principal.name)
         # Nothing there, or not with this method: the router says so to a caller who is known.
         if rule is None or request.method == "OPTIONS":
             return

@@ -221,6 +221,23 @@ class AuthSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LimitsSettings:
+    principal_requests: str | None = setting(
+        None, values.rate, "Requests of one principal, such as 600/minute; empty: no limit. Not with auth.mode none."
+    )
+    principal_events: str | None = setting(
+        None,
+        values.rate,
+        "Events and notifications that one principal may write, such as 100000/minute. Not with auth.mode none.",
+    )
+    address_requests: str | None = setting(
+        None,
+        values.rate,
+        "Requests of one client address, of IPv6 one /64, before it is known who asks; such as 1200/minute.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class HealthSettings:
     port: int = setting(
         0,
@@ -260,6 +277,7 @@ class Settings:
     audit: AuditSettings = field(default_factory=AuditSettings)
     workflows: WorkflowSettings = field(default_factory=WorkflowSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
+    limits: LimitsSettings = field(default_factory=LimitsSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
     shutdown: ShutdownSettings = field(default_factory=ShutdownSettings)
 
@@ -274,6 +292,7 @@ class Settings:
         "audit": AuditSettings,
         "workflows": WorkflowSettings,
         "auth": AuthSettings,
+        "limits": LimitsSettings,
         "health": HealthSettings,
         "shutdown": ShutdownSettings,
     }

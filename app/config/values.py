@@ -26,6 +26,9 @@ MAX_CATEGORY = 50
 _BYTES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
+# Of a rate: more digits than a structured field (RFC 9651) can say are no limit, and nobody waits for longer windows.
+_MAX_AMOUNT = 10**12
+_DAY_SECONDS = 86400
 # What JSON, Prometheus and PostgreSQL can all say.
 _MAX_SIZE = 2**53
 
@@ -79,6 +82,20 @@ def text(value: object) -> str:
 
 def optional_text(value: object) -> str | None:
     return None if value is None or value == "" else text(value)
+
+
+def rate(value: object) -> str | None:
+    """A number of things in a time, in the notation of the library ``limits``; None or nothing: no limit."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and len(value) <= _MAX_CHARACTERS:
+        import limits  # takes a while, and most do without
+
+        with contextlib.suppress(ValueError):
+            items = limits.parse_many(value)
+            if len(items) == 1 and 0 < items[0].amount <= _MAX_AMOUNT and 0 < items[0].get_expiry() <= _DAY_SECONDS:
+                return value
+    raise ValueError("one rate such as 600/minute, 50/second or 100000 per 5 minutes, over a day at the most")
 
 
 def hosts(value: object) -> str:

@@ -99,10 +99,11 @@ def install(
     *,
     began: Callable[[], None] = lambda: None,
     ended: Callable[[], None] = lambda: None,
+    limits: hooks.RequestLimits | None = None,
 ) -> None:
     """Give the app its JSON, its converters of paths, its hooks and its error handlers.
 
-    ``began`` and ``ended`` are called around each request, once each.
+    ``began`` and ``ended`` are called around each request, once each; ``limits`` may refuse one.
     """
     server = settings.server
     app.json = ORJSONProvider(app)
@@ -112,5 +113,5 @@ def install(
     # A workflow's name may hold several slashes in a row; the router would answer with a redirect to another name.
     app.url_map.merge_slashes = False
     app.url_map.converters |= {"default": _Segment, "path": _Name}
-    hooks.install(app, server, addresses, request_log, counted, began=began, ended=ended)
+    hooks.install(app, server, addresses, request_log, counted, began=began, ended=ended, limits=limits)
     error_handlers.install(app, server.problem_base_url)

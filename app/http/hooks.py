@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 import flask
 
@@ -15,6 +16,19 @@ from app.telemetry.logs import current_principal, current_request
 from app.telemetry.request_log import RequestLog, RequestNote, current_note
 from app.telemetry.trace import current_trace, parse_traceparent, request_id_from
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+
+class RequestLimits(Protocol):
+    """Limits that requests stand under (`app.quotas.requests.Quotas` has it)."""
+
+    def admit_address(self, environ: WSGIEnvironment, address: str) -> None:
+        """Count a request of a client's address. Raises Problem where it has made as many as it may."""
+
+    def tell(self, environ: WSGIEnvironment, response: flask.Response) -> None:
+        """Say in the answer how the caller stands."""
+
 
 def install(
     app: flask.Flask,
@@ -25,10 +39,12 @@ def install(
     *,
     began: Callable[[], None],
     ended: Callable[[], None],
+    limits: RequestLimits | None,
 ) -> None:
     """Give each request an id, a line in the log and its place in the metrics; CORS where origins are configured.
 
-    ``began`` and ``ended`` are called around each request, once each.
+    ``began`` and ``ended`` are called around each request, once each. ``limits`` may refuse one before anything else
+    looks at it.
     """
     origins = frozenset(settings.cors_allowed_origins)
 
@@ -43,6 +59,8 @@ def install(
             current_trace.set(parse_traceparent(parent))
         if origins and environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
             return flask.Response(status=204)
+        if limits is not None:
+            limits.admit_address(environ, addresses.of(environ))
         return None
 
     @app.after_request
@@ -51,6 +69,8 @@ def install(
         if origins:
             _allow_origin(response, origins)
         request: flask.Request = flask.request._get_current_object()  # type: ignore[attr-defined] # each use of the proxy costs
+        if limits is not None:
+            limits.tell(request.environ, response)
         # Never the raw path: a thousand unknown ones would make a thousand time series.
         route = request.url_rule.rule if request.url_rule is not None else "unmatched"
         method, status, body = request.method, response.status_code, response.response
@@ -77,5 +97,5 @@ def _allow_origin(response: flask.Response, origins: frozenset[str]) -> None:
         response.headers["Access-Control-Allow-Origin"] = origin or "*"
         response.headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, DELETE"
         response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, X-Request-ID"
-        response.headers["Access-Control-Expose-Headers"] = "X-Request-ID, Retry-After"
+        response.headers["Access-Control-Expose-Headers"] = "X-Request-ID, Retry-After, RateLimit, RateLimit-Policy"
         response.headers["Access-Control-Max-Age"] = "600"

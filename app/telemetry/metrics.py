@@ -183,6 +183,7 @@ AUTH_KEYS_AGE = Gauge(
     ["issuer"],
     multiprocess_mode="livemax",
 )
+RATE_LIMITED = Counter("datastorage_rate_limited_total", "Requests that were refused with 429.", ["limit"])
 
 
 @cache

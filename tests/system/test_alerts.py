@@ -164,6 +164,15 @@ CASES: dict[str, list[Case]] = {
         ),
         Case(gauge("datastorage_auth_keys_age_seconds", "900x60", 'issuer="corp"'), "50m", None),
     ],
+    "DataStorageRateLimited": [
+        Case(
+            gauge("datastorage_rate_limited_total", "0+120x30", 'limit="events"'),
+            "16m",
+            {"job": "datastorage", "limit": "events"},
+        ),
+        Case(gauge("datastorage_rate_limited_total", "0+30x30", 'limit="events"'), "16m", None),
+        Case(gauge("datastorage_rate_limited_total", "0+120x4 480x26", 'limit="events"'), "16m", None),
+    ],
     "DataStorageLogLinesDropped": [
         Case(gauge("datastorage_log_lines_dropped_total", "0+10x20"), "12m", INSTANCE),
         Case(gauge("datastorage_log_lines_dropped_total", "10x20"), "12m", None),

@@ -55,6 +55,9 @@ OTHER = {
     "auth.jwt_algorithms": "ES256",
     "auth.jwt_issuers": '[{"issuer": "https://issuer.example", "audience": "datastorage"}]',
     "audit.event_categories": "a,b",
+    "limits.principal_requests": "600/minute",
+    "limits.principal_events": "100000/minute",
+    "limits.address_requests": "1200/minute",
 }
 
 

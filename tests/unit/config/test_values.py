@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.config.values import categories, parse_size
+from app.config.load import ConfigError
+from app.config.values import categories, parse_size, rate
 from app.configuration import load_settings
 from tests.unit.config.helpers import env
 
@@ -46,3 +47,30 @@ def test_categories(text: object, taken: tuple[str, ...]) -> None:
 def test_no_categories(value: object) -> None:
     with pytest.raises(ValueError, match="any, or a list of names of 1 to 50 characters"):
         categories(value)
+
+
+@pytest.mark.parametrize("value", ["600/minute", "50/second", "100000 per 5 minutes", "1 per day", "1000/hour"])
+def test_rates(value: str) -> None:
+    assert rate(value) == value
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_no_rate(value: object) -> None:
+    assert rate(value) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "600", 600, "600/fortnight", "0/minute", "-1/minute", "1/minute;2/hour", "1/minute,2/hour", "2 per 2 days",
+        "1/month", "1" * 80 + "/minute", "9999999999999999/minute", True, ["1/minute"],
+    ],
+)  # fmt: skip
+def test_not_rates(value: object) -> None:
+    with pytest.raises(ValueError, match="one rate such as 600/minute"):
+        rate(value)
+
+
+def test_a_rate_that_is_none_is_named_by_its_key() -> None:
+    with pytest.raises(ConfigError, match=r"limits\.principal_events must be one rate such as 600/minute"):
+        load_settings(None, env(LIMITS__PRINCIPAL_EVENTS="many"))

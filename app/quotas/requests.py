@@ -1,0 +1,132 @@
+"""What is counted of a request, and what its answer says of the limits it stands under.
+
+The order: the limit of the address, before it is known who asks; that of the principal, before anything else looks at
+the request; that of the events, once they are valid and before they are queued. A request that a limit refuses keeps
+nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import flask
+import limits
+
+from app.clock import Clock
+from app.config.settings import LimitsSettings
+from app.dlq.endpoint import Endpoint
+from app.http.environ import KEPT, PUT_ASIDE
+from app.http.problems import Problem
+from app.http.request_context import client_address
+from app.quotas.quota import Quota, Standing
+from app.quotas.shared_count import SharedCount
+from app.telemetry import metrics
+from app.telemetry.logs import current_principal
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_API = "/api/v1/"
+_STANDINGS = "datastorage.quotas"
+_NETWORK_BITS = 64
+_ADDRESSES = 4096
+
+# What a refusal says: of what there was too much, and whose.
+_WORDS = {
+    "address": "requests from this address",
+    "principal": "requests of this principal",
+    "events": "events and notifications of this principal",
+}
+
+
+@lru_cache(_ADDRESSES)
+def network_of(address: str) -> str:
+    """What is counted as one client: an address, of IPv6 its /64, which is what one customer has at the least."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(parsed), _NETWORK_BITS), strict=False))
+
+
+class Quotas:
+    """The limits that are set. Each method that admits raises Problem 429 where a limit is used up."""
+
+    def __init__(self, settings: LimitsSettings, clock: Clock, endpoint: Endpoint | None, *, workers: int) -> None:
+        self._shared = None if endpoint is None else SharedCount(endpoint)
+
+        def quota(name: str, rate: str | None) -> Quota | None:
+            if rate is None:
+                return None
+            item = limits.parse(rate)
+            return Quota(name, item.amount, item.get_expiry(), clock=clock, workers=workers, shared=self._shared)
+
+        for name in _WORDS:
+            metrics.RATE_LIMITED.labels(name)  # so that each is 0 before it has happened
+        self._address = quota("address", settings.address_requests)
+        self._principal = quota("principal", settings.principal_requests)
+        self._events = quota("events", settings.principal_events)
+
+    def admit_address(self, environ: WSGIEnvironment, address: str) -> None:
+        """Count a request of a client's address."""
+        if self._address is not None and environ["PATH_INFO"].startswith(_API):
+            _admit(environ, self._address, network_of(address))
+
+    def admit_principal(self, environ: WSGIEnvironment, name: str) -> None:
+        """Count a request of a principal."""
+        if self._principal is not None and environ["PATH_INFO"].startswith(_API):
+            _admit(environ, self._principal, name)
+
+    def admit_events(self, count: int) -> None:
+        """Count what the current principal is about to write; all of it or nothing."""
+        quota = self._events
+        principal = current_principal.get()
+        if quota is None or principal == "-":
+            return
+        if count > quota.most:
+            # It would never be taken, however long the client waited: not a matter of time.
+            raise Problem(
+                "batch-size-exceeded",
+                f"batch size {count} can never pass: at most {quota.most} {_WORDS['events']} are taken "
+                f"in {quota.seconds} s - please send smaller batches",
+            )
+        _admit(flask.request.environ, quota, principal, count)
+
+    def tell(self, environ: WSGIEnvironment, response: flask.Response) -> None:
+        """Say how the caller stands, in the fields of draft-ietf-httpapi-ratelimit-headers-10."""
+        standings: dict[Quota, Standing] | None = environ.get(_STANDINGS)
+        if standings:
+            add = response.headers.add  # half of what setting costs; there are none yet
+            add("RateLimit-Policy", ", ".join([quota.policy for quota in standings]))
+            add("RateLimit", ", ".join([f'"{q.name}";r={left};t={reset}' for q, (_, left, reset) in standings.items()]))
+
+    def close(self) -> None:
+        """Close what is connected to Redis."""
+        if self._shared is not None:
+            self._shared.close()
+
+
+def _admit(environ: WSGIEnvironment, quota: Quota, key: str, cost: int = 1) -> None:
+    standings: dict[Quota, Standing] | None = environ.get(_STANDINGS)
+    if standings is None:
+        kept = environ.get(KEPT)
+        standings = environ[_STANDINGS] = {} if kept is None else kept.setdefault(_STANDINGS, {})
+    if quota in standings:  # counted when the application was asked for this request before
+        return
+    standing = standings[quota] = quota.take(key, cost)
+    if standing.allowed:
+        return
+    metrics.child(metrics.RATE_LIMITED, quota.name).inc()
+    # On a proxy's connection the next request is another client's.
+    environ[PUT_ASIDE] = client_address() == environ.get("REMOTE_ADDR", "")
+    raise Problem(
+        "rate-limit-exceeded",
+        f"too many {_WORDS[quota.name]}: at most {quota.amount} are taken in {quota.seconds} s - please retry",
+        headers={"Retry-After": str(standing.resets_in)},
+    )
