@@ -310,6 +310,9 @@ def _error(status: int, slugs: list[str], texts: Mapping[str, Node]) -> Node:
         headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WWWAuthenticate"}
     if status == 415:
         headers["Accept-Encoding"] = {"$ref": "#/components/headers/AcceptEncoding"}
+    if status == 429:
+        headers["RateLimit"] = {"$ref": "#/components/headers/RateLimit"}
+        headers["RateLimit-Policy"] = {"$ref": "#/components/headers/RateLimitPolicy"}
     if status == 405:
         headers["Allow"] = {"$ref": "#/components/headers/Allow"}
     return {
@@ -338,7 +341,7 @@ def _finish(operation: Node, texts: Mapping[str, Node], *, of_api: bool) -> None
     """Add what the source leaves to the rules: security, error responses, X-Request-ID, and ``strict`` in the API."""
     slugs = set(operation.pop("problems")) | {"internal-error"}
     if of_api:
-        slugs.add("validation-error")
+        slugs |= {"validation-error", "rate-limit-exceeded"}
         operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/Strict"})
     if scope := operation.get("x-required-scope"):
         slugs |= {"unauthorized", "forbidden"}

@@ -96,9 +96,18 @@ def test_each_error_response_names_kinds_of_its_status() -> None:
             assert {KINDS[slug].status for slug in slugs} == {int(status)}, (path, method, status)
             waits = any(KINDS[slug].retry_after for slug in slugs)
             assert ("Retry-After" in response["headers"]) == waits, (path, method, status)
-    # A wrong method meets no operation, no limit of the rate is built into the service, and broken HTTP names none.
+    # A wrong method meets no operation, and broken HTTP names none.
     broken = {"expectation-failed", "request-headers-too-large", "unsupported-transfer-coding"}
-    assert KINDS.keys() - named == {"method-not-allowed", "rate-limit-exceeded", *broken}
+    assert KINDS.keys() - named == {"method-not-allowed", *broken}
+
+
+def test_every_operation_of_the_api_may_be_refused_for_its_rate() -> None:
+    for path, method, operation in operations():
+        limited = "429" in operation["responses"]
+        assert limited == path.startswith("/api/v1/"), f"{method} {path}"
+        if limited:
+            headers = resolved(operation["responses"]["429"])["headers"]
+            assert {"Retry-After", "RateLimit", "RateLimit-Policy"} <= headers.keys()
 
 
 def test_every_operation_says_what_a_client_needs() -> None:
