@@ -91,6 +91,14 @@ class HealthDatabase(StrEnum):
         return str(self.value)
 
 
+class HealthIssuers(StrEnum):
+    CONNECTED = "connected"
+    UNREACHABLE = "unreachable"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
 class HealthReasonsItem(StrEnum):
     DATABASE_ENCODING = "database_encoding"
     DATABASE_IS_STANDBY = "database_is_standby"
@@ -551,10 +559,12 @@ class AuditEvent:
         error_message (None | str):
         is_sensitive (bool):
         retention_days (int):
-        parent_event_date (datetime.date | None): The event_date of the parent.
+        parent_event_date (datetime.date | None): The event_date of the parent; null too where the token may not read
+            that.
         recorded_at (datetime.datetime): When it was stored.
         recorded_by (None | str): Who was authenticated when it was sent.
         digest (str): SHA-256 of the canonical form; equal digests mean equal content.
+        request_id (None | str | Unset): The `X-Request-ID` of the request that it came with; of several, the first.
     """
 
     event_id: UUID
@@ -587,6 +597,7 @@ class AuditEvent:
     recorded_at: datetime.datetime
     recorded_by: None | str
     digest: str
+    request_id: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -668,6 +679,12 @@ class AuditEvent:
 
         digest = self.digest
 
+        request_id: None | str | Unset
+        if isinstance(self.request_id, Unset):
+            request_id = UNSET
+        else:
+            request_id = self.request_id
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -704,6 +721,8 @@ class AuditEvent:
                 "digest": digest,
             }
         )
+        if request_id is not UNSET:
+            field_dict["request_id"] = request_id
 
         return field_dict
 
@@ -844,6 +863,15 @@ class AuditEvent:
 
         digest = d.pop("digest")
 
+        def _parse_request_id(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        request_id = _parse_request_id(d.pop("request_id", UNSET))
+
         audit_event = cls(
             event_id=event_id,
             event_date=event_date,
@@ -875,6 +903,7 @@ class AuditEvent:
             recorded_at=recorded_at,
             recorded_by=recorded_by,
             digest=digest,
+            request_id=request_id,
         )
 
         audit_event.additional_properties = d
@@ -1208,8 +1237,8 @@ class AuditEventRequest:
         actor_id (str | Unset): Default: `<event_category>-service`.
         resource_type (str | Unset): Default: the event_category.
         resource_id (str | Unset): Default: the correlation_id.
-        parent_event_id (None | Unset | UUID): The event that this one follows from; it must be stored, or come earlier
-            in the same batch.
+        parent_event_id (None | Unset | UUID): The event that this one follows from; it must be stored, within what the
+            token may read, or come earlier in the same batch.
         namespace (None | str | Unset): Empty counts as absent.
         cluster_name (None | str | Unset): Empty counts as absent.
         severity (None | str | Unset): Empty counts as absent. Default: 'info'.
@@ -2769,6 +2798,9 @@ class Health:
         redis (HealthRedis):
         durability (None | RedisDurabilityType0 | Unset): What Redis keeps through a power cut; only `aof_always` keeps
             everything.
+        issuers (HealthIssuers | Unset): Whether every issuer gave its keys when it was asked last; there only where
+            keys are fetched. The keys that were fetched before stay in force. `unreachable` alone makes `degraded` without
+            reasons.
         reasons (list[HealthReasonsItem] | Unset): Why it is degraded or unhealthy.
     """
 
@@ -2776,6 +2808,7 @@ class Health:
     database: HealthDatabase
     redis: HealthRedis
     durability: None | RedisDurabilityType0 | Unset = UNSET
+    issuers: HealthIssuers | Unset = UNSET
     reasons: list[HealthReasonsItem] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -2793,6 +2826,10 @@ class Health:
             durability = self.durability.value
         else:
             durability = self.durability
+
+        issuers: str | Unset = UNSET
+        if not isinstance(self.issuers, Unset):
+            issuers = self.issuers.value
 
         reasons: list[str] | Unset = UNSET
         if not isinstance(self.reasons, Unset):
@@ -2812,6 +2849,8 @@ class Health:
         )
         if durability is not UNSET:
             field_dict["durability"] = durability
+        if issuers is not UNSET:
+            field_dict["issuers"] = issuers
         if reasons is not UNSET:
             field_dict["reasons"] = reasons
 
@@ -2843,6 +2882,13 @@ class Health:
 
         durability = _parse_durability(d.pop("durability", UNSET))
 
+        _issuers = d.pop("issuers", UNSET)
+        issuers: HealthIssuers | Unset
+        if isinstance(_issuers, Unset):
+            issuers = UNSET
+        else:
+            issuers = HealthIssuers(_issuers)
+
         _reasons = d.pop("reasons", UNSET)
         reasons: list[HealthReasonsItem] | Unset = UNSET
         if _reasons is not UNSET:
@@ -2857,6 +2903,7 @@ class Health:
             database=database,
             redis=redis,
             durability=durability,
+            issuers=issuers,
             reasons=reasons,
         )
 
@@ -3431,6 +3478,7 @@ class Notification:
         updated_at (datetime.datetime):
         delivery_status (str | Unset):
         error_message (str | Unset):
+        request_id (str | Unset):
         ignored (list[str] | Unset): Members of the request that are not named in this document, dotted inside of
             objects. They were ignored. There only in the answer to that request. A longer name is cut after 64 characters.
         ignored_more (int | Unset): Ignored members that are not named.
@@ -3449,6 +3497,7 @@ class Notification:
     updated_at: datetime.datetime
     delivery_status: str | Unset = UNSET
     error_message: str | Unset = UNSET
+    request_id: str | Unset = UNSET
     ignored: list[str] | Unset = UNSET
     ignored_more: int | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -3480,6 +3529,8 @@ class Notification:
 
         error_message = self.error_message
 
+        request_id = self.request_id
+
         ignored: list[str] | Unset = UNSET
         if not isinstance(self.ignored, Unset):
             ignored = self.ignored
@@ -3507,6 +3558,8 @@ class Notification:
             field_dict["delivery_status"] = delivery_status
         if error_message is not UNSET:
             field_dict["error_message"] = error_message
+        if request_id is not UNSET:
+            field_dict["request_id"] = request_id
         if ignored is not UNSET:
             field_dict["ignored"] = ignored
         if ignored_more is not UNSET:
@@ -3543,6 +3596,8 @@ class Notification:
 
         error_message = d.pop("error_message", UNSET)
 
+        request_id = d.pop("request_id", UNSET)
+
         ignored = cast(list[str], d.pop("ignored", UNSET))
 
         ignored_more = d.pop("ignored_more", UNSET)
@@ -3561,6 +3616,7 @@ class Notification:
             updated_at=updated_at,
             delivery_status=delivery_status,
             error_message=error_message,
+            request_id=request_id,
             ignored=ignored,
             ignored_more=ignored_more,
         )
@@ -7080,6 +7136,7 @@ __all__ = [
     "GitOpsTool",
     "Health",
     "HealthDatabase",
+    "HealthIssuers",
     "HealthReasonsItem",
     "HealthRedis",
     "HealthStatus",

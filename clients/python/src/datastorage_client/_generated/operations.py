@@ -176,6 +176,7 @@ class list_audit_events:
         resource_id: str | Unset = UNSET,
         namespace: str | Unset = UNSET,
         cluster_name: str | Unset = UNSET,
+        request_id: str | Unset = UNSET,
         since: str | Unset = UNSET,
         until: str | Unset = UNSET,
         data: str | Unset = UNSET,
@@ -200,6 +201,7 @@ class list_audit_events:
         params["resource_id"] = resource_id
         params["namespace"] = namespace
         params["cluster_name"] = cluster_name
+        params["request_id"] = request_id
         params["since"] = since
         params["until"] = until
         params["data"] = data
