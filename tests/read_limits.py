@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.auth import authorizer
+from app import services
 from app.auth.principal import SCOPES, Principal, TokenError, Verifier
 from app.auth.read_limits import EVERYTHING, NOTHING, ReadLimits
 
@@ -47,9 +47,9 @@ class Named(Verifier):
 
 @contextmanager
 def named_principals(**more: ReadLimits) -> Iterator[None]:
-    """Apps that are made within know the principals of LIMITS and ``more``."""
+    """Services that are made within know the principals of LIMITS and ``more``."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(authorizer, "make_verifier", lambda settings: Named({**LIMITS, **more}))
+        patch.setattr(services, "make_verifier", lambda settings, clock: Named({**LIMITS, **more}))
         yield
 
 
