@@ -18,6 +18,7 @@ from pathlib import Path
 import yaml
 from datastorage_common.files import as_text
 from datastorage_common.times import rfc3339
+from datastorage_common.yamlnodes import block_items
 
 from app.auth.principal import token_digest
 from app.auth.read_limits import EVERYTHING, ReadLimits
@@ -154,21 +155,13 @@ def _without(content: bytes, known: dict[bytes, TokenEntry], gone: set[bytes]) -
     The entries stand in the file in the order of ``known``, which was read from it.
     """
     text = content.decode()
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    if not isinstance(node, yaml.SequenceNode) or node.flow_style or len(node.value) != len(known):
-        return None
-    column = node.start_mark.column
-    dashes = [
-        token.start_mark.line
-        for token in yaml.scan(text, Loader=yaml.SafeLoader)
-        if isinstance(token, yaml.BlockEntryToken) and token.start_mark.column == column
-    ]
-    if len(dashes) != len(known):
+    items = block_items(text)
+    if items is None or len(items) != len(known):
         return None
     lines = text.splitlines(keepends=True)
-    for start, item, digest in reversed(list(zip(dashes, node.value, known, strict=True))):
+    for (first, last), digest in reversed(list(zip(items, known, strict=True))):
         if digest in gone:
-            del lines[start : _last_line(item) + 1]
+            del lines[first : last + 1]
     return "".join(lines).encode()
 
 
@@ -178,12 +171,3 @@ def _holds(content: bytes, entries: dict[bytes, TokenEntry]) -> bool:
         return parse_tokens(content) == entries
     except ValueError:  # an entry referred to another
         return False
-
-
-def _last_line(node: yaml.Node) -> int:
-    """Where the content of a node ends; a block's own end is where the next thing begins, after comments."""
-    if isinstance(node, yaml.MappingNode) and not node.flow_style:
-        return max(_last_line(value) for _, value in node.value)
-    if isinstance(node, yaml.SequenceNode) and not node.flow_style:
-        return max(_last_line(value) for value in node.value)
-    return int(node.end_mark.line)

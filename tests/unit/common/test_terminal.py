@@ -131,10 +131,11 @@ def tree(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[t
 
 
 EVERY = list(tree(datastorage))
+# With what has to stand before it: an argument is found by its place, behind those that name a file.
 TEXTS = [
-    (path, parameter)
+    (path, [__file__ for p in command.params[:number] if isinstance(p, click.Argument)], parameter)
     for path, command in EVERY
-    for parameter in command.params
+    for number, parameter in enumerate(command.params)
     if isinstance(parameter.type, click.types.StringParamType) and not getattr(parameter, "is_flag", False)
 ]
 
@@ -151,11 +152,13 @@ def test_the_help_of_every_command(monkeypatch: pytest.MonkeyPatch, path: Sequen
 
 
 @pytest.mark.parametrize(
-    ("path", "parameter"), TEXTS, ids=lambda v: v.name if isinstance(v, click.Parameter) else " ".join(v)
+    ("path", "before", "parameter"), TEXTS, ids=lambda v: v.name if isinstance(v, click.Parameter) else " ".join(v)
 )
-def test_no_text_may_hold_other_bytes_than_utf_8(path: Sequence[str], parameter: click.Parameter) -> None:
+def test_no_text_may_hold_other_bytes_than_utf_8(
+    path: Sequence[str], before: Sequence[str], parameter: click.Parameter
+) -> None:
     text = os.fsdecode(b"caf\xe9")
-    arguments = [text] if isinstance(parameter, click.Argument) else [parameter.opts[0], text]
+    arguments = [*before, text] if isinstance(parameter, click.Argument) else [parameter.opts[0], text]
     result = CliRunner().invoke(datastorage, [*path, *arguments])
     assert (result.exit_code, "caf\\xe9 is not UTF-8" in result.output) == (2, True), result.output
 

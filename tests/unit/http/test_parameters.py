@@ -12,6 +12,7 @@ import pytest
 
 from app import create_app
 from app.audit.outcome import WriteRequest
+from app.auth.read_limits import EVERYTHING
 from app.config.settings import APISettings, AuthSettings, Settings
 from app.http.parameters import STRICT, declared_of
 from app.telemetry import metrics
@@ -224,8 +225,8 @@ def test_what_is_declared_is_what_is_read() -> None:
     from app.workflows import filters as workflow_filters
 
     for names, read in (
-        (filters.EVENT_PARAMETERS, filters.event_query),
-        (filters.NOTIFICATION_PARAMETERS, filters.notification_query),
+        (filters.EVENT_PARAMETERS, lambda given, now: filters.event_query(given, now, EVERYTHING)),
+        (filters.NOTIFICATION_PARAMETERS, lambda given, now: filters.notification_query(given, now, EVERYTHING)),
         (workflow_filters.LIST_PARAMETERS, workflow_filters.list_query),
         (workflow_filters.VERSIONS_PARAMETERS, lambda given, now: workflow_filters.versions_query(given, now, "x")),
     ):

@@ -173,3 +173,31 @@ def _told(problem: str) -> str:
 def shown_key(key: str) -> str:
     """A key as it can be printed."""
     return printable(key[:_SHOWN_KEY])
+
+
+def block_items(text: str) -> list[tuple[int, int]] | None:
+    """The first and the last line of each item of a text that is one list in block style, from 0; None for others.
+
+    For a text that has been read within its bounds. Comments between items belong to none.
+    """
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    if not isinstance(node, yaml.SequenceNode) or node.flow_style:
+        return None
+    column = node.start_mark.column
+    dashes = [
+        token.start_mark.line
+        for token in yaml.scan(text, Loader=yaml.SafeLoader)
+        if isinstance(token, yaml.BlockEntryToken) and token.start_mark.column == column
+    ]
+    if len(dashes) != len(node.value):
+        return None
+    return [(first, _last_line(item)) for first, item in zip(dashes, node.value, strict=True)]
+
+
+def _last_line(node: yaml.Node) -> int:
+    """Where the content of a node ends; a block's own end is where the next thing begins, after comments."""
+    if isinstance(node, yaml.MappingNode) and not node.flow_style:
+        return max(_last_line(value) for _, value in node.value)
+    if isinstance(node, yaml.SequenceNode) and not node.flow_style:
+        return max(_last_line(value) for value in node.value)
+    return int(node.end_mark.line)
