@@ -15,7 +15,7 @@ from app.server.lingering import drain, end_our_side
 from app.server.listeners import raise_descriptor_limit
 from app.server.queues import Queue
 from app.server.request_threads import RequestThreads
-from app.server.waiting import CROWDED_SECONDS, Waiting
+from app.server.waiting import CROWDED_SECONDS, HEAR_SECONDS, Waiting
 from app.telemetry.trace import request_id_from
 
 # Connections to the health port beyond the others' limit: probes are answered however many clients there are.
@@ -24,6 +24,8 @@ _PROBE_CONNECTIONS = 32
 _OWN_DESCRIPTORS = 96
 # So many are ended at a time where no descriptor is left.
 _SPARED = 4
+# So many that were put aside are listened to at a time: with HEAR_SECONDS in between, 200 a second.
+_HEARD = 4
 # Of answers that clients have not read yet, all together; at twice as much no client is waited for.
 MAX_UNSENT_BYTES = 32 * 1024**2
 
@@ -50,6 +52,7 @@ class Clients:
         self._answer_timeout = server.answer_timeout
         self._max_body = server.max_body_size
         self._max_held = server.max_body_bytes_in_flight
+        self._hear_at = 0.0
         self._held = self._unsent = 0  # bytes of bodies, of answers
         self._threads: RequestThreads
         self.connections: set[Connection] = set()
@@ -88,8 +91,8 @@ class Clients:
         for queue in (self._waiting.lingering, self._waiting.unread):
             while (conn := queue.due(now)) is not None:
                 self._close(conn)
-        while (conn := self._waiting.aside.due(now)) is not None:
-            self._listen(conn)
+        if self._waiting.aside and now >= self._hear_at:
+            self._hear_some(now)
         while (conn := self._waiting.idle.due(now)) is not None:
             self._end_idle(conn)
         for queue in (self._waiting.heads, self._waiting.bodies):
@@ -104,6 +107,13 @@ class Clients:
             if conn.queue is self._waiting.lingering:
                 self._close(conn)
         self._bound_unsent(MAX_UNSENT_BYTES, CROWDED_SECONDS, now)
+
+    def _hear_some(self, now: float) -> None:
+        """Listen to a few that were put aside: all at once, their requests would hold up those of others."""
+        self._hear_at = now + HEAR_SECONDS
+        for _ in range(_HEARD):
+            if (conn := self._waiting.aside.due(now)) is not None:
+                self._listen(conn)
 
     def _bound_unsent(self, most: int, waited: float, now: float) -> None:
         """Where more than so many bytes wait for clients that do not read, end what has waited for longest."""

@@ -15,6 +15,8 @@ ASK_SECONDS = 0.05
 CROWDED_SECONDS = 0.5
 # A client that was told that it asks too often is not heard for so long: what it sends meanwhile costs nothing.
 ASIDE_SECONDS = 0.5
+# After that a few are heard again so often.
+HEAR_SECONDS = 0.02
 
 
 class Waiting:

@@ -22,7 +22,7 @@ from app.server.handover import Handover
 from app.server.listeners import Listeners
 from app.server.request_threads import RequestThreads
 from app.server.shutdown import LAST_CALL_SECONDS, Shutdown
-from app.server.waiting import ASK_SECONDS, Waiting
+from app.server.waiting import ASK_SECONDS, HEAR_SECONDS, Waiting
 from app.telemetry import logs
 from app.telemetry.log_writer import LineWriter
 
@@ -154,8 +154,16 @@ class Worker(base.Worker):  # type: ignore[misc]
         if now >= self._next_beat:
             self._beat(now)
         waiting = self._waiting
-        short = waiting.heads or waiting.bodies or waiting.lingering or waiting.unread or waiting.aside
-        seconds = ASK_SECONDS if waiting.unasked else _TURN_SECONDS if short else _IDLE_TURN_SECONDS
+        short = waiting.heads or waiting.bodies or waiting.lingering or waiting.unread
+        seconds = (
+            HEAR_SECONDS
+            if waiting.aside
+            else ASK_SECONDS
+            if waiting.unasked
+            else _TURN_SECONDS
+            if short
+            else _IDLE_TURN_SECONDS
+        )
         for limit in (self._listeners.turn(now), None if until is None else until - now):
             if limit is not None:
                 seconds = min(seconds, max(0.0, limit))

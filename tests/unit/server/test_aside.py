@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from app.http.environ import KEPT, PUT_ASIDE
-from app.server import waiting
+from app.server import clients, waiting
 from tests.support import wait_until
 from tests.unit.fakes import HOUR
 from tests.unit.server.world import World, request, sized
@@ -49,6 +50,22 @@ def test_it_is_heard_again_after_a_moment_in_the_order_it_sent(world: World, mon
     greedy.sendall(sized("/echo", b"later"))
     assert [greedy.answer()[0] for _ in range(4)] == [429, 200, 429, 200]
     assert world.app.bodies == [b"pipelined", b"later"]
+
+
+def test_many_are_heard_again_a_few_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "ASIDE_SECONDS", 0.0)
+    monkeypatch.setattr(clients, "HEAR_SECONDS", HOUR)
+    greedy = [world.start().client()] + [world.client() for _ in range(19)]
+    world.worker._clients._hear_at = time.monotonic() + HOUR
+    for client in greedy:
+        client.sendall(request("/refused"))
+        assert client.answer()[0] == 429
+    wait_until(lambda: aside(world) == 20)
+    for client in greedy:
+        client.sendall(request("/hello"))
+    world.worker._clients._hear_at = 0.0
+    wait_until(lambda: world.app.calls.count("/hello") == 4)
+    assert aside(world) == 16
 
 
 def test_shutdown_does_not_wait_for_it_and_answers_what_it_has_sent(
