@@ -193,8 +193,9 @@ def test_back_off() -> None:
     assert full.wait(2, 5.0) == 5.5, "never sooner than asked"
 
 
-def test_retry_after_is_waited_for() -> None:
-    service = Service(refusal("dlq-full", 503, retry_after="600"))
+@pytest.mark.parametrize(("slug", "status"), [("dlq-full", 503), ("rate-limit-exceeded", 429)])
+def test_retry_after_is_waited_for(slug: str, status: int) -> None:
+    service = Service(refusal(slug, status, retry_after="600"))
     with BufferedAuditStore(service, backoff=SOON, flush_interval=0.01) as store:
         store.store({"n": 1})
         wait_until(lambda: service.batches, what="the first attempt")

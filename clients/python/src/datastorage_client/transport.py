@@ -29,7 +29,7 @@ from datastorage_client.connections import (
     within,
 )
 from datastorage_client.ignored import warn_of_ignored
-from datastorage_client.problems import ConnectionFailedError, DataStorageError, ProblemError, problem
+from datastorage_client.problems import ConnectionFailedError, DataStorageError, ProblemError, RateLimitError, problem
 from datastorage_client.retry import Backoff
 
 Token = str | Callable[[], str]
@@ -100,7 +100,7 @@ class Attempts:
     A request may say itself when it is repeated (`Repeat`). Otherwise GET, HEAD and searches are repeated after any
     failure to answer, 429, 502, 503 and 504; so are events that carry their own event_id, and notifications, since the
     service stores those once. Everything else is repeated only when it cannot have been sent. No attempt starts later
-    than ``retry_for`` seconds after the first.
+    than ``retry_for`` seconds after the first; for commands, what a 429 asks to wait comes on top.
     """
 
     def __init__(self, request: httpx.Request, limits: Limits, backoff: Backoff) -> None:
@@ -118,6 +118,9 @@ class Attempts:
         self._number += 1
         after = error.retry_after if isinstance(error, ProblemError) else None
         wait = self._backoff.wait(self._number, after)
+        if not self._patient and isinstance(error, RateLimitError):
+            # The caller's own limit, and its end is known: a person's command goes on then, as long as that takes.
+            self._deadline += after or 0.0
         if not self._again(error, answered) or time.monotonic() + wait > self._deadline:
             raise error
         return wait

@@ -96,6 +96,15 @@ def test_retry_after_is_waited_for(stub: StubService, client: HTTPClient, time: 
     assert time.waits == [5.25], "and the back-off on top, so that not all come back at once"
 
 
+def test_the_end_of_a_limit_is_waited_for_as_long_as_it_takes(
+    stub: StubService, client: HTTPClient, time: Time
+) -> None:
+    limited = busy("rate-limit-exceeded", retry_after="3000")
+    stub.script.extend([limited._replace(status=429)] * 3 + [Canned(200, b"{}", JSON)])
+    client.get("/api/v1/x")
+    assert time.waits == [3000.25, 3000.5, 3001.0]
+
+
 def test_retry_after_as_a_date_is_seen_from_the_services_clock(
     stub: StubService, client: HTTPClient, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
