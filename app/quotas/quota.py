@@ -23,7 +23,9 @@ from app.quotas.shared_count import SharedCount
 MAX_KEYS = 10_000
 # A piece is a part of the limit, and of what is left of it, at the most: little is held back by each worker.
 _PART_OF_LIMIT = 50
-_PART_OF_REST = 8
+_PART_OF_REST = 4
+# In a short window a piece is a larger part: each is on the disk of Redis before it is had.
+_PIECES_A_SECOND = 5
 
 
 class Standing(NamedTuple):
@@ -65,6 +67,7 @@ class Quota:
         self._clock = clock
         self._share = max(1, amount // max(1, workers))
         self._shared = shared
+        self._largest_piece = amount // min(_PART_OF_LIMIT, _PIECES_A_SECOND * seconds)
         self._lock = threading.Lock()
         self._windows: OrderedDict[str, _Window] = OrderedDict()
 
@@ -118,7 +121,7 @@ class Quota:
             if (standing := self._spend(window, cost)) is not None:  # another thread has brought it
                 return standing
             missing = cost - window.left
-            wanted = max(missing, min(window.piece, self.amount // _PART_OF_LIMIT, window.beyond // _PART_OF_REST))
+            wanted = max(missing, min(window.piece, self._largest_piece, window.beyond // _PART_OF_REST))
             untold, window.untold = window.untold, 0
         try:
             if missing > window.piece:

@@ -109,6 +109,13 @@ def test_what_another_worker_has_not_spent_may_be_missing_at_the_edge_but_it_is_
     assert let + passed(other, "one", 1000) == 1000
 
 
+def test_a_short_window_has_few_pieces() -> None:
+    shared = Shared(Count())
+    quota = Quota("principal", 1000, 1, clock=StandingClock(), shared=shared)  # type: ignore[arg-type]
+    assert passed(quota, "one", 1000) == 1000
+    assert shared.count.asked < 40
+
+
 def test_who_comes_seldom_holds_little() -> None:
     made, _ = workers(2, 1000)
     assert made[0].take("one").allowed
