@@ -6,6 +6,7 @@ find:
 - `bench.measure`: the service against what the machine can do (`make bench-datastorage`).
 - `bench.large`: ten million stored events against one million (`make bench-large`).
 - `bench.slow_clients`: what silent and slow clients cost the others (`make bench-slow-clients`).
+- `bench.greedy`: what one caller that asks without end costs the others (`make bench-greedy`).
 - `bench.check`: the service against .perf-baseline.json (`make check-performance-baseline`, `make
   update-performance-baseline`).
 - `bench.campaign`: writes while servers and processes break, and a count of what was kept (`make chaos`).

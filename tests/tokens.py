@@ -33,7 +33,7 @@ class Issuer:
     def public(self, kid: str, **members: Any) -> dict[str, Any]:
         """The public key as a JWK."""
         algorithm = jwt.get_algorithm_by_name(_ALGORITHMS[kid])
-        return {**algorithm.to_jwk(self.keys[kid].public_key(), as_dict=True), "kid": kid, **members}  # type: ignore[dict-item]
+        return {**algorithm.to_jwk(self.keys[kid].public_key(), as_dict=True), "kid": kid, **members}  # type: ignore[dict-item, unused-ignore]
 
     def jwks(self, *kids: str) -> bytes:
         """The key set with these keys, or with all."""
