@@ -6,10 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from app.audit.accesses import AccessRecorder
 from app.audit.buffer import Buffer
 from app.audit.flusher import Flusher
 from app.audit.ingest import Ingest
 from app.audit.outcome import Sink, UnavailableSink
+from app.audit.own_events import OwnEvents
 from app.audit.store import write
 from app.audit.validator import Validator
 from app.audit.writer import WriteFunction, Writer
@@ -88,6 +90,8 @@ class Services:
         flush_writer = Writer(settings, self.breaker, self.database.watchdog, self.clock, write_function)
         self.flusher = Flusher(settings.buffer, self.buffer, flush_writer, self.sink, self.clock)
         self.ingest = Ingest(settings.buffer, self.buffer, self.clock)
+        own = OwnEvents(self.clock.now)
+        self.accesses = AccessRecorder(self.ingest, own) if settings.audit.record_access else None
         self.monitor = Monitor(
             settings, self.breaker, self.database.watchdog, self.clock, found_again=self.reader.renew
         )

@@ -23,8 +23,10 @@ class Ingest:
         self._buffer = buffer
         self._clock = clock
 
-    def submit(self, request: WriteRequest, table: str) -> Outcome:
-        """Queue the request and wait for its outcome, no longer than ``buffer.commit_timeout``; ``table`` is counted.
+    def submit(self, request: WriteRequest, table: str | None) -> Outcome:
+        """Queue the request and wait for its outcome, no longer than ``buffer.commit_timeout``.
+
+        ``table`` is counted; None for an event of the service's own.
 
         Refused("buffer-full") if there was no room in time; Refused("service-unavailable") if the flusher did not
         come to it and it was withdrawn; InDoubt if the flusher has it and said nothing.

@@ -11,7 +11,7 @@ from app.audit.outcome import Outcome, WriteRequest
 class PendingWrite:
     """The records of one request on their way through the queue, and the outcome that its thread waits for.
 
-    ``table``: where it goes, as metrics call it; None for a write that no request waits for.
+    ``table``: where it goes, as metrics call it; None for an event of the service's own.
     """
 
     __slots__ = ("_done", "began", "nbytes", "outcome", "request", "size", "state", "table")

@@ -55,6 +55,7 @@ _WIDE_SELECT = ", ".join(
 )
 _EVENT_DATA = EVENT_MEMBERS.index("event_data")
 _PARENT = (EVENT_MEMBERS.index("parent_event_id"), EVENT_MEMBERS.index("parent_event_date"))
+_IS_SENSITIVE = EVENT_MEMBERS.index("is_sensitive")
 
 NOTIFICATION_MEMBERS = (
     "id",
@@ -73,6 +74,13 @@ NOTIFICATION_MEMBERS = (
     "request_id",
 )
 _NOTIFICATION_SELECT = ", ".join(NOTIFICATION_MEMBERS)
+
+
+class Answer(NamedTuple):
+    """An answer with events."""
+
+    body: bytes
+    sensitive: list[str]  # the ids of those in it that are marked so
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ def large_event_page_sql(query: Query, max_bytes: int) -> tuple[str, list[object
     return statement, [*parameters, *pages.page_parameters(max_bytes)]
 
 
-def list_events(conn: psycopg.Connection, query: Query, max_bytes: int, *, large: bool = False) -> bytes:
+def list_events(conn: psycopg.Connection, query: Query, max_bytes: int, *, large: bool = False) -> Answer:
     """The JSON answer of GET /api/v1/audit/events, of at most ``max_bytes`` unless one event is larger.
 
     Raises pages.LargeRowsError where that takes ``large``.
@@ -130,15 +138,17 @@ def list_events(conn: psycopg.Connection, query: Query, max_bytes: int, *, large
         rows = conn.execute(*large_event_page_sql(query, max_bytes)).fetchall()
         found = rows[0][-1] if rows else 0
         rows = _with_readable_parents(conn, [row[:-1] for row in rows], query.reads)
-        return _page(conn, _EVENTS, query, rows, found, max_bytes)
+        rows, body = _page(conn, _EVENTS, query, rows, found, max_bytes)
+        return Answer(body, _sensitive(rows))
     rows = conn.execute(*event_page_sql(query, max_bytes)).fetchall()
     if None in [row[_EVENT_DATA] for row in rows]:
         raise pages.LargeRowsError
     rows = _with_readable_parents(conn, rows, query.reads)
-    return _page(conn, _EVENTS, query, rows, len(rows), max_bytes)
+    rows, body = _page(conn, _EVENTS, query, rows, len(rows), max_bytes)
+    return Answer(body, _sensitive(rows))
 
 
-def get_event(conn: psycopg.Connection, event_id: UUID, reads: ReadLimits) -> bytes | None:
+def get_event(conn: psycopg.Connection, event_id: UUID, reads: ReadLimits) -> Answer | None:
     """One event as JSON, the newest that may be read if its id was used on several days; None if there is none."""
     source = readable.events(reads)
     statement = _SQL["event"].format(columns=_EVENT_SELECT, readable=source.text)
@@ -146,7 +156,7 @@ def get_event(conn: psycopg.Connection, event_id: UUID, reads: ReadLimits) -> by
     if row is None:
         return None
     [row] = _with_readable_parents(conn, [row], reads)
-    return orjson.dumps(_event(row))
+    return Answer(orjson.dumps(_event(row)), _sensitive([row]))
 
 
 def _with_readable_parents(
@@ -173,7 +183,7 @@ def list_notifications(conn: psycopg.Connection, query: Query, max_bytes: int) -
         columns=_NOTIFICATION_SELECT, readable=source.text, conditions=where.text
     )
     rows = conn.execute(statement, [*where.parameters, query.limit + 1, query.offset]).fetchall()
-    return _page(conn, _NOTIFICATIONS, query, rows, len(rows), max_bytes)
+    return _page(conn, _NOTIFICATIONS, query, rows, len(rows), max_bytes)[1]
 
 
 def _count(conn: psycopg.Connection, kind: _Kind, query: Query, *, seen: int, more: bool) -> int | None:
@@ -201,8 +211,11 @@ def _counting_notifications(query: Query) -> tuple[str, tuple[object, ...]]:
 
 def _page(
     conn: psycopg.Connection, kind: _Kind, query: Query, rows: list[tuple[Any, ...]], found: int, max_bytes: int
-) -> bytes:
-    """The answer with the rows that fit; ``found``: how many there are, one more than asked for if there are others."""
+) -> tuple[list[tuple[Any, ...]], bytes]:
+    """The rows that fit, and the answer with them.
+
+    ``found``: how many there are, one more than asked for if there are others.
+    """
     rows = rows[: query.limit]
     ended_early = len(rows) < min(found, query.limit)
     data: list[Any] = [kind.read(row) for row in rows]
@@ -211,8 +224,9 @@ def _page(
         written = [orjson.dumps(row) for row in data]
         fit = pages.fitting(written, max_bytes)
         data = [orjson.Fragment(row) for row in written[:fit]]
-        body = _answer(conn, kind, query, rows[:fit], data, fit, fit < found)
-    return body
+        rows = rows[:fit]
+        body = _answer(conn, kind, query, rows, data, fit, fit < found)
+    return rows, body
 
 
 def _answer(
@@ -246,6 +260,10 @@ def _event(row: tuple[Any, ...]) -> dict[str, Any]:
 def _notification(row: tuple[Any, ...]) -> dict[str, Any]:
     """A stored notification; null optionals are left out."""
     return {member: _plain(value) for member, value in zip(NOTIFICATION_MEMBERS, row, strict=True) if value is not None}
+
+
+def _sensitive(rows: list[tuple[Any, ...]]) -> list[str]:
+    return [str(row[0]) for row in rows if row[_IS_SENSITIVE]]
 
 
 class _Kind(NamedTuple):

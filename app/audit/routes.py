@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
 from uuid import UUID
@@ -11,7 +11,9 @@ import flask
 from datastorage_common.uuids import parse_uuid
 
 from app.audit import filters, queries
+from app.audit.accesses import NOT_RECORDED, AccessRecorder
 from app.audit.answers import batch_answer, event_answer, notification_answer
+from app.audit.current_caller import current_caller
 from app.audit.event import AuditEvent, Record, with_own_parents
 from app.audit.ingest import Ingest
 from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
@@ -49,6 +51,7 @@ class Parts(Protocol):
     ingest: Ingest
     reader: Reader
     admit_events: Callable[[int], None] | None  # raises Problem where the caller has written as many as it may
+    accesses: AccessRecorder | None
 
 
 def create_blueprint(services: Parts) -> flask.Blueprint:
@@ -126,12 +129,12 @@ def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:
     def list_events() -> flask.Response:
         query = event_query()
 
-        def read(large: bool) -> bytes:
+        def read(large: bool) -> queries.Answer:
             return timed_read(
                 services.reader, "list_events", lambda conn: queries.list_events(conn, query, max_bytes, large=large)
             )
 
-        return json_response(bounded.page(read))
+        return _events_answer(services, bounded.page(read), flask.request.args)
 
     @blueprint.get("/events/<event_id>")
     def get_event(event_id: str) -> flask.Response:
@@ -143,7 +146,7 @@ def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:
             found = timed_read(services.reader, "get_event", lambda conn: queries.get_event(conn, wanted, reads))
         if found is None:
             raise Problem("not-found", "there is no event with this id")
-        return json_response(found)
+        return _events_answer(services, found, {"event_id": event_id})
 
     @blueprint.get("/notifications")
     @takes(filters.NOTIFICATION_PARAMETERS, notification_query)
@@ -154,6 +157,14 @@ def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:
                 services.reader, "list_notifications", lambda conn: queries.list_notifications(conn, query, max_bytes)
             )
         )
+
+
+def _events_answer(services: Parts, answer: queries.Answer, filters: Mapping[str, str]) -> flask.Response:
+    """The answer, once it is recorded who is given the sensitive events in it. Raises Problem 503."""
+    recorder = services.accesses
+    if answer.sensitive and recorder is not None and not recorder.keep(current_caller(), answer.sensitive, filters):
+        raise Problem("service-unavailable", NOT_RECORDED)
+    return json_response(answer.body)
 
 
 def _submit(services: Parts, records: tuple[Record, ...], table: str) -> Outcome:

@@ -15,7 +15,7 @@ from app.telemetry import metrics
 def count(settled: Iterable[tuple[PendingWrite, Outcome]], now: datetime) -> None:
     """Count each record by its outcome, its lag if it was stored now, and how long each request took until ``now``.
 
-    A write that no request waits for (`PendingWrite.table` None) adds to the outcomes alone. Called once for each
+    An event of the service's own (`PendingWrite.table` None) adds to the outcomes alone. Called once for each
     write: by the flusher if it took the write out of the queue, or else by the request itself.
     """
     outcomes: dict[tuple[str, str], int] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, cast
 
 import redis
@@ -13,13 +14,14 @@ from app.config.settings import Settings
 from app.dlq import rights, scripts
 from app.dlq.client import code_of, dispensable
 from app.dlq.endpoint import Endpoint
-from app.dlq.keys import KEYS, NO_WITNESS, PAIRS, STREAMS
+from app.dlq.keys import EVENTS, KEYS, NO_WITNESS, PAIRS, STREAMS
 from app.dlq.memory import NOTHING, EntryId, parse_id
 from app.dlq.state import QueueState, StreamState
 
 # Two unsigned numbers of 64 bits; Redis answers anything else with an error.
 _ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
 _MAX_ENTRY_NUMBER = 2**64 - 1
+_MAX_ID_CHARACTERS = 64
 
 
 class Admin:
@@ -178,6 +180,20 @@ def split_id(letter_id: str) -> tuple[str | None, str]:
     if stream not in STREAMS or found is None or max(map(int, found.groups())) > _MAX_ENTRY_NUMBER:
         return (None, "")
     return (stream, ident)
+
+
+def sensitive_event(letter: Mapping[str, Any]) -> str | None:
+    """The id of the event in a dead letter if it is marked sensitive.
+
+    One that is not JSON, or no event, may hold anything: it counts as sensitive, under its own id.
+    """
+    entry = letter["entry"]
+    payload = entry.get("payload") if isinstance(entry, dict) else None
+    if not isinstance(payload, dict):
+        return str(letter["id"])
+    if letter["stream"] != EVENTS or payload.get("is_sensitive", False) is False:
+        return None
+    return str(payload.get("event_id", letter["id"]))[:_MAX_ID_CHARACTERS]
 
 
 def _letter(stream: str, ident: bytes, fields: dict[bytes, bytes]) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import flask
 import orjson
 from datastorage_common import jsonvalue
 from redis.exceptions import RedisError
 
+from app.audit.accesses import NOT_RECORDED, AccessRecorder
+from app.audit.current_caller import current_caller
 from app.config.settings import Settings
-from app.dlq.admin import Admin, split_id
+from app.dlq.admin import Admin, sensitive_event, split_id
 from app.dlq.keys import STREAMS
 from app.http.error_handlers import problem_response
 from app.http.json_provider import json_response
@@ -27,6 +30,7 @@ class Parts(Protocol):
 
     settings: Settings
     admin: Admin | None
+    accesses: AccessRecorder | None
 
     def replay_paused(self) -> str | None:
         """Why this worker does not replay, or None."""
@@ -81,6 +85,7 @@ def _add_dead_letters(blueprint: flask.Blueprint, services: Parts) -> None:
         letters = _admin(services).dead_letters(stream, limit + 1, after)
         more = len(letters) > limit
         letters = letters[:limit]
+        _record_access(services, letters)
         body = {
             "dead_letters": letters,
             "pagination": {
@@ -96,6 +101,7 @@ def _add_dead_letters(blueprint: flask.Blueprint, services: Parts) -> None:
         letter = _admin(services).dead_letter(letter_id)
         if letter is None:
             raise Problem("not-found", _UNKNOWN)
+        _record_access(services, [letter])
         return json_response(jsonvalue.compact(letter))
 
     @blueprint.post("/dead-letters/<letter_id>/replay")
@@ -115,6 +121,15 @@ def _add_dead_letters(blueprint: flask.Blueprint, services: Parts) -> None:
         if not _admin(services).delete(letter_id):
             raise Problem("not-found", _UNKNOWN)
         return json_response(orjson.dumps({"status": "deleted", "id": letter_id}))
+
+
+def _record_access(services: Parts, letters: Sequence[Mapping[str, Any]]) -> None:
+    """Record who is given the sensitive events among dead letters. Raises Problem 503."""
+    ids = [event_id for letter in letters if (event_id := sensitive_event(letter)) is not None]
+    filters = flask.request.args or flask.request.view_args or {}
+    recorder = services.accesses
+    if ids and recorder is not None and not recorder.keep(current_caller(), ids, filters):
+        raise Problem("service-unavailable", NOT_RECORDED)
 
 
 def _page(read: QueryParameters) -> tuple[int, str, str | None]:

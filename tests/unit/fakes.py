@@ -52,9 +52,9 @@ class FakeIngest:
     def __init__(self, outcome: Outcome | Callable[[WriteRequest], Outcome]) -> None:
         self.outcome = outcome
         self.requests: list[WriteRequest] = []
-        self.tables: list[str] = []
+        self.tables: list[str | None] = []
 
-    def submit(self, request: WriteRequest, table: str) -> Outcome:
+    def submit(self, request: WriteRequest, table: str | None) -> Outcome:
         self.tables.append(table)
         self.requests.append(request)
         return self.outcome(request) if callable(self.outcome) else self.outcome

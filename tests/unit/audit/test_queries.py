@@ -74,14 +74,15 @@ def test_a_cursor_is_a_keyset_condition() -> None:
 
 def listed(conn: FakeConnection, kind: str = "events", **arguments: str) -> dict[str, Any]:
     if kind == "events":
-        return json.loads(queries.list_events(conn, event_query(arguments, NOW, EVERYTHING), MAX_BYTES))  # type: ignore[arg-type]
+        return json.loads(queries.list_events(conn, event_query(arguments, NOW, EVERYTHING), MAX_BYTES).body)  # type: ignore[arg-type]
     return json.loads(queries.list_notifications(conn, notification_query(arguments, NOW, EVERYTHING), MAX_BYTES))  # type: ignore[arg-type]
 
 
 def test_an_event_has_every_column() -> None:
     conn = FakeConnection({"FROM audit_events e": [event_row()]})
-    raw = queries.get_event(conn, UUID(UUID_1), EVERYTHING)  # type: ignore[arg-type]
-    assert raw is not None
+    answer = queries.get_event(conn, UUID(UUID_1), EVERYTHING)  # type: ignore[arg-type]
+    assert answer is not None
+    raw = answer.body
     assert b'"event_data":{"a": 1.10}' in raw, "digits as stored"
     row = json.loads(raw)
     assert tuple(row) == EVENT_MEMBERS
