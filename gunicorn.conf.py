@@ -17,6 +17,7 @@ metrics_directory.prepare()
 
 from app.config.addresses import with_port
 from app.configuration import exit_on_wrong_settings, load_settings
+from app.instance import Run
 from app.server import pinning, stop_signals
 from app.server.balance import Shares
 from app.server.room import end_until_there_is_room, is_no_room, keep_spawning
@@ -60,6 +61,7 @@ proc_name = "datastorage"
 _pin = pinning.wanted(_server.pin_workers, workers)
 # New workers may run beside old ones for a while, and a crashed one's successor beside what is left of it.
 _shares = Shares(4 * workers) if workers > 1 else None
+_run = Run()
 stop_signals.let_through_after_fork()
 
 
@@ -73,6 +75,7 @@ def on_starting(server):  # type: ignore[no-untyped-def]
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
     """Choose the worker's core and slot, in the master: what a worker says of itself later the master never sees."""
+    worker.run_of = _run
     if _shares is not None:
         slot = _shares.free_slot(w.slot for w in server.WORKERS.values() if w.shares is _shares)
         if slot is not None:

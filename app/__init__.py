@@ -44,7 +44,11 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
         limits=parts.quotas,
     )
     authorizer.install(
-        app, settings, parts.verifier, known=parts.quotas.admit_principal if parts.quotas is not None else None
+        app,
+        settings,
+        parts.verifier,
+        known=parts.quotas.admit_principal if parts.quotas is not None else None,
+        on_refusal=parts.recorder.refused if parts.recorder is not None else None,
     )
     parameters.install(app, settings.api)
 

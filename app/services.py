@@ -12,6 +12,8 @@ from app.audit.flusher import Flusher
 from app.audit.ingest import Ingest
 from app.audit.outcome import Sink, UnavailableSink
 from app.audit.own_events import OwnEvents
+from app.audit.recorder import Recorder
+from app.audit.service_events import ServiceEvents
 from app.audit.store import write
 from app.audit.validator import Validator
 from app.audit.writer import WriteFunction, Writer
@@ -27,6 +29,7 @@ from app.dlq.replay_writer import ReplayWriter
 from app.dlq.state import NOT_CONFIGURED, QueueState
 from app.dlq.watch import QueueWatch
 from app.http.bodies import Bodies
+from app.instance import Run
 from app.postgres.database import Database
 from app.postgres.monitor import Monitor
 from app.postgres.reader import Reader
@@ -91,6 +94,12 @@ class Services:
         self.flusher = Flusher(settings.buffer, self.buffer, flush_writer, self.sink, self.clock)
         self.ingest = Ingest(settings.buffer, self.buffer, self.clock)
         own = OwnEvents(self.clock.now)
+        self.recorder: Recorder | None = None
+        if settings.audit.record_service:
+            self.recorder = Recorder(settings, self.ingest, ServiceEvents(own), self.clock)
+            if self.verifier is not None:
+                self.verifier.watch(self.recorder.credentials_changed)
+        self.run: Run | None = None  # what this process is a worker of
         self.accesses = AccessRecorder(self.ingest, own) if settings.audit.record_access else None
         self.monitor = Monitor(
             settings, self.breaker, self.database.watchdog, self.clock, found_again=self.reader.renew
@@ -135,6 +144,8 @@ class Services:
         if self.replayer is not None:
             self.replayer.start()
         self.sampler.start()
+        if self.recorder is not None:
+            self.recorder.start(self.run)
         # Last: it waits for the first keys, a little while.
         if self.verifier is not None:
             self.verifier.start(metrics.keys_age)
@@ -148,6 +159,8 @@ class Services:
         self.draining = True
         clean = True
         b = self.settings.buffer
+        if self.recorder is not None and not self.recorder.stop():
+            log.warning("shutdown: what was to be recorded of the service itself was not queued in time")
         if not self.flusher.stop(timeout=b.commit_timeout):
             clean = False
             log.error("shutdown: %d records were still queued", self.buffer.depth)

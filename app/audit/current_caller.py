@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import flask
 
-from app.audit.own_events import Caller
+from app.audit.own_events import Caller, canonical_address
 from app.auth.authorizer import recorded_by
 from app.http.request_context import client_address, request_id, trace_id
-from app.validation.fields import parse_address
 
 
 def current_caller() -> Caller:
@@ -17,11 +16,3 @@ def current_caller() -> Caller:
     return Caller(
         recorded_by(), canonical_address(client_address()), request_id(), trace_id(), f"{request.method} {rule}"
     )
-
-
-def canonical_address(text: str) -> str | None:
-    """An address in the form that events have it in, or None where it is not known."""
-    try:
-        return parse_address(text)
-    except ValueError:
-        return None

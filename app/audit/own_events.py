@@ -14,6 +14,7 @@ import uuid_utils.compat
 from datastorage_common import jsonvalue
 
 from app.audit.event import AuditEvent, make_event
+from app.validation.fields import parse_address
 
 # Who read what is marked sensitive; who was refused; what of the service was changed.
 ACCESS, AUTH, ADMIN = "datastorage.access", "datastorage.auth", "datastorage.admin"
@@ -41,6 +42,14 @@ class Caller(NamedTuple):
     request_id: str
     trace_id: str | None
     route: str  # method and rule
+
+
+def canonical_address(text: str | None) -> str | None:
+    """An address in the form that events have it in, or None where it is not known."""
+    try:
+        return parse_address(text)
+    except ValueError:
+        return None
 
 
 class OwnEvents:

@@ -19,6 +19,7 @@ from app.auth.principal import REASONS, KeysUnknownError, Principal, TokenError,
 from app.auth.read_limits import EVERYTHING, MAX_VALUES, NOTHING, ReadLimits
 from app.config.settings import Settings
 from app.http.problems import Problem
+from app.http.request_context import client_address
 from app.telemetry import metrics
 from app.telemetry.logs import current_principal
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     Known = Callable[[WSGIEnvironment, str], None]
 
 log = logging.getLogger(__name__)
+
+# Status, reason, who it was if that is known, and the address.
+OnRefusal = Callable[[int, str, str | None, str], None]
 
 _API = "/api/v1"
 # Method and rule → the scope that a token must have. The one place where that is decided: a route of the API that
@@ -89,18 +93,25 @@ def is_open(path: str) -> bool:
     return _OPEN.fullmatch(path) is not None
 
 
-def install(app: flask.Flask, settings: Settings, verifier: Verifier | None, *, known: Known | None = None) -> None:
+def install(
+    app: flask.Flask,
+    settings: Settings,
+    verifier: Verifier | None,
+    *,
+    known: Known | None = None,
+    on_refusal: OnRefusal | None = None,
+) -> None:
     """Authorize each request; None lets every one through. To be called after what counts and times requests.
 
     ``known`` is called with the environ and the principal's name once it is known who asks, before it is looked at
-    what they may do.
+    what they may do. ``on_refusal`` is told of each request that is refused.
     """
     for reason in (*REASONS, "scope", "read_limits", _KEYS_UNKNOWN):
         metrics.AUTH_FAILURES.labels(reason)  # so that each is 0 before it has happened
     if verifier is None:
         app.extensions[_ANONYMOUS] = True
         return
-    authorizer = Authorizer(verifier, protect_metrics=settings.auth.protect_metrics, known=known)
+    authorizer = Authorizer(verifier, protect_metrics=settings.auth.protect_metrics, known=known, on_refusal=on_refusal)
 
     @app.before_request
     def _authorize() -> None:
@@ -110,11 +121,19 @@ def install(app: flask.Flask, settings: Settings, verifier: Verifier | None, *, 
 class Authorizer:
     """Decides whether a request may go on, and counts and logs each that it refuses."""
 
-    def __init__(self, verifier: Verifier, *, protect_metrics: bool, known: Known | None = None) -> None:
+    def __init__(
+        self,
+        verifier: Verifier,
+        *,
+        protect_metrics: bool,
+        known: Known | None = None,
+        on_refusal: OnRefusal | None = None,
+    ) -> None:
         self._verifier = verifier
         self._known = known
         self._scopes = {**SCOPE_OF, **({("GET", _METRICS): "metrics"} if protect_metrics else {})}
         self._protect_metrics = protect_metrics
+        self._on_refusal = on_refusal
         self._lock = threading.Lock()
         self._log_after = 0.0
         self._unlogged = 0
@@ -172,6 +191,7 @@ class Authorizer:
         except TokenError as e:
             metrics.AUTH_FAILURES.labels(e.reason).inc()
             self._log_refusal(REASONS[e.reason])
+            self._tell(401, e.reason, None)
             # RFC 6750, section 3: a request without a token is told only that one is needed.
             challenge = _REALM if e.reason == "missing" else f'{_REALM}, error="invalid_token"'
             if e.reason != "missing":
@@ -182,6 +202,7 @@ class Authorizer:
 
     def _forbidden(self, principal: Principal, scope: str | None) -> Problem:
         metrics.AUTH_FAILURES.labels("scope").inc()
+        self._tell(403, "scope", principal.name)
         if scope is None:
             # A route without a scope is refused to every caller.
             log.error("the route %s has no scope and is refused", flask.request.url_rule)
@@ -193,6 +214,10 @@ class Authorizer:
             headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{scope}"'},
             members={"required_scope": scope},
         )
+
+    def _tell(self, status: int, reason: str, principal: str | None) -> None:
+        if self._on_refusal is not None:
+            self._on_refusal(status, reason, principal, client_address())
 
     def _log_refusal(self, why: str) -> None:
         with self._lock:

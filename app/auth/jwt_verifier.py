@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from app.auth.issuer_keys import IssuerKeys
 from app.auth.key_set import Key, KeySet
-from app.auth.principal import Principal, TokenError, Verifier, token_digest
+from app.auth.principal import OnChange, Principal, TokenError, Verifier, token_digest
+from app.auth.watched_file import WatchedFile
 
 # Of the year 9999.
 _LAST_SECOND = 253_402_300_799
@@ -93,6 +94,11 @@ class JWTVerifier(Verifier):
     @property
     def issuers_away(self) -> bool | None:
         return any(keys.failing for keys in self._fetched) if self._fetched else None
+
+    def watch(self, on_change: OnChange) -> None:
+        for issuer in self.issuers.values():
+            if isinstance(issuer.keys, WatchedFile):
+                issuer.keys.on_change = on_change
 
     def principal(self, token: str) -> Principal:
         digest = token_digest(token)

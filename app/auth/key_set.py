@@ -28,6 +28,13 @@ class KeySet:
     def __bool__(self) -> bool:
         return bool(self.keys)
 
+    def by_name(self) -> Mapping[str, object]:
+        """kid → key; those without a kid share one name."""
+        names: dict[str, list[Key]] = {}
+        for key in self.keys:
+            names.setdefault(key.ident or "(no kid)", []).append(key)
+        return names
+
 
 def parse_key_set(content: bytes) -> KeySet:
     """The public keys of a JWK set (RFC 7517) that can check signatures with one of JWT_ALGORITHMS; there may be none.

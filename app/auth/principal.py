@@ -55,6 +55,10 @@ class Principal:
     reads: ReadLimits = EVERYTHING
 
 
+# Which file changed and when, in nanoseconds; by name what was in force before and what is now.
+OnChange = Callable[[str, int, Mapping[str, object], Mapping[str, object]], None]
+
+
 class Verifier:
     """Turns a bearer token into its principal. Safe to share between threads."""
 
@@ -72,6 +76,9 @@ class Verifier:
     def issuers_away(self) -> bool | None:
         """Whether an issuer did not give its keys when it was asked last; None where none is asked."""
         return None
+
+    def watch(self, on_change: OnChange) -> None:
+        """Have each change of what it knows callers by told; where that never changes, nothing is."""
 
 
 def usable_name(name: object) -> bool:

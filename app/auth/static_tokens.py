@@ -5,14 +5,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from datastorage_common import yamlfile
 from datastorage_common.yamlnodes import YAMLFault
 
-from app.auth.principal import MAX_NAME_CHARS, SCOPES, Principal, TokenError, Verifier, token_digest, usable_name
+from app.auth.principal import (
+    MAX_NAME_CHARS,
+    SCOPES,
+    OnChange,
+    Principal,
+    TokenError,
+    Verifier,
+    token_digest,
+    usable_name,
+)
 from app.auth.read_limits import EVERYTHING, ReadLimits
 from app.auth.watched_file import WatchedFile
 
@@ -104,12 +113,23 @@ def _read_limits(given: object) -> ReadLimits:
     return ReadLimits(*(frozenset(given[k]) if k in given else None for k in ("namespaces", "categories")))
 
 
+def _by_name(entries: Mapping[bytes, TokenEntry]) -> Mapping[str, object]:
+    """Principal → its tokens; for comparing, not for showing."""
+    names: dict[str, set[TokenEntry]] = {}
+    for entry in entries.values():
+        names.setdefault(entry.principal.name, set()).add(entry)
+    return names
+
+
 class TokenVerifier(Verifier):
     """Static tokens. What is compared is the SHA-256 of what was sent: how long that takes says nothing of a token."""
 
     def __init__(self, path: str, now: Callable[[], float] = time.time) -> None:
-        self.file = WatchedFile(path, parse_tokens)
+        self.file = WatchedFile(path, parse_tokens, by_name=_by_name)
         self._now = now
+
+    def watch(self, on_change: OnChange) -> None:
+        self.file.on_change = on_change
 
     def principal(self, token: str) -> Principal:
         digest = token_digest(token)

@@ -12,7 +12,7 @@ from app.auth.claims import principal_of, scope_faults
 from app.auth.issuer_keys import IssuerKeys
 from app.auth.jwt_verifier import Issuer, JWTVerifier, Keys
 from app.auth.key_set import KeySet, parse_key_set
-from app.auth.principal import Principal, Verifier
+from app.auth.principal import OnChange, Principal, Verifier
 from app.auth.static_tokens import PREFIX, TokenVerifier
 from app.auth.watched_file import CredentialFileError, WatchedFile
 from app.clock import Clock
@@ -39,6 +39,10 @@ class EitherVerifier(Verifier):
 
     def stop(self) -> None:
         self._jwt.stop()
+
+    def watch(self, on_change: OnChange) -> None:
+        self._static.watch(on_change)
+        self._jwt.watch(on_change)
 
     @property
     def issuers_away(self) -> bool | None:
@@ -95,7 +99,7 @@ def _keys(issuer: IssuerSettings, clock: Clock) -> Keys:
 
 
 def _key_file(path: str) -> WatchedFile[KeySet]:
-    file = WatchedFile(path, parse_key_set)
+    file = WatchedFile(path, parse_key_set, by_name=KeySet.by_name)
     # An empty set is meant, a set of other keys alone is a mistake; later it takes the earlier keys out of force.
     if not file.value and file.value.others:
         raise CredentialFileError(f"{as_text(path)}: holds no key for {', '.join(JWT_ALGORITHMS)}")

@@ -6,10 +6,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from datastorage_common.files import ReadError, as_text, read_whole
+
+from app.auth.principal import OnChange
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -31,8 +33,17 @@ class WatchedFile(Generic[T]):
     written file must not lock every caller out. One that can be understood is in force, also where it admits no caller.
     """
 
-    def __init__(self, path: str, parse: Callable[[bytes], T], monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: str,
+        parse: Callable[[bytes], T],
+        monotonic: Callable[[], float] = time.monotonic,
+        by_name: Callable[[T], Mapping[str, object]] = lambda _: {},
+    ) -> None:
+        """``by_name``: what the content holds, for `on_change`, which is called where another one is in force."""
         self.path = path
+        self.on_change: OnChange | None = None
+        self._by_name = by_name
         self._parse = parse
         self._monotonic = monotonic
         self._lock = threading.Lock()
@@ -53,7 +64,10 @@ class WatchedFile(Generic[T]):
         self._next_look = self._monotonic() + _RECHECK_SECONDS
         try:
             if self._stat() != self._mark:
+                before = self.value
                 self._mark, self.value = self._read()
+                if self.on_change is not None:
+                    self.on_change(self.path, self._mark[0], self._by_name(before), self._by_name(self.value))
                 if self.value:
                     log.info("%s has changed and is in force", self.path)
                 else:

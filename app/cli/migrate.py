@@ -7,9 +7,14 @@ import sys
 
 import click
 
+from app.audit.own_events import OwnEvents
+from app.audit.service_events import ServiceEvents
+from app.audit.store import append
+from app.clock import Clock
 from app.configuration import exit_on_wrong_settings, load_settings, say_unread_variables
 from app.postgres.migrations import MigrationError
 from app.postgres.migrations import migrate as run
+from app.postgres.sessions import Connection
 
 
 @click.command(epilog="Example: DATASTORAGE_DATABASE__DIRECT_URL=postgresql://owner@db/datastorage datastorage migrate")
@@ -36,9 +41,15 @@ def migrate(config_path: str | None) -> None:
             settings = load_settings(config_path, {**os.environ, "DATASTORAGE_SERVER__HOST": "127.0.0.1"})
         say_unread_variables(settings)
         d = settings.database
-        run(d.migration_conninfo(), service_role=d.service_role(), schema=d.schema, say=say)
+        record = _record if settings.audit.record_service else None
+        run(d.migration_conninfo(), service_role=d.service_role(), schema=d.schema, say=say, record=record)
     except MigrationError as e:
         click.echo(f"datastorage: {e}", err=True)
         sys.exit(1)
     if not lines:
         click.echo("the schema is up to date")
+
+
+def _record(conn: Connection, names: list[str]) -> None:
+    """Store that the migrations were applied, as the role that applied them."""
+    append(conn, [ServiceEvents(OwnEvents(Clock().now)).migrated(names, conn.info.user)])

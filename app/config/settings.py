@@ -174,6 +174,11 @@ class AuditSettings:
         256 * 1024, values.parse_size, "Largest event_data as compact UTF-8, its numbers written out."
     )
     max_nesting: int = setting(32, values.integer(1, MAX_NESTING), "Deepest nesting of event_data.")
+    record_service: bool = setting(
+        True,
+        values.boolean,
+        "Record as events whom the service refuses, and what of it is started, stopped and changed.",
+    )
     record_access: bool = setting(
         True, values.boolean, "Record as an event who was given events that are marked is_sensitive."
     )

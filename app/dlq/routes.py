@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from app.audit.accesses import NOT_RECORDED, AccessRecorder
 from app.audit.current_caller import current_caller
+from app.audit.recorder import Recorder
 from app.config.settings import Settings
 from app.dlq.admin import Admin, sensitive_event, split_id
 from app.dlq.keys import STREAMS
@@ -23,6 +24,7 @@ from app.http.query import QueryParameters
 
 _UNKNOWN = "there is no dead letter with this id"
 _PAGE_PARAMETERS = ("stream", "limit", "cursor")
+_NOT_RECORDED = "what is done to dead letters is recorded, and that cannot be done now - please retry"
 
 
 class Parts(Protocol):
@@ -31,6 +33,7 @@ class Parts(Protocol):
     settings: Settings
     admin: Admin | None
     accesses: AccessRecorder | None
+    recorder: Recorder | None
 
     def replay_paused(self) -> str | None:
         """Why this worker does not replay, or None."""
@@ -106,6 +109,7 @@ def _add_dead_letters(blueprint: flask.Blueprint, services: Parts) -> None:
 
     @blueprint.post("/dead-letters/<letter_id>/replay")
     def replay(letter_id: str) -> flask.Response:
+        _record_change(services, "replay", letter_id)
         match _admin(services).revive(letter_id):
             case "accepted":
                 accepted = {"status": "accepted", "message": "dead letter queued for replay", "id": letter_id}
@@ -118,6 +122,7 @@ def _add_dead_letters(blueprint: flask.Blueprint, services: Parts) -> None:
 
     @blueprint.delete("/dead-letters/<letter_id>")
     def delete(letter_id: str) -> flask.Response:
+        _record_change(services, "delete", letter_id)
         if not _admin(services).delete(letter_id):
             raise Problem("not-found", _UNKNOWN)
         return json_response(orjson.dumps({"status": "deleted", "id": letter_id}))
@@ -130,6 +135,18 @@ def _record_access(services: Parts, letters: Sequence[Mapping[str, Any]]) -> Non
     recorder = services.accesses
     if ids and recorder is not None and not recorder.keep(current_caller(), ids, filters):
         raise Problem("service-unavailable", NOT_RECORDED)
+
+
+def _record_change(services: Parts, verb: str, letter_id: str) -> None:
+    """Record what is about to be done to a dead letter. Raises Problem 404 or 503: then it must not be done."""
+    recorder = services.recorder
+    if recorder is None:
+        return
+    letter = _admin(services).dead_letter(letter_id)
+    if letter is None:
+        raise Problem("not-found", _UNKNOWN)
+    if not recorder.keep(recorder.events.dead_letter(current_caller(), verb, letter)):
+        raise Problem("service-unavailable", _NOT_RECORDED)
 
 
 def _page(read: QueryParameters) -> tuple[int, str, str | None]:

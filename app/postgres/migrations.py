@@ -35,6 +35,10 @@ _DEFAULT_SCHEMA = "public"
 _HOMES = statements("postgres")["homes"]
 
 
+# What a connection is given to store of the migrations of these names.
+Record = Callable[[Connection, list[str]], None]
+
+
 class MigrationError(Exception):
     """The schema could not be brought up to date; the message is one line for the operator."""
 
@@ -76,17 +80,19 @@ def migrate(
     schema: str = "public",
     say: Callable[[str], None] = _silent,
     patience: Patience | None = None,
+    record: Record | None = None,
 ) -> list[str]:
     """Bring the tables of ``schema`` up to date and give ``service_role`` its rights; the names of what was applied.
 
-    ``say`` is given a line for each thing that is done or waited for. Safe to run at the same time from several places,
-    while the service runs, and again after it was stopped halfway. Raises MigrationError with one line.
+    ``say`` is given a line for each thing that is done or waited for; ``record`` is called in a transaction with what was
+    applied, unless that is nothing. Safe to run at the same time from several places, while the service runs, and again
+    after it was stopped halfway. Raises MigrationError with one line.
     """
     patience = patience or Patience()
     try:
         with _connect(conninfo, schema, patience) as conn:
             tries = ShortTries(conn, patience, schema, _LOCK, say)
-            return _apply(tries, service_role, lambda: _connect(conninfo, schema, patience))
+            return _apply(tries, service_role, lambda: _connect(conninfo, schema, patience), record)
     except StillLockedError as e:
         raise MigrationError(f"migration failed: {e}") from None
     except psycopg.Error as e:
@@ -116,7 +122,10 @@ def _connect(conninfo: str, schema: str, patience: Patience) -> Connection:
 
 
 def _apply(
-    tries: ShortTries, service_role: str | None, another: Callable[[], AbstractContextManager[Connection]]
+    tries: ShortTries,
+    service_role: str | None,
+    another: Callable[[], AbstractContextManager[Connection]],
+    record: Record | None,
 ) -> list[str]:
     encoding = tries.conn.info.parameter_status("server_encoding")
     if encoding != "UTF8":
@@ -130,6 +139,9 @@ def _apply(
     # Before the months: the partitions of a new database get their indexes from the table.
     indexes.make_parents(tries)
     _months(tries)
+    if applied and record is not None:
+        # Before what may take long; it needs the month's partition.
+        tries.until_done("the event of the migrations", partial(record, tries.conn, applied))
     if service_role is not None:
         _grant(tries, service_role)
     indexes.make_partitions(tries, another)

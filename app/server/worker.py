@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from gunicorn.workers import base
 
+from app.instance import Run
 from app.server.balance import Shares
 from app.server.clients import Clients
 from app.server.handover import Handover
@@ -41,6 +42,7 @@ class Worker(base.Worker):  # type: ignore[misc]
     # Set in the master by gunicorn.conf.py where there are several workers.
     shares: Shares | None = None
     slot = 0
+    run_of: Run | None = None
 
     _shutdown: Shutdown | None = None
     _line_writer: LineWriter | None = None
@@ -93,6 +95,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         self._shutdown = shutdown
         if not self.alive:  # told so since it was looked at, when there was nothing yet to be told
             shutdown.begin(wait=False)
+        services.run = self.run_of
         services.start()
 
     def run(self) -> None:

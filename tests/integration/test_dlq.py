@@ -215,7 +215,8 @@ def test_a_dead_letter_is_replayed_after_a_fix_or_deleted(
     letters = client.get("/api/v1/dlq/dead-letters").json["dead_letters"]
     poison = next(d["id"] for d in letters if d["entry"] is not None)
     assert client.post(f"/api/v1/dlq/dead-letters/{poison}/replay").status_code == 202
-    wait_until(lambda: database.count() == 1, what="stored after the fix")
+    stored = "SELECT event_id::text FROM audit_events WHERE correlation_id = 'poison'"
+    wait_until(lambda: database.query(stored) == [(ident,)], what="stored after the fix")
     broken = client.get("/api/v1/dlq/dead-letters").json["dead_letters"][0]
     assert broken["raw"] == "broken"
     assert client.delete(f"/api/v1/dlq/dead-letters/{broken['id']}").status_code == 200

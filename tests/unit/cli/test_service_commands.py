@@ -153,7 +153,9 @@ def test_serve_becomes_gunicorn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_migrate_says_what_it_did(monkeypatch: pytest.MonkeyPatch, lines: list[str], output: str) -> None:
     asked: list[Any] = []
 
-    def migrate(conninfo: str, *, service_role: str | None, schema: str, say: Callable[[str], None]) -> list[str]:
+    def migrate(
+        conninfo: str, *, service_role: str | None, schema: str, say: Callable[[str], None], record: Any
+    ) -> list[str]:
         asked.append((conninfo, service_role, schema))
         for line in lines:
             say(line)

@@ -1,0 +1,157 @@
+"""The events about the service itself: whom it refused, and what of it was started, stopped and changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import socket
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+from uuid import uuid5
+
+import orjson
+from datastorage_common.times import rfc3339
+
+from app.audit.event import AuditEvent
+from app.audit.own_events import ADMIN, AUTH, Caller, OwnEvents, canonical_address
+from app.audit.refusals import Sums
+from app.config.settings import Settings
+from app.instance import Run
+
+# Of names that came or went in a file, an event lists so many at the most.
+_MAX_NAMES = 100
+
+
+class ServiceEvents:
+    """Makes these events, each of them under the name of this instance."""
+
+    def __init__(self, own: OwnEvents) -> None:
+        self._own = own
+        self._instance = socket.gethostname()[:255]
+
+    def _of_service(self, action: str, data: Mapping[str, Any], category: str = ADMIN, **members: Any) -> AuditEvent:
+        return self._own.make(
+            **{
+                "event_category": category,
+                "event_type": f"{category}.{action}",
+                "event_action": action,
+                "correlation_id": self._instance,
+                "resource_type": "Service",
+                "resource_id": self._instance,
+                "event_data": {"instance": self._instance, **data},
+                **members,
+            }
+        )
+
+    def started(self, settings: Settings, run: Run) -> AuditEvent:
+        """The service was started. The same event, id and all, in whichever worker it is made: stored once."""
+        digest, changed = settings_mark(settings)
+        data = {
+            "run": str(run.ident),
+            "release": version("datastorage"),
+            "settings_sha256": digest,
+            "settings_changed": changed,
+        }
+        return self._of_service("started", data, event_id=run.ident, at=run.began)
+
+    def stopped(self, run: Run) -> AuditEvent:
+        """The service stops in order. Where this is missing before the next start, it was killed."""
+        return self._of_service("stopped", {"run": str(run.ident), "release": version("datastorage")})
+
+    def migrated(self, names: Sequence[str], role: str) -> AuditEvent:
+        """Migrations were applied by a role of the database."""
+        data = {"migrations": list(names), "release": version("datastorage"), "role": role}
+        return self._of_service("migrated", data, actor_id=role, resource_type="Schema")
+
+    def credentials_changed(
+        self, path: str, before: Mapping[str, object], after: Mapping[str, object], at: datetime, run: Run | None
+    ) -> AuditEvent:
+        """Another content of a file of tokens or keys is in force: whose came, went or changed, never what they are.
+
+        Made by each worker that sees it, and stored once: what is the same in all of them makes the id.
+        """
+        both = before.keys() & after.keys()
+        data: dict[str, Any] = {
+            "file": path,
+            **_names("added", after.keys() - before.keys()),
+            **_names("removed", before.keys() - after.keys()),
+            **_names("changed", {name for name in both if before[name] != after[name]}),
+        }
+        ident = None if run is None else uuid5(run.ident, repr((at, data)))
+        return self._of_service(
+            "credentials_changed",
+            data,
+            event_id=ident,
+            at=at,
+            resource_type="CredentialFile",
+            resource_id=path[-255:],
+        )
+
+    def refused(self, sums: Sums, until: datetime) -> AuditEvent:
+        """Callers were refused; one event for all since the last."""
+        reasons: Counter[str] = Counter()
+        for refusal, count in sums.counts.items():
+            reasons[refusal.reason] += count
+        callers = [{**refusal._asdict(), "count": count} for refusal, count in sums.counts.most_common()]
+        return self._of_service(
+            "refused",
+            {
+                "until": rfc3339(until),
+                "refused": sums.total,
+                "by_reason": dict(reasons),
+                "callers": callers,
+                "others": sums.others,
+            },
+            AUTH,
+            event_outcome="failure",
+            severity="warning",
+            **_actor(sums),
+        )
+
+    def dead_letter(self, caller: Caller, verb: str, letter: Mapping[str, Any]) -> AuditEvent:
+        """A dead letter is about to be replayed or deleted by the caller."""
+        entry = letter["entry"]
+        payload = entry.get("payload") if isinstance(entry, dict) else None
+        members = payload if isinstance(payload, dict) else {}
+        record = str(members.get("event_id") or members.get("notification_id") or "")[:255]
+        return self._own.of_caller(
+            caller,
+            event_category=ADMIN,
+            event_type=f"{ADMIN}.dead_letter_{verb}",
+            event_action=f"dead_letter_{verb}",
+            event_outcome="pending",
+            resource_type="DeadLetter",
+            resource_id=letter["id"],
+            event_data={"record": record, "reason": str(letter.get("reason", ""))[:1000]},
+        )
+
+
+def _actor(sums: Sums) -> dict[str, str | None]:
+    """The members that name a caller, where it is one alone: then it can be looked for by its name."""
+    known = {(refusal.principal, refusal.address) for refusal in sums.counts}
+    if len(known) > 1 or sums.others:
+        return {}
+    [(principal, address)] = known
+    return {"actor_id": principal or "anonymous", "actor_ip": canonical_address(address)}
+
+
+def _names(what: str, names: set[str]) -> dict[str, Any]:
+    """Names under a member, and how many more there are."""
+    listed = sorted(names)
+    more = {f"{what}_more": len(listed) - _MAX_NAMES} if len(listed) > _MAX_NAMES else {}
+    return {what: listed[:_MAX_NAMES], **more}
+
+
+def settings_mark(settings: Settings) -> tuple[str, list[str]]:
+    """SHA-256 of all settings without their secrets, and the keys of those that are not the default."""
+    digest = hashlib.sha256(orjson.dumps(settings.masked(), option=orjson.OPT_SORT_KEYS)).hexdigest()
+    changed = [
+        f"{section}.{f.name}"
+        for section, cls in settings.SECTIONS.items()
+        for f in dataclasses.fields(cls)
+        if getattr(getattr(settings, section), f.name) != f.default
+    ]
+    return digest, changed
