@@ -43,6 +43,10 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
         ended=parts.in_flight.ended,
         limits=parts.quotas,
     )
+    if parts.tracing is not None:
+        from app.http import traced
+
+        traced.install(app, parts.tracing, app.extensions["client_addresses"])
     authorizer.install(
         app,
         settings,

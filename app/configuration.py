@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from app.auth.verifiers import auth_faults
-from app.config.checks import address_faults, file_faults, sentinel_faults, timeout_faults
+from app.config.checks import address_faults, file_faults, sentinel_faults, timeout_faults, tracing_faults
 from app.config.load import ENV_PREFIX, ConfigError, read_settings
 from app.config.settings import Settings
 
-_CHECKS = (timeout_faults, auth_faults, file_faults, address_faults, sentinel_faults)
+_CHECKS = (timeout_faults, auth_faults, file_faults, address_faults, sentinel_faults, tracing_faults)
 
 
 def load_settings(path: str | None = None, environ: Mapping[str, str] | None = None) -> Settings:

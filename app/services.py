@@ -40,6 +40,7 @@ from app.telemetry.sampler import InFlight, Sampler
 
 if TYPE_CHECKING:
     from app.quotas.requests import Quotas
+    from app.telemetry.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,12 @@ class Services:
         self.bodies = Bodies(settings.server.max_body_size, settings.server.max_body_bytes_in_flight)
         # pool_size is an instance's; its workers share it out, and each has at least one.
         pool_size = max(1, settings.database.pool_size // max(1, instance_workers))
+        self.tracing: Tracing | None = None
+        if settings.tracing.endpoint is not None:
+            # Imported here: it pulls in OpenTelemetry, which is not there unless it was asked for.
+            from app.telemetry.tracing import Tracing
+
+            self.tracing = Tracing(settings.tracing)
         self.breaker = Breaker()
         self.database = Database(
             settings.database, pool_size=pool_size, clock=self.clock, is_away=lambda: self.breaker.unreachable
@@ -91,7 +98,7 @@ class Services:
         self.sink: Sink = sink or self.queue or UnavailableSink()
         self.buffer = Buffer(settings.buffer.size, settings.buffer.max_bytes)
         flush_writer = Writer(settings, self.breaker, self.database.watchdog, self.clock, write_function)
-        self.flusher = Flusher(settings.buffer, self.buffer, flush_writer, self.sink, self.clock)
+        self.flusher = Flusher(settings.buffer, self.buffer, flush_writer, self.sink, self.clock, self.tracing)
         self.ingest = Ingest(settings.buffer, self.buffer, self.clock)
         own = OwnEvents(self.clock.now)
         self.recorder: Recorder | None = None
@@ -126,12 +133,14 @@ class Services:
         looking = Admin(settings, endpoint, timeout=settings.health.probe_timeout)
         self.queue_watch = QueueWatch(looking, self.queue, endpoint, self.clock)
         writer = ReplayWriter(settings, self.breaker, self.database.watchdog, self.clock, write_function, "replay")
-        self.replayer = Replayer(settings, writer, self.validator, self.breaker, self.clock, endpoint)
+        self.replayer = Replayer(settings, writer, self.validator, self.breaker, self.clock, endpoint, self.tracing)
 
     def start(self) -> None:
         """Start the threads. Called in the worker process, after the fork; PostgreSQL may be away."""
         metrics.announce_build()
         metrics.announce_services(self.settings.audit.named_categories)
+        if self.tracing is not None:
+            self.tracing.start()
         self.database.start()
         if self.replica is not None:
             self.replica.database.start()
@@ -177,6 +186,7 @@ class Services:
             ("quotas", self.quotas.close if self.quotas else None),
             ("sampler", self.sampler.stop),
             ("verifier", self.verifier.stop if self.verifier else None),
+            ("tracing", self.tracing.stop if self.tracing else None),
         ):
             if step is None:
                 continue

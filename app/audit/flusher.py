@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
+from typing import TYPE_CHECKING
 
 from app.audit import write_metrics
 from app.audit.buffer import Buffer
@@ -28,6 +30,9 @@ from app.clock import Clock
 from app.config.settings import BufferSettings
 from app.telemetry import metrics
 
+if TYPE_CHECKING:
+    from app.telemetry.tracing import Tracing
+
 log = logging.getLogger(__name__)
 
 # How often an idle flusher shows that it lives.
@@ -37,12 +42,21 @@ _HEARTBEAT_SECONDS = 1.0
 class Flusher:
     """Drains a buffer into PostgreSQL, or else into the sink, until it is stopped."""
 
-    def __init__(self, settings: BufferSettings, buffer: Buffer, writer: Writer, sink: Sink, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: BufferSettings,
+        buffer: Buffer,
+        writer: Writer,
+        sink: Sink,
+        clock: Clock,
+        tracing: Tracing | None = None,
+    ) -> None:
         self._settings = settings
         self._buffer = buffer
         self.writer = writer
         self._sink = sink
         self._clock = clock
+        self._tracing = tracing
         self._thread: threading.Thread | None = None
         self.heartbeat = clock.monotonic()
 
@@ -72,7 +86,8 @@ class Flusher:
     def _flush_guarded(self, writes: list[PendingWrite]) -> None:
         try:
             started = self._clock.monotonic()
-            outcomes = self.flush([pending.request for pending in writes])
+            requests = [pending.request for pending in writes]
+            outcomes = self.flush(requests) if self._tracing is None else self._traced(self._tracing, requests)
             metrics.FLUSH_SECONDS.observe(self._clock.monotonic() - started)
             metrics.FLUSH_SIZE.observe(sum(pending.size for pending in writes))
         except Exception:  # the loop must outlive any mistake; the requests are told that the outcome is unknown
@@ -86,6 +101,14 @@ class Flusher:
             log.exception("a flush was not counted")
         for pending, outcome in settled:
             pending.resolve(outcome)
+
+    def _traced(self, tracing: Tracing, requests: list[WriteRequest]) -> list[Outcome]:
+        records = sum(len(request.records) for request in requests)
+        with tracing.work("flush", [request.span for request in requests], records=records) as tell:
+            outcomes = self.flush(requests)
+            for name, count in Counter(type(outcome).__name__.lower() for outcome in outcomes).items():
+                tell(f"datastorage.{name}", count)
+        return outcomes
 
     def flush(self, requests: list[WriteRequest]) -> list[Outcome]:
         """Write the requests, spill those that PostgreSQL cannot take; one outcome each, in order."""

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from app.audit.event import Record
 from app.postgres.errors import Fault
+from app.telemetry.trace import TraceContext, current_span
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,28 @@ class WriteRequest:
     def nbytes(self) -> int:
         """Estimate of the memory that the records hold."""
         return sum(record.nbytes for record in self.records)
+
+    @property
+    def span(self) -> TraceContext | None:
+        """The span of the request, where traces are on."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class TracedRequest(WriteRequest):
+    """A request that has a span. A class of its own, so that the others carry nothing of it."""
+
+    origin: TraceContext
+
+    @property
+    def span(self) -> TraceContext | None:
+        return self.origin
+
+
+def traced(records: tuple[Record, ...]) -> WriteRequest:
+    """The records of the current request, with its span if it has one."""
+    span = current_span.get()
+    return WriteRequest(records) if span is None else TracedRequest(records, span)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 import flask
@@ -16,7 +16,7 @@ from app.audit.answers import batch_answer, event_answer, notification_answer
 from app.audit.current_caller import current_caller
 from app.audit.event import AuditEvent, Record, with_own_parents
 from app.audit.ingest import Ingest
-from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest
+from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest, traced
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS, AuditEventSchema, NotificationSchema
 from app.audit.validator import Validator
 from app.auth.authorizer import read_limits, recorded_by
@@ -36,8 +36,10 @@ from app.telemetry.request_log import note
 from app.validation.field_errors import ValidationFailure
 from app.validation.ignored import KnownMembers
 
-_EVENT, _NOTIFICATION = KnownMembers(AuditEventSchema()), KnownMembers(NotificationSchema())
+if TYPE_CHECKING:
+    from app.telemetry.tracing import Tracing
 
+_EVENT, _NOTIFICATION = KnownMembers(AuditEventSchema()), KnownMembers(NotificationSchema())
 _UNAVAILABLE = Refused("service-unavailable")
 
 
@@ -52,6 +54,7 @@ class Parts(Protocol):
     reader: Reader
     admit_events: Callable[[int], None] | None  # raises Problem where the caller has written as many as it may
     accesses: AccessRecorder | None
+    tracing: Tracing | None
 
 
 def create_blueprint(services: Parts) -> flask.Blueprint:
@@ -171,7 +174,8 @@ def _submit(services: Parts, records: tuple[Record, ...], table: str) -> Outcome
     """The outcome of the write. Raises Problem 503 where PostgreSQL is away and there is no queue to speak of."""
     if services.admit_events is not None:
         services.admit_events(len(records))
-    outcome = services.ingest.submit(WriteRequest(records), table)
+    request = WriteRequest(records) if services.tracing is None else traced(records)
+    outcome = services.ingest.submit(request, table)
     first = records[0]
     if isinstance(outcome, Stored):
         word = "stored" if len(outcome.duplicates) < len(records) else "duplicate"

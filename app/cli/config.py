@@ -12,7 +12,7 @@ from datastorage_common.durations import parse_duration
 
 from app.config.addresses import reached_at, with_port
 from app.config.settings import Settings
-from app.config.values import parse_size
+from app.config.values import parse_size, ratio
 from app.configuration import exit_on_wrong_settings, load_settings, say_unread_variables
 
 _config_option = click.option(
@@ -92,7 +92,12 @@ def _in_units(value: object, parse: Callable[[object], object]) -> object:
     """A duration or a size as one would write it, where that says exactly the same; anything else as it is."""
     if isinstance(value, list):
         return [_in_units(v, parse) for v in value] if all(isinstance(v, float) for v in value) else value
-    if isinstance(value, float) and value and parse_duration(text := _shown(value, parse)) == value:
+    if (
+        isinstance(value, float)
+        and value
+        and parse is not ratio
+        and parse_duration(text := _shown(value, parse)) == value
+    ):
         return text
     if isinstance(value, int) and not isinstance(value, bool) and value and parse is parse_size:
         return _shown(value, parse)
@@ -121,6 +126,8 @@ def _shown(value: object, parse: object) -> str:
         return ",".join(_shown(v, parse) for v in value)
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float) and parse is ratio:
+        return f"{value:g}"
     if isinstance(value, float):
         return _with_unit(
             round(1000 * value), (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))

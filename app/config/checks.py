@@ -6,15 +6,19 @@ Each check gives its faults, one sentence each; an empty list where all is well.
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 from datastorage_common.files import ReadError, as_text, read_secret, read_whole
 from datastorage_common.terminal import printable
 
 from app.config import addresses
+from app.config.headers import read_headers
 from app.config.settings import Settings
 
 # Passwords, keys and certificates are a few KiB.
 _MAX_FILE_BYTES = 1024 * 1024
+_TRACING_MODULES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 _DATABASE_ADDRESSES = ("url", "read_url", "direct_url")
 
 
@@ -57,6 +61,36 @@ def sentinel_faults(s: Settings) -> list[str]:
     if r.url is not None and r.url.startswith("unix://"):
         return ["redis.sentinels name an address over TCP: redis.url must start with redis:// or rediss://"]
     return []
+
+
+def tracing_faults(s: Settings) -> list[str]:
+    """What keeps traces from being sent, where they are asked for."""
+    t = s.tracing
+    if t.endpoint is None:
+        return []
+    faults = []
+    try:
+        parts = urlsplit(t.endpoint)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        faults.append("tracing.endpoint must be an address such as http://collector:4318/v1/traces")
+    if t.headers_file is not None:
+        try:
+            read_headers(t.headers_file)
+        except ValueError as e:
+            faults.append(f"tracing.headers_file: {printable(str(e))}")
+    if not all(map(_is_installed, _TRACING_MODULES)):
+        faults.append("tracing.endpoint needs the extra tracing: pip install 'datastorage[tracing]'")
+    return faults
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even what it is in
+        return False
 
 
 # Settings that name a file which the service itself, libpq or redis-py has to read.

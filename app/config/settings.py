@@ -272,6 +272,23 @@ class ShutdownSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TracingSettings:
+    endpoint: str | None = setting(
+        None,
+        values.optional_text,
+        "Address to which spans are sent over OTLP/HTTP, such as http://collector:4318; none: no traces.",
+        secret=True,
+    )
+    sample_ratio: float = setting(
+        1.0, values.ratio, "Share of the requests without a traceparent that are traced; one with it says so itself."
+    )
+    headers_file: str | None = setting(
+        None, values.optional_text, "File of headers for the collector, one `Name: value` a line."
+    )
+    service_name: str = setting("datastorage", values.text, "What service.name of the spans is.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The whole configuration of a service process; immutable."""
 
@@ -288,6 +305,7 @@ class Settings:
     limits: LimitsSettings = field(default_factory=LimitsSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
     shutdown: ShutdownSettings = field(default_factory=ShutdownSettings)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
 
     SECTIONS: ClassVar[Mapping[str, type]] = {
         "server": ServerSettings,
@@ -303,6 +321,7 @@ class Settings:
         "limits": LimitsSettings,
         "health": HealthSettings,
         "shutdown": ShutdownSettings,
+        "tracing": TracingSettings,
     }
 
     @property

@@ -64,6 +64,15 @@ def integer(low: int, high: int) -> Callable[[object], int]:
     return parse
 
 
+def ratio(value: object) -> float:
+    """A share of the whole."""
+    if isinstance(value, str) and re.fullmatch(r"[01](\.\d{1,9})?|0?\.\d{1,9}", value.strip()):
+        value = float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    raise ValueError("a number from 0 to 1")
+
+
 def boolean(value: object) -> bool:
     if isinstance(value, bool):
         return value

@@ -14,7 +14,7 @@ from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
 from app.audit.validator import Validator
 from app.auth.read_limits import EVERYTHING, ReadLimits
 from app.dlq.keys import EVENTS, NOTIFICATIONS
-from app.telemetry.trace import is_request_id, is_trace_id
+from app.telemetry.trace import TraceContext, is_request_id, is_trace_id, parse_traceparent, traceparent
 from app.validation.field_errors import ValidationFailure
 
 # The kind of record in each stream, as an entry names it.
@@ -32,8 +32,8 @@ def _members(record: Record) -> dict[str, Any]:
     return members
 
 
-def encode(record: Record, now: datetime, reason: str) -> bytes:
-    """The message of an entry."""
+def encode(record: Record, now: datetime, reason: str, span: TraceContext | None = None) -> bytes:
+    """The message of an entry; ``span``: of the request, where traces are on."""
     return orjson.dumps(
         {
             "type": TYPES[EVENTS] if isinstance(record, AuditEvent) else TYPES[NOTIFICATIONS],
@@ -42,6 +42,7 @@ def encode(record: Record, now: datetime, reason: str) -> bytes:
             "recorded_by": record.recorded_by,
             "request_id": record.request_id,
             **(_beside(record) if isinstance(record, AuditEvent) else {}),
+            **({} if span is None else {"traceparent": traceparent(span)}),
             "timestamp": rfc3339(now),
             "retry_count": 0,
             "last_error": reason,
@@ -88,6 +89,18 @@ def _limits(message: dict[str, Any]) -> ReadLimits | None:
     if not all(v is None or (isinstance(v, list) and all(isinstance(text, str) for text in v)) for v in values):
         return None
     return ReadLimits(*(None if v is None else frozenset(v) for v in values))
+
+
+def span_of(text: bytes | None) -> TraceContext | None:
+    """The span of the request that an entry came from, if the entry tells."""
+    if text is None or b'"traceparent"' not in text:
+        return None
+    try:
+        message = jsonvalue.parse(text)
+    except jsonvalue.JSONError:
+        return None
+    named = message.get("traceparent") if isinstance(message, dict) else None
+    return parse_traceparent(named) if isinstance(named, str) else None
 
 
 def decode(validator: Validator, stream: str, text: bytes | None) -> Record | str:

@@ -123,7 +123,7 @@ class DeadLetterQueue:
         for request in requests:
             pair = 1 if isinstance(request.records[0], AuditEvent) else 2
             arguments += [pair, len(request.records)]
-            arguments += [encode(record, now, reason) for record in request.records]
+            arguments += [encode(record, now, reason, request.span) for record in request.records]
         return arguments
 
     def _attempt(self, arguments: list[bytes | str | int], requests: int) -> _Answer | Refused | InDoubt:

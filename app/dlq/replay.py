@@ -11,7 +11,7 @@ import logging
 import os
 import secrets
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 from datastorage_common.times import rfc3339
@@ -24,7 +24,7 @@ from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings
 from app.dlq import scripts
-from app.dlq.codec import decode, origin
+from app.dlq.codec import decode, origin, span_of
 from app.dlq.consumer import PARENT_PATIENCE_SECONDS, Attempts, Consumer, Entry
 from app.dlq.endpoint import Endpoint
 from app.dlq.keys import GROUP, KEYS, STREAMS
@@ -34,6 +34,9 @@ from app.dlq.suspects import Suspects
 from app.loop import LoopThread
 from app.postgres.errors import Fault
 from app.telemetry import metrics
+
+if TYPE_CHECKING:
+    from app.telemetry.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +63,10 @@ class Replayer:
         breaker: Breaker,
         clock: Clock,
         endpoint: Endpoint | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._settings = settings
+        self._tracing = tracing
         self._writer = writer
         self._validator = validator
         self._breaker = breaker
@@ -120,7 +125,7 @@ class Replayer:
         busy = False
         for name in STREAMS:
             entries = self._consumers[name].next(self._limits[name])
-            busy = (self._replay(name, entries) if entries else False) or busy
+            busy = (self._traced(name, entries) if entries else False) or busy
         if self._rounds % _LEAVE_EVERY_ROUNDS == 0:
             self._sweep_consumers()
         return busy
@@ -137,6 +142,14 @@ class Replayer:
         except RedisError as e:
             # A Redis without memory takes no new key, but what waits can still be taken out of it.
             log.debug("replay: the bytes of what waits are not added up (%s)", type(e).__name__)
+
+    def _traced(self, name: str, entries: list[Entry]) -> bool:
+        """As `_replay`, in a span that is linked to those of the requests, where traces are on."""
+        if self._tracing is None:
+            return self._replay(name, entries)
+        spans = (span_of(entry.message) for entry in entries)
+        with self._tracing.work("replay", spans, always=True, stream=name, entries=len(entries)):
+            return self._replay(name, entries)
 
     # --- one batch ------------------------------------------------------------------------------------------
 

@@ -84,9 +84,9 @@ def migrate(
 ) -> list[str]:
     """Bring the tables of ``schema`` up to date and give ``service_role`` its rights; the names of what was applied.
 
-    ``say`` is given a line for each thing that is done or waited for; ``record`` is called in a transaction with what was
-    applied, unless that is nothing. Safe to run at the same time from several places, while the service runs, and again
-    after it was stopped halfway. Raises MigrationError with one line.
+    ``say`` is given a line for each thing that is done or waited for; ``record`` is called in a transaction with
+    what was applied, unless that is nothing. Safe to run at the same time from several places, while the service
+    runs, and again after it was stopped halfway. Raises MigrationError with one line.
     """
     patience = patience or Patience()
     try:

@@ -37,11 +37,12 @@ def note(outcome: str, records: int = 0, event_id: UUID | None = None) -> None:
         kept.event_id = event_id or kept.event_id
 
 
+# What is asked for every few seconds by machines; worth a line at info only when it fails.
+QUIET = ("/health", "/metrics")
+
+
 class RequestLog:
     """Puts a line of each request into the log, off its thread."""
-
-    # What is asked for every few seconds by machines; worth a line at info only when it fails.
-    _QUIET = ("/health", "/metrics")
 
     def __init__(self, settings: LoggingSettings) -> None:
         self.writer = LineWriter(request_text if is_console(settings) else request_json)
@@ -56,7 +57,7 @@ class RequestLog:
         writer = self.writer
         if not self._wanted or not writer.running:
             return
-        if status < 400 and not self._quiet_too and route.startswith(self._QUIET):
+        if status < 400 and not self._quiet_too and route.startswith(QUIET):
             return
         kept = current_note.get()
         if kept is None:

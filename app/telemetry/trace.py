@@ -28,6 +28,8 @@ class TraceContext(NamedTuple):
 
 # Of the request that this thread serves.
 current_trace: ContextVar[TraceContext | None] = ContextVar("current_trace", default=None)
+# The span of that request, where traces are on and it is recorded: what is done for it later links to this.
+current_span: ContextVar[TraceContext | None] = ContextVar("current_span", default=None)
 
 
 def request_id_from(header: str) -> str:
@@ -53,6 +55,11 @@ def parse_traceparent(header: str) -> TraceContext | None:
     if m["rest"] is not None and m["version"] == "00":
         return None
     return TraceContext(m["trace"], m["span"])
+
+
+def traceparent(context: TraceContext) -> str:
+    """The header that names a span which is recorded."""
+    return f"00-{context.trace_id}-{context.span_id}-01"
 
 
 def is_trace_id(value: object) -> bool:

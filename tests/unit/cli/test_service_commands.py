@@ -218,3 +218,9 @@ def test_migrating_does_not_ask_for_what_an_open_listener_needs(monkeypatch: pyt
     """In the image server.host is 0.0.0.0; the migration listens to nobody and knows no tokens."""
     monkeypatch.setattr(migrate_command, "run", lambda *_, **__: [])
     assert run("migrate", DATASTORAGE_SERVER__HOST="0.0.0.0").exit_code == 0
+
+
+def test_a_share_is_no_duration() -> None:
+    result = run("config", "show", DATASTORAGE_TRACING__SAMPLE_RATIO="0.25")
+    assert "  sample_ratio: 0.25\n" in result.output
+    assert "| tracing.sample_ratio | `1` |" in run("config", "keys").output

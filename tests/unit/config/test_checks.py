@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app.config import checks
 from app.configuration import load_settings
 from tests.unit.config.helpers import env, faults
 
@@ -84,3 +85,25 @@ def test_sentinels_go_with_an_address_over_tcp_and_their_password_with_them() ->
     settings = load_settings(None, env(REDIS__SENTINELS="a:26379,[::1]:26379"))
     assert settings.redis.configured
     assert settings.redis.address == "redis://by-sentinels/0"
+
+
+@pytest.mark.parametrize("endpoint", ["collector:4318", "grpc://collector", "http://", "http://c:99999", "http://[c"])
+def test_traces_go_to_an_address_over_http(endpoint: str) -> None:
+    [fault] = faults(env(TRACING__ENDPOINT=endpoint))
+    assert fault == "tracing.endpoint must be an address such as http://collector:4318/v1/traces"
+
+
+def test_traces_need_what_sends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings(None, env(TRACING__ENDPOINT="http://c:4318")).tracing.endpoint == "http://c:4318"
+    monkeypatch.setattr(checks, "_TRACING_MODULES", ("opentelemetry.sdk", "nothing.like.this"))
+    [fault] = faults(env(TRACING__ENDPOINT="http://c:4318"))
+    assert fault == "tracing.endpoint needs the extra tracing: pip install 'datastorage[tracing]'"
+    assert load_settings(None, env()).tracing.endpoint is None, "nothing is asked for where traces are off"
+
+
+def test_a_file_of_headers_for_the_collector_must_be_one(tmp_path: Path) -> None:
+    file = tmp_path / "headers"
+    file.write_text("s3cret")
+    [fault] = faults(env(TRACING__ENDPOINT="http://c:4318", TRACING__HEADERS_FILE=str(file)))
+    assert fault.startswith("tracing.headers_file: ")
+    assert "s3cret" not in fault

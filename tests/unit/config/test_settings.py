@@ -58,6 +58,10 @@ OTHER = {
     "limits.principal_requests": "600/minute",
     "limits.principal_events": "100000/minute",
     "limits.address_requests": "1200/minute",
+    "tracing.endpoint": "http://collector:4318",
+    "tracing.sample_ratio": "0.5",
+    "tracing.headers_file": "/dev/null",
+    "tracing.service_name": "audit",
 }
 
 

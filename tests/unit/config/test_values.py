@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.config.load import ConfigError
-from app.config.values import categories, parse_size, rate
+from app.config.values import categories, parse_size, rate, ratio
 from app.configuration import load_settings
 from tests.unit.config.helpers import env
 
@@ -74,3 +74,14 @@ def test_not_rates(value: object) -> None:
 def test_a_rate_that_is_none_is_named_by_its_key() -> None:
     with pytest.raises(ConfigError, match=r"limits\.principal_events must be one rate such as 600/minute"):
         load_settings(None, env(LIMITS__PRINCIPAL_EVENTS="many"))
+
+
+@pytest.mark.parametrize(("text", "share"), [("0", 0.0), ("1", 1.0), ("0.25", 0.25), (".5", 0.5), (1, 1.0), (0.1, 0.1)])
+def test_shares(text: object, share: float) -> None:
+    assert ratio(text) == share
+
+
+@pytest.mark.parametrize("value", ["", "1.1", "-0.1", "nan", "1e-1", 2, -1, True, None, float("nan")])
+def test_no_shares(value: object) -> None:
+    with pytest.raises(ValueError, match="a number from 0 to 1"):
+        ratio(value)

@@ -11,8 +11,9 @@ from app.audit.event import AuditEvent, Notification
 from app.audit.validator import Validator
 from app.auth.read_limits import ReadLimits
 from app.config.settings import AuditSettings
-from app.dlq.codec import decode, encode
+from app.dlq.codec import decode, encode, span_of
 from app.dlq.keys import EVENTS, NOTIFICATIONS
+from app.telemetry.trace import TraceContext
 from tests.unit.fakes import NOW, UUID_2, event, notification
 
 VALIDATOR = Validator(AuditSettings(), lambda: NOW)
@@ -25,6 +26,19 @@ WITHOUT_ID = {name: value for name, value in MESSAGE["payload"].items() if name 
 
 def test_an_entry_is_read_as_the_record_that_was_spilled() -> None:
     assert decode(VALIDATOR, EVENTS, ENTRY) == RECORD
+
+
+def test_an_entry_tells_the_span_of_its_request_where_there_is_one() -> None:
+    span = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
+    entry = encode(RECORD, NOW, "database unavailable", span)
+    assert span_of(entry) == span
+    assert decode(VALIDATOR, EVENTS, entry) == RECORD
+    assert "traceparent" not in MESSAGE
+
+
+@pytest.mark.parametrize("text", [None, ENTRY, b'{"traceparent"', b'["traceparent"]', b'{"traceparent": 1}'])
+def test_an_entry_that_tells_no_span(text: bytes | None) -> None:
+    assert span_of(text) is None
 
 
 @pytest.mark.parametrize(
