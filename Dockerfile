@@ -14,12 +14,14 @@ RUN apt-get update -qq \
       >/dev/null
 # Requirements before the code: they change less often, and their layer is kept. Exact versions with hashes, the build
 # tool among them, so that nothing comes from outside the lock.
-COPY requirements/build.txt requirements/run.txt requirements/
+# --build-arg REQUIREMENTS=tracing adds what sends traces.
+ARG REQUIREMENTS=run
+COPY requirements/build.txt requirements/run.txt requirements/tracing.txt requirements/
 RUN python3 -m venv /build \
  && python3 -m venv --without-pip /opt/venv \
  && pip() { /build/bin/pip --python /opt/venv/bin/python "$@"; } \
  && pip install --quiet --require-hashes -r requirements/build.txt \
- && pip install --quiet --require-hashes --no-build-isolation -r requirements/run.txt
+ && pip install --quiet --require-hashes --no-build-isolation -r requirements/${REQUIREMENTS}.txt
 COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE gunicorn.conf.py ./
 COPY app/ app/
 COPY clients/python/ clients/python/

@@ -37,10 +37,20 @@ def test_any_user_can_read_it_and_nobody_but_root_write_it() -> None:
 
 
 def test_what_is_installed_is_locked() -> None:
-    [installs] = [run for run in instructions(BUILD, "RUN") if "-r requirements/run.txt" in run]
+    [installs] = [run for run in instructions(BUILD, "RUN") if "-r requirements/${REQUIREMENTS}.txt" in run]
+    assert "ARG REQUIREMENTS=run\n" in BUILD
     assert installs.count("--require-hashes") == 2
     assert "--no-build-isolation" in installs
     assert "install" not in " ".join(instructions(LAST, "RUN"))
+
+
+def test_an_image_that_sends_traces_has_the_same_and_what_that_takes() -> None:
+    run, tracing = (
+        set(re.findall(r"^\S+==\S+", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE))
+        for name in ("run", "tracing")
+    )
+    assert run < tracing
+    assert {pin.partition("==")[0] for pin in tracing - run} >= {"opentelemetry-sdk", "protobuf"}
 
 
 def test_the_service_is_installed_as_wheels_and_nothing_else_is_copied() -> None:
