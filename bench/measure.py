@@ -28,6 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.client import WrongAnswerError
+from bench.door import front_door
 from bench.fill import NoRoomError
 from bench.harness import Bench, Figure, medians, number
 from bench.machine import fingerprint, measure
@@ -39,6 +40,7 @@ from tests.support import postgres_server
 PARTS: dict[str, Callable[[Bench], None]] = {
     "singles": single_events,
     "batches": batch_events,
+    "door": front_door,
     "steady": steady_writes,
     "storm": storms,
     "crowd": crowd,
