@@ -171,6 +171,7 @@ class Authorizer:
 
     def _unreadable(self, principal: Principal, detail: str) -> Problem:
         metrics.AUTH_FAILURES.labels("read_limits").inc()
+        self._tell(403, "read_limits", principal.name)
         log.info("%s is refused: %s", principal.name, detail)
         challenge = f'{_REALM}, error="insufficient_scope", error_description="{detail}"'
         return Problem("forbidden", detail, headers={"WWW-Authenticate": challenge})
