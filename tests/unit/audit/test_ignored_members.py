@@ -19,7 +19,9 @@ ROW = NotificationRow(1, datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 5, 
 def answered(path: str, body: Any, outcome: Outcome) -> tuple[int, dict[str, Any], Services]:
     services = make_services(outcome=outcome)
     data = body if isinstance(body, bytes) else orjson.dumps(body)
-    answer = make_client(services).post(path, data=data, content_type="application/json")
+    answer = make_client(services).post(
+        path, data=data, content_type="application/json", headers={"X-Request-ID": "one"}
+    )
     return answer.status_code, orjson.loads(answer.data), services
 
 
