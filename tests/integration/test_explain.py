@@ -219,7 +219,7 @@ def test_an_index_of_its_own_is_used_in_every_month(explaining: Explaining, form
 def test_one_event_by_its_id(explaining: Explaining) -> None:
     found = queries.get_event(explaining, UUID(int=50_000), EVERYTHING)  # type: ignore[arg-type]
     assert found is not None
-    assert b'"i": 50000' in found
+    assert b'"i": 50000' in found.body
     assert explaining.plans[0].scanned == set()
 
 

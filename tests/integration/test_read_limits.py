@@ -70,7 +70,7 @@ def data_of_several_teams() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def service(postgres: PostgresServer, template: str) -> Iterator[Service]:
-    with named_principals(many=MANY, most=MOST), running(postgres, template) as s:
+    with named_principals(many=MANY, most=MOST), running(postgres, template, audit={"record_service": False}) as s:
         answer = s.post(data_of_several_teams(), BATCH, headers=bearer("unlimited"))
         assert answer.status_code == 201, answer.text
         for n in range(5):
