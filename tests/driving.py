@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.auth.principal import token_digest
 from devserver import EmbeddedValkey
 from tests.integration.workflow_support import LABELS, SEARCH, WORKFLOWS, workflow
+from tests.issuer_server import issuer_server
 from tests.support import (
     Answer,
     Database,
@@ -31,10 +32,13 @@ from tests.support import (
     valkey_server,
     wait_until,
 )
+from tests.tokens import AUDIENCE
 
 EVENTS = "/api/v1/audit/events"
 NOTIFICATIONS = "/api/v1/audit/notifications"
 CAPACITY = 12
+# More than the drive itself asks for.
+ADDRESS_LIMIT = 1000
 SECRET = "what-nobody-may-read-in-a-log"
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
@@ -156,6 +160,10 @@ class Driven:
         assert self.service.request("GET", EVENTS).status == 401
         forged = {"Authorization": f"Bearer {SECRET}"}
         assert self.service.request("GET", EVENTS, headers=forged).status == 401
+        # Another client behind a proxy, which asks until it has asked too often.
+        other = {"X-Forwarded-For": "192.0.2.7"}
+        asked = (self.service.request("GET", EVENTS, headers=other).status for _ in range(3 * ADDRESS_LIMIT))
+        assert 429 in asked, "a window's end in between can double it"
 
     def reads(self) -> None:
         page = self.ask("GET", EVENTS + f"?correlation_id={SECRET}&limit=1", expect=200)
@@ -230,13 +238,17 @@ def driven_service(postgres: PostgresServer, directory: Path) -> Iterator[Driven
     scopes = ["audit:write", "audit:read", "workflows:read", "workflows:write", "dlq:admin"]
     tokens.write_text(yaml.safe_dump([{"name": "driver", "sha256": token_digest(token).hex(), "scopes": scopes}]))
     database = postgres.make_database()
-    with valkey_server() as valkey:
+    with valkey_server() as valkey, issuer_server() as issuer:
+        known = {"issuer": issuer.url, "audience": AUDIENCE, "allow_http": True}
         environ = {
             "DATABASE__URL": database.service_url,
             "DATABASE__POOL_SIZE": "1",
             "REDIS__URL": valkey.url(0),
             "SERVER__WORKERS": "1",
-            "AUTH__MODE": "token",
+            "SERVER__TRUSTED_PROXIES": "127.0.0.1",
+            "LIMITS__ADDRESS_REQUESTS": f"{ADDRESS_LIMIT}/minute",
+            "AUTH__MODE": "jwt",
+            "AUTH__JWT_ISSUERS": json.dumps([known]),
             "AUTH__TOKENS_FILE": str(tokens),
             "BUFFER__SIZE": "3",
             "BUFFER__ENQUEUE_TIMEOUT": "100ms",
