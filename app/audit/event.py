@@ -161,6 +161,13 @@ def make_event(
     request = b"null" if request_id is None else orjson.dumps(request_id)
     members["event_timestamp"] = moment
     members["event_data"] = data
+    # Put behind, not into one template: that would be made room for twice, for each event of a batch.
+    stored_too = b',"event_date":"%b","digest":"\\\\x%b","recorded_by":%b,"request_id":%b}' % (
+        time[:10].encode(),
+        digest.hex().encode(),
+        by,
+        request,
+    )
     return AuditEvent(
         **members,
         event_date=moment.date(),
@@ -168,9 +175,8 @@ def make_event(
         recorded_by=recorded_by,
         context_trace_id=context_trace_id,
         request_id=request_id,
-        parent_within=reads if reads.narrow and members["parent_event_id"] is not None else None,
-        row=b'%b,"event_date":"%b","digest":"\\\\x%b","recorded_by":%b,"request_id":%b}'
-        % (row[:-1], time[:10].encode(), digest.hex().encode(), by, request),
+        parent_within=reads if members["parent_event_id"] is not None and reads.narrow else None,
+        row=row[:-1] + stored_too,
     )
 
 
