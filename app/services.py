@@ -104,6 +104,8 @@ class Services:
         self.recorder: Recorder | None = None
         if settings.audit.record_service:
             self.recorder = Recorder(settings, self.ingest, ServiceEvents(own), self.clock)
+            if self.quotas is not None:
+                self.quotas.on_refusal = self.recorder.refused
             if self.verifier is not None:
                 self.verifier.watch(self.recorder.credentials_changed)
         self.run: Run | None = None  # what this process is a worker of

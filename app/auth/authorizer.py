@@ -66,6 +66,8 @@ _OPEN = re.compile(r"/(health|docs|problems)(/.*)?|/openapi(\.[a-z]+|/.*)?")
 _METRICS = "/metrics"
 # Set in an app that asks nobody for a token.
 _ANONYMOUS = "datastorage.anonymous"
+# In the environ of a request that was authorized.
+_READ_LIMITS = "datastorage.read_limits"
 
 _REALM = 'Bearer realm="datastorage"'
 _MAX_HEADER_CHARS = 8192
@@ -84,8 +86,10 @@ def recorded_by() -> str | None:
 
 def read_limits() -> ReadLimits:
     """Which records the caller of the current request may read; none where the request was not authorized."""
-    limits: ReadLimits = flask.g.get("read_limits", NOTHING)
-    return EVERYTHING if flask.current_app.extensions.get(_ANONYMOUS) else limits
+    limits: ReadLimits | None = flask.request.environ.get(_READ_LIMITS)
+    if limits is not None:
+        return limits
+    return EVERYTHING if flask.current_app.extensions.get(_ANONYMOUS) else NOTHING
 
 
 def is_open(path: str) -> bool:
@@ -115,7 +119,7 @@ def install(
 
     @app.before_request
     def _authorize() -> None:
-        authorizer.check(flask.request)
+        authorizer.check(flask.request._get_current_object())  # type: ignore[attr-defined] # each use of the proxy costs
 
 
 class Authorizer:
@@ -153,12 +157,12 @@ class Authorizer:
         scope = self._scopes.get(("GET" if request.method == "HEAD" else request.method, rule))
         if scope not in principal.scopes:
             raise self._forbidden(principal, scope)
-        self._limit(principal, scope)
+        self._limit(request.environ, principal, scope)
 
-    def _limit(self, principal: Principal, scope: str) -> None:
+    def _limit(self, environ: WSGIEnvironment, principal: Principal, scope: str) -> None:
         """Hold the request to what its principal may read. Raises Problem 403 where that cannot be done."""
         limits = principal.reads
-        flask.g.read_limits = limits
+        environ[_READ_LIMITS] = limits
         if not limits.narrow:
             return
         # Nothing on the way may show to one caller what another was answered.

@@ -22,7 +22,7 @@ from app.auth.principal import (
     token_digest,
     usable_name,
 )
-from app.auth.read_limits import EVERYTHING, ReadLimits
+from app.auth.read_limits import EVERYTHING, MAX_VALUES, ReadLimits
 from app.auth.watched_file import WatchedFile
 
 _MAX_YAML_SIZE = 16 * 1024**2
@@ -110,6 +110,8 @@ def _read_limits(given: object) -> ReadLimits:
     for key, values in given.items():
         if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
             raise ValueError(f"reads.{key} must be a list of texts")
+        if len(values) > MAX_VALUES:
+            raise ValueError(f"reads.{key} must have {MAX_VALUES} texts at the most")
     return ReadLimits(*(frozenset(given[k]) if k in given else None for k in ("namespaces", "categories")))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import flask
 import limits
 
+from app.auth.authorizer import OnRefusal
 from app.clock import Clock
 from app.config.settings import LimitsSettings
 from app.dlq.endpoint import Endpoint
@@ -67,6 +68,7 @@ class Quotas:
             item = limits.parse(rate)
             return Quota(name, item.amount, item.get_expiry(), clock=clock, workers=workers, shared=self._shared)
 
+        self.on_refusal: OnRefusal | None = None
         for name in _WORDS:
             metrics.RATE_LIMITED.labels(name)  # so that each is 0 before it has happened
         self._address = quota("address", settings.address_requests)
@@ -76,12 +78,12 @@ class Quotas:
     def admit_address(self, environ: WSGIEnvironment, address: str) -> None:
         """Count a request of a client's address."""
         if self._address is not None and environ["PATH_INFO"].startswith(_API):
-            _admit(environ, self._address, network_of(address))
+            self._admit(environ, self._address, network_of(address))
 
     def admit_principal(self, environ: WSGIEnvironment, name: str) -> None:
         """Count a request of a principal."""
         if self._principal is not None and environ["PATH_INFO"].startswith(_API):
-            _admit(environ, self._principal, name)
+            self._admit(environ, self._principal, name)
 
     def admit_events(self, count: int) -> None:
         """Count what the current principal is about to write; all of it or nothing."""
@@ -96,7 +98,7 @@ class Quotas:
                 f"batch size {count} can never pass: at most {quota.most} {_WORDS['events']} are taken "
                 f"in {quota.seconds} s - please send smaller batches",
             )
-        _admit(flask.request.environ, quota, principal, count)
+        self._admit(flask.request.environ, quota, principal, count)
 
     def tell(self, environ: WSGIEnvironment, response: flask.Response) -> None:
         """Say how the caller stands, in the fields of draft-ietf-httpapi-ratelimit-headers-10."""
@@ -111,22 +113,24 @@ class Quotas:
         if self._shared is not None:
             self._shared.close()
 
-
-def _admit(environ: WSGIEnvironment, quota: Quota, key: str, cost: int = 1) -> None:
-    standings: dict[Quota, Standing] | None = environ.get(_STANDINGS)
-    if standings is None:
-        kept = environ.get(KEPT)
-        standings = environ[_STANDINGS] = {} if kept is None else kept.setdefault(_STANDINGS, {})
-    if quota in standings:  # counted when the application was asked for this request before
-        return
-    standing = standings[quota] = quota.take(key, cost)
-    if standing.allowed:
-        return
-    metrics.child(metrics.RATE_LIMITED, quota.name).inc()
-    # On a proxy's connection the next request is another client's.
-    environ[PUT_ASIDE] = client_address() == environ.get("REMOTE_ADDR", "")
-    raise Problem(
-        "rate-limit-exceeded",
-        f"too many {_WORDS[quota.name]}: at most {quota.amount} are taken in {quota.seconds} s - please retry",
-        headers={"Retry-After": str(standing.resets_in)},
-    )
+    def _admit(self, environ: WSGIEnvironment, quota: Quota, key: str, cost: int = 1) -> None:
+        standings: dict[Quota, Standing] | None = environ.get(_STANDINGS)
+        if standings is None:
+            kept = environ.get(KEPT)
+            standings = environ[_STANDINGS] = {} if kept is None else kept.setdefault(_STANDINGS, {})
+        if quota in standings:  # counted when the application was asked for this request before
+            return
+        standing = standings[quota] = quota.take(key, cost)
+        if standing.allowed:
+            return
+        metrics.child(metrics.RATE_LIMITED, quota.name).inc()
+        address = client_address()
+        if self.on_refusal is not None:
+            self.on_refusal(429, "rate_limit", None if quota is self._address else key, address)
+        # On a proxy's connection the next request is another client's.
+        environ[PUT_ASIDE] = address == environ.get("REMOTE_ADDR", "")
+        raise Problem(
+            "rate-limit-exceeded",
+            f"too many {_WORDS[quota.name]}: at most {quota.amount} are taken in {quota.seconds} s - please retry",
+            headers={"Retry-After": str(standing.resets_in)},
+        )

@@ -62,6 +62,18 @@ def test_who_was_refused(make_app: Callable[..., flask.Flask], database: Databas
     assert "guessed" not in str((first, rest))
 
 
+def test_who_asked_too_often(make_app: Callable[..., flask.Flask], database: Database, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens.yaml"
+    write_tokens(tokens, reader="audit:read")
+    app = make_app(auth={"mode": "token", "tokens_file": str(tokens)}, limits={"principal_requests": "1/day"})
+    answers = [app.test_client().get(EVENTS, headers=bearer("reader")).status_code for _ in range(4)]
+    assert answers == [200, 429, 429, 429]
+    app.extensions["datastorage"].stop()
+    told = [caller for e in recorded(database, AUTH) for caller in e["event_data"]["callers"]]
+    assert {(c["status"], c["reason"], c["principal"]) for c in told} == {(429, "rate_limit", "reader")}
+    assert sum(c["count"] for c in told) == 3
+
+
 def test_tokens_that_came_and_went(
     make_app: Callable[..., flask.Flask], database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,7 @@ def test_files_without_the_newer_members_are_good() -> None:
         ("reads: {namespace: [a]}", "reads must have namespaces or categories"),
         ("reads: {namespaces: a}", "reads.namespaces must be a list of texts"),
         ("reads: {categories: [5]}", "reads.categories must be a list of texts"),
+        (f"reads: {{categories: {[str(n) for n in range(101)]}}}", "reads.categories must have 100 texts at the most"),
         ("created: yesterday", "created must be a time"),
         ("reads: {namespaces: [a]}\n  scopes: [dlq:admin]", "dlq:admin shows every record"),
     ],
