@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.audit.event import NOTIFICATION_CATEGORY
-from app.auth.read_limits import ReadLimits
+from app.auth.read_limits import OWN_CATEGORIES, ReadLimits
 from app.postgres.statements import Sql, all_of, statements
 
 _SQL = statements("readable")
@@ -35,6 +35,7 @@ def events(reads: ReadLimits) -> Sql:
             )
             if values is not None
         ]
+        + _no_own_records(reads)
     )
     return Sql(_SQL["rows"].format(table=_EVENTS, limits=limits.text), limits.parameters)
 
@@ -92,7 +93,14 @@ def _limits(reads: ReadLimits) -> list[Sql]:
         either += [Sql("namespace IS NULL")] if "" in reads.namespaces else []
         one_of = " OR ".join(c.text for c in either) or "false"
         limits.append(Sql(f"({one_of})", tuple(p for c in either for p in c.parameters)))
-    return [*limits, *_categories(reads)]
+    return [*limits, *_categories(reads), *_no_own_records(reads)]
+
+
+def _no_own_records(reads: ReadLimits) -> list[Sql]:
+    """What leaves out the service's own records, for one who may read records without a namespace: see `ReadLimits`."""
+    if reads.categories is not None or "" not in (reads.namespaces or ()):
+        return []
+    return [Sql("(namespace IS NOT NULL OR NOT starts_with(event_category, %s))", (OWN_CATEGORIES,))]
 
 
 def _categories(reads: ReadLimits) -> list[Sql]:
@@ -112,5 +120,10 @@ def _ranges(reads: ReadLimits) -> list[tuple[Sql, list[Sql]]]:
     if named or not reads.namespaces:
         ranges.append((Sql(each, (named,)), [Sql("namespace = allowed.value"), *_categories(reads)]))
     if "" in reads.namespaces:
-        ranges.append((Sql("(VALUES (0)) AS allowed(value)"), [Sql("namespace IS NULL"), *_categories(reads)]))
+        ranges.append(
+            (
+                Sql("(VALUES (0)) AS allowed(value)"),
+                [Sql("namespace IS NULL"), *_categories(reads), *_no_own_records(reads)],
+            )
+        )
     return ranges

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 # A list takes a look into an index for each value.
 MAX_VALUES = 100
 
+# What the categories of the service's own records begin with.
+OWN_CATEGORIES = "datastorage."
+
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
     """Namespaces and categories that may be read; None: all of them. A record has to be in both.
 
-    "" among the namespaces stands for records without one.
+    "" among the namespaces stands for records without one. What the service records of itself has none either, and
+    shows what others did: it may be read where its category is named.
     """
 
     namespaces: frozenset[str] | None = None
@@ -30,9 +34,11 @@ class ReadLimits:
 
     def admits(self, namespace: str | None, category: str) -> bool:
         """Whether a record of this namespace and category may be read."""
-        return (self.namespaces is None or (namespace or "") in self.namespaces) and (
-            self.categories is None or category in self.categories
-        )
+        if self.namespaces is not None and (namespace or "") not in self.namespaces:
+            return False
+        if self.categories is not None:
+            return category in self.categories
+        return self.namespaces is None or bool(namespace) or not category.startswith(OWN_CATEGORIES)
 
 
 EVERYTHING = ReadLimits()

@@ -45,6 +45,11 @@ class ClientAddresses:
             known = environ[_ENVIRON_KEY] = self._find(environ)
         return str(known)
 
+    def is_proxy(self, environ: WSGIEnvironment) -> bool:
+        """Whether the request's peer is a trusted proxy."""
+        peer = _parse(environ.get("REMOTE_ADDR", "")) if self._trusted else None
+        return peer is not None and self._trusts(peer)
+
     def _find(self, environ: WSGIEnvironment) -> str:
         peer: str = environ.get("REMOTE_ADDR", "")
         if not self._trusted:

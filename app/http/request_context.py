@@ -15,6 +15,12 @@ def client_address() -> str:
     return addresses.of(flask.request.environ)
 
 
+def from_proxy() -> bool:
+    """Whether the current request came from a trusted proxy, whose connection others' requests come by too."""
+    addresses: ClientAddresses = flask.current_app.extensions["client_addresses"]
+    return addresses.is_proxy(flask.request.environ)
+
+
 def request_id() -> str:
     """The id of the current request, or - outside of one."""
     return current_request.get()

@@ -19,7 +19,8 @@ from limits.storage import RedisStorage
 from app.clock import Clock
 from app.quotas.shared_count import SharedCount
 
-# Keys that a worker knows at a time; of those beyond, the ones that were not seen for longest are forgotten.
+# Keys that a worker knows at a time; of those beyond, the ones that were not seen for longest are forgotten. It has
+# Redis count no more new ones in one window: those beyond have this worker's share.
 MAX_KEYS = 10_000
 # A piece is a part of the limit, and of what is left of it, at the most: little is held back by each worker.
 _PART_OF_LIMIT = 50
@@ -70,6 +71,8 @@ class Quota:
         self._largest_piece = amount // min(_PART_OF_LIMIT, _PIECES_A_SECOND * seconds)
         self._lock = threading.Lock()
         self._windows: OrderedDict[str, _Window] = OrderedDict()
+        self._told_of = 0  # keys that Redis was to count, up to
+        self._told_until = 0.0
 
     @property
     def most(self) -> int:
@@ -102,8 +105,17 @@ class Quota:
         number, passed = divmod(at, self.seconds)
         # A name may be long, and has no business in Redis.
         name = f"{self.name}:{self.amount}:{hashlib.blake2b(seed, digest_size=16).hexdigest()}:{int(number)}"
-        alone = self._shared is None
+        alone = not self._may_tell_of_another(now)
         return _Window(name, now + self.seconds - passed, self._share if alone else 0, 0 if alone else self.amount)
+
+    def _may_tell_of_another(self, now: float) -> bool:
+        """Whether Redis is to count one more key: a flood of them must not fill its memory. With the lock held."""
+        if self._shared is None:
+            return False
+        if now >= self._told_until:
+            self._told_of, self._told_until = 0, now + self.seconds
+        self._told_of += 1
+        return self._told_of <= MAX_KEYS
 
     def _spend(self, window: _Window, cost: int) -> Standing | None:
         """Spend what this worker has; None where more is needed and may be there. With the lock held."""

@@ -18,9 +18,9 @@ from app.auth.authorizer import OnRefusal
 from app.clock import Clock
 from app.config.settings import LimitsSettings
 from app.dlq.endpoint import Endpoint
-from app.http.environ import KEPT, PUT_ASIDE
+from app.http.environ import KEPT, PUT_ASIDE, path_of
 from app.http.problems import Problem
-from app.http.request_context import client_address
+from app.http.request_context import client_address, from_proxy
 from app.quotas.quota import Quota, Standing
 from app.quotas.shared_count import SharedCount
 from app.telemetry import metrics
@@ -77,12 +77,12 @@ class Quotas:
 
     def admit_address(self, environ: WSGIEnvironment, address: str) -> None:
         """Count a request of a client's address."""
-        if self._address is not None and environ["PATH_INFO"].startswith(_API):
+        if self._address is not None and path_of(environ).startswith(_API):
             self._admit(environ, self._address, network_of(address))
 
     def admit_principal(self, environ: WSGIEnvironment, name: str) -> None:
         """Count a request of a principal."""
-        if self._principal is not None and environ["PATH_INFO"].startswith(_API):
+        if self._principal is not None and path_of(environ).startswith(_API):
             self._admit(environ, self._principal, name)
 
     def admit_events(self, count: int) -> None:
@@ -128,7 +128,7 @@ class Quotas:
         if self.on_refusal is not None:
             self.on_refusal(429, "rate_limit", None if quota is self._address else key, address)
         # On a proxy's connection the next request is another client's.
-        environ[PUT_ASIDE] = address == environ.get("REMOTE_ADDR", "")
+        environ[PUT_ASIDE] = not from_proxy()
         raise Problem(
             "rate-limit-exceeded",
             f"too many {_WORDS[quota.name]}: at most {quota.amount} are taken in {quota.seconds} s - please retry",

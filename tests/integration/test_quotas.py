@@ -13,6 +13,7 @@ import redis
 from app.clock import Clock
 from app.config.stores import RedisSettings
 from app.dlq.endpoint import Endpoint
+from app.quotas import quota as quota_module
 from app.quotas import shared_count
 from app.quotas.quota import MAX_KEYS, Quota
 from app.quotas.shared_count import PREFIX, SharedCount
@@ -174,3 +175,15 @@ def test_a_flood_of_keys_has_a_bound_and_no_threads(valkey: Valkey, streams: red
     assert len(quota._windows) <= MAX_KEYS
     assert threading.active_count() == before
     assert not quota.take("greedy").allowed
+
+
+def test_a_flood_of_keys_does_not_fill_redis(
+    valkey: Valkey, streams: redis.Redis, instances: Instances, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota_module, "MAX_KEYS", 50)
+    [quota] = instances.make(valkey.url(0), 3, number=1)
+    for number in range(200):
+        assert quota.take(f"flood {number}").allowed
+    assert len(list(streams.scan_iter(f"*{PREFIX}*", count=1000))) <= 50
+    # Who comes after them has this worker's share.
+    assert [quota.take("late").allowed for _ in range(4)] == [True, True, True, False]

@@ -36,7 +36,7 @@ NOT_NARROWED = {
     "/api/v1/workflows/by-name/<path:name>/latest",
 }
 TEAMS = ("payments", "shop", "bank", None)
-CATEGORIES = ("gateway", "workflow", "notification")
+CATEGORIES = ("gateway", "workflow", "notification", "datastorage.access")
 MANY = within({f"team-{n}" for n in range(MAX_VALUES + 1)})
 MOST = within({f"team-{n}" for n in range(MAX_VALUES)})
 

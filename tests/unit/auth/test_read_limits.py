@@ -31,3 +31,11 @@ def test_empty_limits_admit_nothing() -> None:
     assert ReadLimits(namespaces=frozenset()).narrow
     assert not ReadLimits(namespaces=frozenset()).admits(None, "gateway")
     assert not ReadLimits(categories=frozenset()).admits("payments", "gateway")
+
+
+def test_the_services_own_records_are_for_those_whose_categories_name_them() -> None:
+    assert EVERYTHING.admits(None, "datastorage.access")
+    assert not ReadLimits(frozenset({"", "payments"})).admits(None, "datastorage.access")
+    assert ReadLimits(frozenset({"", "payments"})).admits("payments", "datastorage.access")
+    assert ReadLimits(frozenset({""}), frozenset({"datastorage.access"})).admits(None, "datastorage.access")
+    assert ReadLimits(None, frozenset({"datastorage.access"})).admits(None, "datastorage.access")

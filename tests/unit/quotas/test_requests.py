@@ -165,8 +165,20 @@ def test_who_asks_too_often_is_put_aside_but_not_a_proxy_on_whose_connection_oth
     )
     caller.ask("GET", "/api/v1/nothing")
     caller.ask("GET", "/api/v1/nothing")
-    caller.ask("GET", "/api/v1/nothing", address="10.1.1.1", headers={"X-Forwarded-For": "192.0.2.1"})
-    assert found == [None, True, False]
+    for headers in ({"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "10.1.1.1"}, {"X-Forwarded-For": "?"}, {}):
+        caller.ask("GET", "/api/v1/nothing", address="10.1.1.1", headers=headers)
+    assert found == [None, True, False, False, False, False]
+
+
+@pytest.mark.parametrize("path", ["//api/v1/audit/events", "///api/v1/nothing"])
+def test_slashes_in_front_of_a_path_are_no_way_past_a_limit(tmp_path: Path, path: str) -> None:
+    caller = Caller(tmp_path, address_requests="2/minute", principal_requests="1/minute")
+    answers = [caller.ask("GET", "/", PATH_INFO=path, token=READER) for _ in range(3)]
+    assert answers[0].status_code != 429
+    assert [refused(answer)["detail"].partition(":")[0] for answer in answers[1:]] == [
+        "too many requests of this principal",
+        "too many requests from this address",
+    ]
 
 
 @pytest.mark.parametrize(
