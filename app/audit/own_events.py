@@ -12,6 +12,7 @@ from uuid import UUID
 
 import uuid_utils.compat
 from datastorage_common import jsonvalue
+from datastorage_common.jsonvalue import UNSTORABLE, has_unstorable_text
 
 from app.audit.event import AuditEvent, make_event
 from app.validation.fields import parse_address
@@ -52,6 +53,15 @@ def canonical_address(text: str | None) -> str | None:
         return None
 
 
+def _storable(value: Any) -> Any:
+    """The value with a replacement for each character that PostgreSQL cannot store."""
+    if isinstance(value, str):
+        return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, Mapping):
+        return {_storable(k): _storable(v) for k, v in value.items()}
+    return [_storable(v) for v in value] if isinstance(value, list | tuple) else value
+
+
 class OwnEvents:
     """Makes the service's own events."""
 
@@ -70,6 +80,9 @@ class OwnEvents:
         **members: Any,
     ) -> AuditEvent:
         """An event with these members, of now and with a new id unless they are given."""
+        if has_unstorable_text([members, event_data]):
+            # Of a request, an entry or a file: it says what it says, and must not keep the event from being stored.
+            members, event_data = _storable(members), _storable(event_data)
         body = {
             **_DEFAULTS,
             **members,

@@ -212,9 +212,18 @@ def _letter(stream: str, ident: bytes, fields: dict[bytes, bytes]) -> dict[str, 
         "raw": None,
     }
     try:
-        letter["entry"] = jsonvalue.parse(message) if message is not None else None
+        letter["entry"] = _answerable(jsonvalue.parse(message)) if message is not None else None
     except jsonvalue.JSONError:
         letter["raw"] = message.decode("utf-8", "backslashreplace") if message is not None else None
     if message is None:
         letter["raw"] = str(fields)
     return letter
+
+
+def _answerable(value: Any) -> Any:
+    """The value with the escape of each lone surrogate, which no answer can hold: it hides no letter beside it."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_answerable(k): _answerable(v) for k, v in value.items()}
+    return [_answerable(v) for v in value] if isinstance(value, list) else value

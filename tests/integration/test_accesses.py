@@ -147,3 +147,31 @@ def test_a_sensitive_dead_letter_is_recorded_too(
     assert listed["data"]["event_ids"] == [secret]
     assert client.get(f"/api/v1/dlq/dead-letters/{first['id']}").status_code == 200
     assert accesses(database)[1]["data"]["filters"] == {"letter_id": first["id"]}
+
+
+def test_a_filter_that_cannot_be_stored_is_recorded_as_far_as_it_can(
+    client: flask.testing.FlaskClient, database: Database
+) -> None:
+    assert client.post(EVENTS, json=event(is_sensitive=True)).status_code == 201
+    assert client.get(EVENTS + "?strict=false&x=%00&%00=y").status_code == 200
+    [row] = accesses(database)
+    assert row["data"]["filters"] == {"strict": "false", "x": "\ufffd", "\ufffd": "y"}
+
+
+@pytest.mark.parametrize("damaged", ["a\0b", "\ud800"])
+def test_a_damaged_dead_letter_hides_no_others_and_can_be_deleted(
+    make_app: Callable[..., flask.Flask], valkey: Valkey, streams: redis.Redis, database: Database, damaged: str
+) -> None:
+    client = make_app(redis={"url": valkey.url(0)}).test_client()
+    put(streams, event_id=damaged, is_sensitive=True)
+    put(streams, event_type="")
+    wait_until(lambda: streams.xlen(KEYS["events"].dead) == 2, what="dead letters")
+    letters = client.get("/api/v1/dlq/dead-letters")
+    assert letters.status_code == 200, letters.text
+    first, _ = letters.json["dead_letters"]
+    path = f"/api/v1/dlq/dead-letters/{first['id']}"
+    assert client.get(path).status_code == 200
+    assert client.post(path + "/replay").status_code == 202
+    wait_until(lambda: streams.xlen(KEYS["events"].dead) == 2, what="it is a dead letter again")
+    again = client.get("/api/v1/dlq/dead-letters").json["dead_letters"][-1]
+    assert client.delete(f"/api/v1/dlq/dead-letters/{again['id']}").status_code == 200

@@ -113,6 +113,8 @@ def test_what_is_asked_for_stays_behind_the_fence(who: str) -> None:
 
 
 NAMESPACE, CATEGORY = "coalesce(namespace, '') = ANY(%s::text[])", "event_category || '' = ANY(%s::text[])"
+# What the service records of itself has no namespace either.
+OTHERS, OWN = "(namespace IS NOT NULL OR NOT starts_with(event_category, %s))", "datastorage."
 
 
 @pytest.mark.parametrize(
@@ -123,11 +125,15 @@ NAMESPACE, CATEGORY = "coalesce(namespace, '') = ANY(%s::text[])", "event_catego
             (NAMESPACE, (["a", "b"],)),
             ("(namespace = ANY(%s::text[]))", (["a", "b"],)),
         ),
-        (ReadLimits(frozenset({""})), (NAMESPACE, ([""],)), ("(namespace IS NULL)", ())),
+        (
+            ReadLimits(frozenset({""})),
+            (f"{NAMESPACE} AND {OTHERS}", ([""], OWN)),
+            (f"(namespace IS NULL) AND {OTHERS}", (OWN,)),
+        ),
         (
             ReadLimits(frozenset({"", "a"})),
-            (NAMESPACE, (["", "a"],)),
-            ("(namespace = ANY(%s::text[]) OR namespace IS NULL)", (["a"],)),
+            (f"{NAMESPACE} AND {OTHERS}", (["", "a"], OWN)),
+            (f"(namespace = ANY(%s::text[]) OR namespace IS NULL) AND {OTHERS}", (["a"], OWN)),
         ),
         (ReadLimits(frozenset()), (NAMESPACE, ([],)), ("(false)", ())),
         (ReadLimits(None, frozenset({"g"})), (CATEGORY, (["g"],)), ("event_category = ANY(%s::text[])", (["g"],))),

@@ -18,7 +18,7 @@ import orjson
 # An int of so many digits fits PostgreSQL's bigint and orjson's 64 bits; longer ones stay Decimal.
 _MAX_INT_DIGITS = 18
 # Lone surrogates and NUL can only arrive as \u escapes: raw ones are not valid UTF-8 or not valid in a string.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Where a compact text may hold a number with an exponent; strings can look like it.
 _EXPONENT = re.compile(rb"\dE[+-]\d")
 # How deep what is stored may be nested, and how many digits a number in it may have: jsonb writes exponents out.
@@ -131,7 +131,7 @@ def _parse_exactly(body: bytes) -> Any:
 
 def is_storable_text(text: str) -> bool:
     """Whether PostgreSQL can store the string: no NUL, no lone surrogate."""
-    return _UNSTORABLE.search(text) is None
+    return UNSTORABLE.search(text) is None
 
 
 def has_unstorable_text(value: Any) -> bool:
