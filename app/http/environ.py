@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 # From the worker: a dict that is the same however often the application is asked for one request. It is asked twice
 # where a body has not come yet; the dict is there for such a request alone.
 KEPT = "datastorage.kept"
-# From the application: the next request of this connection is to wait for a moment.
+# From the application: seconds that the next request of this connection is to wait.
 PUT_ASIDE = "datastorage.put_aside"
 
 

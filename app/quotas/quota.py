@@ -27,20 +27,28 @@ _PART_OF_LIMIT = 50
 _PART_OF_REST = 4
 # In a short window a piece is a larger part: each is on the disk of Redis before it is had.
 _PIECES_A_SECOND = 5
+# Who was refused is not heard for so long: what it sends meanwhile costs nothing.
+REFUSED_SECONDS = 0.5
+# What is shorter is not worth it.
+_LEAST_PAUSE_SECONDS = 0.01
 
 
 class Standing(NamedTuple):
-    """What a key has of its limit after it asked: whether it may go on, what is left, seconds until it is whole."""
+    """What a key has of its limit after it asked: whether it may go on, what is left, seconds until it is whole.
+
+    ``pause``: seconds that it should wait before it asks again.
+    """
 
     allowed: bool
     left: int
     resets_in: int
+    pause: float = 0.0
 
 
 class _Window:
     """What one key has in one window; at its end another takes its place."""
 
-    __slots__ = ("beyond", "left", "name", "piece", "spent", "until", "untold")
+    __slots__ = ("beyond", "left", "name", "next_turn", "piece", "refused", "spent", "until", "untold")
 
     def __init__(self, name: str, until: float, left: int, beyond: int) -> None:
         self.name = name
@@ -50,6 +58,9 @@ class _Window:
         self.piece = 1  # the next one; each is twice as large, so that who comes seldom holds little
         self.spent = 0  # by this worker
         self.untold = 0  # of that, what the count of all workers does not know yet
+        self.refused = False
+        # Of a key that was refused in this window or the one before: when its next request comes in an even pace.
+        self.next_turn = 0.0
 
 
 class Quota:
@@ -85,18 +96,36 @@ class Quota:
         with self._lock:
             window = self._windows.get(key)
             if window is None or window.until <= now:
-                window = self._windows[key] = self._new_window(key, now)
+                before, window = window, self._new_window(key, now)
+                self._windows[key] = window
+                if before is not None and before.refused and now < before.until + self.seconds:
+                    window.next_turn = now
                 if len(self._windows) > MAX_KEYS:
                     self._windows.popitem(last=False)
             self._windows.move_to_end(key)
             if window.left >= cost:
                 window.left -= cost
                 window.spent += cost
-                return Standing(True, window.left + window.beyond, -int((now - window.until) // 1))
+                pause = self._pause(window, cost, now) if window.next_turn else 0.0
+                return Standing(True, window.left + window.beyond, -int((now - window.until) // 1), pause)
             standing = self._spend(window, cost)
         if standing is None and self._shared is not None:
             standing = self._shared.ask(key, partial(self._spend_more, window, cost))
-        return standing or self._spend_share(window, cost)
+        standing = standing or self._spend_share(window, cost)
+        with self._lock:
+            if not standing.allowed:
+                window.refused, window.next_turn = True, now
+                return standing._replace(pause=REFUSED_SECONDS)
+            return standing._replace(pause=self._pause(window, cost, now)) if window.next_turn else standing
+
+    def _pause(self, window: _Window, cost: int, now: float) -> float:
+        """How long until the next turn of a key that asks for more than its limit: it gets what it may have evenly.
+
+        All it may have at the beginning of each window, and at once, would hold up the others. With the lock held.
+        """
+        window.next_turn = max(window.next_turn, now) + cost * self.seconds / self.amount
+        pause = min(REFUSED_SECONDS, window.next_turn - now)
+        return pause if pause >= _LEAST_PAUSE_SECONDS else 0.0
 
     def _new_window(self, key: str, now: float) -> _Window:
         seed = key.encode("utf-8", "surrogatepass")

@@ -106,7 +106,7 @@ class Quotas:
         if standings:
             add = response.headers.add  # half of what setting costs; there are none yet
             add("RateLimit-Policy", ", ".join([quota.policy for quota in standings]))
-            add("RateLimit", ", ".join([f'"{q.name}";r={left};t={reset}' for q, (_, left, reset) in standings.items()]))
+            add("RateLimit", ", ".join([f'"{q.name}";r={s.left};t={s.resets_in}' for q, s in standings.items()]))
 
     def close(self) -> None:
         """Close what is connected to Redis."""
@@ -121,14 +121,15 @@ class Quotas:
         if quota in standings:  # counted when the application was asked for this request before
             return
         standing = standings[quota] = quota.take(key, cost)
+        # On a proxy's connection the next request is another client's.
+        if standing.pause and not from_proxy():
+            environ[PUT_ASIDE] = max(standing.pause, environ.get(PUT_ASIDE, 0.0))
         if standing.allowed:
             return
         metrics.child(metrics.RATE_LIMITED, quota.name).inc()
         address = client_address()
         if self.on_refusal is not None:
             self.on_refusal(429, "rate_limit", None if quota is self._address else key, address)
-        # On a proxy's connection the next request is another client's.
-        environ[PUT_ASIDE] = not from_proxy()
         raise Problem(
             "rate-limit-exceeded",
             f"too many {_WORDS[quota.name]}: at most {quota.amount} are taken in {quota.seconds} s - please retry",

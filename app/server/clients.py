@@ -326,6 +326,7 @@ class Clients:
         if aside and len(self.connections) < self.limit:
             # What it sends meanwhile stays with the kernel.
             self._ignore(conn)
+            conn.aside = aside
             self._move(conn, self._waiting.aside)
         else:
             self._listen(conn)

@@ -215,7 +215,7 @@ class Connection:
         self.body: Body | None = None
         self.answer = Answer(self.sock, self.answer_seconds)
         self.keep = self.expects_continue = False
-        self.aside = False  # whether the next request has to wait for a moment
+        self.aside = 0.0  # seconds that the next request has to wait
         self.asked = False  # whether the application has said that it reads this body
         self.unsent: memoryview | None = None
 

@@ -104,7 +104,7 @@ class RequestThreads:
         if conn.asked or not body.ready:
             request.kept = environ[KEPT] = request.kept or {}
         parts = self._application(environ, response.start_response)
-        conn.aside = environ.get(PUT_ASIDE, False)
+        conn.aside = environ.get(PUT_ASIDE, 0.0)
         # Looked at as late as can be, just before the head is written: the answer takes a while, and a client that was
         # told that the connection stays may send its next request into the end.
         if self._shutdown.stops_at is not None or len(self._idle) >= self._max_idle or not self.cfg.keepalive:

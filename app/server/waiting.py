@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.config.settings import ServerSettings
 from app.server.connections import Connection
 from app.server.lingering import LINGER_SECONDS
-from app.server.queues import Queue
+from app.server.queues import Pauses, Queue
 
 # A body that does not come along with its head has so long before the application is asked whether it wants it: a
 # client that is not let in is answered then, whatever it still means to send.
@@ -13,9 +13,7 @@ ASK_SECONDS = 0.05
 # Where connections or the memory for bodies or answers are all taken, the client that has kept its place waiting for
 # longest goes, after so long at the least.
 CROWDED_SECONDS = 0.5
-# A client that was told that it asks too often is not heard for so long: what it sends meanwhile costs nothing.
-ASIDE_SECONDS = 0.5
-# After that a few are heard again so often.
+# Of those that were put aside a few are heard again so often.
 HEAR_SECONDS = 0.02
 
 
@@ -29,7 +27,7 @@ class Waiting:
         self.bodies: Queue[Connection] = Queue(server.body_timeout)
         self.unread: Queue[Connection] = Queue(server.answer_timeout)
         self.lingering: Queue[Connection] = Queue(LINGER_SECONDS)
-        self.aside: Queue[Connection] = Queue(ASIDE_SECONDS)  # answered, and its next request is not read yet
+        self.aside: Pauses[Connection] = Pauses()  # answered, and its next request is not read yet
 
     def slowest(self, now: float) -> Connection | None:
         """Of the connections that keep their places waiting, one that does so for longest; an idle one if need be."""

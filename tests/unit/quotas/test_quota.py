@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from app.quotas.quota import MAX_KEYS, Quota
+from app.quotas.quota import MAX_KEYS, REFUSED_SECONDS, Quota
 from tests.unit.fakes import StandingClock
 
 T = TypeVar("T")
@@ -206,3 +206,32 @@ def test_a_flood_of_keys_is_forgotten_and_who_is_there_all_the_time_is_not() -> 
         if number % 1000 == 0:
             assert not quota.take("greedy").allowed
     assert len(quota._windows) == MAX_KEYS
+
+
+def test_who_was_refused_gets_what_it_may_have_in_an_even_pace() -> None:
+    clock = StandingClock()
+    [quota], _ = workers(1, 60, clock)  # one a second
+    assert [quota.take("greedy").pause for _ in range(60)] == [0.0] * 60
+    refused = quota.take("greedy")
+    assert (refused.allowed, refused.pause) == (False, REFUSED_SECONDS)
+    move(clock, refused.resets_in)
+    paced = [quota.take("greedy") for _ in range(3)]
+    assert [s.allowed for s in paced] == [True] * 3
+    assert [s.pause for s in paced] == [REFUSED_SECONDS] * 3
+    assert quota.take("other").pause == 0.0
+    # A window without a refusal, and all is forgotten.
+    move(clock, 60)
+    assert quota.take("greedy").pause == 0.0
+
+
+def test_the_pace_is_that_of_the_limit() -> None:
+    clock = StandingClock()
+    [quota], _ = workers(1, 1200, clock)  # twenty a second
+    while quota.take("greedy").allowed:
+        pass
+    move(clock, 60)
+    assert [round(quota.take("greedy").pause, 2) for _ in range(12)] == [
+        *(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.5, 0.5)
+    ]
+    move(clock, 1)
+    assert round(quota.take("greedy").pause, 2) == 0.05

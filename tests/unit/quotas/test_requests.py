@@ -16,6 +16,7 @@ from app.audit.outcome import Stored, WriteRequest
 from app.cli.token import append, entry_text
 from app.config.settings import AuthSettings, LimitsSettings, ServerSettings, Settings
 from app.http.environ import KEPT, PUT_ASIDE
+from app.quotas.quota import REFUSED_SECONDS
 from app.quotas.requests import network_of
 from app.telemetry import metrics
 from tests.unit.fakes import event, make_client, make_services, notification
@@ -167,7 +168,7 @@ def test_who_asks_too_often_is_put_aside_but_not_a_proxy_on_whose_connection_oth
     caller.ask("GET", "/api/v1/nothing")
     for headers in ({"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "10.1.1.1"}, {"X-Forwarded-For": "?"}, {}):
         caller.ask("GET", "/api/v1/nothing", address="10.1.1.1", headers=headers)
-    assert found == [None, True, False, False, False, False]
+    assert found == [None, REFUSED_SECONDS, None, None, None, None]
 
 
 @pytest.mark.parametrize("path", ["//api/v1/audit/events", "///api/v1/nothing"])

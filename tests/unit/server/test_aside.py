@@ -9,16 +9,19 @@ from typing import Any
 import pytest
 
 from app.http.environ import KEPT, PUT_ASIDE
-from app.server import clients, waiting
+from app.server import clients
 from tests.support import wait_until
 from tests.unit.fakes import HOUR
 from tests.unit.server.world import World, request, sized
+
+# How long who is refused has to wait.
+PAUSE = {"seconds": HOUR}
 
 
 @pytest.fixture
 def world(world: World) -> World:
     def refuse(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
-        environ[PUT_ASIDE] = True
+        environ[PUT_ASIDE] = PAUSE["seconds"]
         return world.app.answer(start, b"too many", "429 Too Many Requests")
 
     world.app.handlers["/refused"] = refuse
@@ -30,7 +33,7 @@ def aside(world: World) -> int:
 
 
 def test_the_next_request_waits_and_others_do_not(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "ASIDE_SECONDS", HOUR)
+    monkeypatch.setitem(PAUSE, "seconds", HOUR)
     greedy, other = world.start().client(), world.client()
     greedy.sendall(request("/refused"))
     assert greedy.answer()[0] == 429
@@ -44,7 +47,7 @@ def test_the_next_request_waits_and_others_do_not(world: World, monkeypatch: pyt
 
 
 def test_it_is_heard_again_after_a_moment_in_the_order_it_sent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "ASIDE_SECONDS", 0.01)
+    monkeypatch.setitem(PAUSE, "seconds", 0.01)
     greedy = world.start().client()
     greedy.sendall(request("/refused") + sized("/echo", b"pipelined") + request("/refused"))
     greedy.sendall(sized("/echo", b"later"))
@@ -53,7 +56,7 @@ def test_it_is_heard_again_after_a_moment_in_the_order_it_sent(world: World, mon
 
 
 def test_many_are_heard_again_a_few_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "ASIDE_SECONDS", 0.0)
+    monkeypatch.setitem(PAUSE, "seconds", 1e-9)
     monkeypatch.setattr(clients, "HEAR_SECONDS", HOUR)
     greedy = [world.start().client()] + [world.client() for _ in range(19)]
     world.worker._clients._hear_at = time.monotonic() + HOUR
@@ -71,7 +74,7 @@ def test_many_are_heard_again_a_few_at_a_time(world: World, monkeypatch: pytest.
 def test_shutdown_does_not_wait_for_it_and_answers_what_it_has_sent(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "ASIDE_SECONDS", HOUR)
+    monkeypatch.setitem(PAUSE, "seconds", HOUR)
     asking, silent = world.start().client(), world.client()
     for client in (asking, silent):
         client.sendall(request("/refused"))
@@ -88,7 +91,7 @@ def test_shutdown_does_not_wait_for_it_and_answers_what_it_has_sent(
 
 
 def test_where_places_are_scarce_it_gives_its_own_to_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "ASIDE_SECONDS", HOUR)
+    monkeypatch.setitem(PAUSE, "seconds", HOUR)
     world.start(connections=8)
     limit = world.worker._clients.limit
     greedy = [world.client() for _ in range(limit - 1)]

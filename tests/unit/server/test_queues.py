@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.server.connections import Connection
-from app.server.queues import Queue
+from app.server.queues import Pauses, Queue
 from tests.unit.fakes import HOUR
 from tests.unit.server.fakes import connection
 
@@ -65,3 +65,25 @@ def test_a_queue_can_be_emptied_while_it_is_gone_through(conns: list[Connection]
     for conn in queue:
         queue.remove(conn)
     assert len(queue) == 0
+
+
+def test_pauses_end_each_in_its_time(conns: list[Connection]) -> None:
+    pauses: Pauses[Connection] = Pauses()
+    assert (pauses.oldest(0.0, 5.0), pauses.due(5.0), len(pauses)) == (None, None, 0)
+    for conn, seconds in zip(conns, (3.0, 1.0, 2.0, 9.0), strict=True):
+        conn.aside = seconds
+        pauses.add(conn, 10.0)
+    assert (len(pauses), pauses.due(10.9), pauses.oldest(0.0, 10.0)) == (4, None, conns[1])
+    assert pauses.due(11.0) is conns[1]
+    pauses.remove(conns[1])
+    pauses.remove(conns[2])
+    # Added anew it is due at its new time alone.
+    conns[2].aside = 5.0
+    pauses.add(conns[2], 10.0)
+    assert conns[2].queue is pauses
+    over = []
+    while (conn := pauses.due(20.0)) is not None:
+        pauses.remove(conn)
+        over.append(conn)
+    assert over == [conns[0], conns[2], conns[3]]
+    assert (len(pauses), list(pauses)) == (0, [])

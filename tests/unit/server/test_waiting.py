@@ -10,7 +10,7 @@ from app.server.waiting import CROWDED_SECONDS, Waiting
 
 
 def connection() -> Any:
-    return type("Connection", (SimpleNamespace,), {"__hash__": object.__hash__})(queue=None)
+    return type("Connection", (SimpleNamespace,), {"__hash__": object.__hash__})(queue=None, aside=0.5)
 
 
 def test_the_slowest_is_one_that_is_done_before_one_that_is_served_and_an_idle_one_last() -> None:
