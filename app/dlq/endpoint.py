@@ -7,7 +7,6 @@ connection that lives is no proof that the right server is at its other end.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from typing import Any, cast
@@ -18,8 +17,9 @@ from redis.exceptions import RedisError
 
 from app.config.stores import RedisSettings
 from app.dlq.client import PasswordFile, connection_options
+from app.telemetry.logs import service_log
 
-log = logging.getLogger(__name__)
+log = service_log(__name__)
 
 # Connections are dropped at once when a server refuses, then no more often than after these waits.
 _BACKOFF_SECONDS = (0.0, 0.25, 0.5, 1.0)

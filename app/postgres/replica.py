@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -17,8 +16,9 @@ from app.postgres.database import Database
 from app.postgres.errors import Fault, classify, is_timeout
 from app.postgres.sessions import Connection
 from app.telemetry import metrics
+from app.telemetry.logs import service_log
 
-log = logging.getLogger(__name__)
+log = service_log(__name__)
 T = TypeVar("T")
 
 # A replica that was away is tried again so often, by one query; the others do not wait for what it finds.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -13,8 +12,9 @@ from redis.exceptions import RedisError
 
 from app.dlq.client import dispensable, within
 from app.dlq.endpoint import Endpoint
+from app.telemetry.logs import service_log
 
-log = logging.getLogger(__name__)
+log = service_log(__name__)
 
 PREFIX = "audit:limits"
 # To connect, to ask and to hear the answer, all together.

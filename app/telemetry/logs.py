@@ -20,8 +20,23 @@ current_request: ContextVar[str] = ContextVar("current_request", default="-")
 current_principal: ContextVar[str] = ContextVar("current_principal", default="-")
 
 
+_OF_THE_SERVICE = "of_the_service"
+
+
+def service_log(name: str) -> logging.LoggerAdapter[logging.Logger]:
+    """A logger for what a request's thread may notice of the service's state: the lines name no request.
+
+    Whose request found out first that a file has changed, or that a server is away, is chance.
+    """
+    return logging.LoggerAdapter(logging.getLogger(name), {_OF_THE_SERVICE: True})
+
+
 class _RequestId(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, _OF_THE_SERVICE, False):
+            record.request_id = record.principal = "-"
+            record.trace = None
+            return True
         record.request_id = current_request.get()
         record.principal = current_principal.get()
         record.trace = current_trace.get()

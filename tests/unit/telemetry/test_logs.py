@@ -9,6 +9,7 @@ import pytest
 
 from app.config.settings import LoggingSettings
 from app.telemetry import logs
+from app.telemetry.trace import current_trace, parse_traceparent
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +48,23 @@ def test_every_line_names_its_request(capsys: pytest.CaptureFixture[str]) -> Non
     assert json.loads(first)["request_id"] == "rid-1"
     assert second.endswith("INFO    x [rid-1] b")
     assert third.endswith("x [-] outside")
+
+
+def test_what_a_request_noticed_of_the_service_is_not_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LoggingSettings(format="json"))
+    log = logs.service_log("x")
+    tokens = logs.current_request.set("rid-1"), logs.current_principal.set("alice")
+    trace = current_trace.set(parse_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
+    try:
+        log.info("the file has changed")
+        logging.getLogger("x").info("it was refused")
+    finally:
+        current_trace.reset(trace)
+        logs.current_principal.reset(tokens[1])
+        logs.current_request.reset(tokens[0])
+    of_service, of_request = map(json.loads, lines(capsys))
+    assert of_service.keys() == {"time", "level", "logger", "message", "pid"}
+    assert (of_request["request_id"], of_request["principal"]) == ("rid-1", "alice")
 
 
 def test_exceptions_are_inside_the_line(capsys: pytest.CaptureFixture[str]) -> None:
