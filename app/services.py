@@ -126,6 +126,7 @@ class Services:
             in_flight=self.in_flight,
             request_threads=settings.server.threads,
             lines=self.request_log.writer,
+            credentials=self.verifier,
         )
 
     def _make_queue(self, settings: Settings, write_function: WriteFunction, endpoint: Endpoint) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from app.audit.event import AuditEvent
@@ -13,6 +12,7 @@ from app.audit.ingest import Ingest
 from app.audit.outcome import InDoubt, Refused, Spilled, Stored, WriteRequest
 from app.audit.refusals import Refusal, Refusals
 from app.audit.service_events import ServiceEvents
+from app.auth.principal import CredentialChange
 from app.clock import Clock
 from app.config.settings import Settings
 from app.instance import Run
@@ -61,15 +61,13 @@ class Recorder:
         if self._clock.monotonic() >= self._sum_from:
             self._wake.set()
 
-    def credentials_changed(
-        self, path: str, mtime_ns: int, before: Mapping[str, object], after: Mapping[str, object]
-    ) -> None:
+    def credentials_changed(self, change: CredentialChange) -> None:
         """Another content of a file of tokens or keys is in force; never waits."""
         # The file's own time is the same for every worker that sees it.
-        changed = datetime.fromtimestamp(mtime_ns // 1000 / 1_000_000, UTC)
+        changed = datetime.fromtimestamp(change.changed_ns // 1000 / 1_000_000, UTC)
         known = self.run is not None and self.run.began <= changed <= self._clock.now() and self._is_recent(changed)
         at = changed if known else self._clock.now()
-        self._add(self.events.credentials_changed(path, before, after, at, self.run))
+        self._add(self.events.credentials_changed(change, at, self.run))
 
     def keep(self, event: AuditEvent) -> bool:
         """Store what a request is about to do; False if that was not kept, so that it must not be done."""

@@ -18,6 +18,7 @@ from datastorage_common.times import rfc3339
 from app.audit.event import AuditEvent
 from app.audit.own_events import ADMIN, AUTH, Caller, OwnEvents, canonical_address
 from app.audit.refusals import Sums
+from app.auth.principal import CredentialChange
 from app.config.settings import Settings
 from app.instance import Run
 
@@ -66,16 +67,17 @@ class ServiceEvents:
         data = {"migrations": list(names), "release": version("datastorage"), "role": role}
         return self._of_service("migrated", data, actor_id=role, resource_type="Schema")
 
-    def credentials_changed(
-        self, path: str, before: Mapping[str, object], after: Mapping[str, object], at: datetime, run: Run | None
-    ) -> AuditEvent:
+    def credentials_changed(self, change: CredentialChange, at: datetime, run: Run | None) -> AuditEvent:
         """Another content of a file of tokens or keys is in force: whose came, went or changed, never what they are.
 
         Made by each worker that sees it, and stored once: what is the same in all of them makes the id.
         """
+        before, after = change.before, change.after
         both = before.keys() & after.keys()
         data: dict[str, Any] = {
-            "file": path,
+            "file": change.path,
+            "sha256_before": change.sha256_before,
+            "sha256_after": change.sha256_after,
             **_names("added", after.keys() - before.keys()),
             **_names("removed", before.keys() - after.keys()),
             **_names("changed", {name for name in both if before[name] != after[name]}),
@@ -87,7 +89,7 @@ class ServiceEvents:
             event_id=ident,
             at=at,
             resource_type="CredentialFile",
-            resource_id=path[-255:],
+            resource_id=change.path[-255:],
         )
 
     def refused(self, sums: Sums, until: datetime) -> AuditEvent:

@@ -79,6 +79,7 @@ class JWTVerifier(Verifier):
         self._lock = threading.Lock()
         self._cache: dict[bytes, _Known] = {}  # by SHA-256 of the token
         self._fetched = [i.keys for i in issuers.values() if isinstance(i.keys, IssuerKeys)]
+        self._files = [i.keys for i in issuers.values() if isinstance(i.keys, WatchedFile)]
 
     def start(self, show_age: Callable[[str, float], None]) -> None:
         for keys in self._fetched:
@@ -96,9 +97,17 @@ class JWTVerifier(Verifier):
         return any(keys.failing for keys in self._fetched) if self._fetched else None
 
     def watch(self, on_change: OnChange) -> None:
-        for issuer in self.issuers.values():
-            if isinstance(issuer.keys, WatchedFile):
-                issuer.keys.on_change = on_change
+        for file in self._files:
+            file.on_change = on_change
+
+    def look(self) -> Mapping[str, bool]:
+        for file in self._files:
+            file.current()
+        return self.stale
+
+    @property
+    def stale(self) -> Mapping[str, bool]:
+        return {"keys": any(file.stale for file in self._files)} if self._files else {}
 
     def principal(self, token: str) -> Principal:
         digest = token_digest(token)

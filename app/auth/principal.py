@@ -55,8 +55,22 @@ class Principal:
     reads: ReadLimits = EVERYTHING
 
 
-# Which file changed and when, in nanoseconds; by name what was in force before and what is now.
-OnChange = Callable[[str, int, Mapping[str, object], Mapping[str, object]], None]
+@dataclass(frozen=True, slots=True)
+class CredentialChange:
+    """Another content of a file of tokens or keys is in force; for comparing, not for showing.
+
+    What two processes see of the same change is equal.
+    """
+
+    path: str
+    changed_ns: int  # when the file was put there, since the epoch
+    sha256_before: str  # of all of the file
+    sha256_after: str
+    before: Mapping[str, object]  # by name
+    after: Mapping[str, object]
+
+
+OnChange = Callable[[CredentialChange], None]
 
 
 class Verifier:
@@ -76,6 +90,18 @@ class Verifier:
     def issuers_away(self) -> bool | None:
         """Whether an issuer did not give its keys when it was asked last; None where none is asked."""
         return None
+
+    def look(self) -> Mapping[str, bool]:
+        """Look now whether files have changed, at most once a second each, and return `stale`."""
+        return {}
+
+    @property
+    def stale(self) -> Mapping[str, bool]:
+        """For each kind of file that there is, ``tokens`` or ``keys``: whether one of them can't be read any more.
+
+        What was read before stays in force, and so does a token that was taken out since.
+        """
+        return {}
 
     def watch(self, on_change: OnChange) -> None:
         """Have each change of what it knows callers by told; where that never changes, nothing is."""

@@ -130,6 +130,14 @@ class TokenVerifier(Verifier):
         self.file = WatchedFile(path, parse_tokens, by_name=_by_name)
         self._now = now
 
+    def look(self) -> Mapping[str, bool]:
+        self.file.current()
+        return self.stale
+
+    @property
+    def stale(self) -> Mapping[str, bool]:
+        return {"tokens": self.file.stale}
+
     def watch(self, on_change: OnChange) -> None:
         self.file.on_change = on_change
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from datastorage_common.addresses import is_loopback
@@ -43,6 +43,13 @@ class EitherVerifier(Verifier):
     def watch(self, on_change: OnChange) -> None:
         self._static.watch(on_change)
         self._jwt.watch(on_change)
+
+    def look(self) -> Mapping[str, bool]:
+        return {**self._static.look(), **self._jwt.look()}
+
+    @property
+    def stale(self) -> Mapping[str, bool]:
+        return {**self._static.stale, **self._jwt.stale}
 
     @property
     def issuers_away(self) -> bool | None:

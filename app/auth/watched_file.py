@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import logging
+import hashlib
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from datastorage_common.files import ReadError, as_text, read_whole
 
-from app.auth.principal import OnChange
+from app.auth.principal import CredentialChange, OnChange
+from app.telemetry.logs import service_log
 
-log = logging.getLogger(__name__)
+log = service_log(__name__)
 T = TypeVar("T")
 
 # A file is looked at no more often than this, whatever the load.
@@ -24,6 +26,16 @@ MAX_FILE_BYTES = 4 * 1024**2
 
 class CredentialFileError(Exception):
     """A file of tokens or keys cannot be used; the text says why in one line and holds no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What shows that a file is another one, without reading it."""
+
+    changed_ns: int
+    modified_ns: int
+    size: int
+    inode: int
 
 
 class WatchedFile(Generic[T]):
@@ -47,9 +59,14 @@ class WatchedFile(Generic[T]):
         self._parse = parse
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._mark, self.value = self._read()
+        self._mark, self._sha256, self.value = self._read()
         self._next_look = monotonic() + _RECHECK_SECONDS
         self._complained: str | None = None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the file was gone or could not be understood when it was last looked at."""
+        return self._complained is not None
 
     def current(self) -> T:
         """The content as of at most a second ago."""
@@ -64,32 +81,44 @@ class WatchedFile(Generic[T]):
         self._next_look = self._monotonic() + _RECHECK_SECONDS
         try:
             if self._stat() != self._mark:
-                before = self.value
-                self._mark, self.value = self._read()
-                if self.on_change is not None:
-                    self.on_change(self.path, self._mark[0], self._by_name(before), self._by_name(self.value))
-                if self.value:
-                    log.info("%s has changed and is in force", self.path)
-                else:
-                    log.warning("%s has changed and admits nobody: every token is refused", self.path)
+                self._take()
+            elif self.stale:
+                log.info("%s can be read again, and is as it was", self.path)
             self._complained = None
         except CredentialFileError as e:
             if self._complained != str(e):
                 log.error("%s; what was read before stays in force", e)
                 self._complained = str(e)
 
-    def _stat(self) -> tuple[int, int, int]:
+    def _take(self) -> None:
+        before, digest = self.value, self._sha256
+        self._mark, self._sha256, self.value = self._read()
+        change = CredentialChange(
+            self.path, self._mark.changed_ns, digest, self._sha256, self._by_name(before), self._by_name(self.value)
+        )
+        # Another order, a comment, another time of the file: nothing that anybody has to know.
+        if self.on_change is not None and change.before != change.after:
+            self.on_change(change)
+        if self.value:
+            log.info("%s has changed and is in force", self.path)
+        else:
+            log.warning("%s has changed and admits nobody: every token is refused", self.path)
+
+    def _stat(self) -> _Mark:
         try:
-            found = os.stat(self.path)
+            found, itself = os.stat(self.path), os.lstat(self.path)
         except OSError as e:
             raise CredentialFileError(f"{as_text(self.path)}: {e.strerror}") from None
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
+        # Not the time of its content, which a copy may bring along: when this file, or link, was put here.
+        changed = max(found.st_ctime_ns, itself.st_ctime_ns)
+        return _Mark(changed, found.st_mtime_ns, found.st_size, found.st_ino)
 
-    def _read(self) -> tuple[tuple[int, int, int], T]:
+    def _read(self) -> tuple[_Mark, str, T]:
         # Looked at before it is read: what changes in between is read again the next time.
         mark = self._stat()
         try:
-            return mark, self._parse(read_whole(self.path, MAX_FILE_BYTES))
+            content = read_whole(self.path, MAX_FILE_BYTES)
+            return mark, hashlib.sha256(content).hexdigest(), self._parse(content)
         except ReadError as e:
             raise CredentialFileError(str(e)) from None
         except ValueError as e:

@@ -54,6 +54,9 @@ def health_report(services: Services) -> tuple[dict[str, Any], int]:
     issuers_away = services.verifier.issuers_away if services.verifier is not None else None
     if issuers_away is not None:
         body["issuers"] = "unreachable" if issuers_away else "connected"
+    stale = services.verifier.stale if services.verifier is not None else {}
+    if stale:
+        body["credentials"] = "stale" if any(stale.values()) else "current"
     if not state.connected:
         body["status"] = "unhealthy"
         if state.deployment_fault:
@@ -63,7 +66,7 @@ def health_report(services: Services) -> tuple[dict[str, Any], int]:
     reasons += redis.faults
     if reasons:
         body["reasons"] = reasons
-    if reasons or issuers_away:
+    if reasons or issuers_away or any(stale.values()):
         body["status"] = "degraded"
     return body, 200
 

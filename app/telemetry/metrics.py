@@ -7,7 +7,6 @@ is imported; a scrape adds them up. A gauge says how: sums for what workers shar
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import os
 import platform
@@ -24,8 +23,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.config.settings import KNOWN_EVENT_CATEGORIES
 from app.telemetry import metric_files
+from app.telemetry.logs import service_log
 
-log = logging.getLogger(__name__)
+log = service_log(__name__)
 
 # How often files that are not complete yet are looked at, and how long apart.
 _LOOKS = 50
@@ -181,6 +181,12 @@ AUTH_KEYS_AGE = Gauge(
     "datastorage_auth_keys_age_seconds",
     "Time since an issuer's keys were fetched last, infinite before the first time; the longest of the workers.",
     ["issuer"],
+    multiprocess_mode="livemax",
+)
+AUTH_FILES_STALE = Gauge(
+    "datastorage_auth_files_stale",
+    "1 while a worker cannot read a file of tokens or keys that it has read before, which stays in force.",
+    ["file"],
     multiprocess_mode="livemax",
 )
 RATE_LIMITED = Counter("datastorage_rate_limited_total", "Requests that were refused with 429.", ["limit"])

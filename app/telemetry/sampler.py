@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 from typing import Protocol
 
 from app.breaker import Breaker
@@ -55,6 +56,12 @@ class Pool(Protocol):
     def pool_stats(self) -> dict[str, int]: ...
 
 
+class Credentials(Protocol):
+    """The files that callers are known by, as the sampler sees them."""
+
+    def look(self) -> Mapping[str, bool]: ...
+
+
 class InFlight:
     """How many requests are served now. Safe to share between threads."""
 
@@ -88,6 +95,7 @@ class Sampler:
         in_flight: InFlight,
         request_threads: int,
         lines: LineWriter,
+        credentials: Credentials | None,
     ) -> None:
         self._clock = clock
         self._queue = queue
@@ -98,6 +106,7 @@ class Sampler:
         self._in_flight = in_flight
         self._request_threads = request_threads
         self._lines = lines
+        self._credentials = credentials
         self._waited = 0.0  # seconds spent waiting for a connection, as counted so far
         self._loop = LoopThread("sampler", self.sample, _SAMPLE_SECONDS, log)
 
@@ -123,6 +132,10 @@ class Sampler:
         metrics.BUSY_THREADS.set(min(in_flight, self._request_threads))
         metrics.FLUSHER_AGE.set(self._clock.monotonic() - self._flusher.heartbeat)
         metrics.LOG_DROPPED.inc(self._lines.take_dropped())
+        if self._credentials is not None:
+            # Here too, not only where they are used: a change is then seen, and recorded, by a worker without requests.
+            for kind, stale in self._credentials.look().items():
+                metrics.AUTH_FILES_STALE.labels(kind).set(1 if stale else 0)
         stats = self._pool.pool_stats()
         metrics.POOL_SIZE.set(stats.get("pool_size", 0))
         metrics.POOL_AVAILABLE.set(stats.get("pool_available", 0))

@@ -89,6 +89,7 @@ CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
 MOVED_ELSEWHERE = {
     "datastorage_log_lines_dropped": "tests/unit/telemetry/test_log_writer.py",
     "datastorage_db_replica_fallbacks": "tests/integration/test_read_replica.py",
+    "datastorage_auth_files_stale": "tests/integration/test_stale_credentials.py",
     "datastorage_dlq_lost": "tests/integration/test_redis_forgets.py",
 }
 DECLARED = [m for m in vars(metrics).values() if isinstance(m, MetricWrapperBase)]

@@ -164,6 +164,15 @@ CASES: dict[str, list[Case]] = {
         ),
         Case(gauge("datastorage_auth_keys_age_seconds", "900x60", 'issuer="corp"'), "50m", None),
     ],
+    "DataStorageCredentialsStale": [
+        Case(
+            gauge("datastorage_auth_files_stale", "1x90", 'file="tokens"'),
+            "6m",
+            {**INSTANCE, "file": "tokens"},
+        ),
+        Case(gauge("datastorage_auth_files_stale", "0x90", 'file="tokens"'), "6m", None),
+        Case(gauge("datastorage_auth_files_stale", "1 0x90", 'file="keys"'), "6m", None),
+    ],
     "DataStorageRateLimited": [
         Case(
             gauge("datastorage_rate_limited_total", "0+120x30", 'limit="events"'),

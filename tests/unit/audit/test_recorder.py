@@ -13,6 +13,7 @@ from app.audit.outcome import Outcome, Refused, Spilled, Stored, WriteRequest
 from app.audit.own_events import OwnEvents
 from app.audit.recorder import Recorder
 from app.audit.service_events import ServiceEvents, settings_mark
+from app.auth.principal import CredentialChange
 from app.config.settings import AuditSettings, BufferSettings, Settings
 from app.config.stores import DatabaseSettings
 from app.instance import Run
@@ -49,6 +50,10 @@ def queue() -> Queue:
 @pytest.fixture
 def clock() -> StandingClock:
     return StandingClock()
+
+
+def change(seconds: float, before: dict[str, Any], after: dict[str, Any]) -> CredentialChange:
+    return CredentialChange("/t", int(seconds) * 10**9, "0a", "0b", before, after)
 
 
 def make(queue: Queue, clock: StandingClock, settings: Settings | None = None) -> Recorder:
@@ -93,7 +98,7 @@ def test_what_finds_no_room_is_tried_again(queue: Queue, clock: StandingClock) -
     recorder = make(queue, clock)
     queue.outcome = Refused("service-unavailable")
     recorder.refused(401, "unknown", None, "192.0.2.1")
-    recorder.credentials_changed("/tokens.yaml", 0, {"a": 1}, {})
+    recorder.credentials_changed(change(0, {"a": 1}, {}))
     recorder._round()
     assert queue.events == []
     queue.outcome = Spilled()
@@ -106,7 +111,7 @@ def test_every_worker_of_a_run_says_the_same_and_one_says_that_it_ends(queue: Qu
     workers = [make(queue, clock) for _ in range(3)]
     for worker in workers:
         worker.start(run)
-        worker.credentials_changed("/t", int(NOW.timestamp()) * 10**9, {"a": 1, "b": 1}, {"b": 2, "c": 1})
+        worker.credentials_changed(change(NOW.timestamp(), {"a": 1, "b": 1}, {"b": 2, "c": 1}))
     assert all(worker.stop() for worker in workers)
     events = [e for r in queue.requests for e in r.records if isinstance(e, AuditEvent)]
     keys = {(e.event_type.rsplit(".", 1)[1], e.event_id, e.digest) for e in events}
@@ -129,7 +134,7 @@ def test_a_time_of_a_file_that_cannot_be_is_not_taken(queue: Queue, clock: Stand
     recorder = make(queue, clock)
     recorder.start(a_run(clock))
     for seconds in (0, 4_000_000_000):
-        recorder.credentials_changed("/t", seconds * 10**9, {}, {"a": 1})
+        recorder.credentials_changed(change(seconds, {}, {"a": 1}))
     assert recorder.stop()
     events = [e for r in queue.requests for e in r.records if isinstance(e, AuditEvent)]
     assert {e.event_timestamp for e in events} == {NOW}

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.auth.static_tokens import parse_tokens
+from app.auth.principal import CredentialChange
+from app.auth.static_tokens import _by_name, parse_tokens
 from app.auth.watched_file import CredentialFileError, WatchedFile
 from tests.tokens import entry, write_tokens
 from tests.unit.auth.helpers import replace
@@ -46,6 +47,37 @@ def test_a_change_of_the_same_size_is_seen(tmp_path: Path) -> None:
     os.utime(path, ns=(1, 1))
     ticks.at += 1
     assert file.current() == b"two"
+
+
+def test_two_workers_see_the_same_change_of_names_and_none_of_other_bytes(tmp_path: Path) -> None:
+    a, b = entry("a", "one", "audit:read"), entry("b", "two", "audit:read")
+    path = write_tokens(tmp_path / "tokens", a)
+    ticks = Ticks()
+    told: list[list[CredentialChange]] = [[], []]
+    files = [WatchedFile(str(path), parse_tokens, ticks, _by_name) for _ in told]
+    for file, changes in zip(files, told, strict=True):
+        file.on_change = changes.append
+
+    def put(text: str) -> None:
+        replace(path, text)
+        os.utime(path, ns=(1, 1))  # as a copy that keeps the time: of no use for telling when it came into force
+        ticks.at += 1
+        for file in files:
+            file.current()
+
+    put("# a word\n" + path.read_text())
+    assert told == [[], []]
+    write_tokens(tmp_path / "other", b, a)
+    put((tmp_path / "other").read_text())
+    assert told[0] == told[1]
+    [change] = told[0]
+    assert change.after.keys() - change.before.keys() == {"b"}
+    assert change.changed_ns == path.stat().st_ctime_ns
+    put("- name: [")
+    assert all(file.stale for file in files)
+    put((tmp_path / "other").read_text())
+    assert not any(file.stale for file in files)
+    assert len(told[0]) == 1, "what was in force before is in force again"
 
 
 def test_a_file_that_went_bad_leaves_what_was_known_in_force(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
