@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import flask
-
 from app.audit.own_events import Caller, canonical_address
 from app.auth.authorizer import recorded_by
-from app.http.request_context import client_address, request_id, trace_id
+from app.http.request_context import client_address, request_id, route, trace_id
 
 
 def current_caller() -> Caller:
     """Who asks by the current request."""
-    request = flask.request
-    rule = request.url_rule.rule if request.url_rule is not None else "unmatched"
-    return Caller(
-        recorded_by(), canonical_address(client_address()), request_id(), trace_id(), f"{request.method} {rule}"
-    )
+    return Caller(recorded_by(), canonical_address(client_address()), request_id(), trace_id(), route())

@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from app.audit.event import AuditEvent
 from app.audit.ingest import Ingest
 from app.audit.outcome import InDoubt, Refused, Spilled, Stored, WriteRequest
-from app.audit.refusals import Refusal, Refusals
+from app.audit.refusals import Refusals
 from app.audit.service_events import ServiceEvents
 from app.auth.principal import CredentialChange
+from app.auth.refusal import Refusal
 from app.clock import Clock
 from app.config.settings import Settings
 from app.instance import Run
@@ -55,9 +56,9 @@ class Recorder:
             self._waiting.append(self.events.stopped(self.run))
         return self._loop.stop(timeout=self._settings.buffer.enqueue_timeout + 1)
 
-    def refused(self, status: int, reason: str, principal: str | None, address: str | None) -> None:
+    def refused(self, refusal: Refusal, request_id: str) -> None:
         """Count a request that was refused; never waits."""
-        self._refusals.add(Refusal(status, reason, principal, address))
+        self._refusals.add(refusal, request_id)
         if self._clock.monotonic() >= self._sum_from:
             self._wake.set()
 

@@ -6,17 +6,10 @@ import threading
 from collections import Counter
 from typing import NamedTuple
 
+from app.auth.refusal import Refusal
+
 # So many different ones are told apart between two events; of the others only the number is kept.
 MAX_DIFFERENT = 50
-
-
-class Refusal(NamedTuple):
-    """Who was refused, and why."""
-
-    status: int
-    reason: str
-    principal: str | None
-    address: str | None
 
 
 class Sums(NamedTuple):
@@ -24,6 +17,7 @@ class Sums(NamedTuple):
 
     counts: Counter[Refusal]
     others: int
+    first: dict[Refusal, str]  # the id of the first request of each
 
     @property
     def total(self) -> int:
@@ -37,13 +31,15 @@ class Refusals:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[Refusal] = Counter()
+        self._first: dict[Refusal, str] = {}
         self._others = 0
 
-    def add(self, refusal: Refusal) -> None:
+    def add(self, refusal: Refusal, request_id: str) -> None:
         """Count one."""
         with self._lock:
             if refusal in self._counts or len(self._counts) < MAX_DIFFERENT:
                 self._counts[refusal] += 1
+                self._first.setdefault(refusal, request_id)
             else:
                 self._others += 1
 
@@ -52,6 +48,6 @@ class Refusals:
         with self._lock:
             if not self._counts:
                 return None
-            sums = Sums(self._counts, self._others)
-            self._counts, self._others = Counter(), 0
+            sums = Sums(self._counts, self._others, self._first)
+            self._counts, self._others, self._first = Counter(), 0, {}
             return sums

@@ -19,8 +19,10 @@ from app.audit.event import AuditEvent
 from app.audit.own_events import ADMIN, AUTH, Caller, OwnEvents, canonical_address
 from app.audit.refusals import Sums
 from app.auth.principal import CredentialChange
+from app.auth.refusal import Refusal
 from app.config.settings import Settings
 from app.instance import Run
+from app.telemetry.trace import is_request_id
 
 # Of names that came or went in a file, an event lists so many at the most.
 _MAX_NAMES = 100
@@ -97,19 +99,21 @@ class ServiceEvents:
         reasons: Counter[str] = Counter()
         for refusal, count in sums.counts.items():
             reasons[refusal.reason] += count
-        callers = [{**refusal._asdict(), "count": count} for refusal, count in sums.counts.most_common()]
+        # One alone is found by the id of its request, as what a request wrote is.
+        alone = next(iter(sums.first.values())) if sums.total == 1 else None
         return self._of_service(
             "refused",
             {
                 "until": rfc3339(until),
                 "refused": sums.total,
                 "by_reason": dict(reasons),
-                "callers": callers,
+                "callers": [_refused(refusal, count, sums.first) for refusal, count in sums.counts.most_common()],
                 "others": sums.others,
             },
             AUTH,
             event_outcome="failure",
             severity="warning",
+            request_id=alone,
             **_actor(sums),
         )
 
@@ -119,6 +123,7 @@ class ServiceEvents:
         payload = entry.get("payload") if isinstance(entry, dict) else None
         members = payload if isinstance(payload, dict) else {}
         record = str(members.get("event_id") or members.get("notification_id") or "")[:255]
+        brought_by = entry.get("request_id") if isinstance(entry, dict) else None
         return self._own.of_caller(
             caller,
             event_category=ADMIN,
@@ -127,8 +132,23 @@ class ServiceEvents:
             event_outcome="pending",
             resource_type="DeadLetter",
             resource_id=letter["id"],
-            event_data={"record": record, "reason": str(letter.get("reason", ""))[:1000]},
+            event_data={
+                "record": record,
+                # Of the request that brought the record; the one that replays or deletes it is request_id.
+                "record_request_id": brought_by if is_request_id(brought_by) else None,
+                "reason": str(letter.get("reason", ""))[:1000],
+            },
         )
+
+
+def _refused(refusal: Refusal, count: int, first: Mapping[Refusal, str]) -> dict[str, Any]:
+    """Who was refused what and how often, and the id of the request if it was one."""
+    told: dict[str, Any] = {**refusal._asdict(), "count": count}
+    if refusal.required_scope is None:
+        del told["required_scope"]
+    if count == 1:
+        told["request_id"] = first[refusal]
+    return told
 
 
 def _actor(sums: Sums) -> dict[str, str | None]:

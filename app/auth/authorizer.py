@@ -17,9 +17,10 @@ import flask
 
 from app.auth.principal import REASONS, KeysUnknownError, Principal, TokenError, Verifier
 from app.auth.read_limits import EVERYTHING, MAX_VALUES, NOTHING, ReadLimits
+from app.auth.refusal import OnRefusal, Refusal
 from app.config.settings import Settings
 from app.http.problems import Problem
-from app.http.request_context import client_address
+from app.http.request_context import client_address, request_id, route
 from app.telemetry import metrics
 from app.telemetry.logs import current_principal
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     Known = Callable[[WSGIEnvironment, str], None]
 
 log = logging.getLogger(__name__)
-
-# Status, reason, who it was if that is known, and the address.
-OnRefusal = Callable[[int, str, str | None, str], None]
 
 _API = "/api/v1"
 # Method and rule → the scope that a token must have. The one place where that is decided: a route of the API that
@@ -90,6 +88,14 @@ def read_limits() -> ReadLimits:
     if limits is not None:
         return limits
     return EVERYTHING if flask.current_app.extensions.get(_ANONYMOUS) else NOTHING
+
+
+def tell(
+    on_refusal: OnRefusal | None, status: int, reason: str, principal: str | None, required_scope: str | None = None
+) -> None:
+    """Tell that the current request is refused, if there is anything to be told."""
+    if on_refusal is not None:
+        on_refusal(Refusal(status, reason, principal, client_address(), route(), required_scope), request_id())
 
 
 def is_open(path: str) -> bool:
@@ -175,7 +181,7 @@ class Authorizer:
 
     def _unreadable(self, principal: Principal, detail: str) -> Problem:
         metrics.AUTH_FAILURES.labels("read_limits").inc()
-        self._tell(403, "read_limits", principal.name)
+        tell(self._on_refusal, 403, "read_limits", principal.name)
         log.info("%s is refused: %s", principal.name, detail)
         challenge = f'{_REALM}, error="insufficient_scope", error_description="{detail}"'
         return Problem("forbidden", detail, headers={"WWW-Authenticate": challenge})
@@ -195,8 +201,8 @@ class Authorizer:
             raise Problem("service-unavailable", str(e), headers={"Retry-After": str(e.retry_after_seconds)}) from None
         except TokenError as e:
             metrics.AUTH_FAILURES.labels(e.reason).inc()
-            self._log_refusal(REASONS[e.reason])
-            self._tell(401, e.reason, None)
+            self._log_refusal(REASONS[e.reason] + (f" ({e.principal})" if e.principal is not None else ""))
+            tell(self._on_refusal, 401, e.reason, e.principal)
             # RFC 6750, section 3: a request without a token is told only that one is needed.
             challenge = _REALM if e.reason == "missing" else f'{_REALM}, error="invalid_token"'
             if e.reason != "missing":
@@ -207,7 +213,7 @@ class Authorizer:
 
     def _forbidden(self, principal: Principal, scope: str | None) -> Problem:
         metrics.AUTH_FAILURES.labels("scope").inc()
-        self._tell(403, "scope", principal.name)
+        tell(self._on_refusal, 403, "scope", principal.name, scope)
         if scope is None:
             # A route without a scope is refused to every caller.
             log.error("the route %s has no scope and is refused", flask.request.url_rule)
@@ -219,10 +225,6 @@ class Authorizer:
             headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{scope}"'},
             members={"required_scope": scope},
         )
-
-    def _tell(self, status: int, reason: str, principal: str | None) -> None:
-        if self._on_refusal is not None:
-            self._on_refusal(status, reason, principal, client_address())
 
     def _log_refusal(self, why: str) -> None:
         with self._lock:

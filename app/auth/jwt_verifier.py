@@ -116,7 +116,7 @@ class JWTVerifier(Verifier):
         if known is not None and known.keys.current() is known.key_set:
             if self._now() < known.until:
                 return known.principal
-            raise TokenError("expired")
+            raise TokenError("expired", known.principal.name)
         said = _unverified(token)
         issuer = self._issuer(said.claims)
         key_set, key = self._key(said, issuer)

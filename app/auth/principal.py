@@ -31,11 +31,15 @@ REASONS: Mapping[str, str] = {
 
 
 class TokenError(Exception):
-    """A token was not accepted. ``reason`` is a key of REASONS; the text may be shown to the caller."""
+    """A token was not accepted. ``reason`` is a key of REASONS; the text may be shown to the caller.
 
-    def __init__(self, reason: str) -> None:
+    ``principal``: whose token it was, where that is known for certain.
+    """
+
+    def __init__(self, reason: str, principal: str | None = None) -> None:
         super().__init__(REASONS[reason])
         self.reason = reason
+        self.principal = principal
 
 
 class KeysUnknownError(Exception):

@@ -148,5 +148,5 @@ class TokenVerifier(Verifier):
         if entry is None or not hmac.compare_digest(entry.digest, digest):
             raise TokenError("unknown")
         if entry.expires is not None and self._now() >= entry.expires:
-            raise TokenError("expired")
+            raise TokenError("expired", entry.principal.name)
         return entry.principal

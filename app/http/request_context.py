@@ -21,6 +21,12 @@ def from_proxy() -> bool:
     return addresses.is_proxy(flask.request.environ)
 
 
+def route() -> str:
+    """Method and rule of the current request; ``unmatched`` where no rule is, so that there are only so many."""
+    request = flask.request
+    return "unmatched" if request.url_rule is None else f"{request.method} {request.url_rule.rule}"
+
+
 def request_id() -> str:
     """The id of the current request, or - outside of one."""
     return current_request.get()

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 import flask
 import limits
 
-from app.auth.authorizer import OnRefusal
+from app.auth.authorizer import tell
+from app.auth.refusal import OnRefusal
 from app.clock import Clock
 from app.config.settings import LimitsSettings
 from app.dlq.endpoint import Endpoint
 from app.http.environ import KEPT, PUT_ASIDE, path_of
 from app.http.problems import Problem
-from app.http.request_context import client_address, from_proxy
+from app.http.request_context import from_proxy
 from app.quotas.quota import Quota, Standing
 from app.quotas.shared_count import SharedCount
 from app.telemetry import metrics
@@ -127,9 +128,7 @@ class Quotas:
         if standing.allowed:
             return
         metrics.child(metrics.RATE_LIMITED, quota.name).inc()
-        address = client_address()
-        if self.on_refusal is not None:
-            self.on_refusal(429, "rate_limit", None if quota is self._address else key, address)
+        tell(self.on_refusal, 429, "rate_limit", None if quota is self._address else key)
         raise Problem(
             "rate-limit-exceeded",
             f"too many {_WORDS[quota.name]}: at most {quota.amount} are taken in {quota.seconds} s - please retry",

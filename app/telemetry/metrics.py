@@ -7,6 +7,7 @@ is imported; a scrape adds them up. A gauge says how: sums for what workers shar
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import platform
@@ -23,9 +24,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.config.settings import KNOWN_EVENT_CATEGORIES
 from app.telemetry import metric_files
-from app.telemetry.logs import service_log
 
-log = service_log(__name__)
+log = logging.getLogger(__name__)
 
 # How often files that are not complete yet are looked at, and how long apart.
 _LOOKS = 50

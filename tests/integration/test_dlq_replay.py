@@ -56,10 +56,10 @@ def services_of(app: flask.Flask) -> Services:
     return services
 
 
-def put(streams: redis.Redis, *, size: int = 0, **members: Any) -> str:
+def put(streams: redis.Redis, *, size: int = 0, request_id: str | None = None, **members: Any) -> str:
     """Add an entry as a spill does; the event's id."""
     payload = event(**{"event_id": str(uuid.uuid4()), "event_data": {"text": "x" * size}, **members})
-    message = json.dumps({"type": "audit_event", "payload": payload})
+    message = json.dumps({"type": "audit_event", "payload": payload, "request_id": request_id})
     streams.xadd(EVENTS.stream, {"message": message})
     streams.incrby(EVENTS.size, len(message))
     return str(payload["event_id"])

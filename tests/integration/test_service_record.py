@@ -48,18 +48,45 @@ def test_who_was_refused(make_app: Callable[..., flask.Flask], database: Databas
     write_tokens(tokens, reader="audit:read")
     app = make_app(auth={"mode": "token", "tokens_file": str(tokens)})
     client = app.test_client()
-    assert client.get(EVENTS, headers=bearer("guessed")).status_code == 401
+    assert client.get(EVENTS, headers={**bearer("guessed"), "X-Request-ID": "guess-1"}).status_code == 401
     wait_until(lambda: recorded(database, AUTH), what="the first refusal")
     for _ in range(20):
         assert client.get(EVENTS, headers=bearer("guessed")).status_code == 401
-    assert client.post(EVENTS, json={}, headers=bearer("reader")).status_code == 403
+    assert client.post(EVENTS, json={}, headers={**bearer("reader"), "X-Request-ID": "scope-1"}).status_code == 403
     app.extensions["datastorage"].stop()
     first, rest = recorded(database, AUTH)
     assert (first["actor_id"], first["event_outcome"], first["recorded_by"]) == ("anonymous", "failure", None)
     assert first["event_data"]["refused"] == 1
+    [caller] = first["event_data"]["callers"]
+    assert (caller["route"], caller["request_id"]) == (f"GET {EVENTS}", "guess-1")
+    assert database.query("SELECT count(*) FROM audit_events WHERE request_id = 'guess-1'") == [(1,)]
+    many, scope = rest["event_data"]["callers"]
+    assert "request_id" not in many
+    assert (scope["route"], scope["required_scope"], scope["request_id"]) == (
+        f"POST {EVENTS}",
+        "audit:write",
+        "scope-1",
+    )
     assert rest["event_data"]["by_reason"] == {"unknown": 20, "scope": 1}
     assert {c["principal"] for c in rest["event_data"]["callers"]} == {None, "reader"}
     assert "guessed" not in str((first, rest))
+
+
+def test_whose_token_has_expired(
+    make_app: Callable[..., flask.Flask], database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens = tmp_path / "tokens.yaml"
+    write_tokens(tokens, reader="audit:read")
+    tokens.write_text(tokens.read_text() + "  expires: 2020-01-01T00:00:00Z\n")
+    app = make_app(auth={"mode": "token", "tokens_file": str(tokens)})
+    with caplog.at_level("INFO", "app.auth.authorizer"):
+        assert app.test_client().get(EVENTS, headers=bearer("reader")).status_code == 401
+    assert [r.getMessage() for r in caplog.records] == ["a request was refused: the token has expired (reader)"]
+    app.extensions["datastorage"].stop()
+    [told] = recorded(database, AUTH)
+    assert told["actor_id"] == "reader"
+    [caller] = told["event_data"]["callers"]
+    assert (caller["reason"], caller["principal"]) == ("expired", "reader")
 
 
 def test_who_asked_too_often(make_app: Callable[..., flask.Flask], database: Database, tmp_path: Path) -> None:
@@ -95,7 +122,7 @@ def test_what_is_done_to_dead_letters(
     make_app: Callable[..., flask.Flask], valkey: Valkey, streams: redis.Redis, database: Database
 ) -> None:
     client = make_app(redis={"url": valkey.url(0)}).test_client()
-    ids = [put(streams, event_type="") for _ in range(2)]
+    ids = [put(streams, event_type="", request_id=brought) for brought in ("brought-1", None)]
     wait_until(lambda: streams.xlen(KEYS["events"].dead) == 2, what="dead letters")
     first, second = (letter["id"] for letter in client.get("/api/v1/dlq/dead-letters").json["dead_letters"])
     assert client.delete(f"/api/v1/dlq/dead-letters/{first}").status_code == 200
@@ -105,6 +132,7 @@ def test_what_is_done_to_dead_letters(
     assert (deleted["event_action"], deleted["resource_id"]) == ("dead_letter_delete", first)
     assert (replayed["event_action"], replayed["resource_id"]) == ("dead_letter_replay", second)
     assert [e["event_data"]["record"] for e in (deleted, replayed)] == ids
+    assert [e["event_data"]["record_request_id"] for e in (deleted, replayed)] == ["brought-1", None]
     assert {e["event_outcome"] for e in (deleted, replayed)} == {"pending"}
 
 

@@ -14,6 +14,7 @@ from app.audit.own_events import OwnEvents
 from app.audit.recorder import Recorder
 from app.audit.service_events import ServiceEvents, settings_mark
 from app.auth.principal import CredentialChange
+from app.auth.refusal import Refusal
 from app.config.settings import AuditSettings, BufferSettings, Settings
 from app.config.stores import DatabaseSettings
 from app.instance import Run
@@ -69,13 +70,13 @@ def a_run(clock: StandingClock) -> Run:
 def test_the_first_refusal_is_recorded_at_once_and_more_once_a_minute(queue: Queue, clock: StandingClock) -> None:
     recorder = make(queue, clock)
     recorder.start(None)
-    recorder.refused(401, "unknown", None, "192.0.2.1")
+    recorder.refused(Refusal(401, "unknown", None, "192.0.2.1"), "request")
     wait_until(lambda: queue.events, what="the first")
     [(kind, first)] = queue.events
     assert (kind, first["refused"]) == ("datastorage.auth.refused", 1)
     for _ in range(1000):
-        recorder.refused(401, "unknown", None, "192.0.2.1")
-    recorder.refused(403, "scope", "alice", "192.0.2.2")
+        recorder.refused(Refusal(401, "unknown", None, "192.0.2.1"), "request")
+    recorder.refused(Refusal(403, "scope", "alice", "192.0.2.2"), "request")
     recorder._round()
     assert len(queue.events) == 1, "the minute is not over"
     clock.seconds += 61
@@ -87,9 +88,10 @@ def test_the_first_refusal_is_recorded_at_once_and_more_once_a_minute(queue: Que
         "reason": "unknown",
         "principal": None,
         "address": "192.0.2.1",
+        "route": "unmatched",
         "count": 1000,
     }
-    recorder.refused(401, "missing", None, None)
+    recorder.refused(Refusal(401, "missing", None, None), "request")
     assert recorder.stop()
     assert queue.events[2][1]["by_reason"] == {"missing": 1}, "what there is at the end is not lost"
 
@@ -97,7 +99,7 @@ def test_the_first_refusal_is_recorded_at_once_and_more_once_a_minute(queue: Que
 def test_what_finds_no_room_is_tried_again(queue: Queue, clock: StandingClock) -> None:
     recorder = make(queue, clock)
     queue.outcome = Refused("service-unavailable")
-    recorder.refused(401, "unknown", None, "192.0.2.1")
+    recorder.refused(Refusal(401, "unknown", None, "192.0.2.1"), "request")
     recorder.credentials_changed(change(0, {"a": 1}, {}))
     recorder._round()
     assert queue.events == []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.audit.refusals import MAX_DIFFERENT, Refusal, Refusals
+from app.audit.refusals import MAX_DIFFERENT, Refusals
+from app.auth.refusal import Refusal
 
 
 def refusal(number: int) -> Refusal:
@@ -12,12 +13,13 @@ def refusal(number: int) -> Refusal:
 def test_sums_are_taken_once() -> None:
     refusals = Refusals()
     assert refusals.take() is None
-    for _ in range(3):
-        refusals.add(refusal(1))
-    refusals.add(refusal(2))
+    for number in range(3):
+        refusals.add(refusal(1), f"request-{number}")
+    refusals.add(refusal(2), "request-4")
     sums = refusals.take()
     assert sums is not None
     assert (dict(sums.counts), sums.others, sums.total) == ({refusal(1): 3, refusal(2): 1}, 0, 4)
+    assert sums.first == {refusal(1): "request-0", refusal(2): "request-4"}
     assert refusals.take() is None
 
 
@@ -25,7 +27,7 @@ def test_of_many_different_ones_only_the_number_is_kept() -> None:
     refusals = Refusals()
     for _ in range(2):
         for number in range(200):
-            refusals.add(refusal(number))
+            refusals.add(refusal(number), "request")
     sums = refusals.take()
     assert sums is not None
-    assert (len(sums.counts), sums.others, sums.total) == (MAX_DIFFERENT, 300, 400)
+    assert (len(sums.counts), len(sums.first), sums.others, sums.total) == (MAX_DIFFERENT, MAX_DIFFERENT, 300, 400)
