@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from app.cli.migrate import record_migrations
 from app.clock import Clock
 from app.config.settings import Settings
 from app.configuration import load_settings
@@ -79,7 +80,8 @@ class LocalRun:
     def _start_service(self, stack: contextlib.ExitStack, settings: Settings, backends: Backends) -> Child | None:
         """Migrate, start gunicorn and wait until it is ready; None when asked to stop meanwhile."""
         schema = self._environ.get("DATASTORAGE_DATABASE__SCHEMA", "public")
-        migrate(backends.direct_url, service_role=backends.service_role, schema=schema, say=say)
+        record = record_migrations if settings.audit.record_service else None
+        migrate(backends.direct_url, service_role=backends.service_role, schema=schema, say=say, record=record)
         if self._stop.is_set():
             return None
         service = launch(

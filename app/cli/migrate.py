@@ -41,7 +41,7 @@ def migrate(config_path: str | None) -> None:
             settings = load_settings(config_path, {**os.environ, "DATASTORAGE_SERVER__HOST": "127.0.0.1"})
         say_unread_variables(settings)
         d = settings.database
-        record = _record if settings.audit.record_service else None
+        record = record_migrations if settings.audit.record_service else None
         run(d.migration_conninfo(), service_role=d.service_role(), schema=d.schema, say=say, record=record)
     except MigrationError as e:
         click.echo(f"datastorage: {e}", err=True)
@@ -50,6 +50,6 @@ def migrate(config_path: str | None) -> None:
         click.echo("the schema is up to date")
 
 
-def _record(conn: Connection, names: list[str]) -> None:
+def record_migrations(conn: Connection, names: list[str]) -> None:
     """Store that the migrations were applied, as the role that applied them."""
     append(conn, [ServiceEvents(OwnEvents(Clock().now)).migrated(names, conn.info.user)])

@@ -46,7 +46,10 @@ def run(tmp_path: Path) -> Iterator[Callable[..., LocalRun]]:
 
 
 def test_the_data_survives_ctrl_c_and_kill(run: Callable[..., LocalRun], tmp_path: Path) -> None:
-    first = run().ready()
+    first = run(DATASTORAGE_AUDIT__RECORD_SERVICE="true").ready()
+    own = first.request("GET", "/api/v1/audit/events?event_category=datastorage.admin").json["data"]
+    [migrated] = [row for row in own if row["event_action"] == "migrated"]
+    assert (migrated["actor_id"], migrated["recorded_by"]) == ("datastorage_owner", None)
     for expected in (
         "/api/v1/audit/events",
         "/metrics",

@@ -194,6 +194,21 @@ def test_the_narrow_table(run: Run, stub: StubService, monkeypatch: pytest.Monke
     assert "… → AWS::S3::" in other
 
 
+@pytest.mark.parametrize("columns", [80, 160])
+def test_an_event_beside_the_services_own_shows_who_wrote_it(
+    run: Run, stub: StubService, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    store(stub, 1, event_category="datastorage.access", correlation_id="true", recorded_by=None)
+    assert "recorded by mallory" not in run().stdout
+    store(stub, 1, event_category="datastorage.access", correlation_id="forged", recorded_by="mallory")
+    shown = run("--correlation-id", "forged").stdout
+    assert "recorded by" in shown
+    assert "mallory" in shown
+    store(stub, 1, event_category="gateway", correlation_id="other", recorded_by="gateway-service")
+    assert "recorded by" not in run("--correlation-id", "other").stdout, "of others it is no matter"
+
+
 @pytest.mark.parametrize("columns", [None, 160])
 def test_the_wide_table(run: Run, stub: StubService, monkeypatch: pytest.MonkeyPatch, columns: int | None) -> None:
     """On a pipe, where nothing says how wide, it is wide too."""

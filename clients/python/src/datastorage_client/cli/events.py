@@ -71,7 +71,8 @@ def events(
 ) -> None:
     """Query audit events, newest first, and print them as a table.
 
-    All filters must match. The table leaves members out and shortens ARNs; --json has everything.
+    All filters must match. The table leaves members out and shortens ARNs; --json has everything. Events of a
+    category datastorage.* that a caller has recorded, not the service, are shown with the caller's name.
     """
     if everything and limit is not None:
         raise click.UsageError("--all and --limit exclude each other")
@@ -155,6 +156,10 @@ def _wide(rows: list[dict[str, Any]]) -> Table:
     table.add_column("outcome", no_wrap=True)
     table.add_column("actor", no_wrap=True, overflow="ellipsis", ratio=4)
     table.add_column("resource", no_wrap=True, overflow="ellipsis", ratio=7)
+    # Who stored it: the service says of itself what no caller has recorded.
+    with_recorder = any(map(_of_the_service, rows))
+    if with_recorder:
+        table.add_column("recorded by", no_wrap=True, overflow="ellipsis", min_width=11, max_width=20)
     table.add_column("id", no_wrap=True, min_width=36)
     table.expand = True
     for row in rows:
@@ -165,6 +170,7 @@ def _wide(rows: list[dict[str, Any]]) -> Table:
             _outcome(row),
             _cell(row, "actor_id"),
             _resource(row),
+            *((_cell(row, "recorded_by"),) if with_recorder else ()),
             _cell(row, "event_id"),
         )
     return table
@@ -186,8 +192,16 @@ def _narrow(rows: list[dict[str, Any]], width: int) -> Table:
             kind = Text.assemble(kind, " ", action)
         actor.truncate(actor_width, overflow="ellipsis")
         table.add_row(Text.assemble(_time(row), " ", _outcome(row)), kind)
-        table.add_row(_cell(row, "event_id"), Text.assemble(actor, " → ", _resource(row)), style="dim")
+        parts: list[Text | str] = [actor, " → ", _resource(row)]
+        if _of_the_service(row) and row.get("recorded_by") is not None:
+            parts = ["recorded by ", _cell(row, "recorded_by"), ": ", *parts]
+        table.add_row(_cell(row, "event_id"), Text.assemble(*parts), style="dim")
     return table
+
+
+def _of_the_service(row: Mapping[str, Any]) -> bool:
+    """Whether an event's category is the service's; a caller may have written it all the same."""
+    return str(row.get("event_category")).startswith("datastorage.")
 
 
 def _cell(row: Mapping[str, Any], member: str) -> Text:
