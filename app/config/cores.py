@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# As this process was started. A worker has this from its master, and is pinned to one core afterwards: what it may use
+# then is its own share, and no number of workers.
+_AT_START = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
 
 def available_cores() -> int:
-    """Cores this process may use: its affinity, bounded by a cgroup quota where one is set; at least 1."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that the service may use, the same in all its processes; at least 1.
+
+    The affinity at the start, bounded by a cgroup quota where one is set.
+    """
     quota = cpu_quota()
-    return max(1, min(cores, int(quota)) if quota else cores)
+    return max(1, min(_AT_START, int(quota)) if quota else _AT_START)
 
 
 def cpu_quota() -> float | None:

@@ -20,6 +20,7 @@ import pytest
 from datastorage_client import Backoff, BufferedAuditStore, DataStorageClient
 
 from app.cli.token import append, entry_text
+from app.config.settings import ServerSettings
 from tests.support import Answer, Database, GunicornService, event, valkey_server, wait_until
 from tests.tree import ROOT
 
@@ -68,6 +69,15 @@ def test_two_instances_of_two_workers(run_service: Run, tokens: dict[str, str], 
         assert ask(services[0], OTHER).status == 404
         limited = [s.metrics()['datastorage_rate_limited_total{limit="principal"}'] for s in services]
         assert sum(limited) == count[429]
+
+
+@pytest.mark.skipif(ServerSettings().effective_workers() < 2, reason="one core, so one worker")
+def test_as_many_workers_as_cores_share_a_limit_out(run_service: Run, tokens: dict[str, str]) -> None:
+    # Each worker is pinned to a core of its own, and still knows of the others.
+    workers = ServerSettings().effective_workers()
+    limit = {"limits__principal_requests": f"{50 * workers}/day", "server__pin_workers": "always"}
+    service = run_service(**tokens, **limit, server__workers="0")
+    assert ask(service).headers["RateLimit"].startswith('"principal";r=49;')
 
 
 def test_events_over_the_limit_are_not_kept(run_service: Run, database: Database, tokens: dict[str, str]) -> None:
