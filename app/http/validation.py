@@ -51,7 +51,7 @@ def valid_batch(
     if len(body) > max_size:
         count_validation_failures([("body", "batch_too_large")])
         detail = f"batch size {len(body)} exceeds maximum allowed batch size of {max_size}"
-        raise Problem("batch-size-exceeded", detail)
+        raise Problem("batch-size-exceeded", detail, members={"max_batch_size": max_size})
     items: list[T] = []
     errors: dict[str, str] = {}
     first: tuple[int, str, str, dict[str, Any]] | None = None

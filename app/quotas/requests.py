@@ -98,6 +98,7 @@ class Quotas:
                 "batch-size-exceeded",
                 f"batch size {count} can never pass: at most {quota.most} {_WORDS['events']} are taken "
                 f"in {quota.seconds} s - please send smaller batches",
+                members={"max_batch_size": quota.most},
             )
         self._admit(flask.request.environ, quota, principal, count)
 

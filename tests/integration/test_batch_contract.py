@@ -81,6 +81,7 @@ def test_limits_are_configurable(postgres: PostgresServer, template: str) -> Non
         assert s.post([ev(), ev()], BATCH).status_code == 201
         answer = problem(s.post([ev()] * 3, BATCH), 400, "batch-size-exceeded", BATCH)
         assert answer["detail"] == "batch size 3 exceeds maximum allowed batch size of 2"
+        assert answer["max_batch_size"] == 2
         big = json.dumps([ev(event_data={"x": "x" * 2000})]).encode()
         problem(s.post(big, BATCH), 413, "request-too-large", BATCH)
         assert s.database.count() == 2

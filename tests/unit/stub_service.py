@@ -137,7 +137,7 @@ class StubService:
             raise Problem("validation-error", "batch cannot be empty")
         if len(items) > self.max_batch:
             detail = f"batch size {len(items)} exceeds maximum allowed batch size of {self.max_batch}"
-            raise Problem("batch-size-exceeded", detail)
+            raise Problem("batch-size-exceeded", detail, members={"max_batch_size": self.max_batch})
         events = self._validated(items)
         ids = [str(e.event_id) for e in events]
         if self.accept_only:

@@ -114,6 +114,33 @@ def test_the_size_of_batches_is_learned() -> None:
     assert len(too_large) <= 3
 
 
+@pytest.mark.parametrize("said", [90, 600, 0, "90", True, None])
+def test_the_size_that_the_service_names_is_used_whole(said: Any) -> None:
+    most = said if said == 90 else 100
+
+    def judge(events: list[dict[str, Any]]) -> DataStorageError | None:
+        return refusal("batch-size-exceeded", max_batch_size=said) if len(events) > most else None
+
+    service = Service(judge=judge)
+    refused, _ = run(service, 500, batch_size=500)
+    assert not refused
+    assert numbers(service) == list(range(500))
+    sizes = [len(batch) for batch in service.batches]
+    assert sizes == ([500] + [90] * 5 + [50] if said == 90 else [500, 250, 125] + [62] * 8 + [4])
+
+
+def test_a_limit_is_waited_for_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "datastorage_client")
+    limited = refusal("rate-limit-exceeded", 429, retry_after="0")
+    run(Service(limited, None, limited), 3, batch_size=1)
+    about = [r for r in caplog.records if "audit events" in r.message]
+    assert len(about) >= 2
+    assert {r.levelname for r in about} == {"DEBUG"}
+    caplog.clear()
+    run(Service(limited, away(), None), 3, batch_size=1)
+    assert [r.levelname for r in caplog.records if "audit events" in r.message] == ["DEBUG", "WARNING", "INFO"]
+
+
 def test_the_bytes_of_batches_are_learned_from_413_of_anybody() -> None:
     def judge(events: list[dict[str, Any]]) -> DataStorageError | None:
         return ProblemError(413, {}) if len(str(events)) > 3000 else None

@@ -134,6 +134,7 @@ def test_a_batch_that_could_never_pass_is_told_so(tmp_path: Path) -> None:
         "batch size 11 can never pass: at most 10 events and notifications of this principal are taken in 60 s"
         " - please send smaller batches"
     )
+    assert body["max_batch_size"] == 10
     assert caller.written == []
 
 

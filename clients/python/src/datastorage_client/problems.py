@@ -87,9 +87,13 @@ class InvalidEventDataError(ProblemError):
 
 
 class BatchSizeExceededError(ProblemError):
-    """400: more events in a batch than the service takes."""
+    """400: more events in a batch than the service takes; `max_batch_size` is how many it takes, where it says so."""
 
     slug = "batch-size-exceeded"
+
+    @property
+    def max_batch_size(self) -> int | None:
+        return largest_batch(self.members)
 
 
 class ImmutableFieldError(ProblemError):
@@ -222,6 +226,12 @@ def problem(status: int, headers: Mapping[str, str], content: bytes) -> ProblemE
     slug = _text(members, "type").rpartition("/")[2]
     kind = PROBLEMS.get(slug, ProblemError)
     return kind(status, members, retry_after=retry_after(headers.get("Retry-After"), headers.get("Date")))
+
+
+def largest_batch(members: Mapping[str, Any]) -> int | None:
+    """The member ``max_batch_size`` of a problem: more elements than that are never taken. None where it has none."""
+    said = members.get("max_batch_size")
+    return said if type(said) is int and said > 0 else None
 
 
 def retry_after(header: str | None, date: str | None = None) -> float | None:

@@ -136,6 +136,15 @@ def test_a_wait_past_the_limit_is_not_begun(stub: StubService, client: HTTPClien
     assert time.waits == []
 
 
+def test_the_end_of_a_limit_is_waited_for_with_a_word(
+    stub: StubService, client: HTTPClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limited = Canned(429, busy("rate-limit-exceeded").body, (*busy().headers[:1], ("Retry-After", "14")))
+    stub.script.extend([busy(), limited, Canned(200, b"{}", JSON)])
+    client.get("/api/v1/x")
+    assert capsys.readouterr().err == "datastorage: the limit is used up; waiting 14 s\n"
+
+
 def test_waits_are_announced(stub: StubService, client: HTTPClient) -> None:
     heard: list[tuple[float, str]] = []
     client.on_wait = lambda seconds, why: heard.append((seconds, str(why)))

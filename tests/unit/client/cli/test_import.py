@@ -251,6 +251,8 @@ def test_too_large_batches_are_halved(run: Run, stub: StubService, tmp_path: Pat
 def test_smaller_batches_where_the_service_takes_fewer(run: Run, stub: StubService, tmp_path: Path) -> None:
     stub.max_batch = 3
     assert count(run(write(tmp_path / "x.jsonl", fresh(10))))["stored"] == 10
+    # The service said how many: nothing is tried twice.
+    assert len(stub.requests) <= 1 + 2 + 1 + 1 + 2
 
 
 def test_batches_end_before_the_limit_on_bodies(

@@ -23,6 +23,7 @@ from datastorage_client.problems import (
     InvalidEventDataError,
     InvalidRequestError,
     ProblemError,
+    RateLimitError,
     ValidationError,
 )
 from datastorage_client.retry import Backoff
@@ -91,6 +92,7 @@ class Sender:
         self._limit = self._most  # what the next batch is limited to, while a culprit is looked for
         self._failures = 0  # in a row
         self._alone_failures = 0
+        self._warned = False  # of the failures since the last success
         self._next_log = 0.0
         self.closing = threading.Event()  # send what is there, then end
         self.abandoned = threading.Event()  # end after the attempt under way
@@ -165,15 +167,22 @@ class Sender:
             return False
         self._counters.succeeded(time.monotonic() - started)
         if self._failures:
-            log.info("audit events are written again after %d failures", self._failures)
+            log.log(
+                logging.INFO if self._warned else logging.DEBUG,
+                "audit events are written again after %d failures",
+                self._failures,
+            )
         self._failures = self._alone_failures = 0
+        self._warned = False
         self._next_log = 0.0
         return True
 
     def _not_written(self, items: Sequence[Item], sent: Sequence[Item], size: int, problem: ProblemError) -> None:
         alone = len(sent) == 1
         if isinstance(problem, BatchSizeExceededError) and not alone:
-            self._most = max(1, len(sent) // 2)
+            # What the service says it takes; without a word of that, or with an idle one, half.
+            most = problem.max_batch_size
+            self._most = most if most is not None and most < len(sent) else max(1, len(sent) // 2)
             self._limit = min(self._limit, self._most)
         elif problem.status == 413 and not alone:
             self._most_bytes = max(_SMALLEST_BYTES, size // 2)
@@ -187,7 +196,9 @@ class Sender:
             else:
                 self._halve(items)
         else:
-            self._failed(f"{problem.status} {problem}", problem.retry_after)
+            # Waiting for a limit's end is how a limit works, and comes again in each of its windows.
+            level = logging.DEBUG if isinstance(problem, RateLimitError) else logging.WARNING
+            self._failed(f"{problem.status} {problem}", problem.retry_after, level=level)
             if isinstance(problem, InternalError) and self._failures >= _SUSPECT_AFTER:
                 self._suspect(items, sent, problem)
 
@@ -215,13 +226,19 @@ class Sender:
             self._refuse(item, problem)
             item.settled = True
 
-    def _failed(self, reason: str, retry_after: float | None, *, fault: Exception | None = None) -> None:
+    def _failed(
+        self, reason: str, retry_after: float | None, *, fault: Exception | None = None, level: int = logging.WARNING
+    ) -> None:
         """Wait, and say why, but not each time."""
         self._failures += 1
         wait = self._options.backoff.wait(self._failures, retry_after)
-        if (now := time.monotonic()) >= self._next_log:
-            self._next_log = now + _LOG_EVERY_S
-            log.warning(
+        now = time.monotonic()
+        if level < logging.WARNING or now >= self._next_log:
+            if level >= logging.WARNING:
+                self._warned = True
+                self._next_log = now + _LOG_EVERY_S
+            log.log(
+                level,
                 "audit events cannot be written now and wait (%d of them, attempt %d): %s",
                 len(self._source),
                 self._failures,

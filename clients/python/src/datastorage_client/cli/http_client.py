@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+import click
 import httpx
 from datastorage_common import jsonvalue
 
@@ -74,7 +75,8 @@ class HTTPClient:
         random: Callable[[], float] = _random.random,
     ) -> None:
         self.url = url.rstrip("/")
-        self.on_wait = on_wait  # called with the seconds and the reason before each wait
+        # Called with the seconds and the reason before each wait. Without it a line tells of waits for a limit's end.
+        self.on_wait = on_wait
         # The operating system's certificates, so that an authority of one's own is known.
         self._verify = verify = ssl.create_default_context() if url.startswith("https:") else None
         limits = Limits(
@@ -131,8 +133,12 @@ class HTTPClient:
             raise ServiceError(f"the query makes no address that could be asked for ({e}); ask for less") from e
 
     def _waits(self, seconds: float, error: problems.DataStorageError) -> None:
+        told = self._told(error)
         if self.on_wait is not None:
-            self.on_wait(seconds, self._told(error))
+            self.on_wait(seconds, told)
+        elif isinstance(error, problems.RateLimitError):
+            # It may take minutes, and a command that says nothing looks as if it hung.
+            click.echo(f"datastorage: the limit is used up; waiting {max(1, round(seconds))} s", err=True)
 
     def _told(self, error: problems.DataStorageError) -> ServiceError:
         """An exception of the library in the words of the commands."""

@@ -19,6 +19,7 @@ from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.cli.importers import cloudtrail
 from datastorage_client.cli.importers.cloudtrail import MappingError
 from datastorage_client.cli.importers.files import FileRecord
+from datastorage_client.problems import largest_batch
 
 BATCH_PATH = "/api/v1/audit/events/batch"
 # Below the service's default limit on bodies (5 MiB); a service with a lower one answers 413 and gets less.
@@ -142,6 +143,9 @@ class Sender:
                 if not blamed and len(part) > 1:
                     # Too much at once, or one record in here: halves tell. The first half goes first.
                     middle = len(part) // 2
+                    most = largest_batch(problem.members)
+                    if most is not None and most < len(part):
+                        middle = self._batch_size = most
                     work += [part[middle:], part[:middle]]
                     continue
                 blamed = blamed or {0: [f"{problem.title}: {problem.detail}"]}
