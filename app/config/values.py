@@ -29,6 +29,7 @@ _BYTES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 # Of a rate: more digits than a structured field (RFC 9651) can say are no limit, and nobody waits for longer windows.
 _MAX_AMOUNT = 10**12
 _DAY_SECONDS = 86400
+_RATE = re.compile(r"[0-9]+\s*(/|\bper\b)\s*(0*[1-9][0-9]*\s*)?(second|minute|hour|day)s?", re.IGNORECASE)
 # What JSON, Prometheus and PostgreSQL can all say.
 _MAX_SIZE = 2**53
 
@@ -97,7 +98,8 @@ def rate(value: object) -> str | None:
     """A number of things in a time, in the notation of the library ``limits``; None or nothing: no limit."""
     if value is None or value == "":
         return None
-    if isinstance(value, str) and len(value) <= _MAX_CHARACTERS:
+    # The library takes a part of a name too (100/d is 100 a second), and 0 minutes for one.
+    if isinstance(value, str) and len(value) <= _MAX_CHARACTERS and _RATE.fullmatch(value.strip()):
         import limits  # takes a while, and most do without
 
         with contextlib.suppress(ValueError):

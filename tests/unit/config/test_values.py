@@ -49,7 +49,10 @@ def test_no_categories(value: object) -> None:
         categories(value)
 
 
-@pytest.mark.parametrize("value", ["600/minute", "50/second", "100000 per 5 minutes", "1 per day", "1000/hour"])
+@pytest.mark.parametrize(
+    "value",
+    ["600/minute", "50/second", "100000 per 5 minutes", "1 per day", "1000/hour", "5/MINUTES", "5 per 02 minutes"],
+)
 def test_rates(value: str) -> None:
     assert rate(value) == value
 
@@ -64,6 +67,7 @@ def test_no_rate(value: object) -> None:
     [
         "600", 600, "600/fortnight", "0/minute", "-1/minute", "1/minute;2/hour", "1/minute,2/hour", "2 per 2 days",
         "1/month", "1" * 80 + "/minute", "9999999999999999/minute", True, ["1/minute"],
+        "5 per 0 minutes", "5/00 minutes", "100/d", "100/m", "100/i", "5 perminute", "5/minute\n;",
     ],
 )  # fmt: skip
 def test_not_rates(value: object) -> None:
