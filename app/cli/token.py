@@ -1,4 +1,4 @@
-"""`datastorage token`: makes, lists and revokes static tokens for callers of the service (auth.tokens_file)."""
+"""`datastorage token`: makes, lists and revokes static tokens for callers (auth.tokens_file), and checks any token."""
 
 from __future__ import annotations
 
@@ -22,16 +22,22 @@ from app.auth.read_limits import ReadLimits
 from app.auth.static_tokens import PREFIX, TokenEntry, parse_tokens
 from app.auth.watched_file import MAX_FILE_BYTES
 from app.cli.token_file import TokenFileError, append, entry_text, take_out
+from app.config.values import ANY_CATEGORY, MAX_CATEGORY
 
 _RANDOM_BYTES = 32
 # So much of a hash is shown, and names an entry.
 _HASH_CHARS = 8
+# The entry holds whole seconds.
+_LEAST = timedelta(seconds=1)
+# What shows records.
+_READING = frozenset({"audit:read", "dlq:admin"})
 _file_argument = click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 
 
 @click.group()
 def token() -> None:
-    """Make, list and revoke tokens for callers of the service."""
+    """Make, list, check and revoke tokens for callers of the service."""
+
 
 
 @contextlib.contextmanager
@@ -45,9 +51,12 @@ def _one_line_for_faults() -> Iterator[None]:
 
 def _duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
     try:
-        return None if value is None else timedelta(seconds=parse_duration(value))
+        found = None if value is None else timedelta(seconds=parse_duration(value))
     except ValueError as e:
         raise click.BadParameter(f"{value!r} is not {e}", ctx, parameter) from None
+    if found is not None and found < _LEAST:
+        raise click.BadParameter("it would have expired before anybody could use it", ctx, parameter)
+    return found
 
 
 @token.command(
@@ -112,9 +121,21 @@ def create(
     made = PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     now = datetime.now(UTC)
     entry = entry_text(made, name, scopes, None if expires is None else now + expires, created=now, reads=reads)
+    if odd := _unusable(categories):
+        click.echo(
+            f"datastorage: no event can have the category {printable(', '.join(odd))}, unless audit.event_categories "
+            "lists it",
+            err=True,
+        )
     if path is not None:
         with _one_line_for_faults():
-            append(path, entry)
+            already = append(path, entry)
+        if any(e.principal.name == name for e in already.values()):
+            click.echo(
+                f"datastorage: {printable(as_text(path))} has another token of {printable(name)}: both are good until "
+                "one is revoked by its hash, which `datastorage token list` shows",
+                err=True,
+            )
     if quiet:
         click.echo(made)
         return
@@ -170,6 +191,16 @@ def revoke(path: Path, which: str, every: bool, yes: bool) -> None:
     click.echo(f"{len(chosen)} {'entry' if len(chosen) == 1 else 'entries'} taken out of {printable(as_text(path))}.")
 
 
+def _unusable(categories: tuple[str, ...]) -> list[str]:
+    """Those that no event can have where `audit.event_categories` is any."""
+    if not categories:
+        return []
+    from app.audit.schemas import Category  # brings the library of schemas
+
+    rule = Category(ANY_CATEGORY)
+    return [c for c in categories if not 0 < len(c) <= MAX_CATEGORY or not rule.takes(c)]
+
+
 def _read(path: Path) -> dict[bytes, TokenEntry]:
     try:
         return parse_tokens(read_whole(path, MAX_FILE_BYTES))
@@ -219,7 +250,8 @@ def _row(entry: TokenEntry, now: float) -> tuple[str, ...]:
         printable(p.name),
         entry.digest.hex()[:_HASH_CHARS],
         ",".join(s for s in SCOPES if s in p.scopes),
-        printable(reads) or "all",
+        # Limits of a token that only writes hold for the parents of its events.
+        printable(reads) or ("all" if p.scopes & _READING else "-"),
         _time(entry.created) or "-",
         f"{expires} (expired)" if _is_expired(entry, now) else expires,
     )

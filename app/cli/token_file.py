@@ -53,8 +53,8 @@ def entry_text(
     return text
 
 
-def append(path: Path, entry: str) -> None:
-    """Add an entry to a token file, or make the file with it, for its owner alone.
+def append(path: Path, entry: str) -> dict[bytes, TokenEntry]:
+    """Add an entry to a token file, or make the file with it, for its owner alone; the entries there were before.
 
     One write at the end of the file: nobody who reads it, and nobody else who adds to it, sees half an entry. Raises
     TokenFileError for a file that holds something else or cannot be written.
@@ -65,13 +65,14 @@ def append(path: Path, entry: str) -> None:
             raise TokenFileError(f"{as_text(path)}: has no room for it: such a file may have {MAX_FILE_BYTES} bytes")
         addition = (b"" if not there or there.endswith(b"\n") else b"\n") + entry.encode()
         try:
-            parse_tokens(there)
+            before = parse_tokens(there)
             parse_tokens(there + addition)
         except ValueError as e:
             raise TokenFileError(f"{as_text(path)}: {e}; nothing was added") from None
         if os.write(fd, addition) != len(addition):
             raise TokenFileError(f"{as_text(path)}: could not be written to the end")
         os.fsync(fd)
+    return before
 
 
 def take_out(path: Path, choose: Callable[[dict[bytes, TokenEntry]], set[bytes]]) -> None:

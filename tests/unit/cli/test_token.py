@@ -295,3 +295,22 @@ def test_a_token_on_an_open_wire_is_remarked_upon(stub: StubService) -> None:
     answer = run("events", "--token", "a-secret", "--url", "http://service.invalid:1")
     assert "is not https: others on the way can read the token" in answer.stderr
     assert "a-secret" not in answer.output
+
+
+@pytest.mark.parametrize("duration", ["0s", "1ms", "0"])
+def test_a_token_that_is_over_at_once_is_not_made(tmp_path: Path, duration: str) -> None:
+    made = create("--name", "a", "--scope", "metrics", "--expires", duration, "--append", tmp_path / "t")
+    assert (made.exit_code, (tmp_path / "t").exists()) == (2, False)
+
+
+def test_what_is_probably_not_meant_is_remarked_upon(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    given = ("--name", "a", "--scope", "audit:read", "--append", path, "--quiet")
+    first = create(*given, "--read-category", "gateway", "--read-category", "datastorage.access")
+    assert (first.exit_code, first.stderr) == (0, "")
+    second = create(*given, "--read-category", "Gateway", "--read-category", "")
+    assert second.exit_code == 0
+    assert "no event can have the category" in second.stderr
+    assert "Gateway" in second.stderr
+    assert "has another token of a: both are good" in second.stderr
+    assert second.stdout.count("\n") == 1

@@ -92,10 +92,13 @@ def test_list_shows_who_has_a_token_and_no_secret(tmp_path: Path) -> None:
     path.write_text(text)
     head, *rows = run("list", path).stdout.splitlines()
     assert head.split() == ["NAME", "HASH", "SCOPES", "READS", "CREATED", "EXPIRES"]
-    assert rows[0].split()[:4] == ["gateway", hash_of(made)[:8], "audit:write", "all"]
+    assert rows[0].split()[:4] == ["gateway", hash_of(made)[:8], "audit:write", "-"], "it reads nothing"
     assert rows[0].endswith("never")
     assert "namespaces=a" in rows[1]
     assert rows[2].endswith("2020-01-05T10:00:00Z (expired)")
+    for scope in ("audit:read", "dlq:admin"):
+        run("create", "--name", scope, "--scope", scope, "--append", tmp_path / scope)
+        assert " all " in run("list", tmp_path / scope).stdout
     assert made not in run("list", path).stdout
     listed = json.loads(run("list", path, "--json").stdout)
     assert [e["name"] for e in listed] == ["gateway", "team-a", "old"]
