@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 
 from app.auth.verifiers import auth_faults
 from app.config.checks import address_faults, file_faults, sentinel_faults, timeout_faults, tracing_faults
 from app.config.load import ENV_PREFIX, ConfigError, read_settings
-from app.config.settings import Settings
+from app.config.settings import AuthSettings, Settings
 
 _CHECKS = (timeout_faults, auth_faults, file_faults, address_faults, sentinel_faults, tracing_faults)
+_JWT_KEYS = tuple(f.name for f in dataclasses.fields(AuthSettings) if f.name.startswith("jwt_"))
 
 
 def load_settings(path: str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -22,16 +24,21 @@ def load_settings(path: str | None = None, environ: Mapping[str, str] | None = N
     Raises ConfigError, which names every unknown key, every wrong value and everything that does not go
     together: the files that it names are looked at, no server is.
     """
-    settings, faults = read_settings(path, environ)
+    settings, faults, wrong = read_settings(path, environ)
+    # What a check says of a key with a wrong value would be about its default.
+    about_wrong = re.compile("|".join(rf"(?<![\w.]){re.escape(key)}(?!\w)" for key in wrong) or r"(?!)")
     for check in _CHECKS:
-        faults.extend(check(settings))
+        faults.extend(fault for fault in check(settings) if not about_wrong.search(fault))
     if faults:
         raise ConfigError(faults)
     return settings
 
 
 def unread_variables(settings: Settings, environ: Mapping[str, str] | None = None) -> list[str]:
-    """A sentence for each variable that seems meant for the service, which reads it under another name."""
+    """A sentence for each variable that seems meant for the service, which reads it under another name or not at all.
+
+    So too for each setting of a way to know callers that `auth.mode` does not use.
+    """
     env = os.environ if environ is None else environ
     found = []
     database, default = settings.database, Settings().database
@@ -46,7 +53,17 @@ def unread_variables(settings: Settings, environ: Mapping[str, str] | None = Non
             # Kubernetes makes such a name for the port of a service that has the name of a section.
             if name in env and right not in env and not env[name].startswith("tcp://"):
                 found.append(f"{name} is not read: the service reads {right}, with two underscores")
-    return found
+    return found + _unused_ways_in(settings.auth)
+
+
+def _unused_ways_in(auth: AuthSettings) -> list[str]:
+    unread = {"none": ("tokens_file", *_JWT_KEYS), "token": _JWT_KEYS}.get(auth.mode, ())
+    let_in = ": everybody is let in" if auth.mode == "none" else ""
+    return [
+        f"auth.{key} is not read while auth.mode is {auth.mode}{let_in}"
+        for key in unread
+        if getattr(auth, key) != getattr(AuthSettings(), key)
+    ]
 
 
 def say_unread_variables(settings: Settings) -> None:

@@ -122,6 +122,12 @@ def auth_faults(s: Settings) -> list[str]:
             f"server.host {','.join(open_hosts)} is reachable from outside and auth.mode is none: "
             "choose an auth.mode, or set auth.allow_anonymous: true"
         )
+    if s.auth.mode == "none":
+        faults.extend(
+            f"limits.{key} cannot work while auth.mode is none: nobody is known by name; limits.address_requests can"
+            for key in ("principal_requests", "principal_events")
+            if getattr(s.limits, key) is not None
+        )
     faults.extend(_list_faults(s.auth))
     faults.extend(_verifier_faults(s.auth))
     return faults
@@ -135,21 +141,26 @@ def _list_faults(a: AuthSettings) -> Iterator[str]:
     if a.jwt_issuers and (also := [f"auth.{key}" for key in _FILE_FORM if getattr(a, key)]):
         yield f"auth.jwt_issuers holds every issuer: {', '.join(also)} cannot be set beside it"
     for key in ("name", "issuer", "name_prefix"):
-        values = [getattr(i, key) for i in a.jwt_issuers]
+        # What is not there, or could not be read, has its own fault.
+        values = [getattr(i, key) for i in a.jwt_issuers if i.given and (key == "name_prefix" or getattr(i, key))]
         if len(set(values)) < len(values):
             why = ": else the same name from two issuers would be one caller" if key == "name_prefix" else ""
             yield f"auth.jwt_issuers: each needs its own {key}{why}"
 
 
 def _verifier_faults(a: AuthSettings) -> Iterator[str]:
-    needed = {"token": ("tokens_file",), "jwt": () if a.jwt_issuers else _FILE_FORM}.get(a.mode, ())
-    if missing := [f"auth.mode {a.mode} needs auth.{key}" for key in needed if not getattr(a, key)]:
-        yield from missing
+    if a.mode == "token" and not a.tokens_file:
+        yield "auth.mode token needs auth.tokens_file"
+        return
+    if a.mode == "jwt" and not a.jwt_issuers and (missing := [f"auth.{k}" for k in _FILE_FORM if not getattr(a, k)]):
+        yield f"auth.mode jwt needs auth.jwt_issuers, or for one issuer with its keys in a file {', '.join(missing)}"
         return
     if a.mode in ("token", "jwt") and a.tokens_file:
         yield from _fault_of("auth.tokens_file", partial(TokenVerifier, a.tokens_file))
     if a.mode == "jwt":
         for number, issuer in enumerate(_issuers(a)):
+            if issuer.faults:
+                continue
             key = "keys_file" if issuer.keys_file is not None else "ca_file"
             place = f"auth.jwt_issuers[{number}].{key}" if a.jwt_issuers else "auth.jwt_keys_file"
             yield from _fault_of(place, partial(_keys, issuer, Clock()))

@@ -60,11 +60,13 @@ def issuers(value: object) -> tuple[IssuerSettings, ...]:
             value = json.loads(value) if value.strip() else []
         except (ValueError, RecursionError):
             value = None
-    if value is None or not isinstance(value, list | tuple) or not all(isinstance(v, dict) for v in value):
+    if value is None or not isinstance(value, list | tuple):
         raise ValueError("a list of issuers, each with issuer and audience, or in the environment such a list as JSON")
     if len(value) > MAX_ISSUERS:
         raise ValueError(f"a list of at most {MAX_ISSUERS} issuers")
-    return tuple(_issuer(entry, number) for number, entry in enumerate(value))
+    return tuple(
+        _issuer(entry, number) if isinstance(entry, dict) else _none(number) for number, entry in enumerate(value)
+    )
 
 
 def may_be_fetched(url: str, *, http: bool) -> bool:
@@ -88,6 +90,14 @@ _KEYS_OF_READS = ("namespaces_claim", "namespaces_map", "categories_claim", "cat
 _ADDRESS = "an https:// address without user and password (http:// from this machine, or with allow_http: true)"
 
 
+def _none(number: int) -> IssuerSettings:
+    """What stands for an entry that is no mapping, so that those beside it are looked at."""
+    return IssuerSettings(
+        name=str(number + 1),
+        faults=(f"auth.jwt_issuers[{number}] must be a mapping with issuer and audience",),
+    )
+
+
 def _issuer(given: Mapping[Any, Any], number: int) -> IssuerSettings:
     entry = _Entry(given, f"auth.jwt_issuers[{number}]")
     entry.only(_KEYS)
@@ -100,7 +110,7 @@ def _issuer(given: Mapping[Any, Any], number: int) -> IssuerSettings:
     if [discovery, url is not None, file is not None].count(True) != 1:
         entry.faults.append(f"{entry.place} needs one of discovery: true, jwks_url and keys_file")
     if discovery and issuer and (not may_be_fetched(issuer, http=http) or urlsplit(issuer).query):
-        entry.fault("issuer", f"for discovery {_ADDRESS}")
+        entry.fault("issuer", f"{_ADDRESS}, since its keys are found there; or name them by jwks_url or keys_file")
     if url is not None and not may_be_fetched(url, http=http):
         entry.fault("jwks_url", _ADDRESS)
     audience = entry.texts("audience", one=True)

@@ -28,14 +28,15 @@ class ConfigError(Exception):
         self.faults = faults
 
 
-def read_settings(path: str | None, environ: Mapping[str, str] | None) -> tuple[Settings, list[str]]:
+def read_settings(path: str | None, environ: Mapping[str, str] | None) -> tuple[Settings, list[str], set[str]]:
     """Settings from the YAML file at ``path`` (default: ``CONFIG_PATH``) with the environment on top.
 
-    With them come the faults: every unknown key and every wrong value. Raises ConfigError for a file that cannot be
-    read.
+    With them come the faults, one for every unknown key and every wrong value, and the keys (``auth.mode``) that have
+    their default because their value is wrong. Raises ConfigError for a file that cannot be read.
     """
     env = os.environ if environ is None else environ
     faults: list[str] = []
+    wrong: set[str] = set()
     given = _from_file(path or env.get("CONFIG_PATH") or None, faults)
     for name, text in env.items():
         if name.startswith(ENV_PREFIX) and "__" in name:
@@ -60,8 +61,9 @@ def read_settings(path: str | None, environ: Mapping[str, str] | None) -> tuple[
                 values[key] = fields[key].metadata["parse"](value)
             except ValueError as e:
                 faults.append(f"{where}: {section}.{key} must be {e}")
+                wrong.add(f"{section}.{key}")
         parts[section] = cls(**values)
-    return Settings(**parts), faults
+    return Settings(**parts), faults, wrong
 
 
 def _from_file(path: str | None, faults: list[str]) -> dict[str, dict[str, tuple[object, str]]]:

@@ -51,7 +51,7 @@ def test_the_least_and_the_most_of_an_entry(tmp_path: Path) -> None:
     assert most.categories == ClaimMapping(claim="groups", values={"a": ()})
 
 
-@pytest.mark.parametrize("value", ["{", "{}", "5", '["a"]', "[[]]", "[" * 100_000, 5, {"a": 1}, None])
+@pytest.mark.parametrize("value", ["{", "{}", "5", "[" * 100_000, 5, {"a": 1}, None])
 def test_what_is_no_list(value: object) -> None:
     with pytest.raises(ValueError, match="a list of issuers"):
         issuers(value)
@@ -115,6 +115,30 @@ def test_every_fault_is_said_at_once_and_names_its_key() -> None:
     missing = [p for p in places if not any(f.startswith(f"auth.jwt_issuers{p}") for f in found)]
     assert missing == []
     assert len(found) == len(set(found))
+
+
+def test_an_entry_that_is_no_mapping_hides_nothing_and_adds_nothing() -> None:
+    found = faults("a", {**GOOD, "name": "A B"}, [], {"audience": "x", "name_prefix": "x"})  # type: ignore[arg-type]
+    assert found == [
+        "auth.jwt_issuers[0] must be a mapping with issuer and audience",
+        "auth.jwt_issuers[1].name must be up to 32 letters in lower case, digits and dashes",
+        "auth.jwt_issuers[2] must be a mapping with issuer and audience",
+        "auth.jwt_issuers[3].issuer must be a text",
+    ]
+
+
+@pytest.mark.parametrize("wrong", ["5", "{", "[" + ",".join(["{}"] * (MAX_ISSUERS + 1)) + "]"])
+def test_of_a_list_that_is_none_there_is_one_fault(wrong: str) -> None:
+    with pytest.raises(ConfigError) as e:
+        load_settings(None, env(AUTH__MODE="jwt", AUTH__JWT_ISSUERS=wrong))
+    [fault] = e.value.faults
+    assert fault.startswith("DATASTORAGE_AUTH__JWT_ISSUERS: auth.jwt_issuers must be a list")
+
+
+def test_an_issuer_whose_keys_cannot_be_found_at_its_address() -> None:
+    [found] = faults({**GOOD, "issuer": "urn:us"})
+    assert found.startswith("auth.jwt_issuers[0].issuer must be an https:// address")
+    assert found.endswith("since its keys are found there; or name them by jwks_url or keys_file")
 
 
 def test_a_list_that_is_wrong_is_no_list_that_is_missing() -> None:

@@ -65,6 +65,7 @@ OTHER = {
 }
 
 
+TOKENS = {"auth.mode": "token", "auth.tokens_file": "/dev/null"}
 # What else a key's other value needs.
 BESIDE = {
     "auth.mode": {"auth.tokens_file": "/dev/null"},
@@ -74,6 +75,8 @@ BESIDE = {
     "redis.sentinel_password_file": {"redis.sentinels": "a:26379"},
     "redis.cert_file": {"redis.url": "rediss://h", "redis.key_file": __file__},
     "redis.key_file": {"redis.url": "rediss://h", "redis.cert_file": __file__},
+    "limits.principal_requests": TOKENS,
+    "limits.principal_events": TOKENS,
 }
 
 
