@@ -17,6 +17,7 @@ import flask
 
 from app.auth.principal import REASONS, KeysUnknownError, Principal, TokenError, Verifier
 from app.auth.read_limits import EVERYTHING, MAX_VALUES, NOTHING, ReadLimits
+from app.auth.reads_nothing import ReadsNothing
 from app.auth.refusal import OnRefusal, Refusal
 from app.config.settings import Settings
 from app.http.problems import Problem
@@ -144,6 +145,7 @@ class Authorizer:
         self._scopes = {**SCOPE_OF, **({("GET", _METRICS): "metrics"} if protect_metrics else {})}
         self._protect_metrics = protect_metrics
         self._on_refusal = on_refusal
+        self._reads_nothing = ReadsNothing()
         self._lock = threading.Lock()
         self._log_after = 0.0
         self._unlogged = 0
@@ -175,6 +177,8 @@ class Authorizer:
         flask.after_this_request(_uncached)
         if scope in UNLIMITED_SCOPES:
             raise self._unreadable(principal, f"the scope {scope} needs reading without limits")
+        if scope == "audit:read":
+            self._reads_nothing.look_at(principal)
         if limits.too_many:
             most = f"a token may be limited to {MAX_VALUES} namespaces and {MAX_VALUES} categories at the most"
             raise self._unreadable(principal, most)
@@ -201,7 +205,8 @@ class Authorizer:
             raise Problem("service-unavailable", str(e), headers={"Retry-After": str(e.retry_after_seconds)}) from None
         except TokenError as e:
             metrics.AUTH_FAILURES.labels(e.reason).inc()
-            self._log_refusal(REASONS[e.reason] + (f" ({e.principal})" if e.principal is not None else ""))
+            told = f"{e} ({e.where})" if e.where else str(e)
+            self._log_refusal(told + (f" ({e.principal})" if e.principal is not None else ""))
             tell(self._on_refusal, 401, e.reason, e.principal)
             # RFC 6750, section 3: a request without a token is told only that one is needed.
             challenge = _REALM if e.reason == "missing" else f'{_REALM}, error="invalid_token"'

@@ -10,9 +10,8 @@ from app.auth.read_limits import EVERYTHING, ReadLimits
 from app.config.issuers import ClaimMapping, IssuerSettings
 
 EVERY = "*"
+_SHOWN_CHARS = 100
 Claims = Mapping[str, Any]
-# Dead letters hold records of every namespace and category.
-_SHOWS_EVERYTHING = "dlq:admin"
 
 
 def principal_of(issuer: IssuerSettings, prefixes: Iterable[str]) -> Callable[[Claims], Principal]:
@@ -26,18 +25,18 @@ def principal_of(issuer: IssuerSettings, prefixes: Iterable[str]) -> Callable[[C
     def principal(claims: Claims) -> Principal:
         sub = at(claims, issuer.name_claim)
         if not isinstance(sub, str) or not sub:
-            raise TokenError("claims")
+            raise TokenError("claims", f"{issuer.name_claim} {'is missing' if sub is None else 'must be a text'}")
         name = issuer.name_prefix + sub
         if not usable_name(name) or name.startswith(foreign):
-            raise TokenError("claims")
+            raise TokenError("claims", f"{issuer.name_claim} cannot be taken for a name")
         named = _plain_scopes(claims) if issuer.scopes is None else _mapped(claims, issuer.scopes)
         scopes = frozenset(named).intersection(SCOPES)
-        reads = EVERYTHING
+        reads, remark = EVERYTHING, ""
         if issuer.namespaces is not None or issuer.categories is not None:
             reads = ReadLimits(_limit(claims, issuer.namespaces), _limit(claims, issuer.categories))
-        if reads.narrow:
-            scopes -= {_SHOWS_EVERYTHING}
-        return Principal(name, scopes, reads)
+            if reads.nothing:
+                remark = _why_nothing(claims, issuer, reads)
+        return Principal(name, scopes, reads, remark)
 
     return principal
 
@@ -82,7 +81,7 @@ def _texts(claims: Claims, path: str) -> Sequence[str]:
         return found.split()
     if isinstance(found, list) and all(isinstance(each, str) for each in found):
         return found
-    raise TokenError("claims")
+    raise TokenError("claims", f"{path} must be a list of texts, or one text")
 
 
 def _mapped(claims: Claims, mapping: ClaimMapping) -> list[str]:
@@ -100,6 +99,20 @@ def _limit(claims: Claims, mapping: ClaimMapping | None) -> frozenset[str] | Non
     # Fails closed: without the claim nothing may be read.
     values = frozenset(_mapped(claims, mapping))
     return None if EVERY in values else values
+
+
+def _why_nothing(claims: Claims, issuer: IssuerSettings, reads: ReadLimits) -> str:
+    of = (("namespaces", issuer.namespaces, reads.namespaces), ("categories", issuer.categories, reads.categories))
+    found = []
+    for kind, mapping, limit in of:
+        if mapping is None or limit != frozenset():
+            continue
+        if at(claims, mapping.claim) is None:
+            why = "is missing"
+        else:
+            why = "is empty" if not _texts(claims, mapping.claim) else "has no value that the map gives any for"
+        found.append(f"no {kind}, since the claim {mapping.claim[:_SHOWN_CHARS]} {why}")
+    return "; ".join(found)
 
 
 def _plain_scopes(claims: Claims) -> list[str]:

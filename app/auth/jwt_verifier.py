@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from datastorage_common.terminal import printable
+
 from app.auth.issuer_keys import IssuerKeys
 from app.auth.key_set import Key, KeySet
 from app.auth.principal import OnChange, Principal, TokenError, Verifier, token_digest
@@ -22,6 +24,8 @@ _LAST_SECOND = 253_402_300_799
 _CACHE_SIZE = 4096
 # At the start, for all issuers together: a worker that takes requests before it knows a key turns them away.
 _FIRST_KEYS_SECONDS = 2.0
+# Of what a stranger wrote into a token, in the log.
+_SHOWN_CHARS = 100
 
 
 class Keys(Protocol):
@@ -34,6 +38,7 @@ class Keys(Protocol):
 class Issuer:
     """Whose tokens are taken, and how."""
 
+    name: str  # short, of the configuration
     issuer: str
     audience: tuple[str, ...]
     algorithms: tuple[str, ...]
@@ -93,8 +98,8 @@ class JWTVerifier(Verifier):
             keys.stop()
 
     @property
-    def issuers_away(self) -> bool | None:
-        return any(keys.failing for keys in self._fetched) if self._fetched else None
+    def issuers_away(self) -> tuple[str, ...] | None:
+        return tuple(keys.name for keys in self._fetched if keys.failing) if self._fetched else None
 
     def watch(self, on_change: OnChange) -> None:
         for file in self._files:
@@ -118,18 +123,32 @@ class JWTVerifier(Verifier):
                 return known.principal
             raise TokenError("expired", known.principal.name)
         said = _unverified(token)
-        issuer = self._issuer(said.claims)
-        key_set, key = self._key(said, issuer)
-        claims = self._verify(token, key, issuer)
-        principal = issuer.principal(claims)
+        try:
+            issuer = self._issuer(said.claims)
+            key_set, key = self._key(said, issuer)
+            claims = self._verify(token, key, issuer)
+            principal = issuer.principal(claims)
+        except TokenError as e:
+            e.where = self._where(said)
+            raise
         until = float(claims["exp"]) + self._leeway
         self._remember(digest, _Known(principal, until, key_set, issuer.keys))
         return principal
 
+    def expires(self, token: str) -> float | None:
+        return float(_unverified(token).claims["exp"])
+
+    def _where(self, said: _Unverified) -> str:
+        """The issuer and the key that a token names, for the log."""
+        named, ident = said.claims.get("iss"), said.header.get("kid")
+        known = self.issuers.get(named) if isinstance(named, str) else None
+        issuer = known.name if known is not None else printable(str(named)[:_SHOWN_CHARS])
+        return f"issuer {issuer}, kid {printable(str(ident)[:_SHOWN_CHARS]) if ident is not None else '-'}"
+
     def _issuer(self, claims: Mapping[str, Any]) -> Issuer:
         named = claims.get("iss")
         if not isinstance(named, str):
-            raise TokenError("claims")
+            raise TokenError("claims", "iss is missing" if named is None else "iss must be a text")
         issuer = self.issuers.get(named)
         if issuer is None:
             raise TokenError("issuer")
@@ -158,13 +177,18 @@ class JWTVerifier(Verifier):
             raise TokenError("audience") from None
         except jwt.InvalidIssuerError:
             raise TokenError("issuer") from None
-        except (MissingRequiredClaimError, InvalidSubjectError, jwt.InvalidIssuedAtError):
-            raise TokenError("claims") from None
+        except MissingRequiredClaimError as e:
+            raise TokenError("claims", f"{e.claim} is missing") from None
+        except InvalidSubjectError:
+            raise TokenError("claims", "sub must be a text") from None
+        except jwt.InvalidIssuedAtError:
+            raise TokenError("claims", "iat must be a number of seconds") from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise TokenError("unknown") from None
         # The library takes what Python's int() does: texts, truths, and ends in the year 10**300.
-        if not all(_is_date(claims[name]) for name in ("exp", "nbf", "iat") if name in claims):
-            raise TokenError("claims")
+        for name in ("exp", "nbf", "iat"):
+            if name in claims and not _is_date(claims[name]):
+                raise TokenError("claims", f"{name} must be a number of seconds")
         return claims
 
     def _key(self, said: _Unverified, issuer: Issuer) -> tuple[KeySet, Key]:

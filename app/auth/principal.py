@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.auth.read_limits import EVERYTHING, ReadLimits
 
 SCOPES = ("audit:write", "audit:read", "workflows:read", "workflows:write", "dlq:admin", "metrics")
+# Of what is said about a claim, whose name may be a long path of the configuration.
+_MAX_SAID_CHARS = 200
 # A name is stored with every write: the column's width.
 MAX_NAME_CHARS = 255
 
@@ -33,13 +35,15 @@ REASONS: Mapping[str, str] = {
 class TokenError(Exception):
     """A token was not accepted. ``reason`` is a key of REASONS; the text may be shown to the caller.
 
-    ``principal``: whose token it was, where that is known for certain.
+    ``claim`` says which claim is missing or wrong, as in "exp is missing". ``principal``: whose token it was, where that is
+    known for certain. ``where`` is for the log alone: which issuer and which key the token names.
     """
 
-    def __init__(self, reason: str, principal: str | None = None) -> None:
-        super().__init__(REASONS[reason])
+    def __init__(self, reason: str, claim: str = "", *, principal: str | None = None) -> None:
+        super().__init__(REASONS[reason] + (f": {claim[:_MAX_SAID_CHARS]}" if claim else ""))
         self.reason = reason
         self.principal = principal
+        self.where = ""
 
 
 class KeysUnknownError(Exception):
@@ -57,6 +61,7 @@ class Principal:
     name: str
     scopes: frozenset[str]
     reads: ReadLimits = EVERYTHING
+    remark: str = field(default="", compare=False)  # why it reads nothing, where that is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,10 @@ class Verifier:
         """Whose token this is. Raises TokenError, and KeysUnknownError where that can't be told now."""
         raise NotImplementedError
 
+    def expires(self, token: str) -> float | None:
+        """When an accepted token ends, in seconds since the epoch; None: never."""
+        raise NotImplementedError
+
     def start(self, show_age: Callable[[str, float], None]) -> None:
         """Start what keeps keys fresh; ``show_age`` is told an issuer's name and the age of its keys in seconds."""
 
@@ -91,8 +100,8 @@ class Verifier:
         """End what `start` has started."""
 
     @property
-    def issuers_away(self) -> bool | None:
-        """Whether an issuer did not give its keys when it was asked last; None where none is asked."""
+    def issuers_away(self) -> tuple[str, ...] | None:
+        """Short names of the issuers that did not give their keys when asked last; None where none is asked."""
         return None
 
     def look(self) -> Mapping[str, bool]:

@@ -28,6 +28,11 @@ class ReadLimits:
         return self.namespaces is not None or self.categories is not None
 
     @property
+    def nothing(self) -> bool:
+        """Whether no record can be read."""
+        return self.namespaces == frozenset() or self.categories == frozenset()
+
+    @property
     def too_many(self) -> bool:
         """Whether there are more values than lists can be read by."""
         return max(len(self.namespaces or ()), len(self.categories or ())) > MAX_VALUES

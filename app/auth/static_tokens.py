@@ -150,3 +150,7 @@ class TokenVerifier(Verifier):
         if entry.expires is not None and self._now() >= entry.expires:
             raise TokenError("expired", entry.principal.name)
         return entry.principal
+
+    def expires(self, token: str) -> float | None:
+        entry = self.file.current().get(token_digest(token))
+        return None if entry is None else entry.expires

@@ -30,9 +30,15 @@ class EitherVerifier(Verifier):
         self._jwt = jwt
 
     def principal(self, token: str) -> Principal:
+        return self._of(token).principal(token)
+
+    def expires(self, token: str) -> float | None:
+        return self._of(token).expires(token)
+
+    def _of(self, token: str) -> Verifier:
         # RFC 7515, section 7.1: three parts. What is none can only be in the file.
         static = token.startswith(PREFIX) or token.count(".") != 2
-        return (self._static if static else self._jwt).principal(token)
+        return self._static if static else self._jwt
 
     def start(self, show_age: Callable[[str, float], None]) -> None:
         self._jwt.start(show_age)
@@ -52,7 +58,7 @@ class EitherVerifier(Verifier):
         return {**self._static.stale, **self._jwt.stale}
 
     @property
-    def issuers_away(self) -> bool | None:
+    def issuers_away(self) -> tuple[str, ...] | None:
         return self._jwt.issuers_away
 
 
@@ -71,6 +77,7 @@ def _jwt_verifier(settings: AuthSettings, clock: Clock) -> JWTVerifier:
     prefixes = [i.name_prefix for i in listed]
     made = {
         i.issuer: Issuer(
+            name=i.name,
             issuer=i.issuer,
             audience=i.audience,
             algorithms=i.algorithms or settings.jwt_algorithms,

@@ -21,6 +21,7 @@ from app.auth.principal import SCOPES, usable_name
 from app.auth.read_limits import ReadLimits
 from app.auth.static_tokens import PREFIX, TokenEntry, parse_tokens
 from app.auth.watched_file import MAX_FILE_BYTES
+from app.cli.token_check import check
 from app.cli.token_file import TokenFileError, append, entry_text, take_out
 from app.config.values import ANY_CATEGORY, MAX_CATEGORY
 
@@ -38,6 +39,8 @@ _file_argument = click.argument("path", metavar="FILE", type=click.Path(path_typ
 def token() -> None:
     """Make, list, check and revoke tokens for callers of the service."""
 
+
+token.add_command(check)
 
 
 @contextlib.contextmanager

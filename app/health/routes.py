@@ -54,6 +54,8 @@ def health_report(services: Services) -> tuple[dict[str, Any], int]:
     issuers_away = services.verifier.issuers_away if services.verifier is not None else None
     if issuers_away is not None:
         body["issuers"] = "unreachable" if issuers_away else "connected"
+        if issuers_away:
+            body["issuers_unreachable"] = list(issuers_away)
     stale = services.verifier.stale if services.verifier is not None else {}
     if stale:
         body["credentials"] = "stale" if any(stale.values()) else "current"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.auth.claims import at, principal_of
-from app.auth.principal import TokenError
+from app.auth.principal import REASONS, TokenError
 from app.auth.read_limits import EVERYTHING, ReadLimits
 from app.config.issuers import IssuerSettings, issuers
 
@@ -121,10 +121,48 @@ def test_read_limits_by_maps() -> None:
     assert principal({"groups": ["*"]}, reads=reads).reads == ReadLimits(frozenset(), gateway)
 
 
-def test_who_may_not_read_everything_does_not_read_dead_letters() -> None:
-    claims = {"scope": "dlq:admin audit:read", "ns": ["a"]}
-    assert principal(claims, reads={"namespaces_claim": "ns"}).scopes == {"audit:read"}
-    assert principal({**claims, "ns": ["*"]}, reads={"namespaces_claim": "ns"}).scopes == {"audit:read", "dlq:admin"}
+@pytest.mark.parametrize("ns", [["a"], ["*"]])
+def test_scopes_do_not_go_by_what_may_be_read_so_that_a_403_can_say_why(ns: list[str]) -> None:
+    claims = {"scope": "dlq:admin audit:read", "ns": ns}
+    assert principal(claims, reads={"namespaces_claim": "ns"}).scopes == {"audit:read", "dlq:admin"}
+
+
+@pytest.mark.parametrize(
+    ("claims", "remark"),
+    [
+        ({"groups": ["a"], "cat": ["x"]}, ""),
+        ({"cat": ["x"]}, "no namespaces, since the claim groups is missing"),
+        (
+            {"groups": ["b"], "cat": ["x"]},
+            "no namespaces, since the claim groups has no value that the map gives any for",
+        ),
+        ({"groups": ["a"], "cat": []}, "no categories, since the claim cat is empty"),
+        (
+            {"groups": []},
+            "no namespaces, since the claim groups is empty; no categories, since the claim cat is missing",
+        ),
+    ],
+)
+def test_why_nothing_can_be_read(claims: dict[str, Any], remark: str) -> None:
+    reads = {"namespaces_claim": "groups", "namespaces_map": {"a": ["team-a"]}, "categories_claim": "cat"}
+    found = principal(claims, reads=reads)
+    assert (found.remark, found.reads.nothing) == (remark, bool(remark))
+
+
+@pytest.mark.parametrize(
+    ("claims", "keys", "said"),
+    [
+        ({"sub": ...}, {}, "sub is missing"),
+        ({"sub": 5}, {}, "sub must be a text"),
+        ({"azp": "a" * 300}, {"name_claim": "azp"}, "azp cannot be taken for a name"),
+        ({"g": 5}, {"scopes": {"claim": "g"}}, "g must be a list of texts, or one text"),
+    ],
+)
+def test_a_refusal_names_the_claim(claims: dict[str, Any], keys: dict[str, Any], said: str) -> None:
+    given = {name: value for name, value in {"sub": "me", **claims}.items() if value is not ...}
+    with pytest.raises(TokenError) as e:
+        principal_of(issuer(**keys), [""])(given)
+    assert str(e.value) == f"{REASONS['claims']}: {said}"
 
 
 def test_names() -> None:

@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from app.auth.jwt_verifier import JWTVerifier
-from app.auth.principal import Principal
+from app.auth.principal import REASONS, Principal, TokenError
 from app.auth.verifiers import make_verifier
 from app.auth.watched_file import CredentialFileError
 from app.config.settings import AuthSettings
@@ -182,3 +182,32 @@ def test_a_set_that_went_bad_leaves_its_keys_in_force(tmp_path: Path, issuer: Is
     replace(tmp_path / "keys.json", content)
     look_again(verifier)
     assert verifier.principal(token)
+
+
+@pytest.mark.parametrize(
+    ("claims", "said"),
+    [
+        ({"exp": ...}, ": exp is missing"),
+        ({"aud": ...}, ": aud is missing"),
+        ({"sub": ...}, ": sub is missing"),
+        ({"exp": "9999999999"}, ": exp must be a number of seconds"),
+        ({"iss": ...}, ": iss is missing"),
+        ({"iss": "https://other.example\n" + "x" * 500}, ""),
+    ],
+)
+def test_what_is_wrong_is_named_to_the_caller_and_in_the_log_whose_token_it_is(
+    tmp_path: Path, issuer: Issuer, claims: dict[str, Any], said: str
+) -> None:
+    verifier = verifier_of(tmp_path, issuer.jwks())
+    with pytest.raises(TokenError) as e:
+        verifier.principal(issuer.token("ec", **claims))
+    assert str(e.value) == REASONS[e.value.reason] + said
+    assert e.value.where.endswith(", kid ec")
+    assert e.value.where.isprintable()
+    assert len(e.value.where) < 300
+    assert ("issuer 1," in e.value.where) is ("iss" not in claims)
+
+
+def test_when_a_token_ends(tmp_path: Path, issuer: Issuer) -> None:
+    token = issuer.token("ec", exp=9999999999)
+    assert verifier_of(tmp_path, issuer.jwks()).expires(token) == 9999999999

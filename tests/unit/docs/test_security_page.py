@@ -48,7 +48,7 @@ def test_the_mappings_of_the_page_mean_what_it_says() -> None:
     claims: dict[str, Any] = {"sub": "me", "groups": ["team-a"], "datastorage_categories": "gateway workflow"}
     found = principal_of(issuer, [""])({**claims, "realm_access": {"roles": ["audit-operators"]}})
     assert found.reads == ReadLimits(frozenset({"team-a", "team-a-staging"}), frozenset({"gateway", "workflow"}))
-    assert found.scopes == {"audit:read", "audit:write"}
+    assert found.scopes == {"audit:read", "audit:write", "dlq:admin"}
 
 
 def test_its_keys_are_those_that_there_are() -> None:

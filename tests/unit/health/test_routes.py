@@ -8,6 +8,7 @@ import pytest
 from app.audit.outcome import Spilled, Stored, WriteRequest
 from app.audit.pending_write import PendingWrite
 from app.audit.validator import Validator
+from app.auth.principal import Verifier
 from app.config.settings import AuditSettings, BufferSettings, HealthSettings, Settings
 from app.config.stores import RedisSettings
 from app.dlq.state import NOT_CONFIGURED, QueueState, StreamState
@@ -221,3 +222,17 @@ def test_a_spill_that_was_refused_counts_before_the_watch_looks() -> None:
     services.queue_watch.state = QueueState(True, "aof_always")
     services.queue.breaker.failed()
     assert services.queue_state().obstacle == "queue_refuses_writes"
+
+
+@pytest.mark.parametrize("away", [(), ("corp",)])
+def test_the_issuers_that_are_away_are_named(away: tuple[str, ...]) -> None:
+    class Known(Verifier):
+        @property
+        def issuers_away(self) -> tuple[str, ...]:
+            return away
+
+    services = services_with()
+    services.verifier = Known()
+    _, body = asked(services, "/health")
+    assert body.get("issuers_unreachable") == (["corp"] if away else None)
+    assert (body["issuers"], body["status"]) == (("unreachable", "degraded") if away else ("connected", "healthy"))
