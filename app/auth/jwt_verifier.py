@@ -121,7 +121,7 @@ class JWTVerifier(Verifier):
         if known is not None and known.keys.current() is known.key_set:
             if self._now() < known.until:
                 return known.principal
-            raise TokenError("expired", known.principal.name)
+            raise TokenError("expired", principal=known.principal.name)
         said = _unverified(token)
         try:
             issuer = self._issuer(said.claims)

@@ -148,7 +148,7 @@ class TokenVerifier(Verifier):
         if entry is None or not hmac.compare_digest(entry.digest, digest):
             raise TokenError("unknown")
         if entry.expires is not None and self._now() >= entry.expires:
-            raise TokenError("expired", entry.principal.name)
+            raise TokenError("expired", principal=entry.principal.name)
         return entry.principal
 
     def expires(self, token: str) -> float | None:
