@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 
 CONTENT_TYPE = "application/problem+json"
+_RETRIED = (429, 503)  # the same request may pass later
 
 
 class Kind(NamedTuple):
@@ -68,7 +69,7 @@ class Problem(Exception):  # noqa: N818 - the standard's name for it
         self.members: dict[str, Any] = dict(members or {})
         if field_errors is not None:
             self.members["field_errors"] = dict(field_errors)
-        if self.kind.status == 503:
+        if self.kind.status in _RETRIED:
             self.members.setdefault("retry", True)
         if self.kind.retry_after is not None:
             self.headers.setdefault("Retry-After", str(self.kind.retry_after))

@@ -47,7 +47,7 @@ def test_each_kind(slug: str) -> None:
         "status": status,
         "detail": "what happened",
         "instance": "/api/v1/x",
-        **({"retry": True} if status == 503 else {}),
+        **({"retry": True} if status in (429, 503) else {}),
     }
     assert problem.headers.get("Retry-After") == retry_after
 
