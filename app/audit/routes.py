@@ -75,6 +75,7 @@ def _add_writes(blueprint: flask.Blueprint, services: Parts) -> None:
         body, plain = json_document(services.bodies)
         if not isinstance(body, dict):
             raise not_an_object()
+        ignored = _EVENT.ignored(body)  # before anything is kept: what is kept must be answered
         event = validator.event(
             body,
             plain=plain,
@@ -84,8 +85,7 @@ def _add_writes(blueprint: flask.Blueprint, services: Parts) -> None:
             reads=read_limits(),
         )
         if isinstance(event, ValidationFailure):
-            raise invalid(event)
-        ignored = _EVENT.ignored(body)  # before anything is kept: what is kept must be answered
+            raise invalid(event, ignored)
         return event_answer(event, _submit(services, (event,), "audit_events"), ignored)
 
     @blueprint.post("/events/batch")
@@ -100,7 +100,7 @@ def _add_writes(blueprint: flask.Blueprint, services: Parts) -> None:
             context_trace_id=trace_id(),
             reads=reads,
         )
-        events = tuple(valid_batch(body, "event", max_batch_size, check))
+        events = tuple(valid_batch(body, "event", max_batch_size, check, _EVENT))
         if reads.narrow:
             events = with_own_parents(events)
         ignored = _EVENT.ignored_of_batch(body)
@@ -111,10 +111,10 @@ def _add_writes(blueprint: flask.Blueprint, services: Parts) -> None:
         body = json_body(services.bodies)
         if not isinstance(body, dict):
             raise not_an_object()
+        ignored = _NOTIFICATION.ignored(body)
         record = validator.notification(body, recorded_by=recorded_by(), request_id=request_id())
         if isinstance(record, ValidationFailure):
-            raise invalid(record)
-        ignored = _NOTIFICATION.ignored(body)
+            raise invalid(record, ignored)
         return notification_answer(record, _submit(services, (record,), "notification_audit"), ignored)
 
 

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from app.http.problems import Problem
 from app.http.validation_failures import count_validation_failures
 from app.validation.field_errors import FieldError, ValidationFailure
+from app.validation.ignored import NOTHING, KnownMembers
 
 T = TypeVar("T")
 
 _NO_OBJECT = "must be a JSON object"
 
 
-def invalid(failure: ValidationFailure) -> Problem:
-    """The problem that answers a request with wrong fields."""
+def invalid(failure: ValidationFailure, ignored: Mapping[str, Any] = NOTHING) -> Problem:
+    """The problem that answers a request with wrong fields.
+
+    ``ignored``: what it says of members that are not known. One of them may be a member that is missing, misspelt.
+    """
     count_validation_failures(failure.reasons())
-    return Problem(failure.slug, failure.detail, field_errors=failure.field_errors(), members=failure.members)
+    members = {**failure.members, **ignored}
+    return Problem(failure.slug, failure.detail, field_errors=failure.field_errors(), members=members)
 
 
-def valid(value: T | ValidationFailure, wrong: tuple[FieldError, ...] = ()) -> T:
+def valid(
+    value: T | ValidationFailure, wrong: tuple[FieldError, ...] = (), ignored: Mapping[str, Any] = NOTHING
+) -> T:
     """The value; ``wrong`` is what was found before, outside the body. Raises Problem 400 that names all of it."""
     if isinstance(value, ValidationFailure):
-        raise invalid(ValidationFailure(wrong + value.errors, value.members))
+        raise invalid(ValidationFailure(wrong + value.errors, value.members), ignored)
     if wrong:
-        raise invalid(ValidationFailure(wrong, {}))
+        raise invalid(ValidationFailure(wrong, {}), ignored)
     return value
 
 
@@ -36,11 +43,16 @@ def not_an_object() -> Problem:
 
 
 def valid_batch(
-    body: Any, noun: str, max_size: int, check: Callable[[dict[str, Any]], T | ValidationFailure]
+    body: Any,
+    noun: str,
+    max_size: int,
+    check: Callable[[dict[str, Any]], T | ValidationFailure],
+    known: KnownMembers,
 ) -> list[T]:
     """What ``check`` makes of each item of a batch. Raises Problem 400 that names every wrong field of every item.
 
-    ``noun``: what an item is called in the detail, which is about the first item that is wrong.
+    ``noun``: what an item is called in the detail, which is about the first item that is wrong. ``known``: which members
+    an item may have; the problem names the others.
     """
     if not isinstance(body, list):
         count_validation_failures([("body", "not_array")])
@@ -70,5 +82,7 @@ def valid_batch(
             items.append(checked)
     if first is not None:
         index, slug, detail, members = first
-        raise Problem(slug, f"{noun} at index {index}: {detail}", field_errors=errors, members=members)
+        ignored = known.ignored_of_batch([item if isinstance(item, dict) else {} for item in body])
+        told = f"{noun} at index {index}: {detail}"
+        raise Problem(slug, told, field_errors=errors, members={**members, **ignored})
     return items

@@ -75,8 +75,8 @@ class CatalogueReader:
     ) -> flask.Response:
         """The answer to a search; ``wrong``: what was found before, outside the body. Raises Problem."""
         started = time.perf_counter()
-        wanted = valid(search_request.search(body, plain=plain), wrong)
         ignored = search_request.MEMBERS.ignored(body)
+        wanted = valid(search_request.search(body, plain=plain), wrong, ignored)
 
         def read(large: bool) -> tuple[Sequence[Found], bytes]:
             return timed_read(

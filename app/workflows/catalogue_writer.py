@@ -46,7 +46,8 @@ class CatalogueWriter:
 
     def create(self, body: dict[str, Any]) -> bytes:
         """Create one workflow; it as JSON. Raises Problem."""
-        workflow, ignored = valid(self._check(body)), schemas.WORKFLOW_MEMBERS.ignored(body)
+        ignored = schemas.WORKFLOW_MEMBERS.ignored(body)
+        workflow = valid(self._check(body), ignored=ignored)
         try:
             rows = self._insert([workflow])
         except store.DuplicateError:
@@ -55,7 +56,7 @@ class CatalogueWriter:
 
     def create_batch(self, body: Any) -> bytes:
         """Create workflows, all or none; their ids as JSON. Raises Problem."""
-        workflows = valid_batch(body, "workflow", workflow_batches.MAX_BATCH, self._check)
+        workflows = valid_batch(body, "workflow", workflow_batches.MAX_BATCH, self._check, schemas.WORKFLOW_MEMBERS)
         _check_keys(workflows)
         ignored = schemas.WORKFLOW_MEMBERS.ignored_of_batch(body)
         try:

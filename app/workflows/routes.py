@@ -103,7 +103,8 @@ def _add_changes(
                 "immutable fields cannot be changed: " + ", ".join(wrong),
                 field_errors=dict.fromkeys(wrong, "cannot be changed"),
             )
-        changes, ignored = valid(schemas.patch(body)), schemas.PATCH_MEMBERS.ignored(body)
+        ignored = schemas.PATCH_MEMBERS.ignored(body)
+        changes = valid(schemas.patch(body), ignored=ignored)
         if ignored and not changes:
             raise _nothing_to_change(ignored)
         if changes.get("status") == "active":
@@ -114,7 +115,8 @@ def _add_changes(
     @blueprint.patch("/<workflow_id>/disable")
     def disable(workflow_id: str) -> flask.Response:
         body = _optional_object(services)
-        asked, ignored = valid(schemas.reason(body)), schemas.REASON_MEMBERS.ignored(body)
+        ignored = schemas.REASON_MEMBERS.ignored(body)
+        asked = valid(schemas.reason(body), ignored=ignored)
         reason, by = asked["reason"], asked["updated_by"]
         changes = {"status": "disabled", "status_reason": reason, "disabled_by": by, "disabled_reason": reason}
         row = writer.change(_ident(workflow_id), {**changes, "updated_by": by})
@@ -123,7 +125,8 @@ def _add_changes(
     @blueprint.patch("/<workflow_id>/enable")
     def enable(workflow_id: str) -> flask.Response:
         body = _optional_object(services)
-        asked, ignored = valid(schemas.reason(body)), schemas.REASON_MEMBERS.ignored(body)
+        ignored = schemas.REASON_MEMBERS.ignored(body)
+        asked = valid(schemas.reason(body), ignored=ignored)
         changes = {"status": "active", "status_reason": asked["reason"], "disabled_by": None, "disabled_reason": None}
         row = writer.change(_ident(workflow_id), {**changes, "updated_by": asked["updated_by"]})
         return _one(row, ignored)

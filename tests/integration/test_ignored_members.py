@@ -120,3 +120,13 @@ def test_disable_and_enable_name_them(service: Service, path: str) -> None:
     answer = service.client.patch(f"{WORKFLOWS}/{ident}/{path}", json={"reason": "r", "why": "x"})
     assert (answer.status_code, answer.json["ignored"]) == (200, ["why"])
     assert "ignored" not in service.client.patch(f"{WORKFLOWS}/{ident}/{path}").json
+
+
+@pytest.mark.parametrize("path", [WORKFLOWS, WORKFLOWS + "/batch", SEARCH, UNKNOWN, UNKNOWN + "/disable"])
+def test_a_refusal_names_them_too(service: Service, path: str) -> None:
+    body = {"workflow_nam": "w", "top_k": 0, "reason": 5, "status": 5}
+    method = service.client.patch if path.startswith(UNKNOWN) else service.client.post
+    answer = method(path, json=[body] if path.endswith("batch") else body)
+    assert answer.status_code == 400
+    names = answer.json["ignored"]["0"] if path.endswith("batch") else answer.json["ignored"]
+    assert "workflow_nam" in names

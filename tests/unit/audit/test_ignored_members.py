@@ -57,3 +57,16 @@ def test_a_name_of_odd_characters_hinders_no_answer(sent: bytes, shown: str) -> 
         code, said, services = answered(path, whole, Stored())
         assert (code, said["ignored"]) == (201, ignored)
         assert len(services.ingest.requests) == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("path", "right"), [(EVENTS, event()), (BATCH, event()), (NOTIFICATIONS, notification())], ids=lambda v: str(v)[-9:]
+)
+def test_a_refusal_names_them_too(path: str, right: dict[str, Any]) -> None:
+    missing = next(iter(right))
+    body = {k: v for k, v in right.items() if k != missing} | {f"x{n}": 1 for n in range(25)}
+    code, said, _ = answered(path, [body] if path == BATCH else body, Stored())
+    assert code == 400
+    assert list(said["field_errors"]) == [f"[0].{missing}" if path == BATCH else missing]
+    named = said["ignored"]["0"] if path == BATCH else said["ignored"]
+    assert (named, said["ignored_more"]) == ([f"x{n}" for n in range(20)], 5)

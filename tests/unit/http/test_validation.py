@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from marshmallow import Schema, fields
 
 from app.http import validation
 from app.http.problems import Problem
 from app.http.validation import valid, valid_batch
 from app.validation.field_errors import DATA, FieldError, FieldMessage, ValidationFailure
+from app.validation.ignored import KnownMembers
+
+KNOWN = KnownMembers(Schema.from_dict({"name": fields.String()})())
 
 
 @pytest.fixture
@@ -28,12 +32,12 @@ def check(item: dict[str, Any]) -> str | ValidationFailure:
 
 def refused(body: Any) -> Problem:
     with pytest.raises(Problem) as caught:
-        valid_batch(body, "thing", 2, check)
+        valid_batch(body, "thing", 2, check, KNOWN)
     return caught.value
 
 
 def test_the_items_in_their_order(counted: list[tuple[str, str]]) -> None:
-    assert valid_batch([{"name": "a"}, {"name": "b"}], "thing", 2, check) == ["a", "b"]
+    assert valid_batch([{"name": "a"}, {"name": "b"}], "thing", 2, check, KNOWN) == ["a", "b"]
     assert counted == []
 
 
@@ -77,3 +81,9 @@ def test_what_was_found_before_the_body_is_told_together_with_it(counted: list[t
         assert caught.value.members["field_errors"]["explain"] == "must be true or false"
     assert caught.value.members["field_errors"]["a"] == "is bad"
     assert counted == [("explain", "invalid"), ("explain", "invalid"), ("a", "invalid")]
+
+
+def test_a_refused_batch_names_the_members_that_it_does_not_know(counted: list[tuple[str, str]]) -> None:
+    assert refused([{"name": "a", "more": 1}, {"nmae": "b"}]).members["ignored"] == {"0": ["more"], "1": ["nmae"]}
+    assert refused([5, {"nmae": "b"}]).members["ignored"] == {"1": ["nmae"]}
+    assert "ignored" not in refused([{"name": "a"}, 5]).members
