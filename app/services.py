@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from datastorage_common.counts import counted
+
 from app.audit.accesses import AccessRecorder
 from app.audit.buffer import Buffer
 from app.audit.flusher import Flusher
@@ -175,7 +177,7 @@ class Services:
             log.warning("shutdown: what was to be recorded of the service itself was not queued in time")
         if not self.flusher.stop(timeout=b.commit_timeout):
             clean = False
-            log.error("shutdown: %d records were still queued", self.buffer.depth)
+            log.error("shutdown: still queued: %s", counted(self.buffer.depth, "record"))
         if self.replayer is not None and not self.replayer.stop(timeout=b.flush_timeout + 1):
             # What it had read was not acknowledged: another instance replays it.
             log.warning("shutdown: replay was still busy; its entries stay in the queue")

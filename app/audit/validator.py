@@ -14,6 +14,7 @@ import msgspec
 import orjson
 import uuid_utils.compat
 from datastorage_common import jsonvalue
+from datastorage_common.counts import counted
 from datastorage_common.times import parse_rfc3339, rfc3339
 from datastorage_common.uuids import parse_uuid
 from marshmallow import ValidationError, missing
@@ -233,10 +234,10 @@ def _data_fault(data: dict[str, Any], limits: _Limits) -> FieldMessage | None:
 
 def _span(seconds: float) -> str:
     """``7 days``, or hours, minutes, seconds where days do not come out even."""
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds % size == 0 and seconds >= size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{seconds:g} seconds"
+            return counted(int(seconds // size), unit)
+    return "1 second" if seconds == 1 else f"{seconds:g} seconds"
 
 
 def _with_defaults(members: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import orjson
+from datastorage_common.counts import counted
 from datastorage_common.durations import parse_duration
 from datastorage_common.files import ReadError, as_text, read_whole
 from datastorage_common.terminal import printable
@@ -164,7 +165,7 @@ def list_(path: Path, as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps([_members(e, now) for e in entries.values()], option=orjson.OPT_INDENT_2))
         return
-    rows = [("NAME", "HASH", "SCOPES", "READS", "CREATED", "EXPIRES"), *(_row(e, now) for e in entries.values())]
+    rows = [("name", "hash", "scopes", "reads", "created", "expires"), *(_row(e, now) for e in entries.values())]
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -191,7 +192,7 @@ def revoke(path: Path, which: str, every: bool, yes: bool) -> None:
             click.confirm(f"Shut out {'this token' if len(chosen) == 1 else 'these tokens'}?", abort=True, err=True)
         # Those that were shown, whatever has been added meanwhile.
         take_out(path, lambda there: {digest for digest in chosen if digest in there})
-    click.echo(f"{len(chosen)} {'entry' if len(chosen) == 1 else 'entries'} taken out of {printable(as_text(path))}.")
+    click.echo(f"{counted(len(chosen), 'entry', 'entries')} taken out of {printable(as_text(path))}.")
 
 
 def _unusable(categories: tuple[str, ...]) -> list[str]:

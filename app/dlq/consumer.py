@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import redis
+from datastorage_common.counts import counted
 
 from app.clock import Clock
 from app.config.settings import DLQSettings
@@ -128,7 +129,9 @@ class Consumer:
         for _ in range(_PAGES_A_ROUND):
             adopted, following = scripts.ADOPT.run(self._client, 1, self._keys.stream, GROUP, self._name, cursor)
             if adopted:
-                log.warning("replay: %d entries of %s were pending for no consumer", adopted, self._stream)
+                log.warning(
+                    "replay: pending for no consumer in %s: %s", self._stream, counted(adopted, "entry", "entries")
+                )
                 self._cursor, self._walking = "-", True
             cursor = following.decode()
             if not cursor:

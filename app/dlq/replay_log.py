@@ -7,6 +7,8 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 
+from datastorage_common.counts import counted
+
 from app.audit.event import AuditEvent, Record
 from app.clock import Clock
 from app.telemetry.logs import current_request
@@ -51,12 +53,11 @@ class ReplayLog:
         for stream, counts in self._counts.items():
             stored, known = counts["stored"], counts["duplicate"]
             log.info(
-                "replayed %s of %s: %d stored, %s", _n(stored + known, "entry"), stream, stored, _n(known, "duplicate")
+                "replayed %s of %s: %d stored, %s",
+                counted(stored + known, "entry", "entries"),
+                stream,
+                stored,
+                counted(known, "duplicate"),
             )
         self._counts.clear()
         self._said_at = now
-
-
-def _n(count: int, word: str) -> str:
-    plural = {"entry": "entries"}.get(word, f"{word}s")
-    return f"{count} {word if count == 1 else plural}"

@@ -9,6 +9,7 @@ import dataclasses
 import logging
 import math
 
+from datastorage_common.counts import counted
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from app.clock import Clock
@@ -163,11 +164,11 @@ class QueueWatch:
             log.warning("Redis has forgotten entries of %s, none that this worker knows to be acknowledged", name)
             return
         log.error(
-            "queue_lost: Redis has forgotten entries of %s: up to %d records that this worker spilled, "
-            "and %d entries of all workers waited when it was last seen",
+            "queue_lost: Redis has forgotten entries of %s: up to %s that this worker spilled, "
+            "and %s of all workers waited when it was last seen",
             name,
-            count,
-            waited,
+            counted(count, "record"),
+            counted(waited, "entry", "entries"),
         )
         metrics.DLQ_LOST.labels(name).inc(count)
         self._lost_until = self._clock.monotonic() + self._queue.memory.seconds

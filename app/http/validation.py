@@ -25,9 +25,7 @@ def invalid(failure: ValidationFailure, ignored: Mapping[str, Any] = NOTHING) ->
     return Problem(failure.slug, failure.detail, field_errors=failure.field_errors(), members=members)
 
 
-def valid(
-    value: T | ValidationFailure, wrong: tuple[FieldError, ...] = (), ignored: Mapping[str, Any] = NOTHING
-) -> T:
+def valid(value: T | ValidationFailure, wrong: tuple[FieldError, ...] = (), ignored: Mapping[str, Any] = NOTHING) -> T:
     """The value; ``wrong`` is what was found before, outside the body. Raises Problem 400 that names all of it."""
     if isinstance(value, ValidationFailure):
         raise invalid(ValidationFailure(wrong + value.errors, value.members), ignored)
@@ -51,8 +49,8 @@ def valid_batch(
 ) -> list[T]:
     """What ``check`` makes of each item of a batch. Raises Problem 400 that names every wrong field of every item.
 
-    ``noun``: what an item is called in the detail, which is about the first item that is wrong. ``known``: which members
-    an item may have; the problem names the others.
+    ``noun``: what an item is called in the detail, which is about the first item that is wrong. ``known``: the members
+    of an item; the problem names all others.
     """
     if not isinstance(body, list):
         count_validation_failures([("body", "not_array")])

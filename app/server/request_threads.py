@@ -120,6 +120,6 @@ class RequestThreads:
         whole = declared is None or response.sent == declared
         if not whole:
             # What came next would be taken for the rest of this one.
-            self.log.error("an answer was %d bytes long and said %d: the connection ends", response.sent, declared)
+            self.log.error("an answer had the length %d and said %d: the connection ends", response.sent, declared)
         conn.unsent = answer.finish() or None
         return whole and not response.should_close()

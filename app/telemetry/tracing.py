@@ -202,7 +202,7 @@ class _Processor(BatchSpanProcessor):
                 return
             self._say_from = now + _SAY_EVERY_SECONDS
             lost, self._lost = self._lost, 0
-        log.warning("%d spans were not delivered: the collector (tracing.endpoint) does not take them", lost)
+        log.warning("spans were not delivered, %d of them: the collector (tracing.endpoint) does not take them", lost)
 
 
 class _Exporter(SpanExporter):

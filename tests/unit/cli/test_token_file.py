@@ -91,7 +91,7 @@ def test_list_shows_who_has_a_token_and_no_secret(tmp_path: Path) -> None:
     )
     path.write_text(text)
     head, *rows = run("list", path).stdout.splitlines()
-    assert head.split() == ["NAME", "HASH", "SCOPES", "READS", "CREATED", "EXPIRES"]
+    assert head.split() == ["name", "hash", "scopes", "reads", "created", "expires"]
     assert rows[0].split()[:4] == ["gateway", hash_of(made)[:8], "audit:write", "-"], "it reads nothing"
     assert rows[0].endswith("never")
     assert "namespaces=a" in rows[1]

@@ -199,7 +199,7 @@ def test_close_gives_up_in_time_and_says_what_is_lost(caplog: pytest.LogCaptureF
     store.store({"n": 1})
     assert not store.close(0.1)
     assert store.stats().dropped == {"closed": 1}
-    assert "1 audit events were not written in time and are lost" in caplog.text
+    assert "not written in time, and lost with the process: 1 audit event" in caplog.text
     with pytest.raises(StoreClosedError):
         store.store({"n": 2})
     assert store.close(), "closing twice is nothing"

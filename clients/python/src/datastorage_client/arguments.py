@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypedDict, TypeVar
 from uuid import UUID
 
 import httpx
+from datastorage_common.counts import counted
 
 from datastorage_client._generated.models import (
     UNSET,
@@ -198,9 +199,9 @@ def check_acknowledged(response: httpx.Response, sent: int) -> None:
         answer = None
     ids = answer.get("event_ids") if isinstance(answer, dict) else None
     if response.status_code not in _KEPT or not isinstance(ids, list) or not all(map(_is_uuid, ids)):
-        raise _unexpected(response, f"does not acknowledge the {sent} events that were sent")
+        raise _unexpected(response, f"does not acknowledge what was sent ({counted(sent, 'event')})")
     if len(ids) != sent:
-        raise _unexpected(response, f"acknowledges {len(ids)} events, and {sent} were sent")
+        raise _unexpected(response, f"acknowledges {counted(len(ids), 'event')} of {sent}")
 
 
 def acknowledged(answer: A, sent: Iterable[Mapping[str, Any]], ids: Iterable[UUID], base_url: httpx.URL) -> A:

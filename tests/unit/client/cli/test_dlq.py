@@ -83,3 +83,26 @@ def test_another_service_at_the_address_is_one_line(stub: StubService, command: 
     assert result.exit_code == 1
     assert result.stdout == ""
     assert result.stderr.startswith("datastorage: the answer is not one of the Data Storage Service")
+
+
+def test_the_list_shows_which_request_a_record_came_with(stub: StubService) -> None:
+    found = [
+        {"id": f"events:{i}-0", "final_retry_count": 0, "reason": "r", "entry": entry}
+        for i, entry in enumerate([{"request_id": "req-7"}, {}, None])
+    ]
+    stub.script.append(answers({"dead_letters": found, "pagination": {"next_cursor": None}}))
+    lines = run(stub, "list").stdout.splitlines()
+    assert [line.split() for line in lines] == [
+        ["id", "moved", "at", "tries", "request", "reason"],
+        ["events:0-0", "-", "0", "req-7", "r"],
+        ["events:1-0", "-", "0", "-", "r"],
+        ["events:2-0", "-", "0", "-", "r"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ids", "told"), [(("events:1-0",), "1 dead letter"), (("events:1-0", "events:2-0"), "2 dead letters")]
+)
+def test_what_was_deleted_is_counted_in_words(stub: StubService, ids: tuple[str, ...], told: str) -> None:
+    stub.script.extend(answers({}) for _ in ids)
+    assert run(stub, "purge", "--yes", *ids).stdout == f"deleted {told}\n"

@@ -183,13 +183,28 @@ def test_the_narrow_table(run: Run, stub: StubService, monkeypatch: pytest.Monke
     monkeypatch.setenv("COLUMNS", str(columns))
     shown = run().stdout.splitlines()
     assert max(map(len, shown)) <= columns
-    assert shown[0].split() == ["time,", "outcome", "/", "id", "type,", "action", "/", "actor", "→", "resource"]
-    assert shown[1].split()[1:] == ["success", "aws.s3.GetBucketPolicy"]
+    assert shown[0].split() == [
+        "time,",
+        "outcome",
+        "/",
+        "id",
+        "category",
+        "type",
+        "/",
+        "namespace",
+        "actor",
+        "→",
+        "resource",
+    ]
+    assert shown[1].split()[1:] == ["success", "gateway", "aws.s3.GetBucketPolicy"]
+    assert not any(line.endswith(" ") for line in shown)
     assert shown[2].split()[:3] == ["00000000-0000-4000-8000-000000000001", "bert-jan", "→"]
     assert "AWS::S3::Bucket" in shown[2]
     assert len(shown) == 5
     store(stub, 1, event_action="read", actor_id="x" * 100)
     other = run("--actor-id", "x" * 100).stdout
+    store(stub, 1, actor_id="in-one", namespace="team-a")
+    assert " team-a in-one → AWS::S3::" in run("--actor-id", "in-one").stdout
     assert "aws.s3.GetBucketPolicy read" in other
     assert "… → AWS::S3::" in other
 
@@ -217,12 +232,15 @@ def test_the_wide_table(run: Run, stub: StubService, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("COLUMNS", str(columns))
     shown = run().stdout.splitlines()
     assert max(map(len, shown)) <= (columns or 200)
-    assert shown[0].split() == ["time", "type", "action", "outcome", "actor", "resource", "id"]
+    assert shown[0].split() == ["time", "category", "type", "outcome", "actor", "namespace", "resource", "id"]
+    assert not any(line.endswith(" ") for line in shown)
+    assert max(map(len, shown)) <= 150, "no wider than what is in it"
     assert shown[1].split()[1:] == [
+        "gateway",
         "aws.s3.GetBucketPolicy",
-        "GetBucketPolicy",
         "success",
         "bert-jan",
+        "-",
         "AWS::S3::Bucket",
         "bucket-1",
         "00000000-0000-4000-8000-000000000001",
@@ -249,7 +267,7 @@ def test_terminals_are_safe_from_events(run: Run, stub: StubService) -> None:
 
 def test_rows_with_less_in_them(run: Run, stub: StubService) -> None:
     stub.script.append(Canned(200, b'{"data":[{"actor_id":null}],"pagination":{}}', JSON))
-    assert run().stdout.splitlines()[1].split() == ["-"] * 8
+    assert run().stdout.splitlines()[1].split() == ["-"] * 9
 
 
 def test_more_than_shown_is_said(run: Run, stub: StubService) -> None:

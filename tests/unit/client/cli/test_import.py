@@ -334,7 +334,7 @@ def test_giving_up_says_how_far_it_came(
     assert (
         "datastorage: Service Unavailable: please retry\n"
         f"  `datastorage health --report --url {stub.url}` says what is away.\n"
-        "3 of 5 records are not known to be stored; run it again\n" in result.stderr
+        "3 of 5 records not known to be stored; run it again\n" in result.stderr
     )
 
 
@@ -380,7 +380,7 @@ def test_interrupted(run: Run, stub: StubService, tmp_path: Path, monkeypatch: p
     assert result.exit_code == 130
     assert count(result)["stored"] == 2
     again_with = re.search(
-        r"interrupted\n3 of 5 records are not known to be stored; run it again with (\S+ \S+) ", result.stderr
+        r"interrupted\n3 of 5 records not known to be stored; run it again with (\S+ \S+) ", result.stderr
     )
     assert again_with
     assert f"({again_with[1]})" in result.stdout
@@ -416,7 +416,7 @@ def test_a_file_that_breaks_between_the_two_readings(
     result = run(path, "--batch", 2)
     assert result.exit_code == 2
     assert f"datastorage: {path}: changed while it was read; import it when nobody" in result.stderr
-    assert "3 of 3 records are not known to be stored" in result.stderr
+    assert "3 of 3 records not known to be stored" in result.stderr
     assert stub.rows == {}
 
 
@@ -437,7 +437,7 @@ def test_a_file_that_grows_while_it_is_sent(
     result = run(path, "--batch", 1)
     assert (result.exit_code, count(result)["stored"]) == (2, 1)
     assert f"datastorage: {path}: changed while it was read; import it when nobody writes to it" in result.stderr
-    assert "2 of 3 records are not known to be stored; run it again\n" in result.stderr
+    assert "2 of 3 records not known to be stored; run it again\n" in result.stderr
 
 
 @pytest.mark.parametrize("form", ["%s\n", "[%s]", '{"Records": [%s]}', '{\n"Records":\n[%s]}'])

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from datastorage_common.counts import counted
+
 from datastorage_client.buffered.counters import Counters, Stats
 from datastorage_client.buffered.event import Item
 from datastorage_client.buffered.memory import MemoryBuffer
@@ -152,7 +154,7 @@ class Pipeline:
         self._count_lost()
         if self.spooled is not None and self.spooled.disk is not None:
             if waiting := len(self.spooled.disk):
-                log.warning("%d audit events stay in the spool for the next start", waiting)
+                log.warning("left in the spool for the next start: %s", counted(waiting, "audit event"))
             self.spooled.disk.close()
         self.counters.tell(len(self.buffer))
         self._ended(self)
@@ -164,7 +166,7 @@ class Pipeline:
             more, self._lost = left - self._lost, left
         self.counters.drop("closed", more)
         if more > 0:
-            log.error("%d audit events were not written in time and are lost with the process", left)
+            log.error("not written in time, and lost with the process: %s", counted(left, "audit event"))
 
     def forsake(self) -> None:
         """In a forked child: let go of what is the parent's."""

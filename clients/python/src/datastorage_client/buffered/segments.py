@@ -25,6 +25,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from datastorage_common.counts import counted
+
 from datastorage_client.buffered.event import Item
 from datastorage_client.buffered.forking import fork_lock
 from datastorage_client.buffered.frames import MAGIC, is_torn, read_around_holes, read_frame
@@ -200,14 +202,15 @@ class Folder:
         following = next(((at, f[2]) for at in starts if (f := read_frame(fd, at, end)) is not None), None)
         self._position = (number, end if following is None else following[0])
         if following is None and is_torn(rest):
-            log.info("the last %d bytes of %s were never written whole", len(rest), self.path / f"{number:08}.seg")
+            segment = self.path / f"{number:08}.seg"
+            log.info("the end of %s was never written whole: %s", segment, counted(len(rest), "byte"))
             return
         stretch = rest[: self._position[1] - offset]
         # The first may not look like a start any more, which it is.
         seen = len({offset, *(at for at in starts if at < self._position[1])})
         count = (self._missing(following[1]) if following is not None else None) or seen
         kept = self.path.parent / f"damaged-{self.path.name}-{number:08}-{offset}"
-        what = f"{count} events in {len(stretch)} bytes of a spool segment cannot be read"
+        what = f"{counted(count, 'event')} in {counted(len(stretch), 'byte')} of a spool segment cannot be read"
         try:
             kept.write_bytes(stretch)
         except OSError as e:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from datastorage_common.counts import counted
+
 from datastorage_client.buffered.counters import Counters
 from datastorage_client.buffered.event import Item
 from datastorage_client.buffered.memory import Source
@@ -169,8 +171,8 @@ class Sender:
         if self._failures:
             log.log(
                 logging.INFO if self._warned else logging.DEBUG,
-                "audit events are written again after %d failures",
-                self._failures,
+                "audit events are written again after %s",
+                counted(self._failures, "failure"),
             )
         self._failures = self._alone_failures = 0
         self._warned = False

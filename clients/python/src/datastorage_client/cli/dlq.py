@@ -11,14 +11,15 @@ from urllib.parse import quote
 
 import click
 from datastorage_common import jsonvalue
+from datastorage_common.counts import counted
 from datastorage_common.terminal import printable
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from datastorage_client.cli.errors import ServiceError, fail, understood
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.cli.options import service_options
+from datastorage_client.cli.tables import console, table
+from datastorage_client.cli.tables import show as show_table
 
 _PAGE = 500
 # Dead letters that people are shown unless they ask for more.
@@ -68,7 +69,7 @@ def status(url: str, token: str | None, as_json: bool) -> None:
     if as_json:
         _print_json(answer)
         return
-    table = Table("stream", "waiting", "capacity", "full", "oldest", "dead letters")
+    made = table("stream", "waiting", "capacity", "full", "oldest", "dead letters")
     with understood():
         for name, stream in answer["streams"].items():
             cells = (
@@ -79,9 +80,9 @@ def status(url: str, token: str | None, as_json: bool) -> None:
                 f"{float(stream['oldest_age_seconds']):.0f} s",
                 str(stream["dead_letters"]),
             )
-            table.add_row(*(Text(printable(cell)) for cell in cells))
+            made.add_row(*(Text(printable(cell)) for cell in cells))
         durability, paused = answer["durability"], answer["replay_paused"]
-    Console().print(table)
+    show_table(made, console())
     click.echo(printable(f"durability of Redis: {durability}"))
     if paused:
         click.echo(printable(f"replay waits: {paused}"))
@@ -103,7 +104,7 @@ def list_(url: str, token: str | None, stream: str, limit: int | None, as_json: 
             _print_json(letter)
         return
     limit = limit or _SHOWN
-    table = Table("id", "moved at", "tries", "reason")
+    made = table("id", "moved at", "tries", "request", "reason")
     # One more than is shown tells whether there are more.
     found = list(islice(_letters(client, stream), limit + 1))
     for letter in found[:limit]:
@@ -111,13 +112,14 @@ def list_(url: str, token: str | None, stream: str, limit: int | None, as_json: 
             letter["id"],
             letter.get("moved_at", "-"),
             letter.get("final_retry_count", "-"),
+            _request(letter),
             letter.get("reason", "-"),
         )
-        table.add_row(*(Text(printable(str(cell))) for cell in cells))
+        made.add_row(*(Text(printable(str(cell))) for cell in cells))
     if not found:
         click.echo(f"the stream {stream} has no dead letters")
         return
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    show_table(made, console())
     if len(found) > limit:
         status = client.get("/api/v1/dlq").object()
         with understood():
@@ -170,10 +172,17 @@ def purge(url: str, token: str | None, letter_ids: tuple[str, ...], everything: 
     if not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("deleting for good needs --yes where nobody can be asked")
-        click.confirm(f"delete {len(ids)} dead letters for good?", abort=True)
+        click.confirm(f"delete {counted(len(ids), 'dead letter')} for good?", abort=True)
     for letter_id in ids:
         client.delete(_path(letter_id))
-    click.echo(f"deleted {len(ids)} dead letters")
+    click.echo(f"deleted {counted(len(ids), 'dead letter')}")
+
+
+def _request(letter: dict[str, Any]) -> str:
+    """The id of the request that the record came with; an entry of 1.0.0 has none."""
+    entry = letter.get("entry")
+    found = entry.get("request_id") if isinstance(entry, dict) else None
+    return found if isinstance(found, str) else "-"
 
 
 def _path(letter_id: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -13,13 +12,13 @@ import click
 from datastorage_common import jsonvalue
 from datastorage_common.terminal import printable
 from datastorage_common.times import parse_time, rfc3339
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from datastorage_client.cli.errors import ServiceError, fail
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.cli.options import service_options
+from datastorage_client.cli.tables import console, show, table
 
 MAX_PAGE = 1000  # the service's limit on `limit`
 DEFAULT_ROWS = 50
@@ -28,8 +27,6 @@ RETRY_LIMIT_S = 10.0
 
 # From this width on an event fits one line; below it takes two.
 _WIDE = 150
-# Where there is no terminal, nothing says how wide: wide enough that ids are never cut.
-_PIPE_WIDTH = 200
 _RELATIVE = re.compile(r"[0-9.dhms]+")
 
 
@@ -140,63 +137,66 @@ def _print_table(rows: list[dict[str, Any]], *, more: bool) -> None:
     if not rows:
         click.echo("no event matches", err=True)
         return
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(highlight=False, width=_PIPE_WIDTH)
-    console.print(_wide(rows) if console.width >= _WIDE else _narrow(rows, console.width))
+    on = console()
+    show(_wide(rows) if on.width >= _WIDE else _narrow(rows, on.width), on)
     if more:
         click.echo(f"the newest {len(rows):,}; there are more: --limit N or --all", err=True)
 
 
 def _wide(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("time", no_wrap=True)
-    table.add_column("type", no_wrap=True, overflow="ellipsis", ratio=6)
-    table.add_column("action", no_wrap=True, overflow="ellipsis", ratio=4)
-    table.add_column("outcome", no_wrap=True)
-    table.add_column("actor", no_wrap=True, overflow="ellipsis", ratio=4)
-    table.add_column("resource", no_wrap=True, overflow="ellipsis", ratio=7)
+    made = table()
+    made.add_column("time", no_wrap=True)
+    made.add_column("category", no_wrap=True, overflow="ellipsis", ratio=3)
+    made.add_column("type", no_wrap=True, overflow="ellipsis", ratio=6)
+    made.add_column("outcome", no_wrap=True)
+    made.add_column("actor", no_wrap=True, overflow="ellipsis", ratio=4)
+    made.add_column("namespace", no_wrap=True, overflow="ellipsis", ratio=3)
+    made.add_column("resource", no_wrap=True, overflow="ellipsis", ratio=6)
     # Who stored it: the service says of itself what no caller has recorded.
     with_recorder = any(map(_of_the_service, rows))
     if with_recorder:
-        table.add_column("recorded by", no_wrap=True, overflow="ellipsis", min_width=11, max_width=20)
-    table.add_column("id", no_wrap=True, min_width=36)
-    table.expand = True
+        made.add_column("recorded by", no_wrap=True, overflow="ellipsis", min_width=11, max_width=20)
+    made.add_column("id", no_wrap=True, min_width=36)
     for row in rows:
-        table.add_row(
+        made.add_row(
             _time(row),
-            _cell(row, "event_type"),
-            _cell(row, "event_action"),
+            _cell(row, "event_category"),
+            _what(row),
             _outcome(row),
             _cell(row, "actor_id"),
+            _cell(row, "namespace"),
             _resource(row),
             *((_cell(row, "recorded_by"),) if with_recorder else ()),
             _cell(row, "event_id"),
         )
-    return table
+    return made
 
 
 def _narrow(rows: list[dict[str, Any]], width: int) -> Table:
-    """Two lines an event: when and how it ended over its id, what happened over who did it to what.
-
-    The action is left out where the type ends in it, as most do.
-    """
+    """Two lines an event: when and how it ended over its id, what happened over where and who did it to what."""
     # A long actor must leave room for the resource.
     actor_width = max(10, (width - 38) * 2 // 5)
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
-    table.add_column("time, outcome / id", no_wrap=True, min_width=36)
-    table.add_column("type, action / actor → resource", no_wrap=True, overflow="ellipsis", ratio=1)
+    made = table()
+    made.add_column("time, outcome / id", no_wrap=True, min_width=36)
+    made.add_column("category type / namespace actor → resource", no_wrap=True, overflow="ellipsis", ratio=1)
     for row in rows:
-        kind, action, actor = _cell(row, "event_type"), _cell(row, "event_action"), _cell(row, "actor_id")
-        if not kind.plain.endswith("." + action.plain):
-            kind = Text.assemble(kind, " ", action)
+        actor = _cell(row, "actor_id")
         actor.truncate(actor_width, overflow="ellipsis")
-        table.add_row(Text.assemble(_time(row), " ", _outcome(row)), kind)
-        parts: list[Text | str] = [actor, " → ", _resource(row)]
+        where = Text.assemble(_cell(row, "namespace"), " ") if isinstance(row.get("namespace"), str) else Text()
+        made.add_row(
+            Text.assemble(_time(row), " ", _outcome(row)), Text.assemble(_cell(row, "event_category"), " ", _what(row))
+        )
+        parts: list[Text | str] = [where, actor, " → ", _resource(row)]
         if _of_the_service(row) and row.get("recorded_by") is not None:
             parts = ["recorded by ", _cell(row, "recorded_by"), ": ", *parts]
-        table.add_row(_cell(row, "event_id"), Text.assemble(*parts), style="dim")
-    return table
+        made.add_row(_cell(row, "event_id"), Text.assemble(*parts), style="dim")
+    return made
+
+
+def _what(row: Mapping[str, Any]) -> Text:
+    """The type, and the action where the type does not end in it, as most do."""
+    kind, action = _cell(row, "event_type"), _cell(row, "event_action")
+    return kind if action.plain in ("-", kind.plain.rpartition(".")[2]) else Text.assemble(kind, " ", action)
 
 
 def _of_the_service(row: Mapping[str, Any]) -> bool:

@@ -166,11 +166,6 @@ class HTTPClient:
         return (cause.strerror if cause is not None and cause.strerror else "cannot connect").lower()
 
 
-def counted(number: int, what: str) -> str:
-    """``1 record``, ``2,274 records``."""
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
 def _success(answer: httpx.Response) -> Answer:
     try:
         return Answer(answer.status_code, jsonvalue.parse(answer.content))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 import click
+from datastorage_common.counts import counted
 from datastorage_common.durations import parse_duration
 from datastorage_common.files import ReadError
 from datastorage_common.terminal import printable
@@ -200,7 +201,9 @@ def _run(
         left = found.count - sender.counts.settled
         # What became of the last batch may be unknown, also to a probe; the offset in words is right in any case.
         how = f" with --shift-by {written(plan.shift)} instead of --shift-to-now" if plan.how == "now" else ""
-        _fail(f"{trouble}\n{left:,} of {found.count:,} records are not known to be stored; run it again{how}", code)
+        _fail(
+            f"{trouble}\n{left:,} of {counted(found.count, 'record')} not known to be stored; run it again{how}", code
+        )
     sys.exit(1 if sender.counts.refused else 0)
 
 

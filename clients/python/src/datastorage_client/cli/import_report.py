@@ -10,10 +10,10 @@ from datetime import timedelta
 
 import click
 from datastorage_common import jsonvalue
+from datastorage_common.counts import counted
 from datastorage_common.durations import parse_duration
 from datastorage_common.terminal import printable
 
-from datastorage_client.cli.http_client import counted
 from datastorage_client.cli.importers.send import ImportCounts, RejectedRecord
 from datastorage_client.cli.importers.shift import Survey, readable, written
 from datastorage_client.cli.progress import Meter

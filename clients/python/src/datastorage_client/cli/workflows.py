@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -14,13 +12,13 @@ from urllib.parse import quote
 
 import click
 from datastorage_common import jsonvalue
+from datastorage_common.counts import counted
 from datastorage_common.terminal import printable
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from datastorage_client.cli.errors import ProblemError, ServiceError, fail, understood
-from datastorage_client.cli.http_client import HTTPClient, counted
+from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.cli.importers.workflows import (
     CHANGED,
     COLLIDES,
@@ -31,6 +29,7 @@ from datastorage_client.cli.importers.workflows import (
     InvalidBatchError,
 )
 from datastorage_client.cli.options import service_options
+from datastorage_client.cli.tables import console, show, table
 from datastorage_client.models import DetectedLabelName, WorkflowPriority, WorkflowSeverity, WorkflowStatus
 
 _PATH = "/api/v1/workflows"
@@ -41,8 +40,6 @@ _FLAGS = tuple(name for name in DetectedLabelName if name not in _CHOICES)
 _INDEXED_FIELD = re.compile(r"\[(\d+)\]\.?(.*)", re.DOTALL)
 # Someone waits for the answer; long enough for a worker's restart.
 _RETRY_LIMIT_S = 10.0
-# Where there is no terminal, nothing says how wide: wide enough that ids are never cut.
-_PIPE_WIDTH = 200
 
 
 @click.group(name="workflows", no_args_is_help=True)
@@ -149,14 +146,11 @@ def search(
             click.echo(jsonvalue.compact(answer))
             return
         with understood():
-            table = _table(answer["workflows"])
+            ranked = _table(answer["workflows"])
     except ServiceError as e:
         fail(e, _option)
-    if table.row_count:
-        console = Console(
-            highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-        )
-        console.print(table)
+    if ranked.row_count:
+        show(ranked, console())
     else:
         click.echo("no workflow fits", err=True)
 
@@ -168,17 +162,17 @@ def _option(member: str) -> str:
 
 
 def _table(results: Iterable[Mapping[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    ranked = table()
     for column in ("rank", "score", "boost", "penalty"):
-        table.add_column(column, justify="right", no_wrap=True)
+        ranked.add_column(column, justify="right", no_wrap=True)
     for column in ("workflow", "made of"):
-        table.add_column(column, overflow="fold")
+        ranked.add_column(column, overflow="fold")
     for r in results:
         numbers = [str(r[k]) for k in ("rank", "final_score", "label_boost", "label_penalty")]
         what = f"{r['title']}\n{r['workflow_id']}"
         cells = [*numbers, "\n".join(map(printable, what.split("\n"))), "\n".join(_terms(r["score_breakdown"]))]
-        table.add_row(*(Text(cell) for cell in cells))
-    return table
+        ranked.add_row(*(Text(cell) for cell in cells))
+    return ranked
 
 
 def _terms(breakdown: Iterable[Mapping[str, Any]]) -> list[str]:
