@@ -88,7 +88,8 @@ Examples:
     "namespaces",
     multiple=True,
     metavar="NAME",
-    help="Reads records of this namespace alone; repeat it. An empty one: records without a namespace.",
+    help="Reads records of this namespace alone; repeat it. An empty one: records without a namespace,"
+    " and so what the service records of itself.",
 )
 @click.option(
     "--read-category",
