@@ -82,7 +82,9 @@ def tracing_faults(s: Settings) -> list[str]:
         except ValueError as e:
             faults.append(f"tracing.headers_file: {printable(str(e))}")
     if not all(map(_is_installed, _TRACING_MODULES)):
-        faults.append("tracing.endpoint needs the extra tracing: pip install 'datastorage[tracing]'")
+        faults.append(
+            "tracing.endpoint needs the extra tracing: install requirements/tracing.txt, or the wheel with [tracing]"
+        )
     return faults
 
 

@@ -236,7 +236,7 @@ def test_the_client_alone(wheels: Wheels, tmp_path: Path) -> None:
     assert Path(succeed(environment.python, "-c", imports, cwd=tmp_path).strip()).is_relative_to(environment.packages)
 
     refused = run(environment.command, "health", cwd=tmp_path)
-    line = "datastorage: click is not installed; pip install 'datastorage-client[cli]' brings it\n"
+    line = "datastorage: click is not installed; the wheel datastorage-client[cli] brings it\n"
     assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", line)
     environment.require(required(wheels.client, "cli"))
     told = succeed(environment.command, "--help", cwd=tmp_path)
@@ -250,7 +250,7 @@ def test_the_client_alone(wheels: Wheels, tmp_path: Path) -> None:
 def test_a_local_run_needs_its_extra_and_says_so(installed: Environment, wheels: Wheels, tmp_path: Path) -> None:
     """The last test of this environment: it adds to it."""
     refused = run(installed.command, "dev", cwd=tmp_path)
-    line = "datastorage: dev needs psutil, which is not installed; pip install 'datastorage[dev]' brings it\n"
+    line = "datastorage: dev needs psutil, which is not installed; the wheel datastorage[dev] brings it\n"
     assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", line)
 
     installed.require(locked("dev.txt"))

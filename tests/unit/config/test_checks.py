@@ -97,7 +97,9 @@ def test_traces_need_what_sends_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings(None, env(TRACING__ENDPOINT="http://c:4318")).tracing.endpoint == "http://c:4318"
     monkeypatch.setattr(checks, "_TRACING_MODULES", ("opentelemetry.sdk", "nothing.like.this"))
     [fault] = faults(env(TRACING__ENDPOINT="http://c:4318"))
-    assert fault == "tracing.endpoint needs the extra tracing: pip install 'datastorage[tracing]'"
+    assert fault == (
+        "tracing.endpoint needs the extra tracing: install requirements/tracing.txt, or the wheel with [tracing]"
+    )
     assert load_settings(None, env()).tracing.endpoint is None, "nothing is asked for where traces are off"
 
 

@@ -86,9 +86,9 @@ def test_commands_are_loaded_when_they_are_used() -> None:
     [
         (
             "rich",
-            "events needs rich, which is not installed; pip install 'datastorage-client[cli]' brings it",
+            "events needs rich, which is not installed; the wheel datastorage-client[cli] brings it",
         ),
-        ("click", "click is not installed; pip install 'datastorage-client[cli]' brings it"),
+        ("click", "click is not installed; the wheel datastorage-client[cli] brings it"),
     ],
 )
 def test_a_missing_package_is_one_line(module: str, line: str) -> None:
@@ -110,5 +110,5 @@ def test_a_command_that_needs_an_extra_of_the_service_names_it(monkeypatch: pyte
     result = run(dev.name)
     assert result.exit_code == 1
     assert result.stderr == (
-        "datastorage: dev needs psutil, which is not installed; pip install 'datastorage[dev]' brings it\n"
+        "datastorage: dev needs psutil, which is not installed; the wheel datastorage[dev] brings it\n"
     )

@@ -68,7 +68,7 @@ def _load(found: EntryPoint) -> click.Command:
         extra = "cli" if package == "datastorage-client" else "dev" if found.module.startswith("devserver") else ""
         needs = f"{found.name} needs {str(e.name).partition('.')[0]}, which is not installed"
         wanted = f"{package}[{extra}]" if extra else package
-        click.echo(f"datastorage: {needs}; pip install '{wanted}' brings it", err=True)
+        click.echo(f"datastorage: {needs}; the wheel {wanted} brings it", err=True)
         sys.exit(1)
     assert isinstance(command, click.Command)  # noqa: S101 - a wiring mistake, not a user's
     return command

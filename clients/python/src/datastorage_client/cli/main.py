@@ -10,7 +10,7 @@ def main() -> None:
     try:
         from datastorage_client.cli.commands import datastorage
     except ModuleNotFoundError as e:
-        sys.exit(f"datastorage: {e.name} is not installed; pip install 'datastorage-client[cli]' brings it")
+        sys.exit(f"datastorage: {e.name} is not installed; the wheel datastorage-client[cli] brings it")
     datastorage()
 
 
