@@ -83,6 +83,14 @@ class GitOpsTool(StrEnum):
         return str(self.value)
 
 
+class HealthCredentials(StrEnum):
+    CURRENT = "current"
+    STALE = "stale"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
 class HealthDatabase(StrEnum):
     CONNECTED = "connected"
     UNREACHABLE = "unreachable"
@@ -2801,6 +2809,11 @@ class Health:
         issuers (HealthIssuers | Unset): Whether every issuer gave its keys when it was asked last; there only where
             keys are fetched. The keys that were fetched before stay in force. `unreachable` alone makes `degraded` without
             reasons.
+        issuers_unreachable (list[str] | Unset): The configured names of the issuers that did not give their keys to the
+            worker that answers, when it asked them last. Each worker asks for itself.
+        credentials (HealthCredentials | Unset): Whether the files of tokens and keys could be read when they were
+            looked at last; there only where there are such files. What was read before stays in force, also a token that
+            was taken out since. `stale` alone makes `degraded` without reasons.
         reasons (list[HealthReasonsItem] | Unset): Why it is degraded or unhealthy.
     """
 
@@ -2809,6 +2822,8 @@ class Health:
     redis: HealthRedis
     durability: None | RedisDurabilityType0 | Unset = UNSET
     issuers: HealthIssuers | Unset = UNSET
+    issuers_unreachable: list[str] | Unset = UNSET
+    credentials: HealthCredentials | Unset = UNSET
     reasons: list[HealthReasonsItem] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -2831,6 +2846,14 @@ class Health:
         if not isinstance(self.issuers, Unset):
             issuers = self.issuers.value
 
+        issuers_unreachable: list[str] | Unset = UNSET
+        if not isinstance(self.issuers_unreachable, Unset):
+            issuers_unreachable = self.issuers_unreachable
+
+        credentials: str | Unset = UNSET
+        if not isinstance(self.credentials, Unset):
+            credentials = self.credentials.value
+
         reasons: list[str] | Unset = UNSET
         if not isinstance(self.reasons, Unset):
             reasons = []
@@ -2851,6 +2874,10 @@ class Health:
             field_dict["durability"] = durability
         if issuers is not UNSET:
             field_dict["issuers"] = issuers
+        if issuers_unreachable is not UNSET:
+            field_dict["issuers_unreachable"] = issuers_unreachable
+        if credentials is not UNSET:
+            field_dict["credentials"] = credentials
         if reasons is not UNSET:
             field_dict["reasons"] = reasons
 
@@ -2889,6 +2916,15 @@ class Health:
         else:
             issuers = HealthIssuers(_issuers)
 
+        issuers_unreachable = cast(list[str], d.pop("issuers_unreachable", UNSET))
+
+        _credentials = d.pop("credentials", UNSET)
+        credentials: HealthCredentials | Unset
+        if isinstance(_credentials, Unset):
+            credentials = UNSET
+        else:
+            credentials = HealthCredentials(_credentials)
+
         _reasons = d.pop("reasons", UNSET)
         reasons: list[HealthReasonsItem] | Unset = UNSET
         if _reasons is not UNSET:
@@ -2904,6 +2940,8 @@ class Health:
             redis=redis,
             durability=durability,
             issuers=issuers,
+            issuers_unreachable=issuers_unreachable,
+            credentials=credentials,
             reasons=reasons,
         )
 
@@ -4045,7 +4083,10 @@ class Problem:
             instance (str): The path of the request.
             field_errors (ProblemFieldErrors | Unset): One message for every wrong member or parameter; in a batch the key
                 is `[index].member`.
-            retry (bool | Unset): Sending the same request again later can help.
+            ignored (IgnoredMembersOfBatch | list[str] | Unset): Members that are not known, as in the answer to a request
+                that was taken. A misspelt one is there.
+            ignored_more (int | Unset): Ignored members that are not named.
+            retry (bool | Unset): Sending the same request again later can help. With every 429 and 503.
             outcome (Literal['unknown'] | Unset): Whether it was kept is not known. Send it again with the same ids.
             event_id (UUID | Unset): The event whose outcome is unknown.
             event_ids (list[UUID] | Unset): The events whose outcome is unknown.
@@ -4061,6 +4102,7 @@ class Problem:
             workflow_name (str | Unset): The name in conflict.
             version (str | Unset): The version in conflict.
             required_scope (str | Unset): The scope that the token lacks.
+            max_batch_size (int | Unset): How many elements a batch may have.
     """
 
     type_: str
@@ -4069,6 +4111,8 @@ class Problem:
     detail: str
     instance: str
     field_errors: ProblemFieldErrors | Unset = UNSET
+    ignored: IgnoredMembersOfBatch | list[str] | Unset = UNSET
+    ignored_more: int | Unset = UNSET
     retry: bool | Unset = UNSET
     outcome: Literal["unknown"] | Unset = UNSET
     event_id: UUID | Unset = UNSET
@@ -4085,6 +4129,7 @@ class Problem:
     workflow_name: str | Unset = UNSET
     version: str | Unset = UNSET
     required_scope: str | Unset = UNSET
+    max_batch_size: int | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -4101,6 +4146,17 @@ class Problem:
         field_errors: dict[str, Any] | Unset = UNSET
         if not isinstance(self.field_errors, Unset):
             field_errors = self.field_errors.to_dict()
+
+        ignored: dict[str, Any] | list[str] | Unset
+        if isinstance(self.ignored, Unset):
+            ignored = UNSET
+        elif isinstance(self.ignored, list):
+            ignored = self.ignored
+
+        else:
+            ignored = self.ignored.to_dict()
+
+        ignored_more = self.ignored_more
 
         retry = self.retry
 
@@ -4147,6 +4203,8 @@ class Problem:
 
         required_scope = self.required_scope
 
+        max_batch_size = self.max_batch_size
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -4160,6 +4218,10 @@ class Problem:
         )
         if field_errors is not UNSET:
             field_dict["field_errors"] = field_errors
+        if ignored is not UNSET:
+            field_dict["ignored"] = ignored
+        if ignored_more is not UNSET:
+            field_dict["ignored_more"] = ignored_more
         if retry is not UNSET:
             field_dict["retry"] = retry
         if outcome is not UNSET:
@@ -4192,6 +4254,8 @@ class Problem:
             field_dict["version"] = version
         if required_scope is not UNSET:
             field_dict["required_scope"] = required_scope
+        if max_batch_size is not UNSET:
+            field_dict["max_batch_size"] = max_batch_size
 
         return field_dict
 
@@ -4214,6 +4278,27 @@ class Problem:
             field_errors = UNSET
         else:
             field_errors = ProblemFieldErrors.from_dict(_field_errors)
+
+        def _parse_ignored(data: object) -> IgnoredMembersOfBatch | list[str] | Unset:
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                ignored_type_0 = cast(list[str], data)
+
+                return ignored_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            if not isinstance(data, dict):
+                raise TypeError()
+            ignored_type_1 = IgnoredMembersOfBatch.from_dict(data)
+
+            return ignored_type_1
+
+        ignored = _parse_ignored(d.pop("ignored", UNSET))
+
+        ignored_more = d.pop("ignored_more", UNSET)
 
         retry = d.pop("retry", UNSET)
 
@@ -4271,6 +4356,8 @@ class Problem:
 
         required_scope = d.pop("required_scope", UNSET)
 
+        max_batch_size = d.pop("max_batch_size", UNSET)
+
         problem = cls(
             type_=type_,
             title=title,
@@ -4278,6 +4365,8 @@ class Problem:
             detail=detail,
             instance=instance,
             field_errors=field_errors,
+            ignored=ignored,
+            ignored_more=ignored_more,
             retry=retry,
             outcome=outcome,
             event_id=event_id,
@@ -4294,6 +4383,7 @@ class Problem:
             workflow_name=workflow_name,
             version=version,
             required_scope=required_scope,
+            max_batch_size=max_batch_size,
         )
 
         problem.additional_properties = d
@@ -7135,6 +7225,7 @@ __all__ = [
     "GetOpenapiJsonResponse200",
     "GitOpsTool",
     "Health",
+    "HealthCredentials",
     "HealthDatabase",
     "HealthIssuers",
     "HealthReasonsItem",
