@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -87,9 +88,14 @@ class Recorder:
             self._sum_up()
         while self._waiting and not self._loop.stopping:
             event = self._waiting[0]
-            if isinstance(self._ingest.submit(WriteRequest((event,)), None), Refused | InDoubt):
+            outcome = self._ingest.submit(WriteRequest((event,)), None)
+            if isinstance(outcome, Refused | InDoubt):
                 return  # again in the next round; under the same id it is the same event
-            self._waiting.popleft()
+            if not isinstance(outcome, Stored | Spilled):
+                # It would stand before all others for ever.
+                log.error("%s is not recorded: %s", event.event_type, type(outcome).__name__)
+            with contextlib.suppress(ValueError):  # others came meanwhile, and it was the oldest of too many
+                self._waiting.remove(event)
 
     def _last_round(self) -> None:
         """What there is, without waiting for its outcome: the flusher ends after this."""

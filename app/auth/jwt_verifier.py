@@ -64,6 +64,10 @@ class _Unverified:
     claims: dict[str, Any] = field(default_factory=dict)
 
 
+class _SignatureError(TokenError):
+    """The key that a token names has not signed it."""
+
+
 class JWTVerifier(Verifier):
     """JSON Web Tokens (RFC 7519), with the advice of RFC 8725: a closed list of algorithms, each bound to its key.
 
@@ -126,7 +130,11 @@ class JWTVerifier(Verifier):
         try:
             issuer = self._issuer(said.claims)
             key_set, key = self._key(said, issuer)
-            claims = self._verify(token, key, issuer)
+            try:
+                claims = self._verify(token, key, issuer)
+            except _SignatureError:
+                key_set, key = self._replaced(said, issuer, key_set)
+                claims = self._verify(token, key, issuer)
             principal = issuer.principal(claims)
         except TokenError as e:
             e.where = self._where(said)
@@ -183,6 +191,8 @@ class JWTVerifier(Verifier):
             raise TokenError("claims", "sub must be a text") from None
         except jwt.InvalidIssuedAtError:
             raise TokenError("claims", "iat must be a number of seconds") from None
+        except jwt.InvalidSignatureError:
+            raise _SignatureError("unknown") from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise TokenError("unknown") from None
         # The library takes what Python's int() does: texts, truths, and ends in the year 10**300.
@@ -201,12 +211,30 @@ class JWTVerifier(Verifier):
             raise TokenError("unknown")
         key_set = issuer.keys.current()
         key = _fitting(key_set, algorithm, ident)
-        if key is None and ident and isinstance(issuer.keys, IssuerKeys) and not self._is_over(said.claims):
-            key_set = issuer.keys.after_unknown(ident, key_set)
+        if key is None:
+            key_set = self._newer(said, issuer, key_set, f"no kid, {algorithm}" if ident is None else ident)
             key = _fitting(key_set, algorithm, ident)
         if key is None:
             raise TokenError("key")
         return key_set, key
+
+    def _replaced(self, said: _Unverified, issuer: Issuer, seen: KeySet) -> tuple[KeySet, Key]:
+        """The key that has come in the place of one that has not signed this token. Raises as `_key` does.
+
+        An issuer that gives its keys no kid, or each the same, tells nobody else that it has another one.
+        """
+        algorithm, ident = said.header["alg"], said.header.get("kid")
+        key_set = self._newer(said, issuer, seen, f"signed by {'no kid' if ident is None else ident}, {algorithm}")
+        key = _fitting(key_set, algorithm, ident)
+        if key_set is seen or key is None:
+            raise TokenError("unknown")
+        return key_set, key
+
+    def _newer(self, said: _Unverified, issuer: Issuer, seen: KeySet, what: str) -> KeySet:
+        """A set that was fetched since, or the same: see `IssuerKeys.after_unknown`. ``what``: is missing in it."""
+        if not what or not isinstance(issuer.keys, IssuerKeys) or self._is_over(said.claims):
+            return seen
+        return issuer.keys.after_unknown(what, seen)
 
     def _is_over(self, claims: Mapping[str, Any]) -> bool:
         """Whether a token says itself that it has ended: nobody is asked for its key, which may be gone for good."""

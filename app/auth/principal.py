@@ -35,8 +35,8 @@ REASONS: Mapping[str, str] = {
 class TokenError(Exception):
     """A token was not accepted. ``reason`` is a key of REASONS; the text may be shown to the caller.
 
-    ``claim`` says which claim is missing or wrong, as in "exp is missing". ``principal``: whose token it was, where that is
-    known for certain. ``where`` is for the log alone: which issuer and which key the token names.
+    ``claim`` says which claim is missing or wrong, as in "exp is missing". ``principal``: whose token it was, where
+    that is known for certain. ``where`` is for the log alone: which issuer and which key the token names.
     """
 
     def __init__(self, reason: str, claim: str = "", *, principal: str | None = None) -> None:

@@ -88,8 +88,7 @@ Examples:
     "namespaces",
     multiple=True,
     metavar="NAME",
-    help="Reads records of this namespace alone; repeat it. An empty one: records without a namespace,"
-    " and so what the service records of itself.",
+    help="Reads records of this namespace alone; repeat it. An empty one: records without a namespace.",
 )
 @click.option(
     "--read-category",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -105,6 +106,45 @@ def test_keys_that_change_refuse_no_token_of_the_new_key(
         wait_until(lambda kid=kids[1]: taken(kid), what="the new key")
     assert set(statuses) <= {201, 503}
     assert post(app, server.token("ec")).status_code != 201
+
+
+@pytest.mark.parametrize(
+    ("members", "kind"),
+    [({}, "rsa"), ({}, "ec"), ({"kid": "the only one"}, "ec")],
+    ids=["another kind without a kid", "the same kind without a kid", "always the same kid"],
+)
+def test_a_key_that_comes_in_the_place_of_another_refuses_no_token_of_its_own(
+    make_app: Callable[..., flask.Flask], server: IssuerServer, members: dict[str, str], kind: str
+) -> None:
+    second = Issuer()
+
+    def published(issuer: Issuer, kid: str) -> bytes:
+        key = {name: value for name, value in issuer.public(kid).items() if name != "kid"}
+        return json.dumps({"keys": [{**key, **members}]}).encode()
+
+    def token(issuer: Issuer, kid: str) -> str:
+        return issuer.token(kid, iss=server.url, headers={"kid": members.get("kid", ...)})
+
+    server.published = published(server, "ec")
+    clock = Ahead()
+    app = make_app(auth=auth({"issuer": server.url, "audience": AUDIENCE}), services={"clock": clock})
+    assert post(app, token(server, "ec")).status_code == 201
+    server.published = published(second, kind)
+    statuses: list[int] = []
+
+    def taken() -> bool:
+        clock.seconds += 1
+        statuses.append(post(app, token(second, kind)).status_code)
+        return statuses[-1] == 201
+
+    wait_until(taken, what="the new key")
+    assert set(statuses) <= {201, 503}
+    # It has not signed what a stranger sends, and that brings no fetch about each time.
+    before = len(server.asked)
+    stranger = Issuer()
+    refused = {post(app, token(stranger, kind)).status_code for _ in range(50)}
+    assert refused <= {401, 503}
+    assert len(server.asked) - before <= 4
 
 
 def test_an_issuer_that_is_away_from_the_start(make_app: Callable[..., flask.Flask], server: IssuerServer) -> None:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from app.audit.event import AuditEvent
-from app.audit.outcome import Outcome, Refused, Spilled, Stored, WriteRequest
+from app.audit.outcome import Outcome, Refused, Rejected, Spilled, Stored, WriteRequest
 from app.audit.own_events import OwnEvents
 from app.audit.recorder import Recorder
 from app.audit.service_events import ServiceEvents, settings_mark
@@ -158,3 +158,25 @@ def test_the_mark_of_the_settings_shows_changes_and_no_secret() -> None:
         settings_mark(Settings(database=DatabaseSettings(url=f"postgresql://u:{p}@db/x"))) for p in ("secret", "other")
     )
     assert one == two == (one[0], ["database.url"])
+
+
+def test_what_cannot_be_stored_holds_up_nothing(
+    queue: Queue, clock: StandingClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = make(queue, clock)
+    recorder.credentials_changed(change(0, {}, {"k\0": {1}, "\ud800": {2}}))
+    recorder.credentials_changed(change(1, {}, {"dave": {1}}))
+    queue.outcome = Rejected(0)
+    recorder._round()
+    assert [record.message for record in caplog.records if "is not recorded" in record.message] == [
+        "datastorage.admin.credentials_changed is not recorded: Rejected"
+    ] * 2
+    assert not recorder._waiting
+
+
+def test_what_came_of_a_file_can_be_stored(queue: Queue, clock: StandingClock) -> None:
+    recorder = make(queue, clock)
+    recorder.credentials_changed(change(0, {}, {"k\0": {1}, "\ud800": {2}}))
+    recorder._round()
+    [(_, data)] = queue.events
+    assert set(data["added"]) == {"k\ufffd", "\ufffd"}
