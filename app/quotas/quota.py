@@ -27,8 +27,8 @@ _PART_OF_LIMIT = 50
 _PART_OF_REST = 4
 # In a short window a piece is a larger part: each is on the disk of Redis before it is had.
 _PIECES_A_SECOND = 5
-# Who was refused is not heard for so long: what it sends meanwhile costs nothing.
-REFUSED_SECONDS = 0.5
+# Who was refused is not heard for so long: what it sends meanwhile costs nothing. No Retry-After is shorter.
+REFUSED_SECONDS = 1.0
 # What is shorter is not worth it.
 _LEAST_PAUSE_SECONDS = 0.01
 

@@ -24,8 +24,6 @@ _PROBE_CONNECTIONS = 32
 _OWN_DESCRIPTORS = 96
 # So many are ended at a time where no descriptor is left.
 _SPARED = 4
-# So many that were put aside are listened to at a time: with HEAR_SECONDS in between, 200 a second.
-_HEARD = 4
 # Of answers that clients have not read yet, all together; at twice as much no client is waited for.
 MAX_UNSENT_BYTES = 32 * 1024**2
 
@@ -92,7 +90,7 @@ class Clients:
             while (conn := queue.due(now)) is not None:
                 self._close(conn)
         if self._waiting.aside and now >= self._hear_at:
-            self._hear_some(now)
+            self._hear_one(now)
         while (conn := self._waiting.idle.due(now)) is not None:
             self._end_idle(conn)
         for queue in (self._waiting.heads, self._waiting.bodies):
@@ -108,12 +106,11 @@ class Clients:
                 self._close(conn)
         self._bound_unsent(MAX_UNSENT_BYTES, CROWDED_SECONDS, now)
 
-    def _hear_some(self, now: float) -> None:
-        """Listen to a few that were put aside: all at once, their requests would hold up those of others."""
-        self._hear_at = now + HEAR_SECONDS
-        for _ in range(_HEARD):
-            if (conn := self._waiting.aside.due(now)) is not None:
-                self._listen(conn)
+    def _hear_one(self, now: float) -> None:
+        """Listen to one that was put aside and has waited long enough."""
+        if (conn := self._waiting.aside.due(now)) is not None:
+            self._hear_at = now + HEAR_SECONDS
+            self._listen(conn)
 
     def _bound_unsent(self, most: int, waited: float, now: float) -> None:
         """Where more than so many bytes wait for clients that do not read, end what has waited for longest."""

@@ -13,8 +13,8 @@ ASK_SECONDS = 0.05
 # Where connections or the memory for bodies or answers are all taken, the client that has kept its place waiting for
 # longest goes, after so long at the least.
 CROWDED_SECONDS = 0.5
-# Of those that were put aside a few are heard again so often.
-HEAR_SECONDS = 0.02
+# Of those that were put aside one is heard again so often: several at once would hold up the requests of others.
+HEAR_SECONDS = 0.005
 
 
 class Waiting:

@@ -226,12 +226,12 @@ def test_who_was_refused_gets_what_it_may_have_in_an_even_pace() -> None:
 
 def test_the_pace_is_that_of_the_limit() -> None:
     clock = StandingClock()
-    [quota], _ = workers(1, 1200, clock)  # twenty a second
+    [quota], _ = workers(1, 600, clock)  # ten a second
     while quota.take("greedy").allowed:
         pass
     move(clock, 60)
     assert [round(quota.take("greedy").pause, 2) for _ in range(12)] == [
-        *(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.5, 0.5)
+        *(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.0, 1.0)
     ]
     move(clock, 1)
-    assert round(quota.take("greedy").pause, 2) == 0.05
+    assert round(quota.take("greedy").pause, 2) == 0.3, "twelve turns are taken, ten are over"
