@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from datastorage_common import jsonvalue
+from datastorage_common.terminal import printable
 from datastorage_common.times import rfc3339
 
 from app.audit.event import AuditEvent, Notification, Record
@@ -64,7 +65,7 @@ def origin(text: bytes | None) -> tuple[str, str]:
     payload = payload if isinstance(payload, dict) else {}
     ident = payload.get("event_id", payload.get("notification_id"))
     request = message.get("request_id")
-    return str(ident)[:255] if ident is not None else "-", request if is_request_id(request) else "-"
+    return printable(str(ident)[:255]) if ident is not None else "-", request if is_request_id(request) else "-"
 
 
 def _beside(event: AuditEvent) -> dict[str, Any]:

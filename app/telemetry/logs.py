@@ -61,7 +61,13 @@ class JSONFormatter(logging.Formatter):
             line["trace_id"], line["span_id"] = trace
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except TypeError:  # a lone surrogate, which a line about somebody's data may hold
+            shown = {
+                k: v.encode("utf-8", "backslashreplace").decode() if isinstance(v, str) else v for k, v in line.items()
+            }
+            return orjson.dumps(shown, default=str).decode()
 
 
 class QueueHandler(logging.Handler):

@@ -107,3 +107,8 @@ def test_an_entry_that_says_nothing_of_its_origin(text: bytes | None) -> None:
 def test_the_origin_of_an_entry() -> None:
     assert origin(encode(EVENT, NOW, "database unavailable")) == (IDENT, "rq-1")
     assert origin(encode(NOTE, NOW, "database unavailable")) == ("n-7", "-")
+
+
+def test_the_origin_of_a_damaged_entry_is_one_line_of_text() -> None:
+    text = b'{"type":"audit_event","payload":{"event_id":"a\\ud800\\u0000\\nb"}}'
+    assert origin(text) == (r"a\ud800\x00\nb", "-")

@@ -50,6 +50,13 @@ def test_every_line_names_its_request(capsys: pytest.CaptureFixture[str]) -> Non
     assert third.endswith("x [-] outside")
 
 
+def test_a_line_about_what_is_no_text_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LoggingSettings(format="json"))
+    logging.getLogger("x").warning("its id: %s", "\ud800")
+    [line] = lines(capsys)
+    assert json.loads(line)["message"] == r"its id: \ud800"
+
+
 def test_what_a_request_noticed_of_the_service_is_not_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(LoggingSettings(format="json"))
     log = logs.service_log("x")
