@@ -67,6 +67,14 @@ def test_a_change_of_tokens_is_recorded_once_by_all_workers_without_a_request(
         server__workers="2", audit__record_service="true", auth__mode="token", auth__tokens_file=str(tokens)
     )
     said = "is in force"
+
+    def serving() -> set[int]:
+        """The workers that have read the file, as they do before they answer."""
+        assert service.request("GET", "/api/v1/audit/events").status == 401
+        whole = service.log.read_text().rpartition("\n")[0].splitlines()
+        return {line["pid"] for line in map(json.loads, whole) if line["logger"] == "app.request"}
+
+    wait_until(lambda: len(serving()) == 2, what="an answer of each worker")
     # An older file takes its place, as a copy that keeps the time does.
     other = write_tokens(tmp_path / "other", alice, bob)
     os.utime(other, (1_700_000_000, 1_700_000_000))
