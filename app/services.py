@@ -39,6 +39,8 @@ from app.postgres.replica import Replica
 from app.telemetry import metrics
 from app.telemetry.request_log import RequestLog
 from app.telemetry.sampler import InFlight, Sampler
+from app.transparency.sequencer import Sequencer
+from app.transparency.watch import LogWatch
 
 if TYPE_CHECKING:
     from app.quotas.requests import Quotas
@@ -112,8 +114,15 @@ class Services:
                 self.verifier.watch(self.recorder.credentials_changed)
         self.run: Run | None = None  # what this process is a worker of
         self.accesses = AccessRecorder(self.ingest, own) if settings.audit.record_access else None
+        self.sequencer = Sequencer(settings, self.database.watchdog, self.clock)
+        self.log_watch = LogWatch(self.clock, stalled=self.sequencer.wanted)
         self.monitor = Monitor(
-            settings, self.breaker, self.database.watchdog, self.clock, found_again=self.reader.renew
+            settings,
+            self.breaker,
+            self.database.watchdog,
+            self.clock,
+            found_again=self.reader.renew,
+            also=self.log_watch.look,
         )
         self.request_log = RequestLog(settings.logging)
         self.draining = False
@@ -150,6 +159,7 @@ class Services:
         if self.replica is not None:
             self.replica.database.start()
         self.flusher.start()
+        self.sequencer.start()
         self.monitor.start()
         if self.queue_watch is not None:
             self.queue_watch.start()
@@ -182,6 +192,7 @@ class Services:
             # What it had read was not acknowledged: another instance replays it.
             log.warning("shutdown: replay was still busy; its entries stay in the queue")
         for name, step in (
+            ("sequencer", self.sequencer.stop),
             ("monitor", self.monitor.stop),
             ("database", self.database.stop),
             ("replica", self.replica.database.stop if self.replica else None),

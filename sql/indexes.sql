@@ -18,3 +18,8 @@
 -- name: audit_events_category
 -- For a principal that is let into a few categories only: its lists walk through no rows of others.
 (event_category, event_timestamp DESC, event_id DESC);
+
+-- name: audit_events_unsalted
+-- Records from before there was a log, in the order in which it takes them in. Every later one has a salt, so that the
+-- index takes no part in writing them.
+(recorded_at, event_id, event_date) WHERE salt IS NULL;

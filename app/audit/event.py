@@ -156,6 +156,8 @@ def make_event(
     else:
         trace_id = context_trace_id or members["trace_id"]
         stored = {**members, "event_data": orjson.Fragment(data), "trace_id": trace_id}
+        if context_trace_id is not None:
+            stored["trace_id_from_context"] = True
         row = orjson.dumps(stored, option=orjson.OPT_SORT_KEYS)
     by = b"null" if recorded_by is None else orjson.dumps(recorded_by)
     request = b"null" if request_id is None else orjson.dumps(request_id)

@@ -64,8 +64,11 @@ class Monitor:
         watchdog: Watchdog,
         clock: Clock,
         found_again: Callable[[], None] = lambda: None,
+        also: Callable[[Connection], None] | None = None,
     ) -> None:
         self._found_again = found_again  # called when the server was away, or a standby, and takes writes again
+        self._seen_also = True
+        self._also = also  # looks at something else on the connection, where the schema is the right one
         self._settings = settings
         self._breaker = breaker
         self._watchdog = watchdog
@@ -109,7 +112,23 @@ class Monitor:
             log.warning("could not make the partitions of coming months: %s", type(e).__name__)
             if conn.closed:
                 self._drop()
+                return self.state
+        if self._also is not None and self._is_right():
+            self._look_also(conn, self._also)
         return self.state
+
+    def _look_also(self, conn: Connection, also: Callable[[Connection], None]) -> None:
+        try:
+            with self._watchdog.deadline(conn, self._settings.health.probe_timeout), reading(conn):
+                also(conn)
+            self._seen_also = True
+        except psycopg.Error as e:
+            # PostgreSQL has just answered: this says nothing of writes.
+            if self._seen_also:
+                log.warning("could not look at the log of all records: %s", str(e).splitlines()[0] if str(e) else e)
+            self._seen_also = False
+            if conn.closed:
+                self._drop()
 
     def _probe(self) -> tuple[Connection, bool]:
         """The connection, found well, and whether its server only follows another. Raises psycopg.Error, OSError."""

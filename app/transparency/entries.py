@@ -1,0 +1,131 @@
+"""Entries of the log: the form in which they are kept, the JSON that is hashed, and the key by which one is found.
+
+sql/0005_log.sql makes the kept form, one entry behind the other. An entry is what it is (one byte), then
+
+* 0 or 1, an event: its UUID (16 bytes), its day (4), its commitment (32);
+* 2 or 3, a notification: its row number (8), its day (4), its commitment (32);
+* 4, an act: its length (2) and its JSON as it stands.
+
+Even ones were recorded before there was a log. Numbers are big-endian; a day counts from 2000-01-01.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+from hashlib import sha256
+from typing import Literal
+from uuid import UUID
+
+import orjson
+
+Kind = Literal["audit_event", "notification"]
+
+OLD_EVENT, EVENT, OLD_NOTIFICATION, NOTIFICATION, ACT = range(5)
+_EVENT_BYTES = 1 + 16 + 4 + 32
+_NOTIFICATION_BYTES = 1 + 8 + 4 + 32
+_ACT_HEAD_BYTES = 1 + 2
+_EPOCH = date(2000, 1, 1)
+_EVENT_JSON = b'{"commitment":"%b","id":"%b-%b-%b-%b-%b","kind":"audit_event","on":"%b","v":%d}'
+_NOTIFICATION_JSON = b'{"commitment":"%b","id":"%d","kind":"notification","on":"%b","v":%d}'
+
+
+class EntryError(ValueError):
+    """The kept form is not one of entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEntry:
+    """What an entry says of a record."""
+
+    kind: Kind
+    ident: str  # an event's UUID, a notification's row number
+    day: date
+    commitment: bytes
+    version: int
+
+
+def split(kept: bytes) -> list[bytes]:
+    """The single entries of some that are kept one behind the other. Raises EntryError."""
+    found = []
+    start, end = 0, len(kept)
+    while start < end:
+        code = kept[start]
+        if code <= EVENT:
+            stop = start + _EVENT_BYTES
+        elif code <= NOTIFICATION:
+            stop = start + _NOTIFICATION_BYTES
+        elif code == ACT:
+            stop = start + _ACT_HEAD_BYTES
+            stop += int.from_bytes(kept[stop - 2 : stop], "big")
+        else:
+            raise EntryError(f"there is no entry of the kind {code}")
+        found.append(kept[start:stop])
+        start = stop
+    if start != end:
+        raise EntryError("the last entry is cut off")
+    return found
+
+
+def as_json(entry: bytes) -> bytes:
+    """The canonical JSON of an entry: what is hashed, and what the log's bundles hold."""
+    code = entry[0]
+    if code <= EVENT:
+        h = entry[1:17].hex().encode()
+        day = _day_text(entry[17:21])
+        commitment = entry[21:].hex().encode()
+        return _EVENT_JSON % (commitment, h[:8], h[8:12], h[12:16], h[16:20], h[20:], day, code)
+    if code <= NOTIFICATION:
+        number = int.from_bytes(entry[1:9], "big", signed=True)
+        return _NOTIFICATION_JSON % (entry[13:].hex().encode(), number, _day_text(entry[9:13]), code - 2)
+    return entry[_ACT_HEAD_BYTES:]
+
+
+def record_of(entry: bytes) -> RecordEntry | None:
+    """The record that an entry is about; None if it is about an act."""
+    code = entry[0]
+    if code <= EVENT:
+        return RecordEntry("audit_event", str(UUID(bytes=entry[1:17])), _day(entry[17:21]), entry[21:], code)
+    if code <= NOTIFICATION:
+        number = int.from_bytes(entry[1:9], "big", signed=True)
+        return RecordEntry("notification", str(number), _day(entry[9:13]), entry[13:], code - 2)
+    return None
+
+
+def place_key(entry: bytes) -> int:
+    """The key of an entry in log_places: 64 bits of a hash, as a signed number."""
+    code = entry[0]
+    if code <= EVENT:
+        return _key(b"e" + entry[1:17])
+    if code <= NOTIFICATION:
+        return _key(b"n" + entry[1:9])
+    return act_key(UUID(orjson.loads(entry[_ACT_HEAD_BYTES:])["id"]))
+
+
+def event_key(event_id: UUID) -> int:
+    """The key of an event's entries: the same id may have been used on several days."""
+    return _key(b"e" + event_id.bytes)
+
+
+def notification_key(number: int) -> int:
+    """The key of a notification's entry."""
+    return _key(b"n" + number.to_bytes(8, "big", signed=True))
+
+
+def act_key(act_id: UUID) -> int:
+    """The key of an act's entry."""
+    return _key(b"a" + act_id.bytes)
+
+
+def _key(ident: bytes) -> int:
+    return int.from_bytes(sha256(ident).digest()[:8], "big", signed=True)
+
+
+def _day(days: bytes) -> date:
+    return _EPOCH + timedelta(days=int.from_bytes(days, "big", signed=True))
+
+
+@lru_cache(maxsize=1024)
+def _day_text(days: bytes) -> bytes:
+    return _day(days).isoformat().encode()

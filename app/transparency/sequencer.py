@@ -1,0 +1,235 @@
+"""The sequencer: gives each stored record its place in the log. One of all instances works at a time.
+
+Writers leave a pending row a statement (sql/0005_log.sql). The sequencer takes many of them at once, puts their entries
+behind those that are there, and removes the rows, in one transaction under the lock of log_head: killed anywhere, it
+leaves neither a gap nor a place given twice. The others do nothing, until they see that pending rows stay where they
+are; then one of them takes over.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from hashlib import sha256
+
+import psycopg
+from datastorage_common.counts import counted
+
+from app.clock import Clock
+from app.config.settings import Settings
+from app.loop import LoopThread
+from app.postgres.sessions import Connection, Limits, begin, begun, connect, is_hung_up, reading
+from app.postgres.watchdog import Watchdog
+from app.transparency import log_store
+from app.transparency.edge import WIDTH, Edge, grow
+from app.transparency.entries import EntryError, as_json, split
+from app.transparency.log_store import Head, LogBrokenError, PendingRow
+from app.transparency.watch import Floor
+
+log = logging.getLogger(__name__)
+
+# How often the one that gives places looks for pending rows.
+_ROUND_SECONDS = 0.25
+_STATEMENT_SECONDS = 5.0
+_LOCK_SECONDS = 1.0
+# A bite on our own clock; one that takes longer is undone, and the next is half as large.
+_BITE_SECONDS = 10.0
+_MAX_ENTRIES, _MIN_ENTRIES = 16_384, 256
+_MAX_ROWS = 4096
+# A table of pending rows that is larger is emptied when it is the other's turn.
+_TIDY_BYTES = 4 * 1024**2
+_TIDY_SECONDS = 5.0
+
+
+class _NotLeaderError(Exception):
+    """Another one gives places now."""
+
+
+class Sequencer:
+    """Gives places while it is this worker's turn. `wanted` says that it may be."""
+
+    def __init__(self, settings: Settings, watchdog: Watchdog, clock: Clock) -> None:
+        self._settings = settings
+        self._watchdog = watchdog
+        self._clock = clock
+        self._ident = uuid.uuid4()
+        self._wake = threading.Event()
+        self._loop = LoopThread("sequencer", self.step, _ROUND_SECONDS, log, wake=self._wake, end=self._leave)
+        self._floor = Floor(clock)
+        self._conn: Connection | None = None
+        self._edge: Edge | None = None
+        self._highest = 0
+        self._max_entries = _MAX_ENTRIES
+        self._tidy_again = 0.0
+        self._all_taken_in = False
+        self._asked = False
+        self._failed_by = ""  # what was said of the last failure
+        self.leading = False
+
+    def start(self) -> None:
+        """Start the thread; it does nothing until `wanted`."""
+        self._loop.start()
+
+    def stop(self) -> None:
+        """End the thread; waits no longer than a bite may take."""
+        self._loop.stop(timeout=_STATEMENT_SECONDS)
+
+    def wanted(self) -> None:
+        """Nobody gives places, as it seems: try to. May be called from any thread."""
+        if not self.leading:
+            self._asked = True
+            self._wake.set()
+
+    def step(self) -> None:
+        """Give places to all that waits, if it is this one's turn."""
+        if not self.leading and not self._asked:
+            return
+        asked, self._asked = self._asked, False
+        try:
+            conn = self._connected()
+            while self._bite(conn, take_over=asked) and not self._loop.stopping:
+                asked = False
+            self._tidy(conn)
+        except _NotLeaderError:
+            if self.leading:
+                log.info("another worker gives places in the log now")
+            self._step_down()
+        except (psycopg.Error, OSError) as e:  # OSError: the password file could not be read just now
+            self._failed(logging.WARNING, " ".join(str(e).split()) or type(e).__name__)
+        except (LogBrokenError, EntryError) as e:
+            self._failed(logging.ERROR, f"its tables contradict each other: {e}")
+
+    def _bite(self, conn: Connection, *, take_over: bool) -> bool:
+        """Give places to what waits, up to a limit; True if there may be more."""
+        with self._watchdog.deadline(conn, _BITE_SECONDS) as deadline:
+            try:
+                more = self._take(conn, take_over=take_over)
+            except psycopg.Error as e:
+                if deadline.fired or isinstance(e, psycopg.errors.QueryCanceled):
+                    self._max_entries = max(_MIN_ENTRIES, self._max_entries // 2)
+                raise
+        self._max_entries = min(_MAX_ENTRIES, 2 * self._max_entries)
+        return more
+
+    def _take(self, conn: Connection, *, take_over: bool) -> bool:
+        first = self._floor.first()
+        with reading(conn):
+            waits = log_store.anything_pending(conn, first)
+        if not (take_over or waits or not self._all_taken_in):
+            return False
+        begin(conn)
+        try:
+            with begun(conn):
+                growth, more = self._sequence(conn, first, take_over=take_over)
+        except BaseException:
+            # Whatever became of the commit, the tables say.
+            self._edge = None
+            raise
+        self._edge = growth
+        self._failed_by = ""
+        if not self.leading:
+            self.leading = True
+            log.info("this worker gives places in the log now, from %d on", growth.size)
+        return more
+
+    def _sequence(self, conn: Connection, first: int, *, take_over: bool) -> tuple[Edge, bool]:
+        """In a transaction: put what waits behind the log; its edge then, and whether there may be more."""
+        if not log_store.lock_head(conn):
+            if take_over and (ended := log_store.end_stopped_holder(conn)):
+                log.warning("ended %s that held the log's lock and stood still", counted(ended, "session"))
+            raise _NotLeaderError
+        head = log_store.head(conn)
+        ours = head.holder == self._ident
+        if not ours and not take_over:
+            raise _NotLeaderError
+        edge = self._edge
+        if edge is None or not ours or edge.size != head.size:
+            edge = log_store.edge(conn, head.size)
+        rows = log_store.pending(conn, first=first, rows=_MAX_ROWS, entries=self._max_entries)
+        entries = _entries_of(rows)
+        more = len(entries) >= self._max_entries or len(rows) == _MAX_ROWS
+        if not more and not self._all_taken_in:
+            more = self._take_in_old(conn, edge.size + len(entries), entries)
+        if entries:
+            growth = grow(edge, entries, _leaf_hashes(entries))
+            log_store.write(conn, growth, entries)
+            edge = growth.edge
+        if rows:
+            log_store.delete_pending(conn, rows)
+            self._highest = rows[-1].number
+            self._floor.seen(self._highest)
+        if entries or not ours:
+            log_store.put_head(conn, Head(edge.size, head.epoch + (not ours), self._ident))
+        return edge, more
+
+    def _take_in_old(self, conn: Connection, first: int, entries: list[bytes]) -> bool:
+        """Add entries of records from before there was a log; whether there may be more of them."""
+        state = log_store.intake(conn)
+        old = log_store.old_records(conn, state, first, self._max_entries)
+        entries += old.entries
+        state = log_store.intake(conn)
+        self._all_taken_in = state.events_done and state.notifications_done
+        return bool(old.entries)
+
+    def _tidy(self, conn: Connection) -> None:
+        """Empty the pending table whose turn it is not, where it has become large."""
+        now = self._clock.monotonic()
+        if now < self._tidy_again:
+            return
+        self._tidy_again = now + _TIDY_SECONDS
+        idle = 1 - self._highest // log_store.TURN_ROWS % 2
+        with self._watchdog.deadline(conn, _STATEMENT_SECONDS):
+            with reading(conn):
+                size = log_store.pending_bytes(conn)[idle]
+            if size > _TIDY_BYTES:
+                log_store.empty_pending(conn, idle)
+
+    def _connected(self) -> Connection:
+        if self._conn is not None and is_hung_up(self._conn):
+            self._drop()
+        if self._conn is None:
+            limits = Limits(_STATEMENT_SECONDS, _LOCK_SECONDS)
+            self._conn = connect(self._settings.database, "sequencer", limits, self._watchdog)
+        return self._conn
+
+    def _drop(self) -> None:
+        self._edge = None
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+    def _failed(self, level: int, why: str) -> None:
+        # Once: whoever tries again meets the same.
+        if self.leading or why != self._failed_by:
+            log.log(level, "could not give places in the log: %s", why)
+        self._failed_by = why
+        self._step_down()
+
+    def _step_down(self) -> None:
+        self.leading = False
+        self._drop()
+
+    def _leave(self) -> None:
+        self.leading = False
+        self._drop()
+
+
+def _entries_of(rows: list[PendingRow]) -> list[bytes]:
+    entries: list[bytes] = []
+    for row in rows:
+        found = split(row.entries)
+        if len(found) != row.count:
+            raise LogBrokenError(f"the pending row {row.number} does not hold {row.count} entries")
+        entries += found
+    return entries
+
+
+def _leaf_hashes(entries: list[bytes]) -> list[bytes]:
+    hashes = []
+    for i in range(0, len(entries), WIDTH):
+        hashes += [sha256(b"\0" + as_json(entry)).digest() for entry in entries[i : i + WIDTH]]
+        # The request threads of this worker wait for the interpreter no longer than for one tile.
+        time.sleep(0)
+    return hashes

@@ -1,0 +1,82 @@
+"""How the log is, as every worker sees it once a second: how much waits for a place, how long, and whether it moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.clock import Clock
+from app.postgres.sessions import Connection
+from app.postgres.statements import statements
+from app.telemetry import metrics
+
+_LOOK = statements("log")["look"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """What is known of the log."""
+
+    size: int = 0
+    taken_in: int = 0  # records from before there was a log that it has
+    all_taken_in: bool = True
+    oldest: int | None = None  # the number of the first row that waits
+    pending: int = 0  # records that wait
+    lag: float = 0.0  # how long the first of them has waited, in seconds
+
+
+class Floor:
+    """From which number on pending rows are looked for.
+
+    Where a long read is in the way of TRUNCATE (pg_dump locks every table), each look from the first number on would
+    walk over all rows that were deleted since. So it begins near what was last seen; and at the first one now and then,
+    for a row that came very late.
+    """
+
+    # More statements than are ever under way at once.
+    _BEHIND = 8192
+    _WHOLE_EVERY_SECONDS = 30.0
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._near = 0
+        self._whole_again = 0.0
+
+    def first(self) -> int:
+        """The number to look from, this time."""
+        now = self._clock.monotonic()
+        if now >= self._whole_again:
+            self._whole_again = now + self._WHOLE_EVERY_SECONDS
+            return 0
+        return self._near
+
+    def seen(self, number: int) -> None:
+        """A row of this number has been there."""
+        self._near = max(self._near, number - self._BEHIND)
+
+
+class LogWatch:
+    """Looks at the log on a connection of the monitor; ``stalled`` is called when nobody gives places."""
+
+    def __init__(self, clock: Clock, stalled: Callable[[], None]) -> None:
+        self._stalled = stalled
+        self._floor = Floor(clock)
+        self.state = LogState()
+
+    def look(self, conn: Connection) -> None:
+        """One look. Raises psycopg.Error."""
+        row = conn.execute(_LOOK, {"first": self._floor.first()}).fetchone()
+        if row is None:  # nothing was migrated yet
+            return
+        size, taken_in, all_taken_in, indexed, oldest, last, pending, lag = row
+        before = self.state
+        self.state = LogState(size, taken_in, all_taken_in, oldest, pending, lag)
+        if last is not None:
+            self._floor.seen(last)
+        metrics.LOG_SIZE.set(size)
+        metrics.LOG_PENDING.set(pending)
+        metrics.LOG_LAG.set(lag)
+        waits = oldest is not None and oldest == before.oldest
+        # Old events wait for their index, which a migration makes.
+        if size == before.size and (waits or (indexed and not all_taken_in)):
+            self._stalled()

@@ -1,0 +1,166 @@
+-- The statements of app/transparency.
+
+-- name: lock_head
+-- Who has this lock gives places. A statement of its own, so that those behind it see what its last holder committed; in a
+-- transaction that PostgreSQL ends when its client stands still.
+SELECT set_config('idle_in_transaction_session_timeout', '2000', true), set_config('lock_timeout', '1000', true)
+FROM log_head FOR UPDATE SKIP LOCKED;
+
+-- name: end_stopped_holder
+-- Who has the lock for longer than any bite takes stands still: a client that was stopped, or a network that was cut.
+SELECT pg_terminate_backend(pid)
+FROM (
+    SELECT DISTINCT l.pid
+    FROM pg_locks l
+    JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'relation' AND l.relation = 'log_head'::regclass AND l.granted
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND l.mode IN ('RowShareLock', 'RowExclusiveLock') AND l.pid <> pg_backend_pid()
+        AND a.xact_start < clock_timestamp() - interval '5 seconds'
+) AS holders;
+
+-- name: head
+SELECT size, epoch, holder FROM log_head;
+
+-- name: edge_tiles
+-- The tiles of the right edge.
+SELECT t.level, t.hashes FROM unnest(%b::int2[], %b::int8[]) AS u(level, tile) JOIN log_tiles t USING (level, tile);
+
+-- name: edge_bundle
+SELECT entries FROM log_bundles WHERE bundle = %s;
+
+-- name: pending
+-- The next bite, in the order of one sequence: as many rows as hold so many entries, and one at least. What lies below the
+-- first number was taken, or is looked for now and then.
+SELECT id, count, entries
+FROM (
+    SELECT id, count, entries, sum(count) OVER (ORDER BY id) - count AS before
+    FROM (
+        SELECT id, count, entries
+        FROM (
+            SELECT id, count, entries FROM log_pending_a WHERE id >= %(first)s
+            UNION ALL
+            SELECT id, count, entries FROM log_pending_b WHERE id >= %(first)s
+        ) AS rows_of_both
+        ORDER BY id
+        LIMIT %(rows)s
+    ) AS following
+) AS counted
+WHERE before < %(entries)s
+ORDER BY id;
+
+-- name: anything_pending
+SELECT EXISTS (SELECT FROM log_pending_a WHERE id >= %(first)s) OR EXISTS (SELECT FROM log_pending_b WHERE id >= %(first)s);
+
+-- name: delete_from_a
+DELETE FROM log_pending_a WHERE id = ANY(%b::int8[]);
+
+-- name: delete_from_b
+DELETE FROM log_pending_b WHERE id = ANY(%b::int8[]);
+
+-- name: put_bundles
+INSERT INTO log_bundles (bundle, width, entries)
+SELECT * FROM unnest(%b::int8[], %b::int2[], %b::bytea[])
+ON CONFLICT (bundle) DO UPDATE SET width = EXCLUDED.width, entries = EXCLUDED.entries;
+
+-- name: put_tiles
+INSERT INTO log_tiles (level, tile, width, hashes)
+SELECT * FROM unnest(%b::int2[], %b::int8[], %b::int2[], %b::bytea[])
+ON CONFLICT (level, tile) DO UPDATE SET width = EXCLUDED.width, hashes = EXCLUDED.hashes;
+
+-- name: put_places
+INSERT INTO log_places (id_hash, log_index)
+SELECT id_hash, %s + n - 1 FROM unnest(%b::int8[]) WITH ORDINALITY AS u(id_hash, n);
+
+-- name: put_head
+UPDATE log_head SET size = %s, epoch = %s, holder = %s;
+
+-- name: pending_bytes
+SELECT pg_table_size('log_pending_a'), pg_table_size('log_pending_b');
+
+-- name: wait_no_longer
+-- Who came late with a row for the table waits behind this.
+SELECT set_config('lock_timeout', '100', true);
+
+-- name: lock_a
+LOCK TABLE log_pending_a IN ACCESS EXCLUSIVE MODE;
+
+-- name: lock_b
+LOCK TABLE log_pending_b IN ACCESS EXCLUSIVE MODE;
+
+-- name: waits_in_a
+SELECT EXISTS (SELECT FROM log_pending_a);
+
+-- name: waits_in_b
+SELECT EXISTS (SELECT FROM log_pending_b);
+
+-- name: empty_a
+TRUNCATE log_pending_a;
+
+-- name: empty_b
+TRUNCATE log_pending_b;
+
+-- name: intake
+-- How far the records from before there was a log are taken in, and whether their index is there already.
+SELECT events_done, notifications_done, recorded_at, event_id, event_date, notification_id,
+    coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('audit_events_unsalted')), false)
+FROM log_intake;
+
+-- name: old_events
+-- The next of them in the order in which they were recorded, each with a salt; OFFSET 0 keeps that from being made twice.
+SELECT log_event_entry('\x00', new_salt, digest, event_id, event_date, parent_event_date, recorded_at, recorded_by,
+    request_id, trace_id, trace_id_from_context), new_salt, recorded_at, event_id, event_date
+FROM (
+    SELECT *, uuid_send(gen_random_uuid()) AS new_salt
+    FROM (
+        SELECT * FROM audit_events
+        WHERE salt IS NULL AND (recorded_at, event_id, event_date) > (%s, %s, %s)
+        ORDER BY recorded_at, event_id, event_date
+        LIMIT %s
+    ) AS following
+    OFFSET 0
+) AS salted;
+
+-- name: old_notifications
+SELECT log_notification_entry('\x02', new_salt, digest, id, sent_at, created_at, updated_at, recorded_by, request_id),
+    new_salt, id
+FROM (
+    SELECT *, uuid_send(gen_random_uuid()) AS new_salt
+    FROM (SELECT * FROM notification_audit WHERE salt IS NULL AND id > %s ORDER BY id LIMIT %s) AS following
+    OFFSET 0
+) AS salted;
+
+-- name: put_salts
+INSERT INTO log_salts (log_index, salt) SELECT %s + n - 1, salt FROM unnest(%b::bytea[]) WITH ORDINALITY AS u(salt, n);
+
+-- name: took_events
+UPDATE log_intake SET recorded_at = %s, event_id = %s, event_date = %s, taken = taken + %s;
+
+-- name: took_notifications
+UPDATE log_intake SET notification_id = %s, taken = taken + %s;
+
+-- name: no_more_events
+UPDATE log_intake SET events_done = true;
+
+-- name: no_more_notifications
+UPDATE log_intake SET notifications_done = true;
+
+-- name: look
+-- How the log is, in one statement. No more rows are counted than a minute's worth: where more wait, their number says no
+-- more than that.
+SELECT h.size, i.taken, i.events_done AND i.notifications_done,
+    i.events_done OR coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('audit_events_unsalted')), false),
+    p.first, p.last, coalesce(p.records, 0), coalesce(extract(epoch FROM clock_timestamp() - p.since)::float8, 0)
+FROM log_head h, log_intake i, (
+    SELECT min(id) AS first, max(id) AS last, sum(count) AS records, min(queued_at) AS since
+    FROM (
+        SELECT id, count, queued_at
+        FROM (
+            SELECT id, count, queued_at FROM log_pending_a WHERE id >= %(first)s
+            UNION ALL
+            SELECT id, count, queued_at FROM log_pending_b WHERE id >= %(first)s
+        ) AS rows_of_both
+        ORDER BY id
+        LIMIT 50000
+    ) AS waiting
+) AS p;
