@@ -20,6 +20,7 @@ FROM (
 ) AS holders;
 
 -- name: head
+-- As it is for who has the lock.
 SELECT size, epoch, holder FROM log_head;
 
 -- name: edge_tiles
@@ -27,6 +28,7 @@ SELECT size, epoch, holder FROM log_head;
 SELECT t.level, t.hashes FROM unnest(%b::int2[], %b::int8[]) AS u(level, tile) JOIN log_tiles t USING (level, tile);
 
 -- name: edge_bundle
+-- The last bundle, where it is not full.
 SELECT entries FROM log_bundles WHERE bundle = %s;
 
 -- name: pending
@@ -50,32 +52,40 @@ WHERE before < %(entries)s
 ORDER BY id;
 
 -- name: anything_pending
+-- An idle sequencer asks this and no more: no transaction, no lock, the first row of an index.
 SELECT EXISTS (SELECT FROM log_pending_a WHERE id >= %(first)s) OR EXISTS (SELECT FROM log_pending_b WHERE id >= %(first)s);
 
 -- name: delete_from_a
+-- By number, so that what came in meanwhile stays.
 DELETE FROM log_pending_a WHERE id = ANY(%b::int8[]);
 
 -- name: delete_from_b
+-- As delete_from_a.
 DELETE FROM log_pending_b WHERE id = ANY(%b::int8[]);
 
 -- name: put_bundles
+-- A bundle that was not full comes again, with more behind what it held.
 INSERT INTO log_bundles (bundle, width, entries)
 SELECT * FROM unnest(%b::int8[], %b::int2[], %b::bytea[])
 ON CONFLICT (bundle) DO UPDATE SET width = EXCLUDED.width, entries = EXCLUDED.entries;
 
 -- name: put_tiles
+-- As put_bundles.
 INSERT INTO log_tiles (level, tile, width, hashes)
 SELECT * FROM unnest(%b::int2[], %b::int8[], %b::int2[], %b::bytea[])
 ON CONFLICT (level, tile) DO UPDATE SET width = EXCLUDED.width, hashes = EXCLUDED.hashes;
 
 -- name: put_places
+-- Indexes are counted here: they have no gaps.
 INSERT INTO log_places (id_hash, log_index)
 SELECT id_hash, %s + n - 1 FROM unnest(%b::int8[]) WITH ORDINALITY AS u(id_hash, n);
 
 -- name: put_head
+-- Last: what it covers is there by now.
 UPDATE log_head SET size = %s, epoch = %s, holder = %s;
 
 -- name: pending_bytes
+-- On disk, with the rows that were deleted since the last TRUNCATE.
 SELECT pg_table_size('log_pending_a'), pg_table_size('log_pending_b');
 
 -- name: wait_no_longer
@@ -83,21 +93,27 @@ SELECT pg_table_size('log_pending_a'), pg_table_size('log_pending_b');
 SELECT set_config('lock_timeout', '100', true);
 
 -- name: lock_a
+-- What TRUNCATE takes anyway: it is taken before the look whether the table is empty.
 LOCK TABLE log_pending_a IN ACCESS EXCLUSIVE MODE;
 
 -- name: lock_b
+-- As lock_a.
 LOCK TABLE log_pending_b IN ACCESS EXCLUSIVE MODE;
 
 -- name: waits_in_a
+-- Whether a writer left a row before the lock was there.
 SELECT EXISTS (SELECT FROM log_pending_a);
 
 -- name: waits_in_b
+-- As waits_in_a.
 SELECT EXISTS (SELECT FROM log_pending_b);
 
 -- name: empty_a
+-- Gives the room of deleted rows back at once, whatever snapshots are open.
 TRUNCATE log_pending_a;
 
 -- name: empty_b
+-- As empty_a.
 TRUNCATE log_pending_b;
 
 -- name: intake
@@ -122,6 +138,7 @@ FROM (
 ) AS salted;
 
 -- name: old_notifications
+-- As old_events, by row number.
 SELECT log_notification_entry('\x02', new_salt, digest, id, sent_at, created_at, updated_at, recorded_by, request_id),
     new_salt, id
 FROM (
@@ -131,18 +148,23 @@ FROM (
 ) AS salted;
 
 -- name: put_salts
+-- The rows themselves cannot be given one: records are never changed.
 INSERT INTO log_salts (log_index, salt) SELECT %s + n - 1, salt FROM unnest(%b::bytea[]) WITH ORDINALITY AS u(salt, n);
 
 -- name: took_events
+-- In the transaction that gives them their places.
 UPDATE log_intake SET recorded_at = %s, event_id = %s, event_date = %s, taken = taken + %s;
 
 -- name: took_notifications
+-- As took_events.
 UPDATE log_intake SET notification_id = %s, taken = taken + %s;
 
 -- name: no_more_events
+-- There will be no more: since the migration every event has a salt, by the default where its writer gives none.
 UPDATE log_intake SET events_done = true;
 
 -- name: no_more_notifications
+-- As no_more_events.
 UPDATE log_intake SET notifications_done = true;
 
 -- name: look

@@ -23,6 +23,8 @@ BY_NAME = {
     ("audit_queries", "large_event_rows"): "reads the rows whose keys event_keys has picked",
     ("audit", "event_digests"): "tells a writer whether what he has sent himself is there",
     ("audit", "notification_digests"): "tells a writer whether what he has sent himself is there",
+    ("log", "old_events"): "gives the sequencer what the log has to take in, whoever may read it",
+    ("log", "old_notifications"): "gives the sequencer what the log has to take in, whoever may read it",
     ("readable", "rows_to_count"): "holds the limits",
     ("readable", "newest_of_each"): "holds the limits",
 }
