@@ -10,10 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import psycopg
 import pytest
 
+from app.postgres import indexes, migrations
 from app.postgres.indexes import INDEXES
 from app.postgres.migrations import MigrationError, migrate, required_version
 from app.postgres.short_tries import Patience, held_by
 from tests.conftest import settings_for
+from tests.log_check import check_log
 from tests.support import Database, wait_until
 
 # As the release before inserts: without the column that is to come.
@@ -37,16 +39,27 @@ WANTED = [
     "%(namespace, event_timestamp%",
     "%WHERE (namespace IS NULL)",
     "%(event_category, event_timestamp%",
+    "%WHERE (salt IS NULL)",
 ]
+
+
+def migrate_without_indexes(database: Database, up_to: int) -> list[str]:
+    """Apply the first migrations alone."""
+    wanted = migrations.migrations()[:up_to]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "migrations", lambda: wanted)
+        patch.setattr(indexes, "INDEXES", {})
+        return migrate(database.owner_url)
 
 
 @pytest.fixture
 def old(database: Database) -> Database:
     """A database as the release before left it, with events in it."""
-    database.query("ALTER TABLE audit_events DROP COLUMN request_id")
-    database.query("ALTER TABLE notification_audit DROP COLUMN request_id")
-    database.query("DROP INDEX audit_events_namespace, audit_events_no_namespace, audit_events_category")
-    database.query("DELETE FROM schema_migrations WHERE version > 3")
+    with psycopg.connect(database.owner_url, autocommit=True) as conn:
+        conn.execute("DROP OWNED BY CURRENT_USER CASCADE")
+    assert len(migrate_without_indexes(database, up_to=3)) == 3
+    role = settings_for(database).database.service_role()
+    database.query(f"GRANT SELECT, INSERT ON audit_events, notification_audit TO {role}")
     database.query(INSERT)
     assert states(database) == []
     return database
@@ -138,6 +151,10 @@ def test_a_long_read_holds_up_the_migration_and_no_write(old: Database) -> None:
     assert f"applied {running.result.result()[0]}" in running.lines
     assert_indexed(old)
     assert old.count() == writes.done + 1
+    # What came before 0005_log waits for the intake, and what came behind it for its place.
+    report = check_log(old.superuser_url)
+    assert (report.faults, report.size) == ([], 0)
+    assert report.pending > 0
 
 
 def test_a_wait_without_an_end_is_given_up_and_names_the_holder(old: Database) -> None:
@@ -197,10 +214,8 @@ def test_an_index_that_was_stopped_halfway_is_made_again(old: Database) -> None:
 def test_an_index_that_goes_on_without_its_migration_is_waited_for(old: Database) -> None:
     """As PostgreSQL does where the migration was killed, and its connection with it."""
     [(month,)] = old.query("SELECT to_char(max(m), 'YYYY_MM') FROM audit_partition_months() m")
+    migrate_without_indexes(old, up_to=required_version())
     # The one that comes first.
-    old.query("ALTER TABLE audit_events ADD COLUMN request_id varchar(128)")
-    old.query("ALTER TABLE notification_audit ADD COLUMN request_id varchar(128)")
-    old.query("INSERT INTO schema_migrations (version, name) VALUES (4, '0004_request_ids')")
     name = f"audit_events_{month}_request"
     left = f"CREATE INDEX CONCURRENTLY {name} ON audit_events_{month} {INDEXES['audit_events_request']}"
     known = f"SELECT oid, indisvalid FROM pg_class JOIN pg_index ON oid = indexrelid WHERE relname = '{name}'"
