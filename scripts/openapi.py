@@ -166,6 +166,7 @@ _ADDED: dict[str, dict[str, Node]] = {
         "recorded_at": _MOMENT,
         "recorded_by": {"type": ["string", "null"]},
         "request_id": {"type": ["string", "null"]},
+        "trace_id_from_context": {"type": ["boolean", "null"]},
         "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     },
     "Notification": {
@@ -186,7 +187,7 @@ _ADDED: dict[str, dict[str, Node]] = {
     },
 }
 # Members of a row that came after release 1.0: a client reads services of that release too.
-_LATER = ("request_id",)
+_LATER = ("request_id", "trace_id_from_context")
 # Stored, whether the request had them or not.
 _ALWAYS = {
     "Notification": ("escalation_level",),

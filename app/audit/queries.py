@@ -40,6 +40,7 @@ EVENT_MEMBERS = (
     "recorded_at",
     "recorded_by",
     "request_id",
+    "trace_id_from_context",
     "digest",
 )
 _EVENT_SELECT = ", ".join(_EVENT_EXPRESSIONS.get(m, f"e.{m}") for m in EVENT_MEMBERS)

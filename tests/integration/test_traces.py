@@ -40,6 +40,8 @@ def test_events_take_the_trace_of_their_request(client: flask.testing.FlaskClien
     batch = [event(correlation_id="6"), event(correlation_id="7", trace_id="own")]
     assert client.post(EVENTS + "/batch", json=batch, headers=under(OTHER)).status_code == 201
     assert trace_ids(database) == [TRACE, "the client's own", TRACE, None, None, OTHER, "own"]
+    rows = {row["correlation_id"]: row["trace_id_from_context"] for row in client.get(EVENTS).json["data"]}
+    assert rows == {"1": True, "2": False, "3": True, "4": False, "5": False, "6": True, "7": False}
     spans = database.query("SELECT count(*) FROM audit_events WHERE span_id IS NOT NULL")
     assert spans == [(0,)]
 
@@ -64,8 +66,8 @@ def test_the_catalogues_own_events_too(client: flask.testing.FlaskClient, databa
     assert found.status_code == 200, found.text
     found.close()
     wait_until(lambda: database.count() == 2, what="both events")
-    rows = dict(database.query("SELECT event_action, trace_id FROM audit_events"))
-    assert rows == {"create": TRACE, "search_completed": OTHER}
+    rows = database.query("SELECT event_action, trace_id, trace_id_from_context FROM audit_events ORDER BY event_action")
+    assert rows == [("create", TRACE, True), ("search_completed", OTHER, True)]
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +95,8 @@ def test_a_trace_survives_the_queue_and_the_retry_is_recognised(
     streams.xadd(key, {"message": json.dumps(forged)})
     database.query("GRANT INSERT ON audit_events TO datastorage")
     wait_until(lambda: streams.xlen(key) == 0, what="stream empty")
-    stored = database.query("SELECT trace_id FROM audit_events ORDER BY correlation_id, trace_id")
-    assert [row[0] for row in stored] == [TRACE, "own", TRACE, None]
+    stored = database.query("SELECT trace_id, trace_id_from_context FROM audit_events ORDER BY correlation_id, trace_id")
+    assert stored == [(TRACE, True), ("own", False), (TRACE, True), (None, False)]
     assert streams.xlen(KEYS["events"].dead) == 0
     for body in bodies:
         assert client.post(EVENTS, json=body, headers=under(OTHER)).status_code == 200
