@@ -248,14 +248,16 @@ def _answer(
     return orjson.dumps({"data": data, "pagination": pagination})
 
 
-def _plain(value: Any) -> Any:
-    return rfc3339(value) if isinstance(value, datetime) else value
-
-
 def _event(row: tuple[Any, ...]) -> dict[str, Any]:
-    event = {member: _plain(value) for member, value in zip(EVENT_MEMBERS, row, strict=True)}
+    event = dict(zip(EVENT_MEMBERS, row, strict=True))
+    event["event_timestamp"] = rfc3339(event["event_timestamp"])
+    event["recorded_at"] = rfc3339(event["recorded_at"])
     event["event_data"] = orjson.Fragment(event["event_data"])
     return event
+
+
+def _plain(value: Any) -> Any:
+    return rfc3339(value) if isinstance(value, datetime) else value
 
 
 def _notification(row: tuple[Any, ...]) -> dict[str, Any]:
