@@ -161,6 +161,7 @@ def old_records(conn: Connection, state: Intake, first: int, limit: int) -> OldR
     if not state.events_done:
         if not state.indexed:
             return OldRecords([], [])
+        conn.execute(_SQL["walk_the_index"])
         after = (state.recorded_at, state.event_id, state.event_date)
         rows = conn.execute(_SQL["old_events"], (*after, limit), binary=True).fetchall()
         if rows:

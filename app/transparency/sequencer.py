@@ -38,6 +38,8 @@ _LOCK_SECONDS = 1.0
 _BITE_SECONDS = 10.0
 _MAX_ENTRIES, _MIN_ENTRIES = 16_384, 256
 _MAX_ROWS = 4096
+# Of records from before there was a log a bite has so many: new ones that come meanwhile wait for its end.
+_MAX_OLD_ENTRIES = 4096
 # A table of pending rows that is larger is emptied when it is the other's turn.
 _TIDY_BYTES = 4 * 1024**2
 _TIDY_SECONDS = 5.0
@@ -167,7 +169,7 @@ class Sequencer:
     def _take_in_old(self, conn: Connection, first: int, entries: list[bytes]) -> bool:
         """Add entries of records from before there was a log; whether there may be more of them."""
         state = log_store.intake(conn)
-        old = log_store.old_records(conn, state, first, self._max_entries)
+        old = log_store.old_records(conn, state, first, min(_MAX_OLD_ENTRIES, self._max_entries))
         entries += old.entries
         state = log_store.intake(conn)
         self._all_taken_in = state.events_done and state.notifications_done
