@@ -70,7 +70,8 @@ CREATE TABLE log_intake (
     taken              bigint      NOT NULL DEFAULT 0,
     events_done        boolean     NOT NULL,
     notifications_done boolean     NOT NULL,
-    finished_by        uuid
+    finished_by        uuid,
+    CHECK (finished_by IS NULL OR (events_done AND notifications_done))
 );
 INSERT INTO log_intake (events_done, notifications_done)
 SELECT NOT EXISTS (SELECT FROM audit_events), NOT EXISTS (SELECT FROM notification_audit);
@@ -221,6 +222,27 @@ CREATE TRIGGER log_head_only_grows BEFORE UPDATE ON log_head FOR EACH ROW EXECUT
 CREATE TRIGGER log_bundles_only_grows BEFORE UPDATE ON log_bundles FOR EACH ROW EXECUTE FUNCTION log_only_grows();
 CREATE TRIGGER log_tiles_only_grows BEFORE UPDATE ON log_tiles FOR EACH ROW EXECUTE FUNCTION log_only_grows();
 
+-- How far old records were taken in never goes back, and is at its end only where none is left behind it.
+CREATE FUNCTION log_intake_goes_on() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.finished_by IS NOT NULL
+        OR (NEW.recorded_at, NEW.event_id, NEW.event_date) < (OLD.recorded_at, OLD.event_id, OLD.event_date)
+        OR NEW.notification_id < OLD.notification_id OR NEW.taken < OLD.taken
+        OR NEW.events_done > OLD.events_done AND EXISTS (
+            SELECT FROM audit_events
+            WHERE salt IS NULL AND (recorded_at, event_id, event_date) > (NEW.recorded_at, NEW.event_id, NEW.event_date)
+        )
+        OR NEW.notifications_done > OLD.notifications_done AND EXISTS (
+            SELECT FROM notification_audit WHERE salt IS NULL AND id > NEW.notification_id
+        ) THEN
+        RAISE EXCEPTION 'log_intake only goes on, and ends behind the last old record: % refused', TG_OP
+            USING ERRCODE = '42501';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER log_intake_goes_on BEFORE UPDATE ON log_intake FOR EACH ROW EXECUTE FUNCTION log_intake_goes_on();
+
 DO $$
 DECLARE
     kept    text;
@@ -240,6 +262,7 @@ BEGIN
     EXECUTE 'ALTER FUNCTION log_note_events() ' || path;
     EXECUTE 'ALTER FUNCTION log_note_notifications() ' || path;
     EXECUTE 'ALTER FUNCTION log_note_acts() ' || path;
+    EXECUTE 'ALTER FUNCTION log_intake_goes_on() ' || path;
 END
 $$;
 REVOKE ALL ON FUNCTION log_note_events(), log_note_notifications(), log_note_acts(), log_queue(bytea, bigint) FROM PUBLIC;

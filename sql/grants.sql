@@ -10,5 +10,8 @@ GRANT SELECT, DELETE, TRUNCATE ON log_pending_a, log_pending_b TO {role};
 GRANT SELECT, INSERT ON log_bundles, log_tiles, log_places, log_salts TO {role};
 GRANT UPDATE (width, entries) ON log_bundles TO {role};
 GRANT UPDATE (width, hashes) ON log_tiles TO {role};
-GRANT SELECT, UPDATE ON log_head, log_intake TO {role};
+GRANT SELECT, UPDATE ON log_head TO {role};
+-- That the intake is finished (finished_by, and the act in log_acts) is for the owner to say.
+GRANT SELECT, UPDATE (recorded_at, event_id, event_date, notification_id, taken, events_done, notifications_done)
+    ON log_intake TO {role};
 GRANT SELECT ON log_acts TO {role};

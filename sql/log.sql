@@ -192,3 +192,45 @@ FROM log_head h, log_intake i, (
         LIMIT 50000
     ) AS waiting
 ) AS p;
+
+-- name: standing
+-- Who gives places, and how the taking in of old records stands, with the act that finished it.
+SELECT h.epoch, h.holder, i.taken, i.events_done, i.notifications_done,
+    i.events_done OR coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('audit_events_unsalted')), false),
+    i.finished_by, a.acted_at, a.acted_by
+FROM log_head h, log_intake i LEFT JOIN log_acts a ON a.act_id = i.finished_by;
+
+-- name: old_left
+-- How many old records have no place yet: counted in the index, and no more than so many of each kind.
+SELECT
+    (SELECT count(*) FROM (
+        SELECT FROM audit_events e, log_intake i
+        WHERE NOT i.events_done AND e.salt IS NULL
+            AND (e.recorded_at, e.event_id, e.event_date) > (i.recorded_at, i.event_id, i.event_date)
+        LIMIT %(most)s
+    ) AS events)
+    + (SELECT count(*) FROM (
+        SELECT FROM notification_audit n, log_intake i
+        WHERE NOT i.notifications_done AND n.salt IS NULL AND n.id > i.notification_id
+        LIMIT %(most)s
+    ) AS notifications);
+
+-- name: lock_intake
+SELECT events_done AND notifications_done, taken, finished_by FROM log_intake FOR UPDATE;
+
+-- name: without_place
+-- Records that have neither a salt nor a place: each that was taken in has one of these salts, and is never taken in again.
+SELECT (SELECT count(*) FROM audit_events WHERE salt IS NULL) + (SELECT count(*) FROM notification_audit WHERE salt IS NULL)
+    - (SELECT count(*) FROM log_salts);
+
+-- name: now_and_who
+SELECT clock_timestamp(), current_user;
+
+-- name: put_act
+INSERT INTO log_acts (act_id, kind, acted_at, acted_by, details, digest) VALUES (%s, %s, %s, %s, %s::jsonb, %s);
+
+-- name: act
+SELECT act_id, kind, acted_at, acted_by, details::text FROM log_acts WHERE act_id = %s;
+
+-- name: finish_intake
+UPDATE log_intake SET finished_by = %s;

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 import orjson
 from datastorage_common.times import rfc3339
@@ -68,6 +68,11 @@ class ServiceEvents:
         """Migrations were applied by a role of the database."""
         data = {"migrations": list(names), "release": version("datastorage"), "role": role}
         return self._of_service("migrated", data, actor_id=role, resource_type="Schema")
+
+    def intake_finished(self, act: UUID, taken: int, role: str) -> AuditEvent:
+        """A role of the database said that the log has all records from before it."""
+        data = {"act_id": str(act), "taken": taken, "release": version("datastorage"), "role": role}
+        return self._of_service("log_intake_finished", data, actor_id=role, resource_type="Log", resource_id=str(act))
 
     def credentials_changed(self, change: CredentialChange, at: datetime, run: Run | None) -> AuditEvent:
         """Another content of a file of tokens or keys is in force: whose came, went or changed, never what they are.

@@ -1,0 +1,210 @@
+"""`datastorage log`: how the log of all records stands, and closing it for records from before it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Iterator
+
+import click
+import orjson
+import psycopg
+from datastorage_client.cli.progress import Meter
+from datastorage_common.counts import counted
+from datastorage_common.times import rfc3339
+
+from app.audit.own_events import OwnEvents
+from app.audit.service_events import ServiceEvents
+from app.audit.store import append
+from app.clock import Clock
+from app.config.settings import Settings
+from app.config.stores import DatabaseSettings
+from app.configuration import exit_on_wrong_settings, load_settings, say_unread_variables
+from app.postgres.sessions import Connection, Limits, connect
+from app.postgres.watchdog import Watchdog
+from app.transparency.acts import Act, ActRefusedError, finish_intake
+from app.transparency.standing import Standing, standing
+
+# A status counts no further; the index gives about a million rows a second.
+_MOST = 1_000_000
+# Closing counts all old records.
+_LIMITS = Limits(statement=900.0, lock=10.0)
+_LOOK_EVERY_SECONDS = 1.0
+# A service that runs takes some in each second.
+STANDSTILL_SECONDS = 60.0
+
+_config_option = click.option(
+    "--config", "config_path", metavar="FILE", type=click.Path(), help="YAML file with settings. Default: CONFIG_PATH."
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  datastorage log status
+  datastorage log intake
+  datastorage log intake --finish"""
+)
+def log() -> None:
+    """Look at the log that has a place for every stored record, and close it for records from before it.
+
+    Connects with database.direct_url (the role that owns the tables) or else as the service does.
+    """
+
+
+@log.command(epilog="Example: datastorage log status --json")
+@_config_option
+@_json_option
+def status(config_path: str | None, as_json: bool) -> None:
+    """Say how large the log is, what waits for a place in it and how long, and how far old records are taken in."""
+    with _connected(config_path) as (conn, _):
+        found = standing(conn, most=_MOST)
+    if as_json:
+        click.echo(orjson.dumps(_members(found), option=orjson.OPT_INDENT_2))
+        return
+    for name, text in _lines(found):
+        click.echo(f"{name + ':':<13}{text}")
+
+
+@log.command(
+    epilog="""\b
+Examples:
+  datastorage log intake
+  DATASTORAGE_DATABASE__DIRECT_URL=postgresql://owner@db/datastorage datastorage log intake --finish"""
+)
+@_config_option
+@_json_option
+@click.option(
+    "--finish",
+    is_flag=True,
+    help="Close the log for old records, once all are taken in. As the role that owns the tables.",
+)
+def intake(config_path: str | None, as_json: bool, finish: bool) -> None:
+    """Wait until the running service has taken all records from before the log into it, and show how far it is.
+
+    With --finish nothing is waited for: the log gets an entry that says that it has all of them, after which no other
+    record may be taken in as an old one. That cannot be undone.
+    """
+    with _connected(config_path) as (conn, settings):
+        if finish:
+            _finish(conn, settings, as_json)
+            return
+        found = _wait(conn)
+    if as_json:
+        click.echo(orjson.dumps(_members(found)["intake"], option=orjson.OPT_INDENT_2))
+    else:
+        click.echo(_intake_line(found))
+
+
+def _finish(conn: Connection, settings: Settings, as_json: bool) -> None:
+    act, now = finish_intake(conn, _record if settings.audit.record_service else None)
+    if as_json:
+        members = {"act_id": str(act.act_id), "acted_at": rfc3339(act.acted_at), "acted_by": act.acted_by}
+        click.echo(orjson.dumps({**members, **act.details, "already": not now}, option=orjson.OPT_INDENT_2))
+        return
+    when = f"by {act.acted_by} at {rfc3339(act.acted_at)}"
+    taken = counted(act.details["taken"], "old record")
+    click.echo(f"the intake is finished, with {taken}" if now else f"the intake was finished {when}, with {taken}")
+
+
+def _record(conn: Connection, act: Act) -> None:
+    own = ServiceEvents(OwnEvents(Clock().now))
+    append(conn, [own.intake_finished(act.act_id, act.details["taken"], act.acted_by)])
+
+
+def _wait(conn: Connection) -> Standing:
+    found = standing(conn)
+    moved = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        meter: Meter | None = None
+        while not found.intake.done:
+            if found.intake.left is None:
+                raise ActRefusedError("the index of old events is not whole yet: run `datastorage migrate` to its end")
+            if meter is None:
+                total = found.intake.taken + found.intake.left
+                meter = stack.enter_context(Meter(total, unit="old records"))
+            meter.show(found.intake.taken)
+            time.sleep(_LOOK_EVERY_SECONDS)
+            before = found
+            # What is left is counted once.
+            found = standing(conn, most=1)
+            if found.intake.taken > before.intake.taken:
+                moved = time.monotonic()
+            elif time.monotonic() - moved > STANDSTILL_SECONDS:
+                raise ActRefusedError(
+                    f"no old record was taken in for {STANDSTILL_SECONDS:g} s: does the service of this release run?"
+                )
+        if meter is not None:
+            meter.show(found.intake.taken)
+    return found
+
+
+def _members(found: Standing) -> dict[str, object]:
+    members = dataclasses.asdict(found)
+    moment = found.intake.finished_at
+    members["intake"]["finished_at"] = rfc3339(moment) if moment is not None else None
+    return members
+
+
+def _lines(found: Standing) -> Iterator[tuple[str, str]]:
+    yield "size", counted(found.size, "entry", "entries")
+    waits = f", the first for {found.lag_seconds:.1f} s" if found.pending else ""
+    yield "pending", counted(found.pending, "record") + waits
+    nobody = "nobody has given places yet"
+    yield "epoch", f"{found.epoch}, held by {found.holder}" if found.holder is not None else nobody
+    yield "old records", _intake_line(found)
+
+
+def _intake_line(found: Standing) -> str:
+    intake = found.intake
+    taken = f"{intake.taken:,} taken in"
+    if intake.finished_by is not None and intake.finished_at is not None:
+        return f"{taken}; finished by {intake.finished_as} at {rfc3339(intake.finished_at)}"
+    if intake.done:
+        return f"{taken}, none left; not finished (`datastorage log intake --finish`)"
+    if intake.left is None:
+        return f"{taken}; the others wait for their index (`datastorage migrate`)"
+    return f"{taken}, {'at least ' if intake.more_left else ''}{intake.left:,} left"
+
+
+@contextlib.contextmanager
+def _connected(config_path: str | None) -> Iterator[tuple[Connection, Settings]]:
+    """A connection as the owner of the tables, or as the service; ends the command with one line if it fails."""
+    # It listens to nobody: what an open address demands of the service is not asked of it.
+    with exit_on_wrong_settings():
+        settings = load_settings(config_path, {**os.environ, "DATASTORAGE_SERVER__HOST": "127.0.0.1"})
+    say_unread_variables(settings)
+    watchdog = Watchdog(Clock())
+    watchdog.start()
+    try:
+        with connect(_as_owner(settings.database), "log", _LIMITS, watchdog) as conn:
+            yield conn, settings
+    except ActRefusedError as e:
+        _end(str(e))
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+        _end("this database has no log yet: run `datastorage migrate`")
+    except psycopg.errors.InsufficientPrivilege as e:
+        _end(f"{_one_line(e)}: database.direct_url is the address of the role that owns the tables")
+    except (psycopg.Error, OSError) as e:
+        _end(_one_line(e))
+    finally:
+        watchdog.stop()
+
+
+def _as_owner(database: DatabaseSettings) -> DatabaseSettings:
+    if database.direct_url is None:
+        return database
+    return dataclasses.replace(database, url=database.direct_url, password_file=database.direct_password_file)
+
+
+def _one_line(e: Exception) -> str:
+    return " ".join(str(e).split()) or type(e).__name__
+
+
+def _end(why: str) -> None:
+    click.echo(f"datastorage: {why}", err=True)
+    sys.exit(1)
