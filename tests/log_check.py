@@ -1,19 +1,31 @@
-"""The log of a database held against its records, by code of its own: it imports nothing of the service."""
+"""The log of a database held against its records, by code of its own: it imports nothing of the service.
+
+What is kept of each entry is its hash, and where it is found by its record: a million take some hundred megabytes.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import struct
+from array import array
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
-_WIDTH = 256
+from tests.log_tree import EMPTY_ROOT, WIDTH, LogTree
+from tests.log_tree import tree_root as tree_root
+
+_EPOCH = date(2000, 1, 1)
+_AT_ONCE = 2000  # rows that a cursor fetches
+_MANY = 5  # faults of a kind that are told one by one
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _time(moment: datetime) -> str:
@@ -25,44 +37,68 @@ def _sha(data: bytes) -> bytes:
 
 
 def _json(members: dict[str, Any]) -> bytes:
-    return json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(members).encode()
 
 
 def entry_of(kind: str, ident: str, day: date, commitment: bytes, version: int) -> bytes:
     """An entry as it is hashed."""
-    return _json({"commitment": commitment.hex(), "id": ident, "kind": kind, "on": day.isoformat(), "v": version})
+    return _text(kind, ident, day.isoformat(), commitment, version)
 
 
-def tree_root(leaves: list[bytes]) -> bytes:
-    """RFC 6962, section 2.1, as it is written there."""
-    if not leaves:
-        return _sha(b"")
-    if len(leaves) == 1:
-        return leaves[0]
-    split = 1 << ((len(leaves) - 1).bit_length() - 1)
-    return _sha(b"\1" + tree_root(leaves[:split]) + tree_root(leaves[split:]))
+def _text(kind: str, ident: str, day: str, commitment: bytes, version: int) -> bytes:
+    # Nothing in it has to be escaped.
+    return f'{{"commitment":"{commitment.hex()}","id":"{ident}","kind":"{kind}","on":"{day}","v":{version}}}'.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry, and the record that it is of."""
+
+    text: bytes  # as it is hashed
+    kind: str
+    ident: str
+    day: str
+    version: int
+    of: bytes  # one for each record: an event's id and day, a notification's number, an act's id
+    key: int  # in log_places
+
+
+def _entries(kept: bytes) -> Iterator[_Entry]:
+    at = 0
+    while at < len(kept):
+        code = kept[at]
+        if code < 2:
+            raw, day, end = kept[at + 1 : at + 17], _day(kept[at + 17 : at + 21]), at + 53
+            kind, ident, key, of = "audit_event", str(UUID(bytes=raw)), _key(b"e" + raw), kept[at + 1 : at + 21]
+        elif code < 4:
+            raw, day, end = kept[at + 1 : at + 9], _day(kept[at + 9 : at + 13]), at + 45
+            kind, ident, key, of = "notification", str(struct.unpack(">q", raw)[0]), _key(b"n" + raw), raw
+        else:
+            end = at + 3 + struct.unpack(">H", kept[at + 1 : at + 3])[0]
+            text = kept[at + 3 : end]
+            m = json.loads(text)
+            raw = UUID(m["id"]).bytes
+            yield _Entry(text, m["kind"], m["id"], m["on"], m["v"], raw, _key(b"a" + raw))
+            at = end
+            continue
+        text = _text(kind, ident, day, kept[end - 32 : end], code & 1)
+        yield _Entry(text, kind, ident, day, code & 1, of, key)
+        at = end
+    assert at == len(kept)
+
+
+@lru_cache(maxsize=1024)
+def _day(kept: bytes) -> str:
+    return (_EPOCH + timedelta(days=struct.unpack(">i", kept)[0])).isoformat()
+
+
+def _key(ident: bytes) -> int:
+    return int(struct.unpack(">q", _sha(ident)[:8])[0])
 
 
 def entries_of(kept: bytes) -> list[bytes]:
     """The entries of a bundle, as they are hashed."""
-    found, at = [], 0
-    while at < len(kept):
-        code = kept[at]
-        if code < 2:
-            ident, day = str(UUID(bytes=kept[at + 1 : at + 17])), kept[at + 17 : at + 21]
-            kind, commitment, at = "audit_event", kept[at + 21 : at + 53], at + 53
-        elif code < 4:
-            ident, day = str(struct.unpack(">q", kept[at + 1 : at + 9])[0]), kept[at + 9 : at + 13]
-            kind, commitment, at = "notification", kept[at + 13 : at + 45], at + 45
-        else:
-            length = struct.unpack(">H", kept[at + 1 : at + 3])[0]
-            found.append(kept[at + 3 : at + 3 + length])
-            at += 3 + length
-            continue
-        when = date(2000, 1, 1) + timedelta(days=struct.unpack(">i", day)[0])
-        found.append(entry_of(kind, ident, when, commitment, code & 1))
-    assert at == len(kept)
-    return found
+    return [entry.text for entry in _entries(kept)]
 
 
 @dataclass
@@ -70,11 +106,22 @@ class LogReport:
     """What the log of a database is, and everything that is wrong with it."""
 
     size: int = 0
-    root: bytes = b""
+    root: bytes = EMPTY_ROOT
     kinds: Counter[str] = field(default_factory=Counter)
     old: int = 0  # entries of records from before there was a log
     pending: int = 0
+    records: int = 0  # what is stored, with an entry or not
     faults: list[str] = field(default_factory=list)
+    tree: LogTree = field(default_factory=lambda: LogTree(b""))
+
+
+@dataclass
+class _Log:
+    """What has to be remembered of all entries."""
+
+    leaves: bytearray = field(default_factory=bytearray)
+    keys: array[int] = field(default_factory=lambda: array("q"))
+    by_record: dict[bytes, int] = field(default_factory=dict)
 
 
 def check_log(url: str) -> LogReport:
@@ -83,10 +130,13 @@ def check_log(url: str) -> LogReport:
     with psycopg.connect(url) as conn:
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         conn.execute("SET LOCAL timezone = 'UTC'")
-        entries = _read_entries(conn, report)
-        _check_tiles(conn, report, [_sha(b"\0" + e) for e in entries])
-        _check_places(conn, report, entries)
-        _check_records(conn, report, entries)
+        conn.execute("SET LOCAL statement_timeout = 0")
+        log = _read_entries(conn, report)
+        report.tree = LogTree(bytes(log.leaves))
+        report.root = report.tree.root(report.tree.size)
+        _check_tiles(conn, report)
+        _check_places(conn, report, log)
+        _check_records(conn, report, log)
         for table in ("log_pending_a", "log_pending_b"):
             row = conn.execute(f"SELECT coalesce(sum(count), 0) FROM {table}").fetchone()
             assert row is not None
@@ -94,110 +144,130 @@ def check_log(url: str) -> LogReport:
     return report
 
 
-def _read_entries(conn: psycopg.Connection, report: LogReport) -> list[bytes]:
-    entries: list[bytes] = []
+def _rows(conn: psycopg.Connection, statement: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query, a few at a time."""
+    with conn.cursor("rows", binary=True) as cursor:
+        cursor.itersize = _AT_ONCE
+        cursor.execute(statement)
+        yield from cursor
+
+
+def _read_entries(conn: psycopg.Connection, report: LogReport) -> _Log:
+    log = _Log()
     row = conn.execute("SELECT size FROM log_head").fetchone()
     assert row is not None
     report.size = row[0]
-    for number, (bundle, width, kept) in enumerate(
-        conn.execute("SELECT bundle, width, entries FROM log_bundles ORDER BY bundle")
-    ):
-        found = entries_of(bytes(kept))
-        if bundle != number or len(entries) != _WIDTH * number or len(found) != width:
-            report.faults.append(f"bundle {bundle} holds {len(found)} entries, from {len(entries)} on; width {width}")
-        entries += found
-    if len(entries) != report.size:
-        report.faults.append(f"the head says {report.size}, and there are {len(entries)} entries")
-    return entries
+    size = 0
+    bundles = _rows(conn, "SELECT bundle, width, entries FROM log_bundles ORDER BY bundle")
+    for number, (bundle, width, kept) in enumerate(bundles):
+        before = size
+        for entry in _entries(bytes(kept)):
+            _add(log, report, entry, size)
+            size += 1
+        if bundle != number or before != WIDTH * number or size - before != width:
+            report.faults.append(f"bundle {bundle} holds {size - before} entries, from {before} on; width {width}")
+    if size != report.size:
+        report.faults.append(f"the head says {report.size}, and there are {size} entries")
+    return log
 
 
-def _check_tiles(conn: psycopg.Connection, report: LogReport, leaves: list[bytes]) -> None:
-    report.root = tree_root(leaves)
-    wanted: dict[tuple[int, int], bytes] = {}
-    level, hashes = 0, leaves
-    while hashes:
-        tiles = [hashes[i : i + _WIDTH] for i in range(0, len(hashes), _WIDTH)]
-        wanted.update({(level, n): b"".join(tile) for n, tile in enumerate(tiles)})
-        hashes = [tree_root(tile) for tile in tiles if len(tile) == _WIDTH]
-        level += 1
-    found = {(lv, n): bytes(h) for lv, n, h in conn.execute("SELECT level, tile, hashes FROM log_tiles")}
-    if found != wanted:
-        wrong = [key for key in {*found, *wanted} if found.get(key) != wanted.get(key)]
-        report.faults.append(f"tiles that are wrong: {sorted(wrong)[:5]}")
+def _add(log: _Log, report: LogReport, entry: _Entry, index: int) -> None:
+    log.leaves += _sha(b"\0" + entry.text)
+    log.keys.append(entry.key)
+    report.kinds[entry.kind] += 1
+    report.old += entry.version == 0
+    first = log.by_record.setdefault(entry.of, index)
+    if first != index:
+        report.faults.append(f"two entries for {entry.kind} {entry.ident} of {entry.day}: {first} and {index}")
 
 
-def _check_places(conn: psycopg.Connection, report: LogReport, entries: list[bytes]) -> None:
-    rows = conn.execute("SELECT log_index, id_hash FROM log_places ORDER BY log_index").fetchall()
-    wanted = []
-    for index, entry in enumerate(entries):
-        members = json.loads(entry)
-        if members["kind"] == "audit_event":
-            key = b"e" + UUID(members["id"]).bytes
-        elif members["kind"] == "notification":
-            key = b"n" + struct.pack(">q", int(members["id"]))
+def _check_tiles(conn: psycopg.Connection, report: LogReport) -> None:
+    tree, right, wrong = report.tree, 0, []
+    for level, tile, hashes in _rows(conn, "SELECT level, tile, hashes FROM log_tiles"):
+        if bytes(hashes) == tree.tile(level, tile) != b"":
+            right += 1
         else:
-            key = b"a" + UUID(members["id"]).bytes
-        wanted.append((index, struct.unpack(">q", _sha(key)[:8])[0]))
-    if rows != wanted:
-        report.faults.append("the places are not those of the entries")
+            wrong.append((level, tile))
+    if wrong or right != tree.tiles():
+        report.faults.append(f"{right} of {tree.tiles()} tiles are right; wrong: {sorted(wrong)[:_MANY]}")
 
 
-def _check_records(conn: psycopg.Connection, report: LogReport, entries: list[bytes]) -> None:
-    there: dict[tuple[str, str], int] = {}
-    for index, entry in enumerate(entries):
-        members = json.loads(entry)
-        report.kinds[members["kind"]] += 1
-        report.old += members["v"] == 0
-        key = (members["kind"], members["id"] if members["kind"] != "audit_event" else members["id"] + members["on"])
-        if key in there:
-            report.faults.append(f"two entries for {key}: {there[key]} and {index}")
-        there[key] = index
-    salts = {index: bytes(salt) for index, salt in conn.execute("SELECT log_index, salt FROM log_salts")}
+def _check_places(conn: psycopg.Connection, report: LogReport, log: _Log) -> None:
+    right = 0
+    for row in _rows(conn, "SELECT log_index, id_hash FROM log_places ORDER BY log_index"):
+        if right == len(log.keys) or row != (right, log.keys[right]):
+            break
+        right += 1
+    else:
+        if right == len(log.keys):
+            return
+    report.faults.append(f"the places are not those of the entries: the first that is wrong is {right}")
+
+
+def _check_records(conn: psycopg.Connection, report: LogReport, log: _Log) -> None:
+    salts = {index: bytes(salt) for index, salt in _rows(conn, "SELECT log_index, salt FROM log_salts")}
     waiting = _waiting(conn)
-    records = [*_events(conn), *_notifications(conn), *_acts(conn)]
-    for kind, ident, day, salt, digest, columns in records:
-        key = (kind, ident if kind != "audit_event" else ident + day.isoformat())
-        found = there.pop(key, None)
-        if found is None:
-            if key not in waiting:
-                report.faults.append(f"no entry for {key}")
-            continue
-        version = 1 if salt is not None else 0
-        salt = salt if salt is not None else salts.pop(found, b"")
-        commitment = _sha(salt + digest + (_sha(_json(columns)) if columns else b""))
-        if entries[found] != entry_of(kind, ident, day, commitment, version):
-            report.faults.append(f"the entry {found} is not that of {key}")
-    if there:
-        report.faults.append(f"{len(there)} entries without a record, such as {next(iter(there.items()))}")
+    faults = Counter[str]()
+
+    def fault(sort: str, what: str) -> None:
+        faults[sort] += 1
+        if faults[sort] <= _MANY:
+            report.faults.append(what)
+
+    held = bytearray(len(log.keys))  # which entries have a record
+    for read in (_events, _notifications, _acts):
+        for of, kind, ident, day, salt, digest, columns in read(conn):
+            report.records += 1
+            found = log.by_record.get(of)
+            if found is None:
+                if of not in waiting:
+                    fault("no entry", f"no entry for {kind} {ident} of {day}")
+                continue
+            held[found] = 1
+            version = 1 if salt is not None else 0
+            salt = salt if salt is not None else salts.pop(found, b"")
+            commitment = _sha(salt + digest + (_sha(_json(columns)) if columns else b""))
+            leaf = _sha(b"\0" + entry_of(kind, ident, day, commitment, version))
+            if leaf != log.leaves[32 * found : 32 * found + 32]:
+                fault("not that of", f"the entry {found} is not that of {kind} {ident} of {day}")
+    alone = [index for index in log.by_record.values() if not held[index]]
+    if alone:
+        report.faults.append(f"{len(alone)} entries without a record, such as {sorted(alone)[:_MANY]}")
     if salts:
         report.faults.append(f"{len(salts)} salts of nothing")
+    report.faults += [f"{times} in all: {sort} …" for sort, times in faults.items() if times > _MANY]
 
 
-def _waiting(conn: psycopg.Connection) -> set[tuple[str, str]]:
+def _waiting(conn: psycopg.Connection) -> set[bytes]:
     """What waits for a place: in the queue, or from before there was a log."""
     found = set()
     for table in ("log_pending_a", "log_pending_b"):
-        for (kept,) in conn.execute(f"SELECT entries FROM {table}"):
-            for entry in entries_of(bytes(kept)):
-                m = json.loads(entry)
-                found.add((m["kind"], m["id"] + m["on"] if m["kind"] == "audit_event" else m["id"]))
-    for event_id, day in conn.execute(
+        for (kept,) in _rows(conn, f"SELECT entries FROM {table}"):
+            found |= {entry.of for entry in _entries(bytes(kept))}
+    for event_id, day in _rows(
+        conn,
         "SELECT e.event_id, e.event_date FROM audit_events e, log_intake i WHERE salt IS NULL AND NOT i.events_done "
-        "AND (e.recorded_at, e.event_id, e.event_date) > (i.recorded_at, i.event_id, i.event_date)"
+        "AND (e.recorded_at, e.event_id, e.event_date) > (i.recorded_at, i.event_id, i.event_date)",
     ):
-        found.add(("audit_event", f"{event_id}{day}"))
-    for (number,) in conn.execute(
+        found.add(_event(event_id, day))
+    for (number,) in _rows(
+        conn,
         "SELECT n.id FROM notification_audit n, log_intake i WHERE salt IS NULL AND NOT i.notifications_done "
-        "AND n.id > i.notification_id"
+        "AND n.id > i.notification_id",
     ):
-        found.add(("notification", str(number)))
+        found.add(struct.pack(">q", number))
     return found
 
 
-def _events(conn: psycopg.Connection) -> Any:
-    for ident, day, salt, digest, parent, recorded, by, request, trace, flag in conn.execute(
+def _event(ident: UUID, day: date) -> bytes:
+    return ident.bytes + struct.pack(">i", (day - _EPOCH).days)
+
+
+def _events(conn: psycopg.Connection) -> Iterator[tuple[Any, ...]]:
+    for ident, day, salt, digest, parent, recorded, by, request, trace, flag in _rows(
+        conn,
         "SELECT event_id, event_date, salt, digest, parent_event_date, recorded_at, recorded_by, request_id, trace_id, "
-        "trace_id_from_context FROM audit_events"
+        "trace_id_from_context FROM audit_events",
     ):
         columns = {
             "event_date": day.isoformat(),
@@ -208,12 +278,13 @@ def _events(conn: psycopg.Connection) -> Any:
             "trace_id": trace,
             "trace_id_from_context": flag,
         }
-        yield "audit_event", str(ident), day, salt, digest, columns
+        yield _event(ident, day), "audit_event", str(ident), day, salt, digest, columns
 
 
-def _notifications(conn: psycopg.Connection) -> Any:
-    for number, sent, salt, digest, created, updated, by, request in conn.execute(
-        "SELECT id, sent_at, salt, digest, created_at, updated_at, recorded_by, request_id FROM notification_audit"
+def _notifications(conn: psycopg.Connection) -> Iterator[tuple[Any, ...]]:
+    for number, sent, salt, digest, created, updated, by, request in _rows(
+        conn,
+        "SELECT id, sent_at, salt, digest, created_at, updated_at, recorded_by, request_id FROM notification_audit",
     ):
         columns = {
             "created_at": _time(created),
@@ -222,9 +293,10 @@ def _notifications(conn: psycopg.Connection) -> Any:
             "request_id": request,
             "updated_at": _time(updated),
         }
-        yield "notification", str(number), sent.astimezone(UTC).date(), salt, digest, columns
+        day = sent.astimezone(UTC).date()
+        yield struct.pack(">q", number), "notification", str(number), day, salt, digest, columns
 
 
-def _acts(conn: psycopg.Connection) -> Any:
-    for ident, kind, acted, salt, digest in conn.execute("SELECT act_id, kind, acted_at, salt, digest FROM log_acts"):
-        yield kind, str(ident), acted.astimezone(UTC).date(), salt, digest, {}
+def _acts(conn: psycopg.Connection) -> Iterator[tuple[Any, ...]]:
+    for ident, kind, acted, salt, digest in _rows(conn, "SELECT act_id, kind, acted_at, salt, digest FROM log_acts"):
+        yield ident.bytes, kind, str(ident), acted.astimezone(UTC).date(), salt, digest, {}
