@@ -52,6 +52,14 @@ class Relay:
             self._poisoned |= clients
         return len(clients)
 
+    def client_of(self, port: int) -> int | None:
+        """The port of the client whose connection goes on to the server from this one; None if there is none."""
+        with self._lock, contextlib.suppress(OSError):
+            for client, server in self._pairs:
+                if server.getsockname()[1] == port:
+                    return int(client.getpeername()[1])
+        return None
+
     def _accept(self) -> None:
         while True:
             try:

@@ -26,6 +26,8 @@ from app.clock import Clock
 from app.configuration import load_settings
 from app.dlq import scripts
 from app.services import Services
+from app.transparency import sequencer
+from app.transparency.log_store import PendingRow
 
 
 class SteppedClock(Clock):
@@ -96,7 +98,18 @@ def _altered() -> flask.Flask:
     return create_app(settings, services)
 
 
-_BUILDERS = {"honest": _honest, "early": _early, "trimmed": _trimmed, "altered": _altered}
+def _forgetful() -> flask.Flask:
+    """Planted fault: the last record of each bite gets no place in the log."""
+    entries_of = sequencer._entries_of
+
+    def all_but_one(rows: list[PendingRow]) -> list[bytes]:
+        return entries_of(rows)[:-1]
+
+    sequencer._entries_of = all_but_one
+    return _honest()
+
+
+_BUILDERS = {"honest": _honest, "early": _early, "trimmed": _trimmed, "altered": _altered, "forgetful": _forgetful}
 
 
 def __getattr__(name: str) -> flask.Flask:

@@ -1,8 +1,9 @@
 """The fault campaign: the real service under load while everything around it breaks, and then the count.
 
-Two gunicorn instances, a real PostgreSQL and Valkey, several client processes that retry with ids of their own.
+Three gunicorn instances, a real PostgreSQL and Valkey, several client processes that retry with ids of their own.
 At the end, with everything back, each acknowledged record must be stored exactly once with the content that was
-sent, or, where the campaign made that impossible, be a dead letter with its reason.
+sent, or, where the campaign made that impossible, be a dead letter with its reason. Each stored one must have exactly
+one entry in the log, and the log must begin as it was whenever it was looked at.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ from bench.campaign.faults import FAULTS
 from bench.campaign.faults.injector import Injector
 from bench.campaign.faults.queue import COUNTS, move, spoil_counter
 from bench.campaign.faults.tools import outage, send
+from bench.campaign.goals import NO_GOALS, Goals
+from bench.campaign.log_count import count_log
 from bench.campaign.report import Report
+from bench.campaign.root_watch import RootWatch
 from bench.campaign.stage import Stage
 from tests.support import GunicornService, scratch_dir, wait_until
 
 _DRAIN_SECONDS = 180.0
 _LAST_OUTAGE_SECONDS = 30.0
+_LOG_SECONDS = 60.0
 
 
 def run(
@@ -43,38 +48,47 @@ def run(
     pause: float = 0.0,
     drain_seconds: float = _DRAIN_SECONDS,
     redis_server: Path | None = None,
+    goals: Goals = NO_GOALS,
 ) -> Report:
-    """Run a campaign and count. ``gap`` is the mean time between faults, ``pause`` between a client's requests."""
+    """Run a campaign and count. ``gap`` is the mean time between faults, ``pause`` between a client's requests.
+
+    It goes on for ``seconds``, and after them until the goals are met.
+    """
     report = Report(seed, seconds, app)
     with scratch_dir() as directory:
-        stage = Stage(directory, app, redis_server)
+        stage = Stage(directory, app, redis_server, goals.events)
+        watch = RootWatch(stage.connect)
         with stage.running(max_len):
             report.left_out = {name: why for name, why in stage.left_out.items() if name in (only or FAULTS)}
             names = [name for name in only or FAULTS if name not in report.left_out]
             ledgers = [directory / f"ledger-{i}" for i in range(clients)]
-            with _load(stage, ledgers, seed, pause, report):
-                injector = Injector(stage, random.Random(seed), names, gap)
-                injector.run(seconds)
-            report.faults = injector.counts
-            report.errors += injector.errors
-            began = time.monotonic()
-            _settle(stage, report, drain_seconds)
-            report.drain_seconds = round(time.monotonic() - began, 1)
-            if not report.errors:
-                _last_outage(stage, names, report, drain_seconds)
+            with watch.watching():
+                with _load(stage, ledgers, seed, pause, goals.batch, report):
+                    injector = Injector(stage, random.Random(seed), names, gap)
+                    injector.run(seconds, lambda: goals.met(stage))
+                report.faults = injector.counts
+                report.errors += injector.errors
+                began = time.monotonic()
+                _settle(stage, report, drain_seconds)
+                report.drain_seconds = round(time.monotonic() - began, 1)
+                if not report.errors:
+                    _last_outage(stage, names, report, drain_seconds)
+                _wait_for_log(stage, report)
             stage.ledger.finish()
+            report.kills = stage.kills
             count(stage, [*ledgers, stage.ledger_path], report)
+            count_log(stage, watch, report)
             _keep_logs(stage, report)
     return report
 
 
 @contextlib.contextmanager
-def _load(stage: Stage, ledgers: list[Path], seed: int, pause: float, report: Report) -> Iterator[None]:
+def _load(stage: Stage, ledgers: list[Path], seed: int, pause: float, batch: int, report: Report) -> Iterator[None]:
     """The client processes, while the block runs."""
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     processes = [
-        context.Process(target=client.run, args=(seed * 1000 + i, stage.ports, ledger, stop, pause))
+        context.Process(target=client.run, args=(seed * 1000 + i, stage.ports, ledger, stop, pause, batch))
         for i, ledger in enumerate(ledgers)
     ]
     for process in processes:
@@ -146,6 +160,13 @@ def _last_outage(stage: Stage, names: list[str], report: Report, drain_seconds: 
         report.errors.append(str(e))
     try:
         wait_until(stage.drained, drain_seconds, "the queue is drained after the last outage")
+    except AssertionError as e:
+        report.errors.append(str(e))
+
+
+def _wait_for_log(stage: Stage, report: Report) -> None:
+    try:
+        wait_until(stage.sequenced, _LOG_SECONDS, "everything stored has its place in the log")
     except AssertionError as e:
         report.errors.append(str(e))
 

@@ -128,12 +128,13 @@ class _Allowance:
 class Client:
     """One client process."""
 
-    def __init__(self, seed: int, ports: list[int], ledger: Ledger, stop: Event, pause: float) -> None:
+    def __init__(self, seed: int, ports: list[int], ledger: Ledger, stop: Event, pause: float, batch: int) -> None:
         self._seed = seed
         self._ports = ports
         self._ledger = ledger
         self._stop = stop
         self._pause = pause
+        self._batch = batch
         self._allowance = _Allowance()
 
     def run(self) -> None:
@@ -150,7 +151,8 @@ class Client:
         outage = False
         while not self._over():
             large = rng.random() < _LARGE_SHARE[outage] and self._allowance.take()
-            result = sender.deliver(rng, any_request(rng, large=large), self._over, _LAST_TRIES_SECONDS)
+            request = any_request(rng, large=large, batch=self._batch)
+            result = sender.deliver(rng, request, self._over, _LAST_TRIES_SECONDS)
             outage = result == "202"
             if self._pause:
                 time.sleep(rng.random() * 2 * self._pause)
@@ -162,9 +164,9 @@ class Client:
         return self._stop.is_set() or campaign is None or not campaign.is_alive()
 
 
-def run(seed: int, ports: list[int], path: Path, stop: Event, pause: float) -> None:
-    """Entry point of a client process."""
+def run(seed: int, ports: list[int], path: Path, stop: Event, pause: float, batch: int) -> None:
+    """Entry point of a client process; ``batch`` is the most events of a request."""
     with open(path, "w", encoding="utf-8") as out:
         ledger = Ledger(out)
-        Client(seed, ports, ledger, stop, pause).run()
+        Client(seed, ports, ledger, stop, pause, batch).run()
         ledger.finish()

@@ -33,6 +33,7 @@ EVENT_COLUMNS = (
 )
 NOTIFICATION_COLUMNS = ("remediation_id", "recipient", "channel", "message_summary", "status", "sent_at")
 _MOMENTS = ("event_timestamp", "sent_at")
+BATCH_EVENTS = 40  # of a batch at the most, where nothing else is said
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def of_events(events: list[dict[str, Any]], kind: str = "good") -> Request:
     return Request(BATCH, events, prints, kind) if len(events) > 1 else Request(SINGLE, events[0], prints, kind)
 
 
-def any_request(rng: random.Random, *, large: bool) -> Request:
+def any_request(rng: random.Random, *, large: bool, batch: int = BATCH_EVENTS) -> Request:
     """A request such as clients send, a few of them wrong; a single event is ``large`` if there is room for one."""
     dice = rng.random()
     if dice < 0.02:
@@ -101,7 +102,7 @@ def any_request(rng: random.Random, *, large: bool) -> Request:
     if dice < 0.08:
         return _notification(rng)
     if dice < 0.30:
-        return of_events([event(rng) for _ in range(rng.randrange(2, 40))])
+        return of_events([event(rng) for _ in range(rng.randrange(2, batch))])
     return of_events([event(rng, large=large)])
 
 

@@ -25,6 +25,11 @@ class Report:
     doubled: int = 0
     altered: int = 0
     refused_but_stored: int = 0
+    kills: dict[str, int] = field(default_factory=dict)  # processes that were killed, by what they were
+    log_size: int = 0  # entries of the log
+    log_takeovers: int = 0  # how often another worker began to give places
+    log_looks: int = 0  # sizes of the log that were seen while the campaign ran, each with its root
+    log_faults: list[str] = field(default_factory=list)
     unanswered: int = 0
     unexpected: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)  # a few ids of each kind of broken promise
@@ -33,8 +38,8 @@ class Report:
 
     @property
     def kept_promise(self) -> bool:
-        """Whether nothing was lost, doubled, altered or kept although it was refused."""
-        return not (self.missing or self.doubled or self.altered or self.refused_but_stored)
+        """Whether nothing was lost, doubled, altered or kept although it was refused, and the log is right."""
+        return not (self.missing or self.doubled or self.altered or self.refused_but_stored or self.log_faults)
 
     @property
     def ok(self) -> bool:

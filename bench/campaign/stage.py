@@ -1,10 +1,11 @@
-"""Everything that the faults can break: two gunicorn instances, PostgreSQL, two Valkeys, and what lies between."""
+"""Everything that the faults can break: three gunicorn instances, PostgreSQL, two Valkeys, and what lies between."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,7 +21,9 @@ from devserver import EmbeddedPostgres
 from tests.relay import Relay
 from tests.support import AS_SHIPPED, Database, GunicornService, PostgresServer, environ_of, free_port
 
+_INSTANCES = 3
 _TABLES_DISK_BYTES = 1 << 30
+_BYTES_AN_EVENT = 4096  # in the tables, generously: rows, indexes, and what died in them
 # What PostgreSQL never takes: by a constraint, and as if it were an outage that never ends. The last five characters
 # of such a correlation id are the SQLSTATE.
 NEVER_TAKEN = """
@@ -51,8 +54,10 @@ _UNMOVED = {
 class Stage:
     """The servers, the instances, and a lock for each thing that no two faults may break at once."""
 
-    def __init__(self, directory: Path, app: str, redis_server: Path | None) -> None:
+    def __init__(self, directory: Path, app: str, redis_server: Path | None, events: int = 0) -> None:
+        """``events`` is how many the tables have to have room for; 0 is what a campaign of some minutes makes."""
         self.directory = directory
+        self._tables_disk_bytes = max(_TABLES_DISK_BYTES, events * _BYTES_AN_EVENT)
         self.app = app
         self.clock = directory / "clock"
         self.clock.write_text("0")
@@ -72,7 +77,10 @@ class Stage:
         self.disk = threading.Lock()
         self.valkey_memory = threading.Lock()
         self.clock_lock = threading.Lock()
-        self.instances = [threading.Lock(), threading.Lock()]
+        self.sequencer = threading.Lock()
+        self.instances = [threading.Lock() for _ in range(_INSTANCES)]
+        self._kills = Counter[str]()
+        self._kills_lock = threading.Lock()
         self.database: Database
         self.postgres_relay: Relay
 
@@ -121,6 +129,28 @@ class Stage:
             self.database.superuser_url, autocommit=True, connect_timeout=3, options=options, client_encoding="UTF8"
         )
 
+    def killed(self, what: str) -> None:
+        """Count a process that was killed."""
+        with self._kills_lock:
+            self._kills[what] += 1
+
+    @property
+    def kills(self) -> dict[str, int]:
+        """How many were killed of each kind of process."""
+        with self._kills_lock:
+            return dict(sorted(self._kills.items()))
+
+    def sequenced(self) -> bool:
+        """Whether every stored record has its place in the log."""
+        try:
+            with self.connect(statement_timeout="5000") as conn:
+                row = conn.execute(
+                    "SELECT EXISTS (SELECT FROM log_pending_a) OR EXISTS (SELECT FROM log_pending_b)"
+                ).fetchone()
+                return row == (False,)
+        except psycopg.Error:
+            return False
+
     def drained(self) -> bool:
         """Whether nothing waits in Redis."""
         try:
@@ -140,7 +170,7 @@ class Stage:
         url = self.postgres.url
         server = PostgresServer(url("superuser"), url("owner"), url("service"), self.postgres)
         self.database = server.make_database()
-        self.tables_disk = SmallDisk.mount(self.directory / "tables", _TABLES_DISK_BYTES)
+        self.tables_disk = SmallDisk.mount(self.directory / "tables", self._tables_disk_bytes)
         if self.tables_disk is not None:
             folder = self.tables_disk.path / "pg"
             folder.mkdir(mode=0o700)
@@ -153,7 +183,7 @@ class Stage:
             conn.execute(NEVER_TAKEN)
 
     def _start_instances(self, max_len: int) -> None:
-        for index in range(2):
+        for index in range(_INSTANCES):
             service = GunicornService(
                 {
                     **environ_of(AS_SHIPPED),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.campaign.campaign import run
+from bench.campaign.goals import Goals
 
 pytestmark = [pytest.mark.embedded, pytest.mark.nightly]
 
@@ -15,6 +16,33 @@ def test_nothing_acknowledged_is_lost_doubled_or_altered() -> None:
     assert report.ok, report.as_json()
     assert report.acknowledged > 200
     assert sum(report.faults.values()) >= 15
+    assert report.log_size > 200
+    assert report.log_looks > 5
+
+
+def test_every_record_has_its_place_in_the_log_whatever_befalls_the_sequencer() -> None:
+    faults = ["sequencer_kill", "sequencer_session_end", "sequencer_stop", "two_sequencers", "log_lock_held"]
+    report = run(
+        seconds=15,
+        seed=7,
+        clients=2,
+        gap=0.5,
+        pause=0.005,
+        only=[*faults, "worker_kill"],
+        goals=Goals(events=500, kills=3),
+    )
+    assert report.ok, report.as_json()
+    assert report.kills["sequencer"] > 0
+    assert report.log_size >= 500
+    assert report.log_takeovers > 1, report.as_json()
+    assert report.log_looks > 5
+
+
+def test_the_campaign_notices_a_record_that_gets_no_place_in_the_log() -> None:
+    report = run(seconds=3, seed=7, clients=1, pause=0.005, app="forgetful", only=["sequencer_kill"], drain_seconds=10)
+    assert any(fault.startswith("no entry for") for fault in report.log_faults), report.as_json()
+    assert not report.ok
+    assert report.missing == 0, report.as_json()
 
 
 def test_the_campaign_notices_an_acknowledgement_before_the_commit() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.campaign.faults import postgres, processes, queue
+from bench.campaign.faults import postgres, processes, queue, sequencer
 from bench.campaign.faults.tools import Fault
 
 FAULTS: dict[str, Fault] = {
@@ -19,6 +19,11 @@ FAULTS: dict[str, Fault] = {
         processes.rolling_restart,
         processes.idle_close,
         processes.clock_step,
+        sequencer.sequencer_kill,
+        sequencer.sequencer_session_end,
+        sequencer.sequencer_stop,
+        sequencer.two_sequencers,
+        sequencer.log_lock_held,
         postgres.disk_full,
         postgres.session_settings,
         postgres.revoked_rights,

@@ -5,9 +5,13 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 
 from bench.campaign.faults import FAULTS
 from bench.campaign.stage import Stage
+
+# So long after its time a campaign waits for what it was to do.
+_MORE_SECONDS = 3600
 
 
 class Injector:
@@ -23,11 +27,14 @@ class Injector:
         self.counts: dict[str, int] = dict.fromkeys(names, 0)
         self.errors: list[str] = []
 
-    def run(self, seconds: float) -> None:
-        """Inject for so many seconds, then wait until everything is mended."""
+    def run(self, seconds: float, enough: Callable[[], bool] = lambda: True) -> None:
+        """Inject for so many seconds and until it is enough, then wait until everything is mended."""
         deadline = time.monotonic() + seconds
         queue: list[str] = []
-        while time.monotonic() < deadline:
+        while (now := time.monotonic()) < deadline or not enough():
+            if now > deadline + _MORE_SECONDS:
+                self.errors.append(f"it was not enough {_MORE_SECONDS} s later")
+                break
             if not queue:
                 # Every fault once before any comes again, in an order that the seed decides.
                 queue = self._rng.sample(self._names, len(self._names))

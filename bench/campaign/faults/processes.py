@@ -14,12 +14,14 @@ from bench.campaign.stage import Stage
 
 def postgres_kill(stage: Stage, rng: random.Random) -> None:
     with outage(stage):
+        stage.killed("postgres")
         pause(rng, 0.2, 3)
 
 
 def postgres_immediate(stage: Stage, rng: random.Random) -> None:
     with stage.postgres_process:
         stage.postgres.stop("immediate")
+        stage.killed("postgres")
         pause(rng, 0.2, 3)
         bring_back(stage.postgres)
 
@@ -34,6 +36,7 @@ def postgres_freeze(stage: Stage, rng: random.Random) -> None:
 def valkey_kill(stage: Stage, rng: random.Random) -> None:
     with stage.valkey_process:
         stage.queue.primary.kill()
+        stage.killed("valkey")
         pause(rng, 0.2, 3)
         bring_back(stage.queue.primary)
 
@@ -48,7 +51,9 @@ def valkey_freeze(stage: Stage, rng: random.Random) -> None:
 def both_kill(stage: Stage, rng: random.Random) -> None:
     with stage.postgres_process, stage.valkey_process:
         stage.postgres.kill()
+        stage.killed("postgres")
         stage.queue.primary.kill()
+        stage.killed("valkey")
         pause(rng, 0.2, 2)
         bring_back(stage.queue.primary)
         bring_back(stage.postgres)
@@ -59,6 +64,7 @@ def worker_kill(stage: Stage, rng: random.Random) -> None:
     assert service.process is not None
     with contextlib.suppress(psutil.Error, IndexError):
         rng.choice(psutil.Process(service.process.pid).children()).kill()
+        stage.killed("worker")
 
 
 def master_kill(stage: Stage, rng: random.Random) -> None:
@@ -70,6 +76,7 @@ def master_kill(stage: Stage, rng: random.Random) -> None:
             workers = psutil.Process(service.process.pid).children()
             service.process.send_signal(signal.SIGKILL)
             service.process.wait(10)
+            stage.killed("master")
             # Its workers see that they have no master any more, and end by themselves.
             psutil.wait_procs(workers, timeout=20)
         service.start(ready=False)
