@@ -130,6 +130,7 @@ def check_log(url: str) -> LogReport:
     with psycopg.connect(url) as conn:
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         conn.execute("SET LOCAL timezone = 'UTC'")
+        conn.execute("SET LOCAL datestyle = 'ISO, YMD'")
         conn.execute("SET LOCAL statement_timeout = 0")
         log = _read_entries(conn, report)
         report.tree = LogTree(bytes(log.leaves))

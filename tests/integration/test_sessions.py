@@ -11,15 +11,17 @@ from pathlib import Path
 import psycopg
 import pytest
 from datastorage_common.times import rfc3339
-from psycopg import sql
+from psycopg import conninfo, sql
 
 from app.postgres.migrations import migrate
+from app.transparency import log_store, sequencer
 from tests.conftest import settings_for
 from tests.hostile import HOSTILE
 from tests.integration.service import BATCH, NOTIFICATIONS, Service, running
 from tests.integration.workflow_support import LABELS, SEARCH, WORKFLOWS, workflow
+from tests.log_check import LogReport, check_log
 from tests.pooler import BINARY, pgbouncer
-from tests.support import Database, PostgresServer, event, notification
+from tests.support import Database, PostgresServer, event, notification, wait_until
 from tests.tree import ROOT, modules
 
 # What a write needs in their place, and what follows from it.
@@ -61,6 +63,31 @@ END $$;
 """
 SPY_ON_TABLES = "CREATE EVENT TRIGGER spy ON ddl_command_end EXECUTE FUNCTION public.spy_schema()"
 TABLES = ("audit_events", "notification_audit", "remediation_workflow_catalog")
+# What the sequencer writes, and how. The rows of the pending tables come out of a trigger, with settings of its own.
+LOG_TABLES = {
+    "log_pending_a": "DELETE OR TRUNCATE",
+    "log_pending_b": "DELETE OR TRUNCATE",
+    "log_head": "UPDATE",
+    "log_bundles": "INSERT OR UPDATE",
+    "log_tiles": "INSERT OR UPDATE",
+    "log_places": "INSERT",
+    "log_salts": "INSERT",
+    "log_intake": "UPDATE",
+}
+# Records from before there was a log.
+OLD_RECORDS = """
+INSERT INTO public.audit_events (event_id, event_date, event_version, event_type, event_timestamp, event_action,
+    event_category, event_outcome, correlation_id, event_data, actor_type, actor_id, resource_type, resource_id,
+    digest, salt)
+SELECT gen_random_uuid(), (now() AT TIME ZONE 'UTC')::date, '1', 't', now(), 'a', 'gateway', 'success', 'c', '{}',
+    'service', 'x', 'y', 'zoë', '', NULL;
+INSERT INTO public.notification_audit (remediation_id, notification_id, recipient, channel, message_summary, status,
+    sent_at, digest, salt)
+VALUES ('r', 'before', 'zoë', 'email', 'm', 'sent', now(), '', NULL);
+UPDATE public.log_intake SET events_done = false, notifications_done = false;
+"""
+# What reads the log with the settings of nobody.
+SANE = "-c search_path=public -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0"
 
 
 def make_hostile(database: Database) -> None:
@@ -77,12 +104,15 @@ def make_hostile(database: Database) -> None:
 def spy_on(database: Database) -> None:
     with psycopg.connect(database.superuser_url, autocommit=True, options="-c default_transaction_read_only=off") as c:
         c.execute("SET search_path TO public")
+        c.execute(OLD_RECORDS)
         names = ", ".join(f"'{name}'" for name in (*NEEDED, "statement_timeout", "idle_in_transaction_session_timeout"))
         c.execute(SPY.replace("{names}", names))
         for table in TABLES:
             c.execute(
                 f"CREATE TRIGGER spy BEFORE INSERT OR UPDATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION spy()"
             )
+        for table, kinds in LOG_TABLES.items():
+            c.execute(f"CREATE TRIGGER spy BEFORE {kinds} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION spy()")
         c.execute(SPY_ON_TABLES)
 
 
@@ -163,7 +193,9 @@ def test_texts_times_and_numbers_come_back_as_they_went(service: Service) -> Non
     told = notification(recipient="zoë@example.com")
     assert service.post(told, NOTIFICATIONS).status_code == 201
     page = service.client.get(NOTIFICATIONS)
-    assert [n["recipient"] for n in page.json["data"]] == ["zoë@example.com"]
+    assert [n["recipient"] for n in page.json["data"] if n["notification_id"] == told["notification_id"]] == [
+        "zoë@example.com"
+    ]
     again = service.post(told, NOTIFICATIONS)
     assert again.status_code == 409
     flow = service.post(workflow(name="Größer", parameters={"null": None, "list": [None, "NULL"]}), WORKFLOWS)
@@ -174,15 +206,47 @@ def test_texts_times_and_numbers_come_back_as_they_went(service: Service) -> Non
     assert service.post({"filters": LABELS}, SEARCH).json["total_results"] >= 1
 
 
-def test_every_write_is_made_with_the_settings_that_it_needs(service: Service) -> None:
+def fill_and_empty_both_pending_tables(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the sequencer give places by way of both pending tables, and empty each when it is the other's turn."""
+    monkeypatch.setattr(sequencer, "_TIDY_BYTES", -1)
+    monkeypatch.setattr(sequencer, "_TIDY_SECONDS", 0)
+    for table, number in (("log_pending_b", 1), ("log_pending_a", log_store.TURN_ROWS)):
+        with psycopg.connect(
+            service.database.superuser_url, options=SANE + " -c default_transaction_read_only=off"
+        ) as c:
+            c.execute(
+                "SELECT setval('log_pending_id', greatest(%s, (SELECT last_value FROM log_pending_id)))", (number,)
+            )
+        assert service.post(event(event_timestamp=rfc3339(service.clock.at))).status_code == 201
+        emptied = f"TRUNCATE {table}"
+        wait_until(lambda: any(s == emptied for _, s, _ in notes(service)), what=emptied)  # noqa: B023 - called at once
+
+
+def test_the_log_is_that_of_the_records(service: Service) -> None:
+    assert service.post(event(correlation_id="zoë"), headers={"X-Request-ID": "rq-1"}).status_code == 201
+    assert service.post(notification(recipient="zoë@example.com"), NOTIFICATIONS).status_code == 201
+    url = conninfo.make_conninfo(service.database.superuser_url, options=SANE)
+
+    def everything_has_its_place() -> LogReport | None:
+        report = check_log(url)
+        return report if report.pending == 0 and report.old == 2 else None
+
+    report = wait_until(everything_has_its_place, what="a log of everything")
+    assert report.faults == []
+    assert report.kinds["audit_event"] >= 2
+    assert report.kinds["notification"] >= 2
+
+
+def test_every_write_is_made_with_the_settings_that_it_needs(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     write_everything(service)
     # A month that is missing is made by the flush that needs it, and by the change of the catalogue.
     service.parts.monitor.stop()
     for post in (lambda at: service.post(event(event_timestamp=at)), lambda at: service.post(workflow(), WORKFLOWS)):
         service.clock.at += timedelta(days=150)
         assert post(rfc3339(service.clock.at)).status_code == 201
+    fill_and_empty_both_pending_tables(service, monkeypatch)
     noted = notes(service)
-    assert {place for place, _, _ in noted} >= {*TABLES, "CREATE TABLE", "ALTER TABLE", "CREATE TRIGGER"}
+    assert {place for place, _, _ in noted} >= {*TABLES, *LOG_TABLES, "CREATE TABLE", "ALTER TABLE", "CREATE TRIGGER"}
     for place, statement, settings in noted:
         found = {name: settings[name] for name in NEEDED}
         if place in ("CREATE TABLE", "ALTER TABLE", "CREATE TRIGGER"):
@@ -198,15 +262,28 @@ WRITES = re.compile(
     r"|SELECT audit_ensure_partition)\b(?!$)"
 )
 # In a file of statements a write may stand further behind, in a WITH.
-WRITES_ANYWHERE = re.compile(r"\b(INSERT|UPDATE|DELETE|TRUNCATE|MERGE|COPY|CREATE|ALTER|DROP|audit_ensure_partition)\b")
+# (FOR UPDATE is a lock).
+WRITES_ANYWHERE = re.compile(
+    r"\b(INSERT|(?<!FOR )UPDATE|DELETE|TRUNCATE|MERGE|COPY|CREATE|ALTER|DROP|audit_ensure_partition)\b"
+)
 # Where statements may stand that write, and how they begin; migrations run as the owner, by themselves.
 KNOWN = {
-    ("sql/audit.sql", "INSERT INTO audit_events ("),
+    ("sql/audit.sql", "WITH secret AS MATERIALIZED ("),
     ("sql/audit.sql", "INSERT INTO notification_audit ("),
     ("app/postgres/partitions.py", "SELECT audit_ensure_partition("),
     ("sql/workflows.sql", "INSERT INTO remediation_workflow_catalog ("),
     ("sql/workflows.sql", "UPDATE remediation_workflow_catalog SET is_latest_version"),
     ("sql/workflows.sql", "UPDATE remediation_workflow_catalog SET "),
+    ("sql/log.sql", "DELETE FROM log_pending_a "),
+    ("sql/log.sql", "DELETE FROM log_pending_b "),
+    ("sql/log.sql", "TRUNCATE log_pending_a"),
+    ("sql/log.sql", "TRUNCATE log_pending_b"),
+    ("sql/log.sql", "INSERT INTO log_bundles ("),
+    ("sql/log.sql", "INSERT INTO log_tiles ("),
+    ("sql/log.sql", "INSERT INTO log_places ("),
+    ("sql/log.sql", "INSERT INTO log_salts ("),
+    ("sql/log.sql", "UPDATE log_head SET "),
+    ("sql/log.sql", "UPDATE log_intake SET "),
 }
 OWNERS = {"app/postgres/indexes.py", "app/postgres/migrations.py", "devserver/postgres.py"}
 
