@@ -178,9 +178,9 @@ UPDATE log_intake SET notifications_done = true;
 -- more than that.
 SELECT h.size, i.taken, i.events_done AND i.notifications_done,
     i.events_done OR coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('audit_events_unsalted')), false),
-    p.first, p.last, coalesce(p.records, 0), coalesce(extract(epoch FROM clock_timestamp() - p.since)::float8, 0)
+    p.first, coalesce(p.records, 0), coalesce(extract(epoch FROM clock_timestamp() - p.since)::float8, 0)
 FROM log_head h, log_intake i, (
-    SELECT min(id) AS first, max(id) AS last, sum(count) AS records, min(queued_at) AS since
+    SELECT min(id) AS first, sum(count) AS records, min(queued_at) AS since
     FROM (
         SELECT id, count, queued_at
         FROM (

@@ -47,7 +47,7 @@ def standing(conn: Connection, *, most: int | None = None) -> Standing:
         looked = conn.execute(_SQL["look"], {"first": 0}).fetchone()
         row = conn.execute(_SQL["standing"]).fetchone()
     assert looked is not None and row is not None  # noqa: PT018, S101 - 0005_log.sql puts a row into each
-    size, pending, lag = looked[0], *looked[6:]
+    size, (pending, lag) = looked[0], looked[-2:]
     epoch, holder, taken, events_done, notifications_done, indexed, act, acted_at, acted_by = row
     done = events_done and notifications_done
     left = None

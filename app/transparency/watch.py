@@ -29,8 +29,8 @@ class Floor:
     """From which number on pending rows are looked for.
 
     Where a long read is in the way of TRUNCATE (pg_dump locks every table), each look from the first number on would
-    walk over all rows that were deleted since. So it begins near what was last seen; and at the first one now and then,
-    for a row that came very late.
+    walk over all rows that were deleted since. So it begins near the first that was there; and at the first number now
+    and then, for a row that came very late.
     """
 
     # More statements than are ever under way at once.
@@ -51,7 +51,7 @@ class Floor:
         return self._near
 
     def seen(self, number: int) -> None:
-        """A row of this number has been there."""
+        """What lies far below this number is taken, as far as is known."""
         self._near = max(self._near, number - self._BEHIND)
 
 
@@ -68,11 +68,12 @@ class LogWatch:
         row = conn.execute(_LOOK, {"first": self._floor.first()}).fetchone()
         if row is None:  # nothing was migrated yet
             return
-        size, taken_in, all_taken_in, indexed, oldest, last, pending, lag = row
+        size, taken_in, all_taken_in, indexed, oldest, pending, lag = row
         before = self.state
         self.state = LogState(size, taken_in, all_taken_in, oldest, pending, lag)
-        if last is not None:
-            self._floor.seen(last)
+        if oldest is not None:
+            # Not the newest: where nobody gives places, what waits may be more than a floor leaves below it.
+            self._floor.seen(oldest)
         metrics.LOG_SIZE.set(size)
         metrics.LOG_PENDING.set(pending)
         metrics.LOG_LAG.set(lag)
