@@ -128,6 +128,7 @@ class Sequencer:
         except BaseException:
             # Whatever became of the commit, the tables say.
             self._edge = None
+            self._all_taken_in = False
             raise
         self._edge = growth
         self._failed_by = ""
