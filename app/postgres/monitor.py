@@ -125,7 +125,8 @@ class Monitor:
         except psycopg.Error as e:
             # PostgreSQL has just answered: this says nothing of writes.
             if self._seen_also:
-                log.warning("could not look at the log of all records: %s", str(e).splitlines()[0] if str(e) else e)
+                why = str(e).splitlines()[0] if str(e) else type(e).__name__
+                log.warning("could not look at the log of all records: %s", why)
             self._seen_also = False
             if conn.closed:
                 self._drop()

@@ -54,7 +54,14 @@ class World:
         monkeypatch.setattr(monitor, "connect", self.connect)
         self.watchdog = Watchdog(Clock())
         settings = Settings(health=HealthSettings(probe_timeout=7.0))
-        self.monitor = Monitor(settings, self.breaker, self.watchdog, self.clock, self.find)
+        self.also: list[Any] = []  # the connections on which something else was looked at
+        self.trouble: Exception | None = None
+        self.monitor = Monitor(settings, self.breaker, self.watchdog, self.clock, self.find, self.look_also)
+
+    def look_also(self, conn: Any) -> None:
+        self.also.append(conn)
+        if self.trouble is not None:
+            raise self.trouble
 
     def find(self) -> None:
         self.found += 1
@@ -277,3 +284,70 @@ def test_it_runs_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch, caplog: py
     world.monitor.stop()
     assert "monitor failed unexpectedly" in caplog.text
     wait_until(lambda: conn.closed, what="the closed connection")
+
+
+# --- what else is looked at -----------------------------------------------------------------------------------
+
+
+def test_the_log_is_looked_at_in_each_round_within_the_time_of_a_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    conn = WatchedConnection()
+    world = World(monkeypatch, conn)
+    deadlines: list[float] = []
+    real = world.watchdog.deadline
+    monkeypatch.setattr(world.watchdog, "deadline", lambda conn, s: deadlines.append(s) or real(conn, s))
+    world.look()
+    deadlines.clear()
+    world.look()
+    assert world.also == [conn, conn]
+    assert deadlines == [7.0, 7.0], "the probe, and the look"
+
+
+@pytest.mark.parametrize("answers", [{"version": 4}, {"inspect": (True, False, True)}, {"standby": True}])
+def test_the_log_is_not_looked_at_where_it_may_not_be_there(
+    monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any]
+) -> None:
+    world = World(monkeypatch, WatchedConnection(**answers))
+    world.look()
+    assert world.also == []
+
+
+def test_a_look_that_fails_is_said_once_and_keeps_no_write(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(monkeypatch, WatchedConnection())
+    said = "could not look at the log of all records: permission denied for table log_head"
+    for _ in range(2):
+        world.trouble = psycopg.errors.InsufficientPrivilege("permission denied for table log_head\nmore")
+        for _ in range(3):
+            assert world.look() == DatabaseState(connected=True, seen=True, schema_version=10_000)
+            assert world.breaker.closed
+        assert [r.getMessage() for r in caplog.records] == [said]
+        world.trouble = None
+        world.look()
+        caplog.clear()
+
+
+def test_a_connection_that_ends_in_a_look_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    conn, again = WatchedConnection(), WatchedConnection()
+    world = World(monkeypatch, conn, again)
+    world.look()
+    world.trouble = psycopg.OperationalError("server closed the connection unexpectedly")
+    conn.closed = True
+    assert world.look().connected
+    assert world.breaker.closed
+    assert world.monitor._conn is None
+    world.trouble = None
+    assert world.look().connected
+    assert world.also[-1] is again
+    assert (len(caplog.records), world.found) == (1, 0)
+
+
+def test_an_error_of_the_look_without_a_text_is_said_too(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(monkeypatch, WatchedConnection())
+    world.trouble = psycopg.errors.QueryCanceled()
+    world.look()
+    assert [r.getMessage() for r in caplog.records] == ["could not look at the log of all records: QueryCanceled"]
