@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from app.postgres.migrations import migrate
 from tests.conftest import settings_for
 from tests.log_check import check_log
 from tests.old_records import database_before_the_log, put_records
-from tests.support import Database, PostgresServer, event, wait_until
+from tests.support import ROOT, Database, PostgresServer, event, wait_until
 
 EVENTS = "/api/v1/audit/events"
 
@@ -183,3 +184,16 @@ def test_the_progress_is_a_bar_on_a_terminal(
 def test_without_a_server() -> None:
     environ = {"DATASTORAGE_DATABASE__URL": "postgresql://u:hunter2@127.0.0.1:1/d"}
     assert "hunter2" not in failure(CliRunner().invoke(datastorage, ["log", "status"], env=environ))
+
+
+def test_the_commands_of_the_page(database: Database, make_app: Callable[..., flask.Flask]) -> None:
+    to_this_release(database)
+    make_app()
+    section = (ROOT / "docs" / "operate.md").read_text().split("### To the log of all records")[1].split("\n### ")[0]
+    [block] = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    commands = [line.split() for line in block.splitlines()]
+    assert [words[:2] for words in commands] == [["datastorage", "log"]] * 3
+    for words in commands:
+        done = run(database, *words[2:], as_owner=True)
+        assert done.exit_code == 0, done.output
+    assert done.output == "the intake is finished, with 730 old records\n"
