@@ -1,4 +1,4 @@
-"""A large table from before there was a log: taken in while the service writes, and while it is killed again and again."""
+"""A large table from before there was a log: taken in while the service writes and is killed again and again."""
 
 from __future__ import annotations
 

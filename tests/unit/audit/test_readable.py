@@ -24,6 +24,8 @@ BY_NAME = {
     ("audit", "event_digests"): "tells a writer whether what he has sent himself is there",
     ("audit", "notification_digests"): "tells a writer whether what he has sent himself is there",
     ("log", "old_events"): "gives the sequencer what the log has to take in, whoever may read it",
+    ("log", "old_left"): "counts for the operator what the log has to take in",
+    ("log", "without_place"): "counts for the operator what came past the log",
     ("log", "old_notifications"): "gives the sequencer what the log has to take in, whoever may read it",
     ("readable", "rows_to_count"): "holds the limits",
     ("readable", "newest_of_each"): "holds the limits",
