@@ -27,7 +27,8 @@ SELECT EXISTS (
     SELECT FROM pg_locks l
     WHERE l.pid = %s AND l.relation = to_regclass('log_head') AND l.mode = 'RowShareLock' AND l.granted
 )"""
-_FIND_SECONDS = 10.0
+_FIND_SECONDS = 20.0
+_AT_WORK_SECONDS = 5.0  # then it is taken idle
 _HANDOVER_SECONDS = 15.0
 
 
@@ -70,14 +71,13 @@ def log_lock_held(stage: Stage, rng: random.Random) -> None:
     with (
         contextlib.suppress(psycopg.Error),  # who stands still for over 5 s is ended
         psycopg.connect(url, connect_timeout=3, options="-c search_path=public -c lock_timeout=3000") as conn,
-        conn.transaction(force_rollback=True),
     ):
         conn.execute("SELECT FROM log_head FOR UPDATE")
         pause(rng, 0.5, 9)
 
 
 def _find(stage: Stage, *, at_work: bool) -> tuple[int, psutil.Process] | None:
-    """The session of the one that gives places, and its worker; ``at_work`` waits until it has the lock.
+    """The session of the one that gives places, and its worker; ``at_work`` waits a while until it has the lock.
 
     None where there is none for a while: PostgreSQL may be away.
     """
@@ -89,7 +89,8 @@ def _find(stage: Stage, *, at_work: bool) -> tuple[int, psutil.Process] | None:
                 pid, port = int(str(session[0])), int(str(session[1]))
                 worker = _worker(stage, port)
                 if worker is not None:
-                    while at_work and time.monotonic() < deadline:
+                    idle_too = time.monotonic() + _AT_WORK_SECONDS
+                    while at_work and time.monotonic() < idle_too:
                         if conn.execute(_HOLDS_LOCK, (pid,)).fetchone() == (True,):
                             break
                         time.sleep(0.002)
