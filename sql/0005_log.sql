@@ -22,6 +22,16 @@ CREATE TABLE log_pending_a (
 ALTER TABLE log_pending_a ALTER COLUMN entries SET STORAGE EXTERNAL;
 CREATE TABLE log_pending_b (LIKE log_pending_a INCLUDING ALL);
 
+-- Pending rows that no release could read: their records are stored and have no place. What lies here counts as pending,
+-- for ever, until the owner has seen to it: log_queue(entries, count) lets a later release try again.
+CREATE TABLE log_set_aside (
+    id        bigint      PRIMARY KEY,
+    count     integer     NOT NULL,
+    entries   bytea       NOT NULL,
+    queued_at timestamptz NOT NULL,
+    why       text        NOT NULL
+);
+
 -- One row. Who holds its lock gives places; epoch grows whenever that is another one than before.
 CREATE TABLE log_head (
     one    boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -211,7 +221,7 @@ BEGIN
             AND substring(NEW.hashes FOR octet_length(OLD.hashes)) = OLD.hashes THEN
             RETURN NEW;
         END IF;
-    ELSIF NEW.bundle = OLD.bundle AND NEW.width > OLD.width
+    ELSIF NEW.bundle = OLD.bundle AND NEW.width > OLD.width AND octet_length(NEW.entries) > octet_length(OLD.entries)
         AND substring(NEW.entries FOR octet_length(OLD.entries)) = OLD.entries THEN
         RETURN NEW;
     END IF;

@@ -7,7 +7,7 @@ GRANT SELECT ON schema_migrations TO {role};
 GRANT SELECT, INSERT, UPDATE ON remediation_workflow_catalog TO {role};
 -- The log: the sequencer runs as the service. It empties the pending tables, and makes the log longer.
 GRANT SELECT, DELETE, TRUNCATE ON log_pending_a, log_pending_b TO {role};
-GRANT SELECT, INSERT ON log_bundles, log_tiles, log_places, log_salts TO {role};
+GRANT SELECT, INSERT ON log_bundles, log_tiles, log_places, log_salts, log_set_aside TO {role};
 GRANT UPDATE (width, entries) ON log_bundles TO {role};
 GRANT UPDATE (width, hashes) ON log_tiles TO {role};
 GRANT SELECT, UPDATE ON log_head TO {role};

@@ -34,15 +34,15 @@ SELECT entries FROM log_bundles WHERE bundle = %s;
 -- name: pending
 -- The next bite, in the order of one sequence: as many rows as hold so many entries, and one at least. What lies below the
 -- first number was taken, or is looked for now and then.
-SELECT id, count, entries
+SELECT id, count, entries, extract(epoch FROM clock_timestamp() - queued_at)::float8
 FROM (
-    SELECT id, count, entries, sum(count) OVER (ORDER BY id) - count AS before
+    SELECT id, count, entries, queued_at, sum(count) OVER (ORDER BY id) - count AS before
     FROM (
-        SELECT id, count, entries
+        SELECT id, count, entries, queued_at
         FROM (
-            SELECT id, count, entries FROM log_pending_a WHERE id >= %(first)s
+            SELECT id, count, entries, queued_at FROM log_pending_a WHERE id >= %(first)s
             UNION ALL
-            SELECT id, count, entries FROM log_pending_b WHERE id >= %(first)s
+            SELECT id, count, entries, queued_at FROM log_pending_b WHERE id >= %(first)s
         ) AS rows_of_both
         ORDER BY id
         LIMIT %(rows)s
@@ -54,6 +54,11 @@ ORDER BY id;
 -- name: anything_pending
 -- An idle sequencer asks this and no more: no transaction, no lock, the first row of an index.
 SELECT EXISTS (SELECT FROM log_pending_a WHERE id >= %(first)s) OR EXISTS (SELECT FROM log_pending_b WHERE id >= %(first)s);
+
+-- name: set_aside
+-- A row that no release could read: kept where it is shown, out of the way of those behind it.
+INSERT INTO log_set_aside (id, count, entries, queued_at, why)
+VALUES (%s, %s, %b, clock_timestamp() - make_interval(secs => %s), %s);
 
 -- name: delete_from_a
 -- By number, so that what came in meanwhile stays.
@@ -174,12 +179,14 @@ UPDATE log_intake SET events_done = true;
 UPDATE log_intake SET notifications_done = true;
 
 -- name: look
--- How the log is, in one statement. No more rows are counted than a minute's worth: where more wait, their number says no
+-- How the log is, in one statement. What was set aside has no place either. No more rows are counted than a minute's worth: where more wait, their number says no
 -- more than that.
 SELECT h.size, i.taken, i.events_done AND i.notifications_done,
     i.events_done OR coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('audit_events_unsalted')), false),
-    p.first, coalesce(p.records, 0), coalesce(extract(epoch FROM clock_timestamp() - p.since)::float8, 0)
-FROM log_head h, log_intake i, (
+    p.first, coalesce(p.records, 0) + coalesce(a.records, 0),
+    coalesce(extract(epoch FROM clock_timestamp() - least(p.since, a.since))::float8, 0)
+FROM log_head h, log_intake i,
+(SELECT sum(count) AS records, min(queued_at) AS since FROM log_set_aside) AS a, (
     SELECT min(id) AS first, sum(count) AS records, min(queued_at) AS since
     FROM (
         SELECT id, count, queued_at

@@ -47,7 +47,10 @@ class RecordEntry:
 
 
 def split(kept: bytes) -> list[bytes]:
-    """The single entries of some that are kept one behind the other. Raises EntryError."""
+    """The single entries of some that are kept one behind the other, all of them such as can be read.
+
+    Raises EntryError.
+    """
     found = []
     start, end = 0, len(kept)
     while start < end:
@@ -65,7 +68,21 @@ def split(kept: bytes) -> list[bytes]:
         start = stop
     if start != end:
         raise EntryError("the last entry is cut off")
+    for entry in found:
+        _check(entry)
     return found
+
+
+def _check(entry: bytes) -> None:
+    """Raises EntryError unless the entry has a day that there is, or is an act with an id."""
+    try:
+        code = entry[0]
+        if code == ACT:
+            place_key(entry)
+        else:
+            _day_text(entry[17:21] if code <= EVENT else entry[9:13])
+    except (OverflowError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise EntryError(f"no such entry: {type(e).__name__}") from None
 
 
 def as_json(entry: bytes) -> bytes:

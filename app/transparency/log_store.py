@@ -42,6 +42,7 @@ class PendingRow:
     number: int
     count: int
     entries: bytes
+    age: float = 0.0  # seconds since it was stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,12 @@ def anything_pending(conn: Connection, first: int) -> bool:
 def pending(conn: Connection, *, first: int, rows: int, entries: int) -> list[PendingRow]:
     """The next rows from this number on, with so many entries or as many as one row has."""
     cursor = conn.execute(_SQL["pending"], {"first": first, "rows": rows, "entries": entries}, binary=True)
-    return [PendingRow(number, count, bytes(kept)) for number, count, kept in cursor]
+    return [PendingRow(number, count, bytes(kept), age) for number, count, kept, age in cursor]
+
+
+def set_aside(conn: Connection, row: PendingRow, why: str) -> None:
+    """Keep a copy of a row that can't be read."""
+    conn.execute(_SQL["set_aside"], (row.number, row.count, row.entries, row.age, why))
 
 
 def delete_pending(conn: Connection, rows: Sequence[PendingRow]) -> None:

@@ -34,8 +34,10 @@ log = logging.getLogger(__name__)
 _ROUND_SECONDS = 0.25
 _STATEMENT_SECONDS = 5.0
 _LOCK_SECONDS = 1.0
-# A bite on our own clock; one that takes longer is undone, and the next is half as large.
-_BITE_SECONDS = 10.0
+# A bite on our own clock; one that takes longer is undone, and the next is half as large. Others end who has the lock
+# for over 5 s, so that it has to be less; only quick ones grow.
+_BITE_SECONDS = 4.0
+_QUICK_SECONDS = 1.0
 _MAX_ENTRIES, _MIN_ENTRIES = 16_384, 256
 _MAX_ROWS = 4096
 # Of records from before there was a log a bite has so many: new ones that come meanwhile wait for its end.
@@ -43,10 +45,19 @@ _MAX_OLD_ENTRIES = 4096
 # A table of pending rows that is larger is emptied when it is the other's turn.
 _TIDY_BYTES = 4 * 1024**2
 _TIDY_SECONDS = 5.0
+# A row that this release cannot read waits so long for one that can, in an instance beside this one.
+_UNREADABLE_SECONDS = 60.0
+# Another session may have the lock so long before that is worth a line; tries that lie further apart are not one wait.
+_LOCKED_OUT_SECONDS = 15.0
+_APART_SECONDS = 5.0
 
 
 class _NotLeaderError(Exception):
     """Another one gives places now."""
+
+
+class _LockedError(_NotLeaderError):
+    """Another session has the lock, whether it gives places or not."""
 
 
 class Sequencer:
@@ -68,6 +79,7 @@ class Sequencer:
         self._all_taken_in = False
         self._asked = False
         self._failed_by = ""  # what was said of the last failure
+        self._locked_out = (0.0, 0.0)  # the first and the last of the tries that found the lock taken
         self.leading = False
 
     def start(self) -> None:
@@ -94,25 +106,31 @@ class Sequencer:
             while self._bite(conn, take_over=asked) and not self._loop.stopping:
                 asked = False
             self._tidy(conn)
-        except _NotLeaderError:
+        except _NotLeaderError as e:
             if self.leading:
                 log.info("another worker gives places in the log now")
             self._step_down()
+            if asked and isinstance(e, _LockedError):
+                self._is_locked_out()
         except (psycopg.Error, OSError) as e:  # OSError: the password file could not be read just now
             self._failed(logging.WARNING, " ".join(str(e).split()) or type(e).__name__)
         except (LogBrokenError, EntryError) as e:
             self._failed(logging.ERROR, f"its tables contradict each other: {e}")
+        except Exception as e:  # noqa: BLE001 - a mistake of this one must not keep others from trying, each second
+            self._failed(logging.ERROR, f"{type(e).__name__}: {e}", exc_info=True)
 
     def _bite(self, conn: Connection, *, take_over: bool) -> bool:
         """Give places to what waits, up to a limit; True if there may be more."""
-        with self._watchdog.deadline(conn, _BITE_SECONDS) as deadline:
+        began = self._clock.monotonic()
+        with self._watchdog.deadline(conn, _BITE_SECONDS):
             try:
                 more = self._take(conn, take_over=take_over)
-            except psycopg.Error as e:
-                if deadline.fired or isinstance(e, psycopg.errors.QueryCanceled):
-                    self._max_entries = max(_MIN_ENTRIES, self._max_entries // 2)
+            except psycopg.Error:
+                # It may have been too large for its time; if it was not, the next are larger soon.
+                self._max_entries = max(_MIN_ENTRIES, self._max_entries // 2)
                 raise
-        self._max_entries = min(_MAX_ENTRIES, 2 * self._max_entries)
+        if self._clock.monotonic() - began < _QUICK_SECONDS:
+            self._max_entries = min(_MAX_ENTRIES, 2 * self._max_entries)
         return more
 
     def _take(self, conn: Connection, *, take_over: bool) -> bool:
@@ -142,7 +160,7 @@ class Sequencer:
         if not log_store.lock_head(conn):
             if take_over and (ended := log_store.end_stopped_holder(conn)):
                 log.warning("ended %s that held the log's lock and stood still", counted(ended, "session"))
-            raise _NotLeaderError
+            raise _LockedError
         head = log_store.head(conn)
         ours = head.holder == self._ident
         if not ours and not take_over:
@@ -151,8 +169,8 @@ class Sequencer:
         if edge is None or not ours or edge.size != head.size:
             edge = log_store.edge(conn, head.size)
         rows = log_store.pending(conn, first=first, rows=_MAX_ROWS, entries=self._max_entries)
-        entries = _entries_of(rows)
-        more = len(entries) >= self._max_entries or len(rows) == _MAX_ROWS
+        more = sum(row.count for row in rows) >= self._max_entries or len(rows) == _MAX_ROWS
+        rows, entries = self._read(conn, rows)
         if not more and not self._all_taken_in:
             more = self._take_in_old(conn, edge.size + len(entries), entries)
         if entries:
@@ -166,6 +184,24 @@ class Sequencer:
         if entries or not ours:
             log_store.put_head(conn, Head(edge.size, head.epoch + (not ours), self._ident))
         return edge, more
+
+    def _read(self, conn: Connection, rows: list[PendingRow]) -> tuple[list[PendingRow], list[bytes]]:
+        """The rows that can be taken, as far as one that can be read by others perhaps, and their entries.
+
+        One that nobody could read for long is set aside, so that the log goes on: where it lies it is kept and shown.
+        """
+        entries: list[bytes] = []
+        for at, row in enumerate(rows):
+            try:
+                entries += _entries_of(row)
+            except EntryError as e:
+                if row.age < _UNREADABLE_SECONDS:
+                    if at:
+                        return rows[:at], entries
+                    raise
+                log.error("%s: it is set aside, in log_set_aside", e)
+                log_store.set_aside(conn, row, str(e))
+        return rows, entries
 
     def _take_in_old(self, conn: Connection, first: int, entries: list[bytes]) -> bool:
         """Add entries of records from before there was a log; whether there may be more of them."""
@@ -203,10 +239,18 @@ class Sequencer:
             self._conn.close()
             self._conn = None
 
-    def _failed(self, level: int, why: str) -> None:
+    def _is_locked_out(self) -> None:
+        """The lock was taken: say so when that has lasted, and nothing came of it."""
+        now = self._clock.monotonic()
+        since, last = self._locked_out
+        self._locked_out = (now if now - last > _APART_SECONDS else since, now)
+        if now - self._locked_out[0] > _LOCKED_OUT_SECONDS:
+            self._failed(logging.WARNING, "another session holds the lock of log_head and gives none")
+
+    def _failed(self, level: int, why: str, *, exc_info: bool = False) -> None:
         # Once: whoever tries again meets the same.
         if self.leading or why != self._failed_by:
-            log.log(level, "could not give places in the log: %s", why)
+            log.log(level, "could not give places in the log: %s", why, exc_info=exc_info)
         self._failed_by = why
         self._step_down()
 
@@ -219,14 +263,14 @@ class Sequencer:
         self._drop()
 
 
-def _entries_of(rows: list[PendingRow]) -> list[bytes]:
-    entries: list[bytes] = []
-    for row in rows:
+def _entries_of(row: PendingRow) -> list[bytes]:
+    try:
         found = split(row.entries)
-        if len(found) != row.count:
-            raise LogBrokenError(f"the pending row {row.number} does not hold {row.count} entries")
-        entries += found
-    return entries
+    except EntryError as e:
+        raise EntryError(f"the pending row {row.number} can't be read: {e}") from None
+    if len(found) != row.count:
+        raise EntryError(f"the pending row {row.number} does not hold {row.count} entries")
+    return found
 
 
 def _leaf_hashes(entries: list[bytes]) -> list[bytes]:
