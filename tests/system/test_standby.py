@@ -18,6 +18,7 @@ import pytest
 from devserver import EmbeddedPostgres, EmbeddedValkey, postgres_binaries
 from devserver.accounts import unprivileged
 from tests.e2e.load import EVENTS, Writers
+from tests.log_support import settled, size
 from tests.support import (
     BACKEND,
     Database,
@@ -153,6 +154,30 @@ def test_the_primary_dies_and_the_standby_takes_over(pair: Pair, service: Gunico
     wait_until(lambda: drained(service), what="the queue is empty")
     assert {w.status for w in writers.sent} <= {201, 202}
     check(writers, pair.standby_database())
+    settled(pair.standby_database(), (w.event_id for w in writers.sent))
+
+
+@pytest.mark.timeout(180)
+def test_a_standby_that_lacks_the_newest_goes_on_with_the_log_that_it_has(pair: Pair, service: GunicornService) -> None:
+    """An asynchronous standby: what it had not got is lost with the primary, its places in the log too."""
+    superuser(pair.primary, "ALTER SYSTEM RESET synchronous_standby_names")
+    superuser(pair.primary, "SELECT pg_reload_conf()")
+    with Writers(service, 4, pause=0.002) as writers:
+        wait_until(lambda: size(pair.database) > 100, what="load")
+        pair.standby.kill()
+        seen = size(pair.database)
+        wait_until(lambda: size(pair.database) > seen + 100, what="load that the standby never sees")
+        lost = size(pair.database)
+        pair.primary.kill()
+        pair.standby.start()
+        assert superuser(pair.standby, "SELECT pg_promote()") == [(True,)]
+        count = len(writers.sent)
+        wait_until(lambda: any(w.status == 201 for w in writers.sent[count:]), what="the service has moved over")
+        assert size(pair.standby_database()) < lost
+        since = len(writers.sent)
+        wait_until(lambda: len(writers.sent) > since + 200, what="load after it")
+    wait_until(lambda: drained(service), what="the queue is empty")
+    settled(pair.standby_database(), (w.event_id for w in writers.sent[since:]))
 
 
 @pytest.mark.timeout(180)
