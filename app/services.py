@@ -138,6 +138,7 @@ class Services:
             request_threads=settings.server.threads,
             lines=self.request_log.writer,
             credentials=self.verifier,
+            record_log=self.log_watch,
         )
 
     def _make_queue(self, settings: Settings, write_function: WriteFunction, endpoint: Endpoint) -> None:

@@ -62,6 +62,12 @@ class Credentials(Protocol):
     def look(self) -> Mapping[str, bool]: ...
 
 
+class Log(Protocol):
+    """The log of all records, as the sampler sees it."""
+
+    def lag(self) -> float: ...
+
+
 class InFlight:
     """How many requests are served now. Safe to share between threads."""
 
@@ -96,6 +102,7 @@ class Sampler:
         request_threads: int,
         lines: LineWriter,
         credentials: Credentials | None,
+        record_log: Log,
     ) -> None:
         self._clock = clock
         self._queue = queue
@@ -107,6 +114,7 @@ class Sampler:
         self._request_threads = request_threads
         self._lines = lines
         self._credentials = credentials
+        self._record_log = record_log
         self._waited = 0.0  # seconds spent waiting for a connection, as counted so far
         self._loop = LoopThread("sampler", self.sample, _SAMPLE_SECONDS, log)
 
@@ -131,6 +139,8 @@ class Sampler:
         metrics.REQUEST_THREADS.set(self._request_threads)
         metrics.BUSY_THREADS.set(min(in_flight, self._request_threads))
         metrics.FLUSHER_AGE.set(self._clock.monotonic() - self._flusher.heartbeat)
+        # Here, not where it is looked at: while nobody can look, it has to grow.
+        metrics.LOG_LAG.set(self._record_log.lag())
         metrics.LOG_DROPPED.inc(self._lines.take_dropped())
         if self._credentials is not None:
             # Here too, not only where they are used: a change is then seen, and recorded, by a worker without requests.

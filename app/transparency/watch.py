@@ -58,9 +58,16 @@ class Floor:
 class LogWatch:
     """Looks at the log on a connection of the monitor; ``stalled`` is called when nobody gives places."""
 
+    # A look comes each second, and may take a moment.
+    _LATE_SECONDS = 5.0
+
     def __init__(self, clock: Clock, stalled: Callable[[], None]) -> None:
+        self._clock = clock
         self._stalled = stalled
         self._floor = Floor(clock)
+        self._looked_at: float | None = None  # or since when it should have been
+        self._old_wait_since: float | None = None  # records from before there was a log, of which none was taken in
+        self.seen = False
         self.state = LogState()
 
     def look(self, conn: Connection) -> None:
@@ -70,14 +77,36 @@ class LogWatch:
             return
         size, taken_in, all_taken_in, indexed, oldest, pending, lag = row
         before = self.state
+        now = self._clock.monotonic()
+        if all_taken_in:
+            self._old_wait_since = None
+        elif self._old_wait_since is None or taken_in != before.taken_in:
+            self._old_wait_since = now
+        self._looked_at = now
         self.state = LogState(size, taken_in, all_taken_in, oldest, pending, lag)
+        self.seen = True
         if oldest is not None:
             # Not the newest: where nobody gives places, what waits may be more than a floor leaves below it.
             self._floor.seen(oldest)
         metrics.LOG_SIZE.set(size)
         metrics.LOG_PENDING.set(pending)
-        metrics.LOG_LAG.set(lag)
         waits = oldest is not None and oldest == before.oldest
         # Old events wait for their index, which a migration makes.
         if size == before.size and (waits or (indexed and not all_taken_in)):
             self._stalled()
+
+    def lag(self) -> float:
+        """How long, in seconds, the first record without a place may have waited for one.
+
+        As it was seen last; where that is long ago, as long as nothing has been seen: a log at which nobody can look
+        must not seem to be well. Old records wait since one of them was taken in last.
+        """
+        now = self._clock.monotonic()
+        if self._looked_at is None:
+            self._looked_at = now
+        age = now - self._looked_at
+        since = self._old_wait_since
+        return max(
+            self.state.lag + (age if age > self._LATE_SECONDS else 0.0),
+            now - since if since is not None else 0.0,
+        )
