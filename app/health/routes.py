@@ -15,6 +15,9 @@ from app.http.json_provider import json_response
 if TYPE_CHECKING:
     from app.services import Services
 
+# From here on the alert DataStorageLogLagging waits for it to get better.
+LOG_LAGGING_SECONDS = 60.0
+
 
 def create_blueprint(services: Services) -> flask.Blueprint:
     """The health blueprint of one app."""
@@ -59,6 +62,15 @@ def health_report(services: Services) -> tuple[dict[str, Any], int]:
     stale = services.verifier.stale if services.verifier is not None else {}
     if stale:
         body["credentials"] = "stale" if any(stale.values()) else "current"
+    lag = services.log_watch.lag()
+    lagging = lag > LOG_LAGGING_SECONDS
+    if services.log_watch.seen or lagging:
+        known = services.log_watch.state
+        body["log"] = {
+            "state": "lagging" if lagging else "current",
+            **({"size": known.size, "pending": known.pending} if services.log_watch.seen else {}),
+            "lag_seconds": round(lag, 3),
+        }
     if not state.connected:
         body["status"] = "unhealthy"
         if state.deployment_fault:
@@ -68,7 +80,7 @@ def health_report(services: Services) -> tuple[dict[str, Any], int]:
     reasons += redis.faults
     if reasons:
         body["reasons"] = reasons
-    if reasons or issuers_away or any(stale.values()):
+    if reasons or issuers_away or any(stale.values()) or lagging:
         body["status"] = "degraded"
     return body, 200
 

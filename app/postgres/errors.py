@@ -62,3 +62,11 @@ def classify(error: BaseException) -> Fault:
 def is_timeout(error: BaseException) -> bool:
     """Whether the server gave up on a lock or a statement: one is bad luck, several in a row an outage."""
     return isinstance(error, psycopg.Error) and error.sqlstate in _TIMEOUT_CODES
+
+
+def in_a_line(error: Exception) -> str:
+    """What PostgreSQL says, in one line for the log, with what to do where rights are missing."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"{text}. Run datastorage migrate, which gives the service's role its rights"
+    return text

@@ -18,7 +18,7 @@ from app.breaker import Breaker
 from app.clock import Clock
 from app.config.settings import Settings
 from app.loop import LoopThread
-from app.postgres.errors import Fault, classify
+from app.postgres.errors import Fault, classify, in_a_line
 from app.postgres.migrations import required_version
 from app.postgres.partitions import make_partition, months_ahead, wanted_months
 from app.postgres.sessions import Connection, Limits, connect, is_hung_up, reading
@@ -121,12 +121,13 @@ class Monitor:
         try:
             with self._watchdog.deadline(conn, self._settings.health.probe_timeout), reading(conn):
                 also(conn)
+            if not self._seen_also:
+                log.info("the log of all records can be looked at again")
             self._seen_also = True
         except psycopg.Error as e:
             # PostgreSQL has just answered: this says nothing of writes.
             if self._seen_also:
-                why = str(e).splitlines()[0] if str(e) else type(e).__name__
-                log.warning("could not look at the log of all records: %s", why)
+                log.warning("could not look at the log of all records: %s", in_a_line(e))
             self._seen_also = False
             if conn.closed:
                 self._drop()

@@ -20,6 +20,7 @@ from datastorage_common.counts import counted
 from app.clock import Clock
 from app.config.settings import Settings
 from app.loop import LoopThread
+from app.postgres.errors import in_a_line
 from app.postgres.sessions import Connection, Limits, begin, begun, connect, is_hung_up, reading
 from app.postgres.watchdog import Watchdog
 from app.transparency import log_store
@@ -113,7 +114,7 @@ class Sequencer:
             if asked and isinstance(e, _LockedError):
                 self._is_locked_out()
         except (psycopg.Error, OSError) as e:  # OSError: the password file could not be read just now
-            self._failed(logging.WARNING, " ".join(str(e).split()) or type(e).__name__)
+            self._failed(logging.WARNING, in_a_line(e))
         except (LogBrokenError, EntryError) as e:
             self._failed(logging.ERROR, f"its tables contradict each other: {e}")
         except Exception as e:  # noqa: BLE001 - a mistake of this one must not keep others from trying, each second

@@ -14,6 +14,7 @@ from app.config.stores import RedisSettings
 from app.dlq.state import NOT_CONFIGURED, QueueState, StreamState
 from app.postgres.monitor import DatabaseState
 from app.services import Services
+from app.transparency.watch import LogState
 from tests.unit.fakes import NOW, WELL, FakeIngest, StandingClock, event, make_client, make_services
 
 GONE = DatabaseState(connected=False, seen=True)
@@ -236,3 +237,22 @@ def test_the_issuers_that_are_away_are_named(away: tuple[str, ...]) -> None:
     _, body = asked(services, "/health")
     assert body.get("issuers_unreachable") == (["corp"] if away else None)
     assert (body["issuers"], body["status"]) == (("unreachable", "degraded") if away else ("connected", "healthy"))
+
+
+@pytest.mark.parametrize(("lag", "state", "status"), [(0.5, "current", "healthy"), (61.0, "lagging", "degraded")])
+def test_the_log_behind_is_a_member_of_its_own(lag: float, state: str, status: str) -> None:
+    services = services_with(clock=StandingClock())
+    services.log_watch.state = LogState(size=70, pending=3, lag=lag)
+    services.log_watch.seen = True
+    code, body = asked(services, "/health")
+    assert (code, body["status"], "reasons" in body) == (200, status, False)
+    assert body["log"] == {"state": state, "size": 70, "pending": 3, "lag_seconds": lag}
+    assert asked(services, "/health/ready") == (200, {"status": "ready"})
+
+
+def test_a_log_that_was_never_seen_is_behind_after_a_while() -> None:
+    clock = StandingClock()
+    services = services_with(clock=clock)
+    assert "log" not in asked(services, "/health")[1]
+    clock.seconds += 61
+    assert asked(services, "/health")[1]["log"] == {"state": "lagging", "lag_seconds": 61.0}
