@@ -87,6 +87,29 @@ def flag(name: str, bad: str, good: str, at: str, **more: str) -> list[Case]:
     ]
 
 
+def log_lag(bad: str, good: str, at: str) -> list[Case]:
+    """Behind for long enough, seen by one of two instances, not behind, caught up again, and without PostgreSQL."""
+    name, up = "datastorage_log_lag_seconds", gauge("datastorage_db_up", "1x90")
+    other = 'job="datastorage",instance="b:8080"'
+    job = {"job": "datastorage"}
+    return [
+        Case({**gauge(name, f"{bad}x90"), **up}, at, job),
+        Case(
+            {
+                **gauge(name, "0x90"),
+                **up,
+                f"{name}{{{other}}}": f"{bad}x90",
+                f"datastorage_db_up{{{other}}}": "1x90",
+            },
+            at,
+            job,
+        ),
+        Case({**gauge(name, f"{good}x90"), **up}, at, None),
+        Case({**gauge(name, f"{bad} 0x90"), **up}, at, None),
+        Case({**gauge(name, f"{bad}x90"), **gauge("datastorage_db_up", "0x90")}, at, None),
+    ]
+
+
 BUILD = gauge("datastorage_build_info", "1x90", 'version="1",python="3"')
 CASES: dict[str, list[Case]] = {
     "DataStorageDLQWarning": both_streams("warning", "10m", "9m"),
@@ -236,6 +259,8 @@ CASES: dict[str, list[Case]] = {
         *flag("datastorage_redis_durable", "0", "1", "6m", datastorage_redis_up="1x90"),
         Case({**gauge("datastorage_redis_durable", "0x9"), **gauge("datastorage_redis_up", "0x9")}, "6m", None),
     ],
+    "DataStorageLogLagging": log_lag("61", "60", "6m"),
+    "DataStorageLogStopped": log_lag("901", "900", "2m"),
 }
 
 

@@ -17,7 +17,7 @@ SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 def test_a_row_for_each_concern() -> None:
     rows = [panel["title"] for panel in BOARD["panels"] if panel["type"] == "row"]
-    assert rows == ["Traffic", "Latency", "Buffer", "Dead letter queue", "Database", "Workflows"]
+    assert rows == ["Traffic", "Latency", "Buffer", "Dead letter queue", "Database", "Log", "Workflows"]
     assert {row for row, _, _ in panels()} == set(rows)
 
 
