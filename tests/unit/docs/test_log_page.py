@@ -1,0 +1,80 @@
+"""The examples of docs/log.md, recomputed by code that imports nothing of the service."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+import pytest
+
+from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
+from tests.log_record import (
+    EVENT_COLUMNS,
+    EVENT_MEMBERS,
+    NOTIFICATION_COLUMNS,
+    NOTIFICATION_MEMBERS,
+    Steps,
+    event_steps,
+    notification_steps,
+    parse,
+)
+from tests.support import ROOT
+
+PAGE = (ROOT / "docs" / "log.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    found = re.search(rf"^### {title}\n(.*?)(?=^##)", PAGE, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def computed(title: str, record: str, salt: bytes) -> Steps:
+    if title == "An event":
+        [steps] = event_steps(parse(record), salt)
+        return steps
+    return notification_steps(parse(record), salt)
+
+
+@pytest.mark.parametrize("title", ["An event", "A notification"])
+def test_the_example_is_right(title: str) -> None:
+    text = section(title)
+    record, canonical, columns, entry = (b.strip() for b in re.findall(r"```json\n(.*?)```", text, re.DOTALL))
+    [salt] = re.findall(r"The salt is `([0-9a-f]{32})`", text)
+    hashes = dict(re.findall(r"^\| ([^|]+) \| `([0-9a-f]{64})` \|$", text, re.MULTILINE))
+    steps = computed(title, record, bytes.fromhex(salt))
+    assert (canonical, columns, entry) == (steps.canonical, steps.columns, steps.entry)
+    assert hashes == {
+        "digest": steps.digest.hex(),
+        "SHA-256 of the columns": sha256(columns.encode()).hexdigest(),
+        "commitment": steps.commitment.hex(),
+        "leaf": steps.leaf.hex(),
+    }
+
+
+def named(row: str) -> list[str]:
+    """The names in the last cell of a table's row."""
+    return re.findall(r"`(\w+)`", row.rstrip("|").rpartition("|")[2])
+
+
+def test_the_members_are_all_named() -> None:
+    digests = {
+        kind: named(row) for row, kind in re.findall(r"^(\| (event|notification) \| `[^\n]*)$", section("Digest"), re.M)
+    }
+    assert digests == {"event": list(EVENT_MEMBERS), "notification": list(NOTIFICATION_MEMBERS)}
+    columns = {
+        kind: named(row) for row, kind in re.findall(r"^(\| (event|notification) \| [^\n]*)$", section("Columns"), re.M)
+    }
+    assert columns == {"event": list(EVENT_COLUMNS), "notification": list(NOTIFICATION_COLUMNS)}
+
+
+def test_the_digest_covers_every_member_of_a_request() -> None:
+    assert set(EVENT_MEMBERS) == set(EVENT_FIELDS)
+    assert set(NOTIFICATION_MEMBERS) == set(NOTIFICATION_FIELDS)
+
+
+def test_the_tables_are_all_named() -> None:
+    made = re.findall(
+        r"^CREATE TABLE (log_\w+)", (ROOT / "sql" / "0005_log.sql").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert {name for name in made if f"`{name}`" not in PAGE} == set()
