@@ -22,7 +22,10 @@ ADVICE = "Run datastorage migrate, which gives the service's role its rights"
     ("rights", "said"),
     [
         ("SELECT ON log_head", "could not look at the log of all records: permission denied for table log_head. "),
-        ("DELETE ON log_pending_a, log_pending_b", "could not give places in the log: permission denied for table log_pend"),
+        (
+            "DELETE ON log_pending_a, log_pending_b",
+            "could not give places in the log: permission denied for table log_pend",
+        ),
     ],
 )
 def test_missing_rights_are_said_once_and_heal(

@@ -54,9 +54,9 @@ def test_values_in_the_text_exist() -> None:
 def test_the_connections_add_up() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     each = values["database"]["poolSize"] + 3
-    total = each * (values["replicas"] + values["rollout"]["maxSurge"]) + 1
+    total = each * (values["replicas"] + values["rollout"]["maxSurge"]) + 2
     sentence = (
-        f"{each} × ({values['replicas']} + {values['rollout']['maxSurge']}) + 1 = {total} "
+        f"{each} × ({values['replicas']} + {values['rollout']['maxSurge']}) + 2 = {total} "
         f"of {values['database']['maxConnections']}"
     )
     assert sentence in PAGE

@@ -171,8 +171,8 @@ database:
 {{- $pool := dig "database" "pool_size" $v.database.poolSize $v.config | int -}}
 {{- $each := add (max $pool $workers) (mul 3 $workers) | int -}}
 {{- $need := mul $each (add $pods $surge) | int -}}
-{{- /* One more: the migration of an upgrade runs beside the pods. */ -}}
-{{- if ge (add $need 1) ($v.database.maxConnections | int) -}}
-{{- fail (printf "%d connections a pod × (%d pods + %d surge) + 1 for the migration = %d, which is not less than database.maxConnections (%d): lower database.poolSize or the pods, or raise max_connections of the server and say so here" $each $pods $surge (add $need 1) ($v.database.maxConnections | int)) -}}
+{{- /* Two more: the migration of an upgrade runs beside the pods, and one pod gives places in the log. */ -}}
+{{- if ge (add $need 2) ($v.database.maxConnections | int) -}}
+{{- fail (printf "%d connections a pod × (%d pods + %d surge) + 1 for the migration + 1 for the log = %d, which is not less than database.maxConnections (%d): lower database.poolSize or the pods, or raise max_connections of the server and say so here" $each $pods $surge (add $need 2) ($v.database.maxConnections | int)) -}}
 {{- end -}}
 {{- end -}}
