@@ -164,31 +164,34 @@ $$;
 CREATE FUNCTION log_note_events() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     packed bytea;
-    number bigint;
+    part   bytea;
 BEGIN
-    -- In the order in which they were stored. A row with no salt has no entry, and is found by that.
-    SELECT string_agg(entry, ''), count(entry) INTO packed, number FROM (
-        SELECT log_event_entry(
-            '\x01', salt, digest, event_id, event_date, parent_event_date, recorded_at, recorded_by, request_id, trace_id,
-            trace_id_from_context
-        ) AS entry
-        FROM stored
-    ) AS entries;
-    PERFORM log_queue(packed, number);
+    -- In the order in which they were stored. A row with no salt has no entry, and is found by that. An entry stands here
+    -- once: to count the entries beside this would make each of them twice.
+    SELECT string_agg(log_event_entry(
+        '\x01', salt, digest, event_id, event_date, parent_event_date, recorded_at, recorded_by, request_id, trace_id,
+        trace_id_from_context
+    ), '') INTO packed FROM stored;
+    -- A row for each 4096 entries of 53 bytes: the sequencer takes whole rows, and COPY of a million events is one statement.
+    FOR start IN 1 .. coalesce(octet_length(packed), 0) BY 4096 * 53 LOOP
+        part := substring(packed FROM start FOR 4096 * 53);
+        PERFORM log_queue(part, octet_length(part) / 53);
+    END LOOP;
     RETURN NULL;
 END
 $$;
 CREATE FUNCTION log_note_notifications() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     packed bytea;
-    number bigint;
+    part   bytea;
 BEGIN
-    SELECT string_agg(entry, ''), count(entry) INTO packed, number FROM (
-        SELECT log_notification_entry('\x03', salt, digest, id, sent_at, created_at, updated_at, recorded_by, request_id)
-            AS entry
-        FROM stored
-    ) AS entries;
-    PERFORM log_queue(packed, number);
+    SELECT string_agg(log_notification_entry(
+        '\x03', salt, digest, id, sent_at, created_at, updated_at, recorded_by, request_id
+    ), '') INTO packed FROM stored;
+    FOR start IN 1 .. coalesce(octet_length(packed), 0) BY 4096 * 45 LOOP
+        part := substring(packed FROM start FOR 4096 * 45);
+        PERFORM log_queue(part, octet_length(part) / 45);
+    END LOOP;
     RETURN NULL;
 END
 $$;
