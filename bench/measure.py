@@ -1,6 +1,6 @@
 """Measures the service against what the machine can do, as ratios inside one run (`make bench-datastorage`).
 
-    python -m bench.measure                        # everything, about four minutes
+    python -m bench.measure                        # everything, about seven minutes
     python -m bench.measure --only singles         # one part; may be repeated
     python -m bench.measure --runs 3               # three times, the medians of each figure
     python -m bench.measure --rows 100000          # fewer events in the table that queries read
@@ -31,6 +31,7 @@ from bench.client import WrongAnswerError
 from bench.door import front_door
 from bench.fill import NoRoomError
 from bench.harness import Bench, Figure, medians, number
+from bench.log import log_of_records
 from bench.machine import fingerprint, measure
 from bench.reads import queries, sustained_search, workflows
 from bench.upkeep import cold_start, memory, replay
@@ -41,6 +42,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "singles": single_events,
     "batches": batch_events,
     "door": front_door,
+    "log": log_of_records,
     "steady": steady_writes,
     "storm": storms,
     "crowd": crowd,
