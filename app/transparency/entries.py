@@ -11,6 +11,7 @@ Even ones were recorded before there was a log. Numbers are big-endian; a day co
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -27,8 +28,7 @@ _EVENT_BYTES = 1 + 16 + 4 + 32
 _NOTIFICATION_BYTES = 1 + 8 + 4 + 32
 _ACT_HEAD_BYTES = 1 + 2
 _EPOCH = date(2000, 1, 1)
-_EVENT_JSON = b'{"commitment":"%b","id":"%b-%b-%b-%b-%b","kind":"audit_event","on":"%b","v":%d}'
-_NOTIFICATION_JSON = b'{"commitment":"%b","id":"%d","kind":"notification","on":"%b","v":%d}'
+_first_int8 = struct.Struct(">q").unpack_from
 
 
 class EntryError(ValueError):
@@ -89,13 +89,17 @@ def as_json(entry: bytes) -> bytes:
     """The canonical JSON of an entry: what is hashed, and what the log's bundles hold."""
     code = entry[0]
     if code <= EVENT:
-        h = entry[1:17].hex().encode()
-        day = _day_text(entry[17:21])
-        commitment = entry[21:].hex().encode()
-        return _EVENT_JSON % (commitment, h[:8], h[8:12], h[12:16], h[16:20], h[20:], day, code)
+        h = entry.hex()
+        return (
+            f'{{"commitment":"{h[42:]}","id":"{h[2:10]}-{h[10:14]}-{h[14:18]}-{h[18:22]}-{h[22:34]}",'
+            f'"kind":"audit_event","on":"{_day_text(entry[17:21])}","v":{code}}}'
+        ).encode()
     if code <= NOTIFICATION:
         number = int.from_bytes(entry[1:9], "big", signed=True)
-        return _NOTIFICATION_JSON % (entry[13:].hex().encode(), number, _day_text(entry[9:13]), code - 2)
+        return (
+            f'{{"commitment":"{entry[13:].hex()}","id":"{number}","kind":"notification",'
+            f'"on":"{_day_text(entry[9:13])}","v":{code - 2}}}'
+        ).encode()
     return entry[_ACT_HEAD_BYTES:]
 
 
@@ -136,7 +140,8 @@ def act_key(act_id: UUID) -> int:
 
 
 def _key(ident: bytes) -> int:
-    return int.from_bytes(sha256(ident).digest()[:8], "big", signed=True)
+    key: int = _first_int8(sha256(ident).digest())[0]
+    return key
 
 
 def _day(days: bytes) -> date:
@@ -144,5 +149,5 @@ def _day(days: bytes) -> date:
 
 
 @lru_cache(maxsize=1024)
-def _day_text(days: bytes) -> bytes:
-    return _day(days).isoformat().encode()
+def _day_text(days: bytes) -> str:
+    return _day(days).isoformat()
