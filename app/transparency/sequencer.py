@@ -31,8 +31,9 @@ from app.transparency.watch import Floor
 
 log = logging.getLogger(__name__)
 
-# How often the one that gives places looks for pending rows.
-_ROUND_SECONDS = 0.25
+# How often the one that gives places looks for pending rows. Whenever there are some, a bundle and a tile that are not
+# full are written anew, some 11 kB: at few events a second that is most of what the log writes.
+_ROUND_SECONDS = 0.5
 _STATEMENT_SECONDS = 5.0
 _LOCK_SECONDS = 1.0
 # A bite on our own clock; one that takes longer is undone, and the next is half as large. Others end who has the lock
