@@ -170,6 +170,14 @@ class LivenessStatus(StrEnum):
         return str(self.value)
 
 
+class LogHealthState(StrEnum):
+    CURRENT = "current"
+    LAGGING = "lagging"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
 class NotificationChannel(StrEnum):
     EMAIL = "email"
     PAGERDUTY = "pagerduty"
@@ -573,6 +581,8 @@ class AuditEvent:
         recorded_by (None | str): Who was authenticated when it was sent.
         digest (str): SHA-256 of the canonical form; equal digests mean equal content.
         request_id (None | str | Unset): The `X-Request-ID` of the request that it came with; of several, the first.
+        trace_id_from_context (bool | None | Unset): Whether trace_id is that of the request's `traceparent`, and so no
+            part of the digest; null where it is not known: an older release stored the event.
     """
 
     event_id: UUID
@@ -606,6 +616,7 @@ class AuditEvent:
     recorded_by: None | str
     digest: str
     request_id: None | str | Unset = UNSET
+    trace_id_from_context: bool | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -693,6 +704,12 @@ class AuditEvent:
         else:
             request_id = self.request_id
 
+        trace_id_from_context: bool | None | Unset
+        if isinstance(self.trace_id_from_context, Unset):
+            trace_id_from_context = UNSET
+        else:
+            trace_id_from_context = self.trace_id_from_context
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -731,6 +748,8 @@ class AuditEvent:
         )
         if request_id is not UNSET:
             field_dict["request_id"] = request_id
+        if trace_id_from_context is not UNSET:
+            field_dict["trace_id_from_context"] = trace_id_from_context
 
         return field_dict
 
@@ -880,6 +899,15 @@ class AuditEvent:
 
         request_id = _parse_request_id(d.pop("request_id", UNSET))
 
+        def _parse_trace_id_from_context(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        trace_id_from_context = _parse_trace_id_from_context(d.pop("trace_id_from_context", UNSET))
+
         audit_event = cls(
             event_id=event_id,
             event_date=event_date,
@@ -912,6 +940,7 @@ class AuditEvent:
             recorded_by=recorded_by,
             digest=digest,
             request_id=request_id,
+            trace_id_from_context=trace_id_from_context,
         )
 
         audit_event.additional_properties = d
@@ -2814,6 +2843,8 @@ class Health:
         credentials (HealthCredentials | Unset): Whether the files of tokens and keys could be read when they were
             looked at last; there only where there are such files. What was read before stays in force, also a token that
             was taken out since. `stale` alone makes `degraded` without reasons.
+        log (LogHealth | Unset): The log of all records, as the worker that answers saw it last; there only once it was
+            looked at, or should have been long ago.
         reasons (list[HealthReasonsItem] | Unset): Why it is degraded or unhealthy.
     """
 
@@ -2824,6 +2855,7 @@ class Health:
     issuers: HealthIssuers | Unset = UNSET
     issuers_unreachable: list[str] | Unset = UNSET
     credentials: HealthCredentials | Unset = UNSET
+    log: LogHealth | Unset = UNSET
     reasons: list[HealthReasonsItem] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -2854,6 +2886,10 @@ class Health:
         if not isinstance(self.credentials, Unset):
             credentials = self.credentials.value
 
+        log: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.log, Unset):
+            log = self.log.to_dict()
+
         reasons: list[str] | Unset = UNSET
         if not isinstance(self.reasons, Unset):
             reasons = []
@@ -2878,6 +2914,8 @@ class Health:
             field_dict["issuers_unreachable"] = issuers_unreachable
         if credentials is not UNSET:
             field_dict["credentials"] = credentials
+        if log is not UNSET:
+            field_dict["log"] = log
         if reasons is not UNSET:
             field_dict["reasons"] = reasons
 
@@ -2925,6 +2963,13 @@ class Health:
         else:
             credentials = HealthCredentials(_credentials)
 
+        _log = d.pop("log", UNSET)
+        log: LogHealth | Unset
+        if isinstance(_log, Unset):
+            log = UNSET
+        else:
+            log = LogHealth.from_dict(_log)
+
         _reasons = d.pop("reasons", UNSET)
         reasons: list[HealthReasonsItem] | Unset = UNSET
         if _reasons is not UNSET:
@@ -2942,6 +2987,7 @@ class Health:
             issuers=issuers,
             issuers_unreachable=issuers_unreachable,
             credentials=credentials,
+            log=log,
             reasons=reasons,
         )
 
@@ -3481,6 +3527,88 @@ class Liveness:
 
         liveness.additional_properties = d
         return liveness
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class LogHealth:
+    """The log of all records, as the worker that answers saw it last; there only once it was looked at, or should have
+    been long ago.
+
+        Attributes:
+            state (LogHealthState): `lagging` where `lag_seconds` is above 60. Alone it makes `degraded` without reasons:
+                records are stored and read as ever, and get their places later.
+            lag_seconds (float): How long the first record without a place has waited for one; while the log cannot be
+                looked at, how long nothing has been seen of it.
+            size (int | Unset): How many entries the log has.
+            pending (int | Unset): Stored records that have no place in the log yet.
+    """
+
+    state: LogHealthState
+    lag_seconds: float
+    size: int | Unset = UNSET
+    pending: int | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        state = self.state.value
+
+        lag_seconds = self.lag_seconds
+
+        size = self.size
+
+        pending = self.pending
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "state": state,
+                "lag_seconds": lag_seconds,
+            }
+        )
+        if size is not UNSET:
+            field_dict["size"] = size
+        if pending is not UNSET:
+            field_dict["pending"] = pending
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        state = LogHealthState(d.pop("state"))
+
+        lag_seconds = d.pop("lag_seconds")
+
+        size = d.pop("size", UNSET)
+
+        pending = d.pop("pending", UNSET)
+
+        log_health = cls(
+            state=state,
+            lag_seconds=lag_seconds,
+            size=size,
+            pending=pending,
+        )
+
+        log_health.additional_properties = d
+        return log_health
 
     @property
     def additional_keys(self) -> list[str]:
@@ -7238,6 +7366,8 @@ __all__ = [
     "ListedWorkflowParameters",
     "Liveness",
     "LivenessStatus",
+    "LogHealth",
+    "LogHealthState",
     "Notification",
     "NotificationAccepted",
     "NotificationChannel",
