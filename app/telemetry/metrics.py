@@ -118,7 +118,9 @@ FLUSHER_AGE = Gauge(
 DB_DURABLE = Gauge(
     "datastorage_db_durable", "1 while PostgreSQL runs with fsync and full_page_writes.", multiprocess_mode="livemin"
 )
-LOG_SIZE = Gauge("datastorage_log_size", "Entries of the log of all records, as last seen.", multiprocess_mode="livemax")
+LOG_SIZE = Gauge(
+    "datastorage_log_size", "Entries of the log of all records, as last seen.", multiprocess_mode="livemax"
+)
 LOG_PENDING = Gauge(
     "datastorage_log_pending",
     "Stored records that have no place in the log yet, as last seen.",
@@ -126,8 +128,8 @@ LOG_PENDING = Gauge(
 )
 LOG_LAG = Gauge(
     "datastorage_log_lag_seconds",
-    "How long the first of the records without a place in the log has waited for one, or how long a worker has not seen "
-    "whether any does; the longest of the workers.",
+    "How long the first of the records without a place in the log has waited for one, or how long a worker has not "
+    "seen whether any does; the longest of the workers.",
     multiprocess_mode="livemax",
 )
 REQUEST_THREADS = Gauge("datastorage_request_threads", "Request threads, all workers.", multiprocess_mode="livesum")

@@ -99,11 +99,11 @@ def _altered() -> flask.Flask:
 
 
 def _forgetful() -> flask.Flask:
-    """Planted fault: the last record of each bite gets no place in the log."""
+    """Planted fault: the last record of each statement gets no place in the log."""
     entries_of = sequencer._entries_of
 
-    def all_but_one(rows: list[PendingRow]) -> list[bytes]:
-        return entries_of(rows)[:-1]
+    def all_but_one(row: PendingRow) -> list[bytes]:
+        return entries_of(row)[:-1]
 
     sequencer._entries_of = all_but_one
     return _honest()

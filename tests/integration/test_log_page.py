@@ -17,8 +17,8 @@ NOTIFICATIONS = "/api/v1/audit/notifications"
 HEADERS = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 # Written in other forms than the canonical one.
 DATA = (
-    b'{"z": 1.50, "a": 1e2, "big": 123456789012345678901234567890, "tiny": -1.20e-7, "zero": -0.0, "list": [1, "\\u00e9", '
-    b'null, true, {"b": 0.10, "\\ud83d\\ude00": "\\t\\u0001\\u007f\\"\\\\/"}]}'
+    b'{"z": 1.50, "a": 1e2, "big": 123456789012345678901234567890, "tiny": -1.20e-7, "zero": -0.0, "list": [1, '
+    b'"\\u00e9", null, true, {"b": 0.10, "\\ud83d\\ude00": "\\t\\u0001\\u007f\\"\\\\/"}]}'
 )
 
 
