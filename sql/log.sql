@@ -223,6 +223,7 @@ SELECT
     ) AS notifications);
 
 -- name: lock_intake
+-- The sequencer waits for it, and another one who would finish: neither goes on with what this one is about to close.
 SELECT events_done AND notifications_done, taken, finished_by FROM log_intake FOR UPDATE;
 
 -- name: without_place
@@ -231,13 +232,17 @@ SELECT (SELECT count(*) FROM audit_events WHERE salt IS NULL) + (SELECT count(*)
     - (SELECT count(*) FROM log_salts);
 
 -- name: now_and_who
+-- The server's clock and the role, as the act will hold them: its digest is made before it is stored.
 SELECT clock_timestamp(), current_user;
 
 -- name: put_act
+-- A trigger leaves its pending row, as for every record.
 INSERT INTO log_acts (act_id, kind, acted_at, acted_by, details, digest) VALUES (%s, %s, %s, %s, %s::jsonb, %s);
 
 -- name: act
+-- The act that finished the intake, where that was done before.
 SELECT act_id, kind, acted_at, acted_by, details::text FROM log_acts WHERE act_id = %s;
 
 -- name: finish_intake
+-- In the transaction of its act.
 UPDATE log_intake SET finished_by = %s;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,8 @@ from datastorage_common.times import rfc3339
 from psycopg import conninfo, sql
 
 from app.postgres.migrations import migrate
-from app.transparency import log_store, sequencer
+from app.postgres.sessions import Limits, connect
+from app.transparency import acts, log_store, sequencer
 from tests.conftest import settings_for
 from tests.hostile import HOSTILE
 from tests.integration.service import BATCH, NOTIFICATIONS, Service, running
@@ -73,6 +75,7 @@ LOG_TABLES = {
     "log_places": "INSERT",
     "log_salts": "INSERT",
     "log_intake": "UPDATE",
+    "log_acts": "INSERT",
 }
 # Records from before there was a log.
 OLD_RECORDS = """
@@ -161,7 +164,7 @@ def service(server: PostgresServer, template: str, environment: None) -> Iterato
 
 
 def notes(service: Service) -> list[tuple[str, str, dict[str, str]]]:
-    with psycopg.connect(service.database.superuser_url, autocommit=True) as conn:
+    with psycopg.connect(service.database.superuser_url, autocommit=True, options=SANE) as conn:
         return conn.execute("SELECT place, statement, settings FROM public.seen").fetchall()
 
 
@@ -222,6 +225,13 @@ def fill_and_empty_both_pending_tables(service: Service, monkeypatch: pytest.Mon
         wait_until(lambda: any(s == emptied for _, s, _ in notes(service)), what=emptied)  # noqa: B023 - called at once
 
 
+def finish_the_intake(service: Service) -> None:
+    """As `datastorage log intake --finish` does, which is the owner's."""
+    database = dataclasses.replace(service.parts.settings.database, url=service.database.owner_url)
+    with connect(database, "log", Limits(60, 60), service.parts.database.watchdog) as conn:
+        assert acts.finish_intake(conn, None)[1]
+
+
 def test_the_log_is_that_of_the_records(service: Service) -> None:
     assert service.post(event(correlation_id="zoë"), headers={"X-Request-ID": "rq-1"}).status_code == 201
     assert service.post(notification(recipient="zoë@example.com"), NOTIFICATIONS).status_code == 201
@@ -245,6 +255,7 @@ def test_every_write_is_made_with_the_settings_that_it_needs(service: Service, m
         service.clock.at += timedelta(days=150)
         assert post(rfc3339(service.clock.at)).status_code == 201
     fill_and_empty_both_pending_tables(service, monkeypatch)
+    finish_the_intake(service)
     noted = notes(service)
     assert {place for place, _, _ in noted} >= {*TABLES, *LOG_TABLES, "CREATE TABLE", "ALTER TABLE", "CREATE TRIGGER"}
     for place, statement, settings in noted:
@@ -284,6 +295,7 @@ KNOWN = {
     ("sql/log.sql", "INSERT INTO log_salts ("),
     ("sql/log.sql", "UPDATE log_head SET "),
     ("sql/log.sql", "UPDATE log_intake SET "),
+    ("sql/log.sql", "INSERT INTO log_acts ("),
 }
 OWNERS = {"app/postgres/indexes.py", "app/postgres/migrations.py", "devserver/postgres.py"}
 

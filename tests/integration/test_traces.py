@@ -66,8 +66,9 @@ def test_the_catalogues_own_events_too(client: flask.testing.FlaskClient, databa
     assert found.status_code == 200, found.text
     found.close()
     wait_until(lambda: database.count() == 2, what="both events")
-    asked = "event_action, trace_id, trace_id_from_context"
-    rows = database.query(f"SELECT {asked} FROM audit_events ORDER BY event_action")
+    rows = database.query(
+        "SELECT event_action, trace_id, trace_id_from_context FROM audit_events ORDER BY event_action"
+    )
     assert rows == [("create", TRACE, True), ("search_completed", OTHER, True)]
 
 
@@ -96,8 +97,9 @@ def test_a_trace_survives_the_queue_and_the_retry_is_recognised(
     streams.xadd(key, {"message": json.dumps(forged)})
     database.query("GRANT INSERT ON audit_events TO datastorage")
     wait_until(lambda: streams.xlen(key) == 0, what="stream empty")
-    asked = "trace_id, trace_id_from_context"
-    stored = database.query(f"SELECT {asked} FROM audit_events ORDER BY correlation_id, trace_id")
+    stored = database.query(
+        "SELECT trace_id, trace_id_from_context FROM audit_events ORDER BY correlation_id, trace_id"
+    )
     assert stored == [(TRACE, True), ("own", False), (TRACE, True), (None, False)]
     assert streams.xlen(KEYS["events"].dead) == 0
     for body in bodies:
