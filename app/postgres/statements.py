@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from app.resources import resource
 
@@ -24,7 +26,8 @@ def all_of(conditions: Iterable[str]) -> str:
     return " AND ".join(conditions) or "true"
 
 
-def statements(file: str) -> dict[str, str]:
+@functools.cache
+def statements(file: str) -> Mapping[str, str]:
     """The statements of ``sql/<file>.sql`` by their names, each on one line and without comments.
 
     A line ``-- name: …`` begins a statement; the comment below it says why the statement is as it is. A part in braces
@@ -36,7 +39,7 @@ def statements(file: str) -> dict[str, str]:
     names, texts = parts[::2], [_on_one_line(text) for text in parts[1::2]]
     if len(set(names)) < len(names) or not all(texts):
         raise ValueError(f"sql/{file}.sql has a name twice, or one without a statement")
-    return dict(zip(names, texts, strict=True))
+    return MappingProxyType(dict(zip(names, texts, strict=True)))
 
 
 def _on_one_line(text: str) -> str:

@@ -17,6 +17,7 @@ FILES = sorted(p for p in (ROOT / "sql").glob("*.sql") if not re.match(r"\d{4}_"
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(module, "resource", lambda name: tmp_path / name)
+    monkeypatch.setattr(module, "statements", statements.__wrapped__)
     (tmp_path / "sql").mkdir()
     return tmp_path / "sql"
 
@@ -26,7 +27,11 @@ def test_a_statement_is_on_one_line_and_without_comments(folder: Path) -> None:
         "-- About the file.\n\n-- name: one\n-- Why it is so.\nSELECT a,\n    b\n-- Why here.\nFROM c;\n"
         "\n-- name: two\n-- Why.\nSELECT '{x}' -- not a line of its own\n"
     )
-    assert statements("some") == {"one": "SELECT a, b FROM c", "two": "SELECT '{x}' -- not a line of its own"}
+    assert module.statements("some") == {"one": "SELECT a, b FROM c", "two": "SELECT '{x}' -- not a line of its own"}
+
+
+def test_a_file_is_read_once() -> None:
+    assert statements("log") is statements("log")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +45,7 @@ def test_a_statement_is_on_one_line_and_without_comments(folder: Path) -> None:
 def test_a_file_that_is_not_understood_is_refused(folder: Path, text: str) -> None:
     (folder / "some.sql").write_text(text)
     with pytest.raises(ValueError, match=r"sql/some\.sql"):
-        statements("some")
+        module.statements("some")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
