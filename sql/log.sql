@@ -52,8 +52,10 @@ WHERE before < %(entries)s
 ORDER BY id;
 
 -- name: anything_pending
--- An idle sequencer asks this and no more: no transaction, no lock, the first row of an index.
-SELECT EXISTS (SELECT FROM log_pending_a WHERE id >= %(first)s) OR EXISTS (SELECT FROM log_pending_b WHERE id >= %(first)s);
+-- An idle sequencer asks this and no more: no transaction, no lock, the first row of an index. Not by EXISTS, for which
+-- PostgreSQL may walk over the table instead: under a backup that is full of rows which it takes for living ones.
+SELECT (SELECT id FROM log_pending_a WHERE id >= %(first)s ORDER BY id LIMIT 1) IS NOT NULL
+    OR (SELECT id FROM log_pending_b WHERE id >= %(first)s ORDER BY id LIMIT 1) IS NOT NULL;
 
 -- name: set_aside
 -- A row that no release could read: kept where it is shown, out of the way of those behind it.

@@ -183,7 +183,8 @@ def test_what_was_set_aside_can_be_tried_again(database: Database, monkeypatch: 
         statements_of(database, 2)
         turn(one)
     assert size(database) == 0
-    assert len(check_log(database.superuser_url).faults) == 7, "a record without a place is no secret"
+    [*_, last] = check_log(database.superuser_url).faults
+    assert last.startswith("7 in all: no entry"), "a record without a place is no secret"
     with psycopg.connect(database.owner_url) as owner:
         owner.execute("SELECT log_queue(entries, count) FROM log_set_aside ORDER BY id")
         owner.execute("DELETE FROM log_set_aside")
