@@ -27,8 +27,6 @@ BY_NAME = {
     ("log", "old_left"): "counts for the operator what the log has to take in",
     ("log", "without_place"): "counts for the operator what came past the log",
     ("log", "old_notifications"): "gives the sequencer what the log has to take in, whoever may read it",
-    ("log", "old_left"): "counts for an operator what the log has to take in",
-    ("log", "without_place"): "counts for an operator what the log has not taken in",
     ("readable", "rows_to_count"): "holds the limits",
     ("readable", "newest_of_each"): "holds the limits",
 }
