@@ -194,11 +194,11 @@ def test_rules_and_scraping_come_where_the_operator_is(render: Any) -> None:
 @pytest.mark.parametrize(
     ("pods", "surge", "pool", "limit", "fits"),
     [
-        (2, 1, 25, 100, True),  # 28 × 3 + 1 = 85
-        (2, 1, 25, 86, True),
-        (2, 1, 25, 85, False),  # as many as there are leaves none for anybody else
+        (2, 1, 25, 100, True),  # 28 × 3 + 2 = 86
+        (2, 1, 25, 87, True),
+        (2, 1, 25, 86, False),  # as many as there are leaves none for anybody else
         (3, 1, 25, 100, False),
-        (3, 1, 21, 100, True),  # 24 × 4 + 1 = 97
+        (3, 1, 21, 100, True),  # 24 × 4 + 2 = 98
         (2, 2, 25, 100, False),
     ],
 )
