@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg_pool import PoolTimeout, TooManyRequests
 
-from app.postgres.errors import Fault, classify, is_timeout
+from app.postgres.errors import Fault, classify, in_a_line, is_timeout
 
 
 def server_error(sqlstate: str, constraint: str | None = None, table: str | None = None) -> psycopg.Error:
@@ -77,3 +77,16 @@ def test_timeouts_of_the_server() -> None:
     assert is_timeout(server_error("55P03"))
     assert not is_timeout(server_error("57P01"))
     assert not is_timeout(TimeoutError())
+
+
+def test_missing_rights_come_with_what_to_do() -> None:
+    missing = psycopg.errors.InsufficientPrivilege("permission denied\nfor table log_head")
+    assert in_a_line(missing).startswith("permission denied for table log_head. Run datastorage migrate")
+    assert in_a_line(psycopg.OperationalError("")) == "OperationalError"
+
+
+def test_a_trigger_that_refuses_a_change_asks_for_no_rights() -> None:
+    class Refused(psycopg.errors.InsufficientPrivilege):
+        diag = SimpleNamespace(source_function="exec_stmt_raise")  # type: ignore[assignment]
+
+    assert in_a_line(Refused("log_head only grows: UPDATE refused")) == "log_head only grows: UPDATE refused"

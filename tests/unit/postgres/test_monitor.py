@@ -315,7 +315,10 @@ def test_a_look_that_fails_is_said_once_and_keeps_no_write(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = World(monkeypatch, WatchedConnection())
-    said = "could not look at the log of all records: permission denied for table log_head"
+    said = (
+        "could not look at the log of all records: permission denied for table log_head more. Run datastorage migrate, "
+        "which gives the service's role its rights"
+    )
     for _ in range(2):
         world.trouble = psycopg.errors.InsufficientPrivilege("permission denied for table log_head\nmore")
         for _ in range(3):
@@ -324,7 +327,7 @@ def test_a_look_that_fails_is_said_once_and_keeps_no_write(
         assert [r.getMessage() for r in caplog.records] == [said]
         world.trouble = None
         world.look()
-        caplog.clear()
+        caplog.clear()  # of that it can look again
 
 
 def test_a_connection_that_ends_in_a_look_is_made_anew(

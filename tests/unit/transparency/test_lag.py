@@ -17,7 +17,7 @@ class Seen:
     """A connection that shows one row of the log."""
 
     def __init__(self, **changes: Any) -> None:
-        row = {"size": 10, "taken": 0, "all_taken": True, "indexed": True, "first": None, "last": None, "pending": 0}
+        row = {"size": 10, "taken": 0, "all_taken": True, "indexed": True, "first": None, "pending": 0}
         self.row = tuple({**row, "lag": 0.0, **changes}.values())
 
     def execute(self, statement: object, parameters: object) -> Any:
@@ -43,7 +43,7 @@ def test_it_is_what_was_seen(clock: StandingClock, watch: LogWatch) -> None:
     assert watch.lag() == 0
     clock.seconds += 1
     assert watch.lag() == 0, "the next look is not late yet"
-    look(watch, first=3, last=9, pending=7, lag=2.5)
+    look(watch, first=3, pending=7, lag=2.5)
     assert watch.lag() == 2.5
 
 
