@@ -257,6 +257,7 @@ def _slow_and_idle(bench: Bench) -> None:
         if name == "without":
             _without_log(database)
         with bench.service(application, database=database) as service:
+            database.query("CHECKPOINT")
             paced(service.port, rate=SLOW_RATE, seconds=3, name="warm")
             before = database.query("SELECT wal_bytes FROM pg_stat_wal")[0][0]
             full = _full_pages(database)

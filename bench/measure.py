@@ -1,6 +1,6 @@
 """Measures the service against what the machine can do, as ratios inside one run (`make bench-datastorage`).
 
-    python -m bench.measure                        # everything, about seven minutes
+    python -m bench.measure                        # everything, about eight minutes
     python -m bench.measure --only singles         # one part; may be repeated
     python -m bench.measure --runs 3               # three times, the medians of each figure
     python -m bench.measure --rows 100000          # fewer events in the table that queries read
