@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from hashlib import sha256
 from typing import Any
+from unittest.mock import ANY
 from uuid import UUID, uuid4
 
 import psycopg
@@ -19,7 +20,7 @@ from app.transparency.sequencer import Sequencer
 from tests.unit.fakes import FakeConnection, FakeCursor, StandingClock
 from tests.unit.transparency.test_entries import event_entry, notification_entry
 
-PENDING, WAITS, LOCK = "WHERE before <", "SELECT EXISTS (SELECT FROM log_pending_a WHERE id", "FOR UPDATE SKIP LOCKED"
+PENDING, WAITS, LOCK = "WHERE before <", "SELECT (SELECT id FROM log_pending_a WHERE id", "FOR UPDATE SKIP LOCKED"
 HEAD, END, INTAKE, SIZES = "SELECT size, epoch, holder", "pg_terminate_backend", "FROM log_intake", "pg_table_size"
 DONE = (True, True, None, None, None, 0, True)
 OTHER = uuid4()
@@ -31,6 +32,7 @@ class LogConnection(FakeConnection):
     def __init__(self, **answers: Any) -> None:
         super().__init__()
         self.rows: list[tuple[int, int, bytes]] = []
+        self.age = 0.0
         self.answers = {LOCK: [("2000", "1000")], HEAD: [(0, 0, None)], INTAKE: [DONE], SIZES: [(0, 0)], **answers}
 
     def execute(self, statement: str, parameters: Any = None, **keywords: Any) -> FakeCursor:
@@ -45,7 +47,7 @@ class LogConnection(FakeConnection):
         if WAITS in statement:
             return FakeCursor([(bool(self.rows),)])
         if PENDING in statement:
-            return FakeCursor(self.rows)
+            return FakeCursor([(*row, self.age) for row in self.rows])
         cursor = FakeCursor([])
         if statement.startswith("DELETE"):
             [numbers] = parameters
@@ -204,8 +206,8 @@ def test_an_error_ends_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     ("row", "why"),
     [
         ((7, 2, event_entry()), "the pending row 7 does not hold 2 entries"),
-        ((7, 1, event_entry()[:-1]), "the last entry is cut off"),
-        ((7, 1, b"\x09" + event_entry()[1:]), "there is no entry of the kind 9"),
+        ((7, 1, event_entry()[:-1]), "the pending row 7 can't be read: the last entry is cut off"),
+        ((7, 1, b"\x09" + event_entry()[1:]), "the pending row 7 can't be read: there is no entry of the kind 9"),
     ],
 )
 def test_a_row_that_is_damaged_stays_and_is_said(
@@ -219,6 +221,16 @@ def test_a_row_that_is_damaged_stays_and_is_said(
         ("ERROR", f"could not give places in the log: its tables contradict each other: {why}")
     ]
     assert (conn.committed, conn.rows) == (0, [row])
+
+
+def test_a_damaged_row_that_nobody_has_read_for_a_minute_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    conn = LogConnection()
+    conn.rows, conn.age = [(7, 1, event_entry()), (8, 1, b"\x09"), (9, 1, event_entry())], 61.0
+    world = World(monkeypatch, conn)
+    world.take_over()
+    assert conn.said("INSERT INTO log_set_aside") == [(8, 1, b"\x09", 61.0, ANY)]
+    assert conn.said("UPDATE log_head")[-1][0] == 2, "those around it have their places"
+    assert conn.rows == []
 
 
 def test_what_takes_too_long_is_halved_and_grows_again(monkeypatch: pytest.MonkeyPatch) -> None:
