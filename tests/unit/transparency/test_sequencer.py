@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from hashlib import sha256
 from typing import Any
-from unittest.mock import ANY
 from uuid import UUID, uuid4
 
 import psycopg
@@ -20,7 +19,7 @@ from app.transparency.sequencer import Sequencer
 from tests.unit.fakes import FakeConnection, FakeCursor, StandingClock
 from tests.unit.transparency.test_entries import event_entry, notification_entry
 
-PENDING, WAITS, LOCK = "WHERE before <", "SELECT (SELECT id FROM log_pending_a WHERE id", "FOR UPDATE SKIP LOCKED"
+PENDING, WAITS, LOCK = "WHERE before <", "SELECT (SELECT id FROM log_pending_a", "FOR UPDATE SKIP LOCKED"
 HEAD, END, INTAKE, SIZES = "SELECT size, epoch, holder", "pg_terminate_backend", "FROM log_intake", "pg_table_size"
 DONE = (True, True, None, None, None, 0, True)
 OTHER = uuid4()
@@ -32,7 +31,7 @@ class LogConnection(FakeConnection):
     def __init__(self, **answers: Any) -> None:
         super().__init__()
         self.rows: list[tuple[int, int, bytes]] = []
-        self.age = 0.0
+        self.age = 0.0  # how long they have waited, in seconds
         self.answers = {LOCK: [("2000", "1000")], HEAD: [(0, 0, None)], INTAKE: [DONE], SIZES: [(0, 0)], **answers}
 
     def execute(self, statement: str, parameters: Any = None, **keywords: Any) -> FakeCursor:
@@ -223,14 +222,28 @@ def test_a_row_that_is_damaged_stays_and_is_said(
     assert (conn.committed, conn.rows) == (0, [row])
 
 
-def test_a_damaged_row_that_nobody_has_read_for_a_minute_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_that_nobody_could_read_for_long_is_set_aside(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     conn = LogConnection()
-    conn.rows, conn.age = [(7, 1, event_entry()), (8, 1, b"\x09"), (9, 1, event_entry())], 61.0
-    world = World(monkeypatch, conn)
-    world.take_over()
-    assert conn.said("INSERT INTO log_set_aside") == [(8, 1, b"\x09", 61.0, ANY)]
-    assert conn.said("UPDATE log_head")[-1][0] == 2, "those around it have their places"
-    assert conn.rows == []
+    conn.rows = [(7, 1, b"\x09" * 53), (8, 1, event_entry())]
+    conn.age = 61.0
+    World(monkeypatch, conn).take_over()
+    [(number, count, kept, age, why)] = conn.said("INSERT INTO log_set_aside")
+    assert (number, count, kept, age) == (7, 1, b"\x09" * 53, 61.0)
+    assert "there is no entry of the kind 9" in why
+    assert [p[:2] for p in conn.said("UPDATE log_head")] == [(1, 1)], "the one behind it has its place"
+    assert "it is set aside, in log_set_aside" in caplog.text
+
+
+def test_what_stands_before_a_row_that_cannot_be_read_gets_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    conn = LogConnection()
+    damaged = (8, 1, b"\x09" * 53)
+    conn.rows = [(7, 1, event_entry()), damaged, (9, 1, event_entry(ident=UUID(int=9)))]
+    World(monkeypatch, conn).take_over()
+    assert [p[:2] for p in conn.said("UPDATE log_head")] == [(1, 1)]
+    assert conn.rows[0] == damaged
+    assert not conn.said("INSERT INTO log_set_aside")
 
 
 def test_what_takes_too_long_is_halved_and_grows_again(monkeypatch: pytest.MonkeyPatch) -> None:
