@@ -76,6 +76,7 @@ LOG_TABLES = {
     "log_salts": "INSERT",
     "log_intake": "UPDATE",
     "log_acts": "INSERT",
+    "log_set_aside": "INSERT",
 }
 # Records from before there was a log.
 OLD_RECORDS = """
@@ -225,6 +226,13 @@ def fill_and_empty_both_pending_tables(service: Service, monkeypatch: pytest.Mon
         wait_until(lambda: any(s == emptied for _, s, _ in notes(service)), what=emptied)  # noqa: B023 - called at once
 
 
+def damage_a_pending_row(service: Service) -> None:
+    """One that nobody could read for an hour, which the sequencer sets aside."""
+    with psycopg.connect(service.database.superuser_url, options=SANE + " -c default_transaction_read_only=off") as c:
+        c.execute("INSERT INTO log_pending_a VALUES (0, 1, decode('09', 'hex'), now() - interval '1 hour')")
+    wait_until(lambda: any(place == "log_set_aside" for place, _, _ in notes(service)), what="a row set aside")
+
+
 def finish_the_intake(service: Service) -> None:
     """As `datastorage log intake --finish` does, which is the owner's."""
     database = dataclasses.replace(service.parts.settings.database, url=service.database.owner_url)
@@ -255,6 +263,7 @@ def test_every_write_is_made_with_the_settings_that_it_needs(service: Service, m
         service.clock.at += timedelta(days=150)
         assert post(rfc3339(service.clock.at)).status_code == 201
     fill_and_empty_both_pending_tables(service, monkeypatch)
+    damage_a_pending_row(service)
     finish_the_intake(service)
     noted = notes(service)
     assert {place for place, _, _ in noted} >= {*TABLES, *LOG_TABLES, "CREATE TABLE", "ALTER TABLE", "CREATE TRIGGER"}
@@ -296,6 +305,7 @@ KNOWN = {
     ("sql/log.sql", "UPDATE log_head SET "),
     ("sql/log.sql", "UPDATE log_intake SET "),
     ("sql/log.sql", "INSERT INTO log_acts ("),
+    ("sql/log.sql", "INSERT INTO log_set_aside ("),
 }
 OWNERS = {"app/postgres/indexes.py", "app/postgres/migrations.py", "devserver/postgres.py"}
 
