@@ -181,8 +181,8 @@ UPDATE log_intake SET events_done = true;
 UPDATE log_intake SET notifications_done = true;
 
 -- name: look
--- How the log is, in one statement. What was set aside has no place either. No more rows are counted than a minute's worth: where more wait, their number says no
--- more than that.
+-- How the log is, in one statement. What was set aside has no place either. No more rows are counted than a minute's worth:
+-- where more wait, their number says no more than that.
 SELECT h.size, i.taken, i.events_done AND i.notifications_done,
     i.events_done OR coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('audit_events_unsalted')), false),
     p.first, coalesce(p.records, 0) + coalesce(a.records, 0),
