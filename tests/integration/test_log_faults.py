@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from app.transparency import sequencer, watch
+from devserver.processes import Guarded
 from tests.log_check import check_log
 from tests.log_support import (
     Interrupted,
@@ -59,11 +60,11 @@ for number in range(int(first), int(last)):
 """
 
 
-def process(database: Database, how: str, numbers: tuple[int, int]) -> subprocess.Popen[str]:
+def process(database: Database, how: str, numbers: tuple[int, int]) -> Guarded:
     """A process whose sequencers are sent a signal before or after the statements of these numbers."""
     arguments = [database.service_url, str(database.server.pooled), how, *map(str, numbers)]
-    return subprocess.Popen(
-        [sys.executable, "-c", _KILLED, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    return Guarded(
+        [sys.executable, "-c", _KILLED, *arguments], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
     )
 
 
