@@ -52,7 +52,11 @@ class Floor:
 
     def seen(self, number: int) -> None:
         """What lies far below this number is taken, as far as is known."""
-        self._near = max(self._near, number - self._BEHIND)
+        # One below where we look from: a row that came very late, or another primary, whose sequence is behind.
+        if number < self._near:
+            self._near = max(0, number - self._BEHIND)
+        else:
+            self._near = max(self._near, number - self._BEHIND)
 
 
 class LogWatch:
