@@ -9,7 +9,7 @@ ALTER TABLE notification_audit ADD COLUMN salt bytea;
 ALTER TABLE notification_audit ALTER COLUMN salt SET DEFAULT uuid_send(gen_random_uuid());
 
 -- What has no place in the log yet: a row a statement, with the entries of all that it stored. Two tables that take turns,
--- 2048 rows each (log_queue): the one whose turn it is not is emptied by TRUNCATE, which no long snapshot is in the way of,
+-- 16384 rows each (log_queue): the one whose turn it is not is emptied by TRUNCATE, which no long snapshot is in the way of,
 -- while deleted rows would stay.
 CREATE SEQUENCE log_pending_id;
 CREATE TABLE log_pending_a (
@@ -152,7 +152,7 @@ BEGIN
         RETURN;
     END IF;
     number := nextval('log_pending_id');
-    IF (number / 2048) % 2 = 0 THEN
+    IF (number / 16384) % 2 = 0 THEN
         INSERT INTO log_pending_a VALUES (number, count, entries);
     ELSE
         INSERT INTO log_pending_b VALUES (number, count, entries);
@@ -207,6 +207,15 @@ END
 $$;
 CREATE TRIGGER audit_events_into_log AFTER INSERT ON audit_events
     REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION log_note_events();
+-- Each month has one as well: that of the table does not see what its owner puts straight into a month, and that of a month
+-- does not see what comes through the table.
+CREATE FUNCTION log_note_month(part regclass) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TRIGGER %I AFTER INSERT ON %s REFERENCING NEW TABLE AS stored '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION log_note_events()', 'audit_events_into_log', part);
+END
+$$;
+SELECT log_note_month(inhrelid::regclass) FROM pg_inherits WHERE inhparent = to_regclass('audit_events');
 CREATE TRIGGER notification_audit_into_log AFTER INSERT ON notification_audit
     REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION log_note_notifications();
 CREATE TRIGGER log_acts_into_log AFTER INSERT ON log_acts
@@ -256,6 +265,36 @@ END
 $$;
 CREATE TRIGGER log_intake_goes_on BEFORE UPDATE ON log_intake FOR EACH ROW EXECUTE FUNCTION log_intake_goes_on();
 
+-- As it was, and with the trigger of the log.
+CREATE OR REPLACE FUNCTION audit_ensure_partition(day date) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '900ms' AS $$
+DECLARE
+    first date := date_trunc('month', day::timestamp)::date;
+    next  date := (date_trunc('month', day::timestamp) + interval '1 month')::date;
+    part  text := 'audit_events_' || to_char(first, 'YYYY_MM');
+BEGIN
+    IF day < date '2000-01-01' OR day >= date '2200-01-01' THEN
+        RAISE EXCEPTION 'no partition for %', day USING ERRCODE = '22008';
+    END IF;
+    IF EXISTS (SELECT FROM audit_partition_months() AS month WHERE month = first) THEN
+        RETURN false;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('audit_ensure_partition'));
+    IF EXISTS (SELECT FROM audit_partition_months() AS month WHERE month = first) THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('CREATE TABLE %I (LIKE audit_events INCLUDING ALL)', part);
+    EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I CHECK (event_date >= %L AND event_date < %L)',
+                   part, part || '_month', first, next);
+    EXECUTE format('ALTER TABLE audit_events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', part, first, next);
+    EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', part, part || '_month');
+    EXECUTE format('CREATE TRIGGER %I BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_change()',
+                   part || '_no_truncate', part);
+    PERFORM log_note_month(part::regclass);
+    RETURN true;
+END
+$$;
+
 DO $$
 DECLARE
     kept    text;
@@ -276,6 +315,7 @@ BEGIN
     EXECUTE 'ALTER FUNCTION log_note_notifications() ' || path;
     EXECUTE 'ALTER FUNCTION log_note_acts() ' || path;
     EXECUTE 'ALTER FUNCTION log_intake_goes_on() ' || path;
+    EXECUTE 'ALTER FUNCTION audit_ensure_partition(date) ' || path;
 END
 $$;
-REVOKE ALL ON FUNCTION log_note_events(), log_note_notifications(), log_note_acts(), log_queue(bytea, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION log_note_events(), log_note_notifications(), log_note_acts(), log_queue(bytea, bigint), log_note_month(regclass) FROM PUBLIC;

@@ -19,7 +19,7 @@ from app.transparency.entries import place_key
 _SQL = statements("log")
 
 # Rows of log_pending_a and log_pending_b by turns (log_queue in sql/0005_log.sql).
-TURN_ROWS = 2048
+TURN_ROWS = 16_384
 
 
 class LogBrokenError(Exception):

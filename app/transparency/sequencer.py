@@ -47,6 +47,8 @@ _MAX_OLD_ENTRIES = 4096
 # A table of pending rows that is larger is emptied when it is the other's turn.
 _TIDY_BYTES = 4 * 1024**2
 _TIDY_SECONDS = 5.0
+# TRUNCATE is seen by snapshots from before it. Who reads the log in one, as pg_dump does, has locked the table by then.
+_IDLE_SECONDS = 10.0
 # A row that this release cannot read waits so long for one that can, in an instance beside this one.
 _UNREADABLE_SECONDS = 60.0
 # Another session may have the lock so long before that is worth a line; tries that lie further apart are not one wait.
@@ -75,7 +77,7 @@ class Sequencer:
         self._floor = Floor(clock)
         self._conn: Connection | None = None
         self._edge: Edge | None = None
-        self._highest = 0
+        self._turn = (-1, 0.0)  # the table that rows are taken from, and since when
         self._max_entries = _MAX_ENTRIES
         self._tidy_again = 0.0
         self._all_taken_in = False
@@ -181,8 +183,7 @@ class Sequencer:
             edge = growth.edge
         if rows:
             log_store.delete_pending(conn, rows)
-            self._highest = rows[-1].number
-            self._floor.seen(self._highest)
+            self._taken_to(rows[-1].number)
         if entries or not ours:
             log_store.put_head(conn, Head(edge.size, head.epoch + (not ours), self._ident))
         return edge, more
@@ -214,13 +215,23 @@ class Sequencer:
         self._all_taken_in = state.events_done and state.notifications_done
         return bool(old.entries)
 
+    def _taken_to(self, number: int) -> None:
+        """Note what was taken last, and whose turn it is by that."""
+        self._floor.seen(number)
+        turn = number // log_store.TURN_ROWS % 2
+        if turn != self._turn[0]:
+            self._turn = (turn, self._clock.monotonic())
+
     def _tidy(self, conn: Connection) -> None:
         """Empty the pending table whose turn it is not, where it has become large."""
         now = self._clock.monotonic()
         if now < self._tidy_again:
             return
         self._tidy_again = now + _TIDY_SECONDS
-        idle = 1 - self._highest // log_store.TURN_ROWS % 2
+        turn, since = self._turn
+        if turn < 0 or now - since < _IDLE_SECONDS:
+            return
+        idle = 1 - turn
         with self._watchdog.deadline(conn, _STATEMENT_SECONDS):
             with reading(conn):
                 size = log_store.pending_bytes(conn)[idle]
@@ -237,6 +248,9 @@ class Sequencer:
 
     def _drop(self) -> None:
         self._edge = None
+        # What it knows is of this connection's server: another primary may number its rows lower.
+        self._floor = Floor(self._clock)
+        self._turn = (-1, 0.0)
         if self._conn is not None:
             self._conn.close()
             self._conn = None

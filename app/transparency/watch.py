@@ -87,6 +87,9 @@ class LogWatch:
         elif self._old_wait_since is None or taken_in != before.taken_in:
             self._old_wait_since = now
         self._looked_at = now
+        if size < before.size:
+            # Another primary, or a database that was restored: its rows have other numbers.
+            self._floor = Floor(self._clock)
         self.state = LogState(size, taken_in, all_taken_in, oldest, pending, lag)
         self.seen = True
         if oldest is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,18 @@ from app.dlq.keys import KEYS
 from app.services import Services
 from tests.integration.service import BATCH, EVENTS, NOTIFICATIONS, Service, running
 from tests.integration.test_poison import CHECK, PATIENT, Gate, ev, together
-from tests.log_support import PENDING, insert, insert_old, new_id, sequencers, settled, statements_of, turn, waiting
+from tests.log_support import (
+    OLD_INSERT,
+    PENDING,
+    insert,
+    insert_old,
+    new_id,
+    sequencers,
+    settled,
+    statements_of,
+    turn,
+    waiting,
+)
 from tests.sinks import FakeSink
 from tests.support import Database, PostgresServer, Valkey, event, notification, valkey_server, wait_until
 
@@ -172,6 +183,21 @@ def test_rows_copied_in_and_settings_of_the_session_change_nothing(database: Dat
     with sequencers(database) as [one]:
         turn(one)
     assert settled(database).size == 5
+
+
+def test_what_its_owner_puts_straight_into_a_month_has_entries(app: flask.Flask, database: Database) -> None:
+    """The month that a migration makes, and one that is made later."""
+    days = [datetime.now(UTC).date(), date(2150, 5, 31)]
+    ids = []
+    with psycopg.connect(database.owner_url, autocommit=True) as conn:
+        for day in days:
+            conn.execute("SELECT audit_ensure_partition(%s)", (day,))
+            straight = OLD_INSERT.replace("audit_events", f"audit_events_{day:%Y_%m}")
+            values = {"count": 2, "by": None, "request": None, "day": day}
+            ids += [str(row[0]) for row in conn.execute(straight, values)]
+            ids += insert(conn, 3, day=day)
+    assert len(ids) == 10
+    settled(database, ids)
 
 
 def test_records_from_before_the_log_are_taken_in_beside_new_ones(

@@ -131,6 +131,27 @@ def test_a_record_that_came_past_the_log(database: Database, make_app: Callable[
     assert database.count("log_acts") == 0
 
 
+def test_a_month_that_was_detached_hides_no_record_that_came_past_the_log(
+    database: Database, make_app: Callable[..., flask.Flask]
+) -> None:
+    to_this_release(database)
+    make_app()
+    assert run(database, "intake").exit_code == 0
+    months = "SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'audit_events'::regclass"
+    held = [(database.count(part), part) for (part,) in database.query(months)]
+    count, part = max(held)
+    assert count > 1
+    database.query(f"ALTER TABLE audit_events DETACH PARTITION {part}")
+    database.query(
+        "INSERT INTO notification_audit (id, remediation_id, notification_id, recipient, channel, message_summary, "
+        "status, sent_at, digest, salt) OVERRIDING SYSTEM VALUE "
+        "SELECT -1, 'r', 'slipped-in', 'x@example.org', 'email', 'm', 'sent', now(), '', NULL"
+    )
+    assert failure(run(database, "intake", "--finish", as_owner=True)).startswith(
+        "datastorage: 1 record without a salt"
+    )
+
+
 def test_without_the_index_new_events_flow_and_old_ones_wait(
     database: Database, make_app: Callable[..., flask.Flask], monkeypatch: pytest.MonkeyPatch
 ) -> None:

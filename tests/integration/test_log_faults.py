@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from app.transparency import sequencer, watch
+from app.transparency.log_store import TURN_ROWS
 from devserver.processes import Guarded
 from tests.log_check import check_log
 from tests.log_support import (
@@ -278,13 +279,14 @@ def test_who_commits_late_is_taken_in_late(database: Database, monkeypatch: pyte
 def test_a_long_snapshot_lets_the_queue_stay_small(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequencer, "_TIDY_BYTES", 200_000)
     monkeypatch.setattr(sequencer, "_TIDY_SECONDS", 0.0)
+    monkeypatch.setattr(sequencer, "_IDLE_SECONDS", 0.0)
     sizes = "SELECT pg_table_size('log_pending_a') + pg_table_size('log_pending_b')"
     with psycopg.connect(database.superuser_url) as long, sequencers(database) as [one]:
         long.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         long.execute("SELECT count(*) FROM audit_events")
         largest, written = 0, 0
         for number in range(8):
-            database.query("SELECT setval('log_pending_id', %s)", 2048 * number + 1)
+            database.query("SELECT setval('log_pending_id', %s)", TURN_ROWS * number + 1)
             statements_of(database, 80, count=40)
             written += 80 * 40 * 53
             turn(one)
@@ -300,6 +302,7 @@ def test_a_backup_under_way_makes_no_look_slow(database: Database, monkeypatch: 
     monkeypatch.setattr(watch.Floor, "_BEHIND", 100)
     monkeypatch.setattr(sequencer, "_TIDY_BYTES", 0)
     monkeypatch.setattr(sequencer, "_TIDY_SECONDS", 0.0)
+    monkeypatch.setattr(sequencer, "_IDLE_SECONDS", 0.0)
     tables = ("log_pending_a", "log_pending_b", "log_head", "log_bundles", "log_tiles", "log_places", "audit_events")
     explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "
     looks = [

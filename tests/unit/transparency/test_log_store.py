@@ -13,7 +13,7 @@ from datastorage_common.merkle import HASH_BYTES
 from app.transparency import log_store
 from app.transparency.edge import Edge, grow, partial_tiles
 from app.transparency.entries import place_key
-from app.transparency.log_store import Head, Intake, LogBrokenError, OldRecords, PendingRow
+from app.transparency.log_store import TURN_ROWS, Head, Intake, LogBrokenError, OldRecords, PendingRow
 from tests.unit.fakes import FakeConnection, FakeCursor
 from tests.unit.transparency.test_entries import event_entry, notification_entry
 
@@ -110,11 +110,11 @@ def test_what_the_log_has_grown_by_is_written_with_the_places_behind_it() -> Non
 
 
 def test_rows_are_deleted_where_their_numbers_say() -> None:
-    rows = [PendingRow(n, 1, b"") for n in (0, 2047, 2048, 4095, 4096)]
+    rows = [PendingRow(n, 1, b"") for n in (0, TURN_ROWS - 1, TURN_ROWS, 2 * TURN_ROWS - 1, 2 * TURN_ROWS)]
     conn = Deleting()
     log_store.delete_pending(conn, rows)  # type: ignore[arg-type]
-    assert said(conn, "DELETE FROM log_pending_a") == [([0, 2047, 4096],)]
-    assert said(conn, "DELETE FROM log_pending_b") == [([2048, 4095],)]
+    assert said(conn, "DELETE FROM log_pending_a") == [([0, TURN_ROWS - 1, 2 * TURN_ROWS],)]
+    assert said(conn, "DELETE FROM log_pending_b") == [([TURN_ROWS, 2 * TURN_ROWS - 1],)]
     conn = Deleting()
     log_store.delete_pending(conn, rows[2:4])  # type: ignore[arg-type]
     assert not said(conn, "DELETE FROM log_pending_a"), "nothing of it is there"

@@ -15,6 +15,7 @@ from app.config.settings import Settings
 from app.postgres.watchdog import Watchdog
 from app.transparency import sequencer as module
 from app.transparency.entries import as_json
+from app.transparency.log_store import TURN_ROWS
 from app.transparency.sequencer import Sequencer
 from tests.unit.fakes import FakeConnection, FakeCursor, StandingClock
 from tests.unit.transparency.test_entries import event_entry, notification_entry
@@ -116,7 +117,7 @@ def test_an_idle_one_asks_one_question_a_round(monkeypatch: pytest.MonkeyPatch) 
 def test_what_waits_gets_its_place_in_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [event_entry(ident=UUID(int=i)) for i in range(3)] + [notification_entry()]
     conn = LogConnection()
-    conn.rows = [(7, 3, b"".join(entries[:3])), (2048, 1, entries[3])]
+    conn.rows = [(7, 3, b"".join(entries[:3])), (TURN_ROWS, 1, entries[3])]
     world = World(monkeypatch, conn)
     world.take_over()
     hashes = b"".join(sha256(b"\0" + as_json(entry)).digest() for entry in entries)
@@ -125,7 +126,7 @@ def test_what_waits_gets_its_place_in_one_transaction(monkeypatch: pytest.Monkey
     [(first, keys)] = conn.said("INSERT INTO log_places")
     assert (first, len(keys)) == (0, 4)
     assert conn.said("DELETE FROM log_pending_a") == [([7],)]
-    assert conn.said("DELETE FROM log_pending_b") == [([2048],)]
+    assert conn.said("DELETE FROM log_pending_b") == [([TURN_ROWS],)]
     assert conn.said("UPDATE log_head") == [(4, 1, world.sequencer._ident)]
     assert conn.committed == 1
     assert conn.rows == []
@@ -274,10 +275,10 @@ def test_a_connection_that_was_ended_is_made_anew(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("sizes", "highest", "emptied"),
     [
-        ((0, 5 * 1024**2), 2047, ["TRUNCATE log_pending_b"]),
-        ((0, 5 * 1024**2), 2048, []),
-        ((5 * 1024**2, 0), 2048, ["TRUNCATE log_pending_a"]),
-        ((5 * 1024**2, 0), 4096, []),
+        ((0, 5 * 1024**2), TURN_ROWS - 1, ["TRUNCATE log_pending_b"]),
+        ((0, 5 * 1024**2), TURN_ROWS, []),
+        ((5 * 1024**2, 0), TURN_ROWS, ["TRUNCATE log_pending_a"]),
+        ((5 * 1024**2, 0), 2 * TURN_ROWS, []),
         ((4 * 1024**2, 4 * 1024**2), 1, []),
     ],
 )
@@ -291,6 +292,10 @@ def test_the_table_whose_turn_it_is_not_is_emptied_where_it_is_large(
     world = World(monkeypatch, conn)
     world.clock.seconds = 100.0
     world.take_over()
+    for _ in range(9):
+        world.clock.seconds += 1.0
+        world.sequencer.step()
+    assert not conn.said(SIZES), "who has a snapshot from before has not locked it perhaps"
     for _ in range(4):
         world.clock.seconds += 1.0
         world.sequencer.step()
