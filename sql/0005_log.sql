@@ -26,9 +26,9 @@ CREATE TABLE log_pending_b (LIKE log_pending_a INCLUDING ALL);
 -- for ever, until the owner has seen to it: log_queue(entries, count) lets a later release try again.
 CREATE TABLE log_set_aside (
     id        bigint      PRIMARY KEY,
-    count     integer     NOT NULL,
+    count     integer     NOT NULL CHECK (count > 0),
     entries   bytea       NOT NULL,
-    queued_at timestamptz NOT NULL,
+    queued_at timestamptz NOT NULL CHECK (isfinite(queued_at)),
     why       text        NOT NULL
 );
 
@@ -81,7 +81,8 @@ CREATE TABLE log_intake (
     events_done        boolean     NOT NULL,
     notifications_done boolean     NOT NULL,
     finished_by        uuid,
-    CHECK (finished_by IS NULL OR (events_done AND notifications_done))
+    CHECK (finished_by IS NULL OR (events_done AND notifications_done)),
+    CHECK (isfinite(recorded_at) AND isfinite(event_date) AND taken < 1000000000000000)
 );
 INSERT INTO log_intake (events_done, notifications_done)
 SELECT NOT EXISTS (SELECT FROM audit_events), NOT EXISTS (SELECT FROM notification_audit);
@@ -225,7 +226,10 @@ CREATE TRIGGER log_acts_into_log AFTER INSERT ON log_acts
 CREATE FUNCTION log_only_grows() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_TABLE_NAME = 'log_head' THEN
-        IF NEW.size >= OLD.size AND NEW.epoch >= OLD.epoch THEN
+        -- By as much as there are entries.
+        IF NEW.epoch >= OLD.epoch AND (NEW.size = OLD.size OR NEW.size > OLD.size AND EXISTS (
+            SELECT FROM log_bundles WHERE bundle = (NEW.size - 1) / 256 AND width = (NEW.size - 1) % 256 + 1
+        )) THEN
             RETURN NEW;
         END IF;
     ELSIF TG_TABLE_NAME = 'log_tiles' THEN
@@ -240,6 +244,23 @@ BEGIN
     RAISE EXCEPTION '% only grows: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = '42501';
 END
 $$;
+-- And it has no holes: what comes next stands behind one that is full. The rows of a statement come in their order.
+CREATE FUNCTION log_has_no_holes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'log_tiles' THEN
+        IF NEW.tile = 0 OR EXISTS (
+            SELECT FROM log_tiles WHERE level = NEW.level AND tile = NEW.tile - 1 AND width = 256
+        ) THEN
+            RETURN NEW;
+        END IF;
+    ELSIF NEW.bundle = 0 OR EXISTS (SELECT FROM log_bundles WHERE bundle = NEW.bundle - 1 AND width = 256) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION '% has no holes: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = '42501';
+END
+$$;
+CREATE TRIGGER log_bundles_no_holes BEFORE INSERT ON log_bundles FOR EACH ROW EXECUTE FUNCTION log_has_no_holes();
+CREATE TRIGGER log_tiles_no_holes BEFORE INSERT ON log_tiles FOR EACH ROW EXECUTE FUNCTION log_has_no_holes();
 CREATE TRIGGER log_head_only_grows BEFORE UPDATE ON log_head FOR EACH ROW EXECUTE FUNCTION log_only_grows();
 CREATE TRIGGER log_bundles_only_grows BEFORE UPDATE ON log_bundles FOR EACH ROW EXECUTE FUNCTION log_only_grows();
 CREATE TRIGGER log_tiles_only_grows BEFORE UPDATE ON log_tiles FOR EACH ROW EXECUTE FUNCTION log_only_grows();

@@ -275,11 +275,11 @@ def test_a_connection_that_was_ended_is_made_anew(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("sizes", "highest", "emptied"),
     [
-        ((0, 5 * 1024**2), TURN_ROWS - 1, ["TRUNCATE log_pending_b"]),
-        ((0, 5 * 1024**2), TURN_ROWS, []),
-        ((5 * 1024**2, 0), TURN_ROWS, ["TRUNCATE log_pending_a"]),
-        ((5 * 1024**2, 0), 2 * TURN_ROWS, []),
-        ((4 * 1024**2, 4 * 1024**2), 1, []),
+        ((0, 65 * 1024**2), TURN_ROWS - 1, ["TRUNCATE log_pending_b"]),
+        ((0, 65 * 1024**2), TURN_ROWS, []),
+        ((65 * 1024**2, 0), TURN_ROWS, ["TRUNCATE log_pending_a"]),
+        ((65 * 1024**2, 0), 2 * TURN_ROWS, []),
+        ((64 * 1024**2, 64 * 1024**2), 1, []),
     ],
 )
 def test_the_table_whose_turn_it_is_not_is_emptied_where_it_is_large(
@@ -296,7 +296,7 @@ def test_the_table_whose_turn_it_is_not_is_emptied_where_it_is_large(
         world.clock.seconds += 1.0
         world.sequencer.step()
     assert not conn.said(SIZES), "who has a snapshot from before has not locked it perhaps"
-    for _ in range(4):
+    for _ in range(5):
         world.clock.seconds += 1.0
         world.sequencer.step()
     assert len(conn.said(SIZES)) == 1, "looked at seldom"
