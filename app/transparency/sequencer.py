@@ -44,8 +44,8 @@ _MAX_ENTRIES, _MIN_ENTRIES = 16_384, 256
 _MAX_ROWS = 4096
 # Of records from before there was a log a bite has so many: new ones that come meanwhile wait for its end.
 _MAX_OLD_ENTRIES = 4096
-# A table of pending rows that is larger is emptied when it is the other's turn: vacuum does not come after it, for a long
-# snapshot perhaps. Not sooner, since a standby has to do the same, and a long read there holds up its replay.
+# A table of pending rows that is larger is emptied when it is the other's turn: vacuum does not come after it, for a
+# long snapshot perhaps. Not sooner, since a standby has to do the same, and a long read there holds up its replay.
 _TIDY_BYTES = 64 * 1024**2
 _TIDY_SECONDS = 5.0
 # TRUNCATE is seen by snapshots from before it. Who reads the log in one, as pg_dump does, has locked the table by then.
