@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import os
@@ -26,6 +27,7 @@ from app.configuration import exit_on_wrong_settings, load_settings, say_unread_
 from app.postgres.sessions import Connection, Limits, connect
 from app.postgres.watchdog import Watchdog
 from app.transparency.acts import Act, ActRefusedError, finish_intake
+from app.transparency.log_store import LogBrokenError
 from app.transparency.standing import Standing, standing
 
 # A status counts no further; the index gives about a million rows a second.
@@ -60,7 +62,11 @@ def log() -> None:
 @_config_option
 @_json_option
 def status(config_path: str | None, as_json: bool) -> None:
-    """Say how large the log is, what waits for a place in it and how long, and how far old records are taken in."""
+    """Say how large the log is, the root of its tree, what waits for a place in it, and how far old records are taken in.
+
+    The root is in base64; with --json in hexadecimal digits. Keep it with the size to see later whether the log was
+    changed (docs/log.md).
+    """
     with _connected(config_path) as (conn, _):
         found = standing(conn, most=_MOST)
     if as_json:
@@ -145,6 +151,7 @@ def _wait(conn: Connection) -> Standing:
 
 def _members(found: Standing) -> dict[str, object]:
     members = dataclasses.asdict(found)
+    members["root"] = found.root.hex()
     moment = found.intake.finished_at
     members["intake"]["finished_at"] = rfc3339(moment) if moment is not None else None
     return members
@@ -152,6 +159,7 @@ def _members(found: Standing) -> dict[str, object]:
 
 def _lines(found: Standing) -> Iterator[tuple[str, str]]:
     yield "size", counted(found.size, "entry", "entries")
+    yield "root", base64.b64encode(found.root).decode()
     waits = f", the first for {found.lag_seconds:.1f} s" if found.pending else ""
     yield "pending", counted(found.pending, "record") + waits
     nobody = "nobody has given places yet"
@@ -185,6 +193,8 @@ def _connected(config_path: str | None) -> Iterator[tuple[Connection, Settings]]
             yield conn, settings
     except ActRefusedError as e:
         _end(str(e))
+    except LogBrokenError as e:
+        _end(f"the log's tables contradict each other: {e}")
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
         _end("this database has no log yet: run `datastorage migrate`")
     except psycopg.errors.InsufficientPrivilege as e:

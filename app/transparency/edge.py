@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from datastorage_common.merkle import HASH_BYTES, complete_root
+from datastorage_common.merkle import EMPTY, HASH_BYTES, complete_root, root
 
 WIDTH = 256
 _TILE_BYTES = WIDTH * HASH_BYTES
@@ -44,6 +44,14 @@ class Edge:
     size: int = 0
     bundle: bytes = b""
     tiles: tuple[bytes, ...] = ()  # hashes by level; nothing where the last tile of a level is full
+
+    def root(self) -> bytes:
+        """The root of the whole tree: what a level leaves over stands behind the hashes of the level above."""
+        left_over = b""
+        for hashes in self.tiles:
+            if hashes:
+                left_over = root(hashes + left_over)
+        return left_over or EMPTY
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,23 @@ def head(conn: Connection) -> Head:
 
 def edge(conn: Connection, size: int) -> Edge:
     """The right edge of a log of this size. Raises LogBrokenError if it is not all there."""
+    tiles = _edge_tiles(conn, size)
+    bundle = b""
+    if size % WIDTH:
+        row = conn.execute(_SQL["edge_bundle"], (size // WIDTH,), binary=True).fetchone()
+        if row is None:
+            raise LogBrokenError(f"the last bundle is not there, for {size} entries")
+        bundle = bytes(row[0])
+    return Edge(size, bundle, tuple(tiles))
+
+
+def root(conn: Connection, size: int) -> bytes:
+    """The root of the log as it was at this size, by its edge then. Raises LogBrokenError as `edge` does."""
+    return Edge(size, tiles=tuple(_edge_tiles(conn, size, grown=True))).root()
+
+
+def _edge_tiles(conn: Connection, size: int, *, grown: bool = False) -> list[bytes]:
+    """What the last tile of each level holds; with ``grown`` they may hold more by now, behind it."""
     wanted = partial_tiles(size)
     found: dict[int, bytes] = {}
     if wanted:
@@ -94,16 +111,12 @@ def edge(conn: Connection, size: int) -> Edge:
     for level in range(depth):
         width = size // WIDTH**level % WIDTH
         hashes = found.get(level, b"")
+        if grown:
+            hashes = hashes[: width * HASH_BYTES]
         if len(hashes) != width * HASH_BYTES:
             raise LogBrokenError(f"the last tile of level {level} does not hold {width} hashes, for {size} entries")
         tiles.append(hashes)
-    bundle = b""
-    if size % WIDTH:
-        row = conn.execute(_SQL["edge_bundle"], (size // WIDTH,), binary=True).fetchone()
-        if row is None:
-            raise LogBrokenError(f"the last bundle is not there, for {size} entries")
-        bundle = bytes(row[0])
-    return Edge(size, bundle, tuple(tiles))
+    return tiles
 
 
 def anything_pending(conn: Connection, first: int) -> bool:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from app.postgres.sessions import Connection, reading
 from app.postgres.statements import statements
+from app.transparency.log_store import root
 
 _SQL = statements("log")
 
@@ -31,6 +32,7 @@ class Standing:
     """The log, as one look found it."""
 
     size: int
+    root: bytes
     pending: int
     lag_seconds: float
     epoch: int
@@ -41,13 +43,15 @@ class Standing:
 def standing(conn: Connection, *, most: int | None = None) -> Standing:
     """Look at the log; of old records that are left, no more than ``most`` of each kind are counted.
 
-    Raises psycopg.Error; UndefinedTable where there is no log yet.
+    Raises psycopg.Error, UndefinedTable where there is no log yet; LogBrokenError where its tiles do not fit its size.
     """
     with reading(conn):
         looked = conn.execute(_SQL["look"], {"first": 0}).fetchone()
         row = conn.execute(_SQL["standing"]).fetchone()
     assert looked is not None and row is not None  # noqa: PT018, S101 - 0005_log.sql puts a row into each
     size, (pending, lag) = looked[0], looked[-2:]
+    with reading(conn):
+        of_all = root(conn, size)
     epoch, holder, taken, events_done, notifications_done, indexed, act, acted_at, acted_by = row
     done = events_done and notifications_done
     left = None
@@ -63,7 +67,7 @@ def standing(conn: Connection, *, most: int | None = None) -> Standing:
         finished_at=acted_at,
         finished_as=acted_by,
     )
-    return Standing(size=size, pending=pending, lag_seconds=lag, epoch=epoch, holder=holder, intake=intake)
+    return Standing(size=size, root=of_all, pending=pending, lag_seconds=lag, epoch=epoch, holder=holder, intake=intake)
 
 
 def _left(conn: Connection, most: int | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -114,6 +115,24 @@ def test_old_records_from_the_first_to_the_finish(
     wait_until(lambda: told(database)["pending"] == 0, what="act and event in the log")
     assert no_faults(database) == 730
     assert check_log(database.superuser_url).kinds["intake_finished"] == 1
+
+
+def test_the_root_is_that_of_all_entries(database: Database, make_app: Callable[..., flask.Flask]) -> None:
+    to_this_release(database)
+    assert told(database)["root"] == hashlib.sha256().hexdigest()
+    make_app()
+    assert run(database, "intake").exit_code == 0
+    wait_until(lambda: told(database)["pending"] == 0, what="everything is in the log")
+    report = check_log(database.superuser_url)
+    found = told(database)
+    assert (found["size"], found["root"]) == (report.size, report.root.hex())
+    assert f"root:        {base64.b64encode(report.root).decode()}\n" in run(database, "status").output
+    with psycopg.connect(database.owner_url, autocommit=True) as conn:
+        conn.execute("ALTER TABLE log_tiles DISABLE TRIGGER USER")
+        conn.execute("DELETE FROM log_tiles")
+    assert failure(run(database, "status")).startswith(
+        "datastorage: the log's tables contradict each other: the last tile"
+    )
 
 
 def test_a_record_that_came_past_the_log(database: Database, make_app: Callable[..., flask.Flask]) -> None:

@@ -123,6 +123,11 @@ def test_only_what_changed_is_written() -> None:
     assert tables.grow_to(601) == Growth(tables.edge, [], [])
 
 
+@pytest.mark.parametrize("size", [*SIZES, 300, 1025, 65_300])
+def test_the_root_is_that_of_all_hashes(size: int) -> None:
+    assert grown([size]).edge.root() == root(b"".join(HASHES[:size]))
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_the_edge_is_the_partial_tiles(size: int) -> None:
     tables = grown([size])

@@ -14,6 +14,7 @@ from app.transparency import log_store
 from app.transparency.edge import Edge, grow, partial_tiles
 from app.transparency.entries import place_key
 from app.transparency.log_store import TURN_ROWS, Head, Intake, LogBrokenError, OldRecords, PendingRow
+from tests.log_tree import tree_root
 from tests.unit.fakes import FakeConnection, FakeCursor
 from tests.unit.transparency.test_entries import event_entry, notification_entry
 
@@ -74,6 +75,17 @@ def test_the_edge_is_read_as_it_grew(size: int) -> None:
     more = [b"y"] * 300, [b"\1" * HASH_BYTES] * 300
     assert grow(read, *more) == grow(edge, *more)
     assert (read.size, read.bundle) == (edge.size, edge.bundle)
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 257, 511, 700])
+def test_the_root_of_an_earlier_size(size: int) -> None:
+    hashes = [bytes([i % 256]) * HASH_BYTES for i in range(700)]
+    tiles = {(t.level, t.number): t.hashes for t in grow(Edge(), [b"x"] * 700, hashes).tiles}
+    conn = FakeConnection({TILES: [(level, tiles[(level, number)]) for level, number in partial_tiles(size)]})
+    assert log_store.root(conn, size) == tree_root(hashes[:size])  # type: ignore[arg-type]
+    if size:
+        with pytest.raises(LogBrokenError):
+            log_store.root(FakeConnection(), size)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("what", ["missing", "short", "long"])
