@@ -85,6 +85,21 @@ def notification_steps(row: dict[str, Any], salt: bytes, version: int = 1) -> St
     return _steps("notification-audit/1\n", members, columns, names, salt)
 
 
+def act_steps(act: dict[str, Any], salt: bytes) -> Steps:
+    """The steps of an act, which has nothing that its digest does not cover."""
+    names = {"kind": act["kind"], "id": act["act_id"], "on": act["acted_at"][:10], "v": Decimal(1)}
+    text = canonical(act)
+    digest = sha256(b"log-act/1\n" + text.encode()).digest()
+    commitment = sha256(salt + digest).digest()
+    entry = canonical({**names, "commitment": commitment.hex()})
+    return Steps(text, digest, "", commitment, entry, sha256(b"\0" + entry.encode()).digest())
+
+
+def id_hash(prefix: bytes, ident: bytes) -> int:
+    """By which log_places finds the places of an id."""
+    return int.from_bytes(sha256(prefix + ident).digest()[:8], "big", signed=True)
+
+
 def _steps(form: str, members: dict[str, Any], columns: dict[str, Any], names: dict[str, Any], salt: bytes) -> Steps:
     text = canonical(members)
     digest = sha256((form + text).encode()).digest()

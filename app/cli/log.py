@@ -62,7 +62,7 @@ def log() -> None:
 @_config_option
 @_json_option
 def status(config_path: str | None, as_json: bool) -> None:
-    """Say how large the log is, the root of its tree, what waits for a place in it, and how far old records are taken in.
+    """Say how large the log is, its root, what waits for a place in it, and how far old records are taken in.
 
     The root is in base64; with --json in hexadecimal digits. Keep it with the size to see later whether the log was
     changed (docs/log.md).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 from tests.integration.service import EVENTS
 from tests.log_check import entries_of
 from tests.log_record import event_steps, notification_steps, parse
-from tests.support import Database, event, notification, wait_until
+from tests.support import ROOT, Database, event, notification, wait_until
 
 NOTIFICATIONS = "/api/v1/audit/notifications"
+PAGE = (ROOT / "docs" / "log.md").read_text(encoding="utf-8")
 HEADERS = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 # Written in other forms than the canonical one.
 DATA = (
@@ -46,6 +48,11 @@ def test_an_event(make_app: Callable[..., flask.Flask], database: Database, memb
     assert in_the_log(database, 1) == [steps.entry.encode()]
     [(hashes,)] = database.query("SELECT hashes FROM log_tiles")
     assert bytes(hashes) == steps.leaf
+    example = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
+    [query] = [
+        block for block in re.findall(r"^```sql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) if example in block
+    ]
+    assert database.query(query.replace(example, row["event_id"])) == [(0, bytes(salt).hex(), 1, steps.leaf.hex())]
 
 
 def test_a_notification(make_app: Callable[..., flask.Flask], database: Database) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
+from uuid import UUID
 
 import pytest
 
@@ -14,7 +15,9 @@ from tests.log_record import (
     NOTIFICATION_COLUMNS,
     NOTIFICATION_MEMBERS,
     Steps,
+    act_steps,
     event_steps,
+    id_hash,
     notification_steps,
     parse,
 )
@@ -50,6 +53,56 @@ def test_the_example_is_right(title: str) -> None:
         "commitment": steps.commitment.hex(),
         "leaf": steps.leaf.hex(),
     }
+
+
+def hashes_of(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^\| ([^|]+) \| `([0-9a-f]{64})` \|$", text, re.MULTILINE))
+
+
+def blocks(text: str) -> list[str]:
+    return [block.strip() for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+
+
+def salt_of(text: str) -> bytes:
+    [salt] = re.findall(r"The salt is `([0-9a-f]{32})`", text)
+    return bytes.fromhex(salt)
+
+
+def test_the_example_from_before_the_log_is_right() -> None:
+    text = section("An event from before the log")
+    changes, columns, entry = blocks(text)
+    record = {**parse(blocks(section("An event"))[0]), **parse(changes)}
+    stored, null = event_steps(record, salt_of(text), version=0)
+    assert (columns, entry) == (null.columns, null.entry)
+    assert hashes_of(text) == {
+        "digest": null.digest.hex(),
+        "SHA-256 of the columns": sha256(columns.encode()).hexdigest(),
+        "commitment": null.commitment.hex(),
+        "leaf": null.leaf.hex(),
+    }
+    assert null.digest.hex() == hashes_of(section("An event"))["digest"]
+    assert f"`{stored.digest.hex()}`" in text
+
+
+def test_the_example_of_an_act_is_right() -> None:
+    text = section("An act")
+    record, entry = blocks(text)
+    steps = act_steps(parse(record), salt_of(text))
+    assert (record, entry) == (steps.canonical, steps.entry)
+    assert hashes_of(text) == {
+        "digest": steps.digest.hex(),
+        "commitment": steps.commitment.hex(),
+        "leaf": steps.leaf.hex(),
+    }
+
+
+def test_the_keys_of_the_examples_are_right() -> None:
+    event, act = parse(blocks(section("An event"))[0]), parse(blocks(section("An act"))[0])
+    assert re.findall(r"`(-?\d{10,})` \|$", section("Where its entry is"), re.MULTILINE) == [
+        str(id_hash(b"e", UUID(event["event_id"]).bytes)),
+        str(id_hash(b"n", (42).to_bytes(8, "big"))),
+        str(id_hash(b"a", UUID(act["act_id"]).bytes)),
+    ]
 
 
 def named(row: str) -> list[str]:
