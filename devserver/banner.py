@@ -28,8 +28,11 @@ def banner(settings: Settings, backends: Backends, data_dir: Path) -> str:
     ]
     if backends.embedded:
         lines.append(("Data", f"{data_dir}"))
+    password = ""
     if any(isinstance(server, EmbeddedPostgres) for server in backends.embedded):
-        lines.append(("Password", f"of {OWNER_ROLE}: in {data_dir / 'postgresql' / 'passwords.json'}"))
+        passwords = data_dir / "postgresql" / "passwords.json"
+        lines.append(("Password", f"of {OWNER_ROLE}: in {passwords}"))
+        password = f"PGPASSWORD=$(jq -r .{OWNER_ROLE} {shlex.quote(str(passwords))}) "
     table = "\n".join(f"  {name:<9} {value}" for name, value in lines)
     command = Path(sys.executable).parent / "datastorage"
     token, header, given = "", "", ""
@@ -54,6 +57,11 @@ Store a first event and read it back{given}:
     "correlation_id": "my-first-event", "event_data": {{"method": "password"}}}}'
   curl -s{header} '{url}/api/v1/audit/events?correlation_id=my-first-event'
   {command} events --url {url}
+
+How the log of all records stands:
+
+  {password}DATASTORAGE_DATABASE__URL={shlex.quote(without_password(backends.direct_url))} \\
+    {command} log status
 
 Ctrl-C stops everything; the data stays.
 """

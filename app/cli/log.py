@@ -35,8 +35,10 @@ _MOST = 1_000_000
 # Closing counts all old records.
 _LIMITS = Limits(statement=900.0, lock=10.0)
 _LOOK_EVERY_SECONDS = 1.0
-# A service that runs takes some in each second.
+# A service that runs takes some in each second: it is waited for so long, and before that a line says what is amiss.
 STANDSTILL_SECONDS = 60.0
+WARN_SECONDS = 10.0
+_NOBODY = "an instance of this release has to run"
 
 _config_option = click.option(
     "--config", "config_path", metavar="FILE", type=click.Path(), help="YAML file with settings. Default: CONFIG_PATH."
@@ -49,12 +51,19 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 Examples:
   datastorage log status
   datastorage log intake
-  datastorage log intake --finish"""
+  datastorage log intake --finish
+
+\b
+Exit codes:
+  0  told, or done
+  1  refused, nothing taken in for a minute, or no connection
+  2  the options or the settings are wrong"""
 )
 def log() -> None:
     """Look at the log that has a place for every stored record, and close it for records from before it.
 
-    Connects with database.direct_url (the role that owns the tables) or else as the service does.
+    Connects to PostgreSQL with database.direct_url (the role that owns the tables) or else as the service does, which
+    need not run.
     """
 
 
@@ -74,6 +83,8 @@ def status(config_path: str | None, as_json: bool) -> None:
         return
     for name, text in _lines(found):
         click.echo(f"{name + ':':<13}{text}")
+    if found.pending and found.lag_seconds > WARN_SECONDS:
+        click.echo(f"nobody seems to give places: {_NOBODY}")
 
 
 @log.command(
@@ -124,7 +135,7 @@ def _record(conn: Connection, act: Act) -> None:
 
 def _wait(conn: Connection) -> Standing:
     found = standing(conn)
-    moved = time.monotonic()
+    moved, warned = time.monotonic(), False
     with contextlib.ExitStack() as stack:
         meter: Meter | None = None
         while not found.intake.done:
@@ -133,6 +144,7 @@ def _wait(conn: Connection) -> Standing:
             if meter is None:
                 total = found.intake.taken + found.intake.left
                 meter = stack.enter_context(Meter(total, unit="old records"))
+                meter.note(f"{counted(found.intake.left, 'old record')} left")
             meter.show(found.intake.taken)
             time.sleep(_LOOK_EVERY_SECONDS)
             before = found
@@ -140,10 +152,14 @@ def _wait(conn: Connection) -> Standing:
             found = standing(conn, most=1)
             if found.intake.taken > before.intake.taken:
                 moved = time.monotonic()
-            elif time.monotonic() - moved > STANDSTILL_SECONDS:
-                raise ActRefusedError(
-                    f"no old record was taken in for {STANDSTILL_SECONDS:g} s: does the service of this release run?"
-                )
+                warned = False
+                continue
+            still = time.monotonic() - moved
+            if not warned and still > WARN_SECONDS:
+                warned = True
+                meter.note(f"no old record was taken in for {WARN_SECONDS:g} s: {_NOBODY}")
+            if still > STANDSTILL_SECONDS:
+                raise ActRefusedError(f"no old record was taken in for {STANDSTILL_SECONDS:g} s: {_NOBODY}")
         if meter is not None:
             meter.show(found.intake.taken)
     return found
@@ -162,8 +178,8 @@ def _lines(found: Standing) -> Iterator[tuple[str, str]]:
     yield "root", base64.b64encode(found.root).decode()
     waits = f", the first for {found.lag_seconds:.1f} s" if found.pending else ""
     yield "pending", counted(found.pending, "record") + waits
-    nobody = "nobody has given places yet"
-    yield "epoch", f"{found.epoch}, held by {found.holder}" if found.holder is not None else nobody
+    nobody = f"nobody has given places yet: {_NOBODY}"
+    yield "epoch", f"{found.epoch}, last given by worker {found.holder}" if found.holder is not None else nobody
     yield "old records", _intake_line(found)
 
 
@@ -172,6 +188,8 @@ def _intake_line(found: Standing) -> str:
     taken = f"{intake.taken:,} taken in"
     if intake.finished_by is not None and intake.finished_at is not None:
         return f"{taken}; finished by {intake.finished_as} at {rfc3339(intake.finished_at)}"
+    if intake.done and not intake.taken:
+        return "none"
     if intake.done:
         return f"{taken}, none left; not finished (`datastorage log intake --finish`)"
     if intake.left is None:
@@ -188,18 +206,25 @@ def _connected(config_path: str | None) -> Iterator[tuple[Connection, Settings]]
     say_unread_variables(settings)
     watchdog = Watchdog(Clock())
     watchdog.start()
+    name = ""
     try:
         with connect(_as_owner(settings.database), "log", _LIMITS, watchdog) as conn:
+            name = conn.info.dbname
             yield conn, settings
     except ActRefusedError as e:
         _end(str(e))
     except LogBrokenError as e:
         _end(f"the log's tables contradict each other: {e}")
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
-        _end("this database has no log yet: run `datastorage migrate`")
+        _end(
+            f"the database {name} has no log in its schema {settings.database.schema} yet: run `datastorage migrate`, "
+            "or set database.url and database.schema to where the log is"
+        )
     except psycopg.errors.InsufficientPrivilege as e:
         _end(f"{_one_line(e)}: database.direct_url is the address of the role that owns the tables")
-    except (psycopg.Error, OSError) as e:
+    except (psycopg.OperationalError, OSError) as e:
+        _end(f"{_one_line(e)} (this asks PostgreSQL, not the service: by database.direct_url, or else by database.url)")
+    except psycopg.Error as e:
         _end(_one_line(e))
     finally:
         watchdog.stop()

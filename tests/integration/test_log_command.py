@@ -65,9 +65,9 @@ def no_faults(database: Database) -> int:
 
 def test_before_there_is_a_log(database: Database) -> None:
     for arguments in (["status"], ["intake"], ["intake", "--finish"]):
-        assert failure(run(database, *arguments)) == (
-            "datastorage: this database has no log yet: run `datastorage migrate`"
-        )
+        said = failure(run(database, *arguments))
+        [(name,)] = database.query("SELECT current_database()")
+        assert said.startswith(f"datastorage: the database {name} has no log in its schema public yet: run ")
 
 
 def test_old_records_from_the_first_to_the_finish(
@@ -79,14 +79,22 @@ def test_old_records_from_the_first_to_the_finish(
     assert before["intake"]["left"] == 730
     assert "old records: 0 taken in, 730 left" in run(database, "status").output
     assert "still being taken in" in failure(run(database, "intake", "--finish", as_owner=True))
+    assert "nobody has given places yet: an instance of this release has to run" in run(database, "status").output
+    monkeypatch.setattr(command, "WARN_SECONDS", 0.0)
     monkeypatch.setattr(command, "STANDSTILL_SECONDS", 0.0)
-    assert failure(run(database, "intake")).endswith("does the service of this release run?")
+    stopped = run(database, "intake")
+    assert (stopped.exit_code, stopped.stdout) == (1, "")
+    first, warning, last = stopped.stderr.splitlines()
+    assert first == "730 old records left"
+    assert warning == "no old record was taken in for 0 s: an instance of this release has to run"
+    assert last == f"datastorage: {warning}"
     monkeypatch.undo()
     client = make_app().test_client()
     waited = run(database, "intake")
     assert waited.output.endswith("730 taken in, none left; not finished (`datastorage log intake --finish`)\n")
     assert client.post(EVENTS, json=event()).status_code == 201
     wait_until(lambda: told(database)["pending"] == 0, what="the new event in the log")
+    assert f", last given by worker {told(database)['holder']}\n" in run(database, "status").output
     assert no_faults(database) == 730
 
     assert "database.direct_url is the address of the role that owns" in failure(run(database, "intake", "--finish"))
@@ -210,6 +218,21 @@ def test_the_role_of_the_service_can_not_say_that_all_are_in(database: Database,
         conn.execute(statement)
 
 
+def test_a_database_without_old_records(
+    postgres: PostgresServer, template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = postgres.make_database(template)
+    try:
+        assert re.search(r"^old records: none$", run(made, "status").output, re.MULTILINE)
+        assert run(made, "intake").output == "none\n"
+        assert told(made)["intake"]["done"] is True
+        made.query("SELECT log_queue(sha256(''), 1)")
+        monkeypatch.setattr(command, "WARN_SECONDS", -1.0)
+        assert "nobody seems to give places: an instance of this release has to run" in run(made, "status").output
+    finally:
+        made.drop()
+
+
 def test_the_progress_is_a_bar_on_a_terminal(
     database: Database, make_app: Callable[..., flask.Flask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,7 +246,9 @@ def test_the_progress_is_a_bar_on_a_terminal(
 
 def test_without_a_server() -> None:
     environ = {"DATASTORAGE_DATABASE__URL": "postgresql://u:hunter2@127.0.0.1:1/d"}
-    assert "hunter2" not in failure(CliRunner().invoke(datastorage, ["log", "status"], env=environ))
+    said = failure(CliRunner().invoke(datastorage, ["log", "status"], env=environ))
+    assert "hunter2" not in said
+    assert "not the service: by database.direct_url, or else by database.url" in said
 
 
 def test_the_commands_of_the_page(database: Database, make_app: Callable[..., flask.Flask]) -> None:

@@ -48,6 +48,8 @@ def test_the_banner_names_everything_and_no_secret(tmp_path: Path) -> None:
         ":5433/",
         ":6380/",
         str(tmp_path),
+        f"PGPASSWORD=$(jq -r .datastorage_owner {tmp_path / 'postgresql' / 'passwords.json'}) ",
+        "datastorage log status",
     ):
         assert expected in text
     for url in (postgres.url("service"), postgres.url("owner")):
