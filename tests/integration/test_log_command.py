@@ -157,6 +157,29 @@ def test_a_record_that_came_past_the_log(database: Database, make_app: Callable[
     assert said.startswith("datastorage: 1 record without a salt came after the others were taken in, and past the log")
     assert database.count("log_acts") == 0
 
+    page = (ROOT / "docs" / "operate.md").read_text().split("### When closing the log is refused")[1].split("\n### ")[0]
+    find, store_again = re.findall(r"^```sql\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    with psycopg.connect(database.owner_url, autocommit=True) as conn:
+        assert [row[:2] for row in conn.execute(find)] == [("notification", "-1")]
+        conn.execute(store_again.replace("= ID", "= -1"))
+        assert conn.execute(find).fetchall() == []
+        # And an event, which is written as the page says.
+        conn.execute(
+            "CREATE TEMPORARY TABLE one AS SELECT * FROM audit_events LIMIT 1; "
+            "UPDATE one SET event_id = gen_random_uuid(), salt = NULL, recorded_at = '2020-01-01T00:00:00Z'; "
+            "INSERT INTO audit_events SELECT * FROM one"
+        )
+        [(kind, ident, *_)] = conn.execute(find).fetchall()
+        assert kind == "event"
+        store_again = store_again.replace("notification_audit", "audit_events").replace("OVERRIDING SYSTEM VALUE ", "")
+        conn.execute(store_again.replace("id = ID", f"event_id = '{ident}'"))
+    wait_until(lambda: told(database)["pending"] == 0, what="both in the log")
+    assert no_faults(database) == 730
+    assert run(database, "intake", "--finish", as_owner=True).exit_code == 0
+    assert database.query("SELECT (SELECT count(*) FROM log_salts) = (details->>'taken')::int FROM log_acts") == [
+        (True,)
+    ]
+
 
 def test_a_month_that_was_detached_hides_no_record_that_came_past_the_log(
     database: Database, make_app: Callable[..., flask.Flask]

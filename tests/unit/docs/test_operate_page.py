@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from uuid import UUID
 
+import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -65,6 +67,23 @@ def test_settings_and_values_of_the_chart_exist() -> None:
             assert isinstance(found, dict), path
             assert key in found, path
             found = found[key]
+
+
+@pytest.mark.parametrize("arguments", ["        args:\n        - migrate\n", "        args: [migrate]\n"])
+def test_the_job_that_closes_the_log_is_made_of_the_migration(arguments: str) -> None:
+    """As it is rendered, and as helm gives the hooks back."""
+    [recipe] = re.findall(r"^sed (.*) job\.yaml \| kubectl -n datastorage apply -f -$", PAGE, re.MULTILINE)
+    manifest = (ROOT / "deploy" / "kubernetes" / "1-migration.yaml").read_text()
+    rendered = manifest.replace("        args:\n        - migrate\n", arguments)
+    assert arguments in rendered
+    done = subprocess.run(["sh", "-c", f"sed {recipe}"], input=rendered, capture_output=True, text=True, check=True)
+    before, after = (list(yaml.safe_load_all(text)) for text in (manifest, done.stdout))
+    for document in before:
+        document["metadata"]["name"] = "datastorage-finish"
+    pod = before[1]["spec"]["template"]["spec"]
+    pod["containers"][0]["args"] = ["log", "intake", "--finish"]
+    pod["volumes"][0]["configMap"]["name"] = "datastorage-finish"
+    assert after == before
 
 
 def test_files_exist() -> None:
