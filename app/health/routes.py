@@ -67,7 +67,7 @@ def health_report(services: Services) -> tuple[dict[str, Any], int]:
     if services.log_watch.seen or lagging:
         known = services.log_watch.state
         body["log"] = {
-            "state": "lagging" if lagging else "current",
+            "state": ("lagging" if lagging else "current") if state.connected else "unknown",
             **({"size": known.size, "pending": known.pending} if services.log_watch.seen else {}),
             "lag_seconds": round(lag, 3),
         }

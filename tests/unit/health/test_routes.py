@@ -250,6 +250,18 @@ def test_the_log_behind_is_a_member_of_its_own(lag: float, state: str, status: s
     assert asked(services, "/health/ready") == (200, {"status": "ready"})
 
 
+def test_without_postgresql_nobody_knows_how_the_log_is() -> None:
+    clock = StandingClock()
+    services = services_with(clock=clock, database=GONE)
+    services.log_watch.state = LogState(size=70, pending=3, lag=0.5)
+    services.log_watch.seen = True
+    services.log_watch.lag()
+    clock.seconds += 61
+    code, body = asked(services, "/health")
+    assert (code, body["status"]) == (503, "unhealthy")
+    assert body["log"] == {"state": "unknown", "size": 70, "pending": 3, "lag_seconds": 61.5}
+
+
 def test_a_log_that_was_never_seen_is_behind_after_a_while() -> None:
     clock = StandingClock()
     services = services_with(clock=clock)
