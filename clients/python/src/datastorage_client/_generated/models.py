@@ -173,6 +173,7 @@ class LivenessStatus(StrEnum):
 class LogHealthState(StrEnum):
     CURRENT = "current"
     LAGGING = "lagging"
+    UNKNOWN = "unknown"
 
     def __str__(self) -> str:
         return str(self.value)
@@ -3552,7 +3553,8 @@ class LogHealth:
 
         Attributes:
             state (LogHealthState): `lagging` where `lag_seconds` is above 60. Alone it makes `degraded` without reasons:
-                records are stored and read as ever, and get their places later.
+                records are stored and read as ever, and get their places later. `unknown` while PostgreSQL is away: `size` and
+                `pending` are as they were last seen.
             lag_seconds (float): How long the first record without a place has waited for one; while the log cannot be
                 looked at, how long nothing has been seen of it.
             size (int | Unset): How many entries the log has.
