@@ -157,7 +157,7 @@ class Sequencer:
         self._failed_by = ""
         if not self.leading:
             self.leading = True
-            log.info("this worker gives places in the log now, from %d on", growth.size)
+            log.info("this worker gives places in the log now, from %d on, as holder %s", growth.size, self._ident)
         return more
 
     def _sequence(self, conn: Connection, first: int, *, take_over: bool) -> tuple[Edge, bool]:

@@ -101,7 +101,9 @@ def test_who_takes_over_puts_a_new_epoch_and_its_name(
     world.take_over()
     assert world.sequencer.leading
     assert conn.said("UPDATE log_head") == [(0, 42, world.sequencer._ident)]
-    assert [r.getMessage() for r in caplog.records] == ["this worker gives places in the log now, from 0 on"]
+    assert [r.getMessage() for r in caplog.records] == [
+        f"this worker gives places in the log now, from 0 on, as holder {world.sequencer._ident}"
+    ]
 
 
 def test_an_idle_one_asks_one_question_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
