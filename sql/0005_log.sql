@@ -271,6 +271,7 @@ BEGIN
     IF OLD.finished_by IS NOT NULL
         OR (NEW.recorded_at, NEW.event_id, NEW.event_date) < (OLD.recorded_at, OLD.event_id, OLD.event_date)
         OR NEW.notification_id < OLD.notification_id OR NEW.taken < OLD.taken
+        OR NEW.events_done < OLD.events_done OR NEW.notifications_done < OLD.notifications_done
         OR NEW.events_done > OLD.events_done AND EXISTS (
             SELECT FROM audit_events
             WHERE salt IS NULL AND (recorded_at, event_id, event_date) > (NEW.recorded_at, NEW.event_id, NEW.event_date)
@@ -339,4 +340,5 @@ BEGIN
     EXECUTE 'ALTER FUNCTION audit_ensure_partition(date) ' || path;
 END
 $$;
-REVOKE ALL ON FUNCTION log_note_events(), log_note_notifications(), log_note_acts(), log_queue(bytea, bigint), log_note_month(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION log_note_events(), log_note_notifications(), log_note_acts(), log_queue(bytea, bigint),
+    log_note_month(regclass) FROM PUBLIC;

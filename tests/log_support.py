@@ -63,7 +63,9 @@ def insert_old(database: Database, count: int, days: Iterable[date], *, by: str 
         for table in tables:
             conn.execute(f"ALTER TABLE {table} ALTER salt SET DEFAULT uuid_send(gen_random_uuid())")
             conn.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+        conn.execute("ALTER TABLE log_intake DISABLE TRIGGER log_intake_goes_on")
         conn.execute("UPDATE log_intake SET events_done = false, notifications_done = false")
+        conn.execute("ALTER TABLE log_intake ENABLE TRIGGER log_intake_goes_on")
 
 
 def statements_of(database: Database, number: int, *, count: int = 1) -> None:

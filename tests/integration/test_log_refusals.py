@@ -49,6 +49,7 @@ REFUSED = [
     "INSERT INTO log_bundles VALUES (5, 1, '')",
     "UPDATE log_intake SET taken = 9223372036854775807",
     "UPDATE log_intake SET recorded_at = 'infinity'",
+    "UPDATE log_intake SET events_done = false",
     "INSERT INTO log_set_aside VALUES (1, -5, '', now(), '')",
     "INSERT INTO log_set_aside VALUES (1, 1, '', '-infinity', '')",
     "INSERT INTO log_head (one) VALUES (false)",

@@ -88,7 +88,9 @@ SELECT gen_random_uuid(), (now() AT TIME ZONE 'UTC')::date, '1', 't', now(), 'a'
 INSERT INTO public.notification_audit (remediation_id, notification_id, recipient, channel, message_summary, status,
     sent_at, digest, salt)
 VALUES ('r', 'before', 'zoë', 'email', 'm', 'sent', now(), '', NULL);
+ALTER TABLE public.log_intake DISABLE TRIGGER log_intake_goes_on;
 UPDATE public.log_intake SET events_done = false, notifications_done = false;
+ALTER TABLE public.log_intake ENABLE TRIGGER log_intake_goes_on;
 """
 # What reads the log with the settings of nobody.
 SANE = "-c search_path=public -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0"
