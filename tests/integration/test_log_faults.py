@@ -69,8 +69,16 @@ def process(database: Database, how: str, numbers: tuple[int, int]) -> Guarded:
     )
 
 
-@pytest.mark.parametrize("old", [False, True], ids=["new", "old"])
-@pytest.mark.parametrize("how", ["before", "after", "answer lost"])
+def _ending(how: str, old: bool) -> Any:
+    # Those that find most; the others take as long.
+    often = (how, old) in (("answer lost", False), ("after", True))
+    name = f"{how}-{'old' if old else 'new'}"
+    return pytest.param(how, old, id=name, marks=() if often else pytest.mark.nightly)
+
+
+@pytest.mark.parametrize(
+    ("how", "old"), [_ending(how, old) for how in ("before", "after", "answer lost") for old in (False, True)]
+)
 def test_a_backend_that_ends_at_any_statement(
     database: Database, monkeypatch: pytest.MonkeyPatch, how: str, old: bool
 ) -> None:
@@ -115,7 +123,11 @@ def test_a_process_that_is_killed_at_any_statement(database: Database) -> None:
     assert settled(database).size == database.count()
 
 
-@pytest.mark.parametrize("number", [0, 1, 2, 5, 8, 11], ids=lambda n: f"statement-{n}")
+@pytest.mark.parametrize(
+    "number",
+    [n if n in (0, 2, 11) else pytest.param(n, marks=pytest.mark.nightly) for n in (0, 1, 2, 5, 8, 11)],
+    ids=lambda n: f"statement-{n}",
+)
 def test_one_that_is_stopped_does_no_harm_when_it_comes_back(database: Database, number: int) -> None:
     """With the lock and without it: PostgreSQL ends a transaction whose client stands still."""
     child = process(database, "after SIGSTOP", (number, number + 1))
