@@ -1,13 +1,18 @@
-"""The Redis that the tests of the dead letter queue share."""
+"""What several of these files share: a Redis, and apps on a database of the test's own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import flask
 import pytest
 import redis
 
-from tests.support import Valkey, shared_valkey
+from app import create_app
+from app.services import Services
+from tests.conftest import settings_for
+from tests.support import Database, Valkey, shared_valkey, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -23,3 +28,21 @@ def streams(valkey: Valkey) -> Iterator[redis.Redis]:
     client.flushall()
     yield client
     client.close()
+
+
+@pytest.fixture
+def make_services_on() -> Iterator[Callable[..., flask.Flask]]:
+    """Builds and starts apps on a database of the test's own: make_services_on(database, buffer={"size": 10})."""
+    made: list[Services] = []
+
+    def make(database: Database, /, **sections: dict[str, Any]) -> flask.Flask:
+        services = Services(settings_for(database, **sections))
+        made.append(services)
+        app = create_app(services.settings, services)
+        services.start()
+        wait_until(lambda: services.monitor.state.connected, what="database connected")
+        return app
+
+    yield make
+    for services in made:
+        services.stop()

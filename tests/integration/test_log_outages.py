@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -13,9 +13,6 @@ import flask
 import psutil
 import pytest
 
-from app import create_app
-from app.services import Services
-from tests.conftest import settings_for
 from tests.integration.service import BATCH, EVENTS
 from tests.integration.test_reconnect import at_port, port_of
 from tests.log_support import new_id, sequencers, settled, size, turn
@@ -79,23 +76,6 @@ def of_service(service: GunicornService) -> Callable[[str, Any], int]:
         return 0  # its worker is gone
 
     return post
-
-
-@pytest.fixture
-def make_services_on() -> Iterator[Callable[..., flask.Flask]]:
-    made: list[Services] = []
-
-    def make(database: Database, /, **sections: dict[str, Any]) -> flask.Flask:
-        services = Services(settings_for(database, **sections))
-        made.append(services)
-        app = create_app(services.settings, services)
-        services.start()
-        wait_until(lambda: services.monitor.state.connected, what="database connected")
-        return app
-
-    yield make
-    for services in made:
-        services.stop()
 
 
 def leader(service: GunicornService, database: Database) -> psutil.Process | None:

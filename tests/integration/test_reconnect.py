@@ -12,9 +12,7 @@ from urllib.parse import urlsplit
 import flask
 import pytest
 
-from app import create_app
 from app.services import Services
-from tests.conftest import settings_for
 from tests.integration.service import BATCH, EVENTS, NOTIFICATIONS
 from tests.integration.workflow_support import WORKFLOWS, workflow
 from tests.pooler import BINARY, pgbouncer
@@ -61,24 +59,6 @@ def fill_pool(services: Services, size: int) -> None:
 
     with ThreadPoolExecutor(size) as threads:
         list(threads.map(read, range(size)))
-
-
-@pytest.fixture
-def make_services_on() -> Iterator[Callable[..., flask.Flask]]:
-    """Builds and starts apps on a database of the test's own: make_services_on(database, buffer={"size": 10})."""
-    made: list[Services] = []
-
-    def make(database: Database, /, **sections: dict[str, Any]) -> flask.Flask:
-        services = Services(settings_for(database, **sections))
-        made.append(services)
-        app = create_app(services.settings, services)
-        services.start()
-        wait_until(lambda: services.monitor.state.connected, what="database connected")
-        return app
-
-    yield make
-    for services in made:
-        services.stop()
 
 
 @pytest.fixture
