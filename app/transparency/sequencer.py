@@ -12,10 +12,10 @@ import logging
 import threading
 import time
 import uuid
-from hashlib import sha256
 
 import psycopg
 from datastorage_common.counts import counted
+from datastorage_common.merkle import leaf_hash
 
 from app.clock import Clock
 from app.config.settings import Settings
@@ -293,7 +293,7 @@ def _entries_of(row: PendingRow) -> list[bytes]:
 def _leaf_hashes(entries: list[bytes]) -> list[bytes]:
     hashes = []
     for i in range(0, len(entries), WIDTH):
-        hashes += [sha256(b"\0" + as_json(entry)).digest() for entry in entries[i : i + WIDTH]]
+        hashes += [leaf_hash(as_json(entry)) for entry in entries[i : i + WIDTH]]
         # The request threads of this worker wait for the interpreter no longer than for one tile.
         time.sleep(0)
     return hashes
