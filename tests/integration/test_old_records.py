@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,10 +85,19 @@ def test_new_events_come_between(
 ) -> None:
     """What was stored while old ones are taken in waits for one bite of them, not for all."""
     monkeypatch.setattr(sequencer, "_MAX_OLD_ENTRIES", 20)
+    posted, bite = threading.Event(), sequencer.Sequencer._bite
+
+    def bite_once_first(self: sequencer.Sequencer, conn: Connection, *, take_over: bool) -> bool:
+        more = bite(self, conn, take_over=take_over)
+        posted.wait(60)
+        return more
+
+    monkeypatch.setattr(sequencer.Sequencer, "_bite", bite_once_first)
     client = make_app().test_client()
     wait_until(lambda: database.query("SELECT taken > 0 FROM log_intake") == [(True,)], what="the first old ones")
     ident = str(uuid.uuid4())
     assert client.post("/api/v1/audit/events", json=event(event_id=ident)).status_code == 201
+    posted.set()
     wait_until(lambda: database.query("SELECT taken FROM log_intake") == [(6300,)], what="all taken in")
     kept = entries(database)
     found = [n for n, e in enumerate(kept) if (r := record_of(e)) is not None and r.ident == ident]
