@@ -24,6 +24,7 @@ from app.clock import Clock
 from app.config.settings import Settings
 from app.config.stores import DatabaseSettings
 from app.configuration import exit_on_wrong_settings, load_settings, say_unread_variables
+from app.postgres.errors import one_line
 from app.postgres.sessions import Connection, Limits, connect
 from app.postgres.watchdog import Watchdog
 from app.transparency.acts import Act, ActRefusedError, finish_intake
@@ -221,11 +222,11 @@ def _connected(config_path: str | None) -> Iterator[tuple[Connection, Settings]]
             "or set database.url and database.schema to where the log is"
         )
     except psycopg.errors.InsufficientPrivilege as e:
-        _end(f"{_one_line(e)}: database.direct_url is the address of the role that owns the tables")
+        _end(f"{one_line(e)}: database.direct_url is the address of the role that owns the tables")
     except (psycopg.OperationalError, OSError) as e:
-        _end(f"{_one_line(e)} (this asks PostgreSQL, not the service: by database.direct_url, or else by database.url)")
+        _end(f"{one_line(e)} (this asks PostgreSQL, not the service: by database.direct_url, or else by database.url)")
     except psycopg.Error as e:
-        _end(_one_line(e))
+        _end(one_line(e))
     finally:
         watchdog.stop()
 
@@ -234,10 +235,6 @@ def _as_owner(database: DatabaseSettings) -> DatabaseSettings:
     if database.direct_url is None:
         return database
     return dataclasses.replace(database, url=database.direct_url, password_file=database.direct_password_file)
-
-
-def _one_line(e: Exception) -> str:
-    return " ".join(str(e).split()) or type(e).__name__
 
 
 def _end(why: str) -> None:

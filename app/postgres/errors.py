@@ -64,9 +64,14 @@ def is_timeout(error: BaseException) -> bool:
     return isinstance(error, psycopg.Error) and error.sqlstate in _TIMEOUT_CODES
 
 
+def one_line(error: Exception) -> str:
+    """What PostgreSQL says, in one line; the name of the error where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def in_a_line(error: Exception) -> str:
-    """What PostgreSQL says, in one line for the log, with what to do where rights are missing."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    """As `one_line`, for the log: with what to do where rights are missing."""
+    text = one_line(error)
     # The triggers that keep records as they are use the same code: no right helps there.
     if isinstance(error, psycopg.errors.InsufficientPrivilege) and error.diag.source_function != "exec_stmt_raise":
         return f"{text}. Run datastorage migrate, which gives the service's role its rights"

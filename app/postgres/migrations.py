@@ -20,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.clock import Clock
 from app.postgres import indexes
+from app.postgres.errors import one_line
 from app.postgres.sessions import Connection, Limits, pin_to, pins
 from app.postgres.short_tries import Patience, ShortTries, StillLockedError
 from app.postgres.statements import statements
@@ -96,8 +97,7 @@ def migrate(
     except StillLockedError as e:
         raise MigrationError(f"migration failed: {e}") from None
     except psycopg.Error as e:
-        text = " ".join(str(e).split())
-        raise MigrationError(f"migration failed: {text}") from e
+        raise MigrationError(f"migration failed: {one_line(e)}") from e
 
 
 def _connect(conninfo: str, schema: str, patience: Patience) -> Connection:
