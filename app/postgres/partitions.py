@@ -15,6 +15,8 @@ from app.postgres.sessions import Connection, writing
 
 # Previous, current and the next two: every accepted timestamp falls in one, with weeks to notice a failure.
 _BACK, _AHEAD = 1, 2
+# How long one that makes a month is waited for; as audit_ensure_partition has it.
+LOCK_TIMEOUT = "900ms"
 
 
 def add_months(day: date, months: int) -> date:
@@ -48,5 +50,5 @@ def make_partition(conn: Connection, day: date) -> None:
     # between finds the month in the catalog, and no partition for its rows. The lock of the maker is held to the end of
     # both, so a session that has waited for it has been told.
     with writing(conn):
-        conn.execute("SELECT set_config('lock_timeout', '900ms', true)")
+        conn.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
         conn.execute("SELECT pg_advisory_xact_lock(hashtext('audit_ensure_partition'))")

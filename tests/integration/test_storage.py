@@ -16,6 +16,7 @@ from psycopg import conninfo
 from app import create_app
 from app.audit.outcome import WriteRequest
 from app.audit.store import WriteSession, write
+from app.postgres import partitions
 from app.postgres.migrations import MigrationError, migrate, migrations, required_version
 from app.postgres.partitions import add_months
 from app.postgres.sessions import Connection
@@ -229,8 +230,13 @@ def test_a_change_of_the_catalogue_makes_the_missing_partition(postgres: Postgre
         assert s.database.count("remediation_workflow_catalog") == 1
 
 
-def test_two_writers_that_miss_the_same_month(postgres: PostgresServer, template: str) -> None:
+def test_two_writers_that_miss_the_same_month(
+    postgres: PostgresServer, template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # How long they may wait for each other is not what this is about.
+    monkeypatch.setattr(partitions, "LOCK_TIMEOUT", "60s")
     with running(postgres, template) as s:
+        s.database.query("ALTER FUNCTION audit_ensure_partition(date) SET lock_timeout = '60s'")
         s.parts.monitor.stop()
         for month in range(1, 9):
             s.clock.at = at(f"2031-{month:02}-05T10:00:00")
