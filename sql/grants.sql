@@ -15,3 +15,4 @@ GRANT SELECT, UPDATE ON log_head TO {role};
 GRANT SELECT, UPDATE (recorded_at, event_id, event_date, notification_id, taken, events_done, notifications_done)
     ON log_intake TO {role};
 GRANT SELECT ON log_acts TO {role};
+GRANT SELECT, INSERT ON log_checkpoints, log_cosignatures TO {role};

@@ -259,3 +259,7 @@ SELECT act_id, kind, acted_at, acted_by, details::text FROM log_acts WHERE act_i
 -- name: finish_intake
 -- In the transaction of its act.
 UPDATE log_intake SET finished_by = %s;
+
+-- name: tiles
+-- Any tiles, by level and number.
+SELECT t.level, t.tile, t.hashes FROM unnest(%b::int2[], %b::int8[]) AS u(level, tile) JOIN log_tiles t USING (level, tile);

@@ -1,0 +1,35 @@
+"""The tables of checkpoints and cosignatures, in transactions that the caller begins."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from app.postgres.sessions import Connection
+from app.postgres.statements import statements
+from app.transparency.memories import Remembered
+
+_SQL = statements("checkpoints")
+
+
+def last(conn: Connection, origin: str) -> Remembered | None:
+    """The largest tree of this origin that has a checkpoint."""
+    row = conn.execute(_SQL["last"], (origin,)).fetchone()
+    return None if row is None else Remembered(origin, row[1], row[0], bytes(row[2]))
+
+
+def last_note(conn: Connection) -> tuple[int, bytes] | None:
+    """The size and the signed note of the newest checkpoint under the log's present origin."""
+    row = conn.execute(_SQL["last_note"]).fetchone()
+    return None if row is None else (row[0], row[1].encode())
+
+
+def note_proven(conn: Connection, holder: UUID, epoch: int, size: int) -> bool:
+    """Write down that the tree of this size continues all that is remembered; False where the lock is another's now."""
+    return conn.execute(_SQL["note_proven"], (size, holder, epoch)).rowcount == 1
+
+
+def put(conn: Connection, origin: str, size: int, root: bytes, epoch: int, note: str) -> bytes:
+    """Store a checkpoint; the root of the one that stands there now, which was there before if it is another."""
+    conn.execute(_SQL["put"], (origin, size, root, epoch, note))
+    row = conn.execute(_SQL["root_of"], (origin, size)).fetchone()
+    return bytes(row[0]) if row is not None else b""

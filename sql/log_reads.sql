@@ -1,0 +1,21 @@
+-- The statements of app/transparency/log_reads.py. None of them shows a record, but for its id and day.
+
+-- name: published
+-- The checkpoint up to which the log is shown. The origin is that of the head: after a new one, the old one's are history.
+SELECT origin, size, note
+FROM log_checkpoints
+WHERE origin = (SELECT origin FROM log_head)
+ORDER BY size DESC
+LIMIT 1;
+
+-- name: tile
+-- One that is not full yet is longer here than in the tree of the checkpoint, perhaps; it begins with that.
+SELECT hashes FROM log_tiles WHERE level = %s AND tile = %s;
+
+-- name: bundles
+-- As tile, for entries.
+SELECT bundle, entries FROM log_bundles WHERE bundle = ANY(%b::int8[]);
+
+-- name: places
+-- By the hash of an id; the entries themselves say which of several it is.
+SELECT log_index FROM log_places WHERE id_hash = ANY(%b::int8[]) ORDER BY log_index;
