@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from app.auth.verifiers import auth_faults
 from app.config.checks import address_faults, file_faults, sentinel_faults, timeout_faults, tracing_faults
 from app.config.load import ENV_PREFIX, ConfigError, read_settings
+from app.config.log_keys import log_faults
 from app.config.settings import AuthSettings, Settings
 
-_CHECKS = (timeout_faults, auth_faults, file_faults, address_faults, sentinel_faults, tracing_faults)
+_CHECKS = (timeout_faults, auth_faults, file_faults, address_faults, sentinel_faults, tracing_faults, log_faults)
 _JWT_KEYS = tuple(f.name for f in dataclasses.fields(AuthSettings) if f.name.startswith("jwt_"))
 
 

@@ -22,6 +22,7 @@ from app.audit.writer import WriteFunction, Writer
 from app.auth.verifiers import make_verifier
 from app.breaker import Breaker
 from app.clock import Clock
+from app.config.log_keys import load_keys
 from app.config.settings import LimitsSettings, Settings
 from app.dlq.admin import Admin
 from app.dlq.endpoint import Endpoint
@@ -39,7 +40,9 @@ from app.postgres.replica import Replica
 from app.telemetry import metrics
 from app.telemetry.request_log import RequestLog
 from app.telemetry.sampler import InFlight, Sampler
+from app.transparency.memories import make_memories
 from app.transparency.sequencer import Sequencer
+from app.transparency.signer import Signer
 from app.transparency.watch import LogWatch
 
 if TYPE_CHECKING:
@@ -114,8 +117,11 @@ class Services:
                 self.verifier.watch(self.recorder.credentials_changed)
         self.run: Run | None = None  # what this process is a worker of
         self.accesses = AccessRecorder(self.ingest, own) if settings.audit.record_access else None
-        self.sequencer = Sequencer(settings, self.database.watchdog, self.clock)
-        self.log_watch = LogWatch(self.clock, stalled=self.sequencer.wanted)
+        self.log_keys = load_keys(settings.log)
+        self.memories = make_memories(settings.log, endpoint)
+        signer = Signer(self.log_keys, self.memories, settings.log.origin)
+        self.sequencer = Sequencer(settings, self.database.watchdog, self.clock, signer)
+        self.log_watch = LogWatch(self.clock, stalled=self.sequencer.wanted, has_key=bool(self.log_keys))
         self.monitor = Monitor(
             settings,
             self.breaker,
@@ -200,6 +206,7 @@ class Services:
             ("dlq-watch", self.queue_watch.stop if self.queue_watch else None),
             ("dlq-admin", self.admin.close if self.admin else None),
             ("dlq", self.queue.close if self.queue else None),
+            *((f"memory in {memory.name}", memory.close) for memory in self.memories),
             ("quotas", self.quotas.close if self.quotas else None),
             ("sampler", self.sampler.stop),
             ("verifier", self.verifier.stop if self.verifier else None),

@@ -16,6 +16,7 @@ from app.config.settings import Settings
 from app.config.stores import DatabaseSettings
 from app.postgres.watchdog import Watchdog
 from app.transparency.sequencer import Sequencer
+from app.transparency.signer import Signer
 from bench.client import WrongAnswerError
 from bench.harness import Bench, Service, cpu_seconds, number
 from bench.load import load, percentile
@@ -197,7 +198,9 @@ def _sequencing(bench: Bench) -> None:
 def drain(database: Database) -> tuple[float, float, float]:
     """Give places to all that waits, in this thread: seconds of Python's processor, PostgreSQL's, and by the clock."""
     clock = Clock()
-    sequencer = Sequencer(Settings(database=DatabaseSettings(url=database.service_url)), Watchdog(clock), clock)
+    sequencer = Sequencer(
+        Settings(database=DatabaseSettings(url=database.service_url)), Watchdog(clock), clock, Signer((), ())
+    )
     sequencer.wanted()
     # The session that it makes belongs to it alone; what the server's other processes do meanwhile counts too.
     server, python, wall = postgres_seconds(database), time.thread_time(), time.perf_counter()

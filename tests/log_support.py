@@ -15,6 +15,7 @@ from app.postgres.sessions import Connection, Limits, connect
 from app.postgres.watchdog import Watchdog
 from app.transparency import sequencer
 from app.transparency.sequencer import Sequencer
+from app.transparency.signer import Signer
 from tests.conftest import settings_for
 from tests.log_check import LogReport, check_log
 from tests.support import Database, wait_until
@@ -101,12 +102,16 @@ def settled(database: Database, events: Iterable[str] = (), notifications: Itera
 
 
 @contextlib.contextmanager
-def sequencers(database: Database, number: int = 1, **sections: dict[str, Any]) -> Iterator[list[Sequencer]]:
-    """Sequencers that work when the test says so (`turn`), each with connections of its own."""
+def sequencers(
+    database: Database, number: int = 1, *, signer: Signer | None = None, **sections: dict[str, Any]
+) -> Iterator[list[Sequencer]]:
+    """Sequencers that work when the test says so (`turn`), each with connections of its own; they sign nothing."""
     clock = Clock()
     watchdog = Watchdog(clock)
     watchdog.start()
-    made = [Sequencer(settings_for(database, **sections), watchdog, clock) for _ in range(number)]
+    made = [
+        Sequencer(settings_for(database, **sections), watchdog, clock, signer or Signer((), ())) for _ in range(number)
+    ]
     try:
         yield made
     finally:

@@ -19,6 +19,7 @@ from app.config import addresses, values
 from app.config.cores import available_cores
 from app.config.declaration import masked, setting
 from app.config.issuers import JWT_ALGORITHMS, IssuerSettings, issuers
+from app.config.log import LogSettings
 from app.config.stores import DatabaseSettings, RedisSettings
 
 # Those that metrics and reports know by name.
@@ -306,6 +307,7 @@ class Settings:
     health: HealthSettings = field(default_factory=HealthSettings)
     shutdown: ShutdownSettings = field(default_factory=ShutdownSettings)
     tracing: TracingSettings = field(default_factory=TracingSettings)
+    log: LogSettings = field(default_factory=LogSettings)
 
     SECTIONS: ClassVar[Mapping[str, type]] = {
         "server": ServerSettings,
@@ -322,6 +324,7 @@ class Settings:
         "health": HealthSettings,
         "shutdown": ShutdownSettings,
         "tracing": TracingSettings,
+        "log": LogSettings,
     }
 
     @property

@@ -11,6 +11,7 @@ import flask
 import orjson
 
 from app.http.json_provider import json_response
+from app.transparency.signer import NO_KEY
 
 if TYPE_CHECKING:
     from app.services import Services
@@ -64,13 +65,11 @@ def health_report(services: Services) -> tuple[dict[str, Any], int]:
         body["credentials"] = "stale" if any(stale.values()) else "current"
     lag = services.log_watch.lag()
     lagging = lag > LOG_LAGGING_SECONDS
+    stopped = log_stopped(services)
     if services.log_watch.seen or lagging:
-        known = services.log_watch.state
-        body["log"] = {
-            "state": ("lagging" if lagging else "current") if state.connected else "unknown",
-            **({"size": known.size, "pending": known.pending} if services.log_watch.seen else {}),
-            "lag_seconds": round(lag, 3),
-        }
+        body["log"] = log_report(services, lag)
+        if services.log_watch.state.inconsistent is not None:
+            body["log_inconsistent"] = services.log_watch.state.inconsistent
     if not state.connected:
         body["status"] = "unhealthy"
         if state.deployment_fault:
@@ -80,9 +79,33 @@ def health_report(services: Services) -> tuple[dict[str, Any], int]:
     reasons += redis.faults
     if reasons:
         body["reasons"] = reasons
-    if reasons or issuers_away or any(stale.values()) or lagging:
+    if reasons or issuers_away or any(stale.values()) or lagging or stopped:
         body["status"] = "degraded"
     return body, 200
+
+
+def log_report(services: Services, lag: float) -> dict[str, Any]:
+    """How the log of all records is: the member ``log``."""
+    watch = services.log_watch
+    known = watch.state
+    state = "lagging" if lag > LOG_LAGGING_SECONDS else "current"
+    report: dict[str, Any] = {
+        "state": state if services.monitor.state.connected else "unknown",
+        "lag_seconds": round(lag, 3),
+    }
+    if watch.seen:
+        report |= {"size": known.size, "pending": known.pending, "signed_size": known.signed}
+        why = known.inconsistent or known.unsigned
+        report["signing"] = "off" if why == NO_KEY else "on" if why is None else "stopped"
+        if why not in (None, NO_KEY):
+            report["signing_stopped"] = why
+    return report
+
+
+def log_stopped(services: Services) -> bool:
+    """Whether the log of all records has not been signed for long, or may not go on."""
+    watch = services.log_watch
+    return watch.state.inconsistent is not None or watch.unsigned_for() > LOG_LAGGING_SECONDS
 
 
 def degradations(services: Services) -> list[str]:

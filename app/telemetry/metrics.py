@@ -132,6 +132,21 @@ LOG_LAG = Gauge(
     "seen whether any does; the longest of the workers.",
     multiprocess_mode="livemax",
 )
+LOG_SIGNED_SIZE = Gauge(
+    "datastorage_log_signed_size",
+    "Entries under the newest checkpoint of the log, as last seen; 0 until there is one.",
+    multiprocess_mode="livemax",
+)
+LOG_UNSIGNED = Gauge(
+    "datastorage_log_unsigned_seconds",
+    "For how long the newest of the log is in no signed checkpoint; the longest of the workers. 0 without a key.",
+    multiprocess_mode="livemax",
+)
+LOG_INCONSISTENT = Gauge(
+    "datastorage_log_inconsistent",
+    "1 while the log contradicts what was signed, so that no place is given any more.",
+    multiprocess_mode="livemax",
+)
 REQUEST_THREADS = Gauge("datastorage_request_threads", "Request threads, all workers.", multiprocess_mode="livesum")
 BUSY_THREADS = Gauge(
     "datastorage_request_threads_busy",

@@ -67,6 +67,8 @@ class Log(Protocol):
 
     def lag(self) -> float: ...
 
+    def unsigned_for(self) -> float: ...
+
 
 class InFlight:
     """How many requests are served now. Safe to share between threads."""
@@ -141,6 +143,7 @@ class Sampler:
         metrics.FLUSHER_AGE.set(self._clock.monotonic() - self._flusher.heartbeat)
         # Here, not where it is looked at: while nobody can look, it has to grow.
         metrics.LOG_LAG.set(self._record_log.lag())
+        metrics.LOG_UNSIGNED.set(self._record_log.unsigned_for())
         metrics.LOG_DROPPED.inc(self._lines.take_dropped())
         if self._credentials is not None:
             # Here too, not only where they are used: a change is then seen, and recorded, by a worker without requests.

@@ -23,9 +23,19 @@ def last_note(conn: Connection) -> tuple[int, bytes] | None:
     return None if row is None else (row[0], row[1].encode())
 
 
-def note_proven(conn: Connection, holder: UUID, epoch: int, size: int) -> bool:
+def note_proven(conn: Connection, origin: str, size: int, holder: UUID, epoch: int) -> bool:
     """Write down that the tree of this size continues all that is remembered; False where the lock is another's now."""
-    return conn.execute(_SQL["note_proven"], (size, holder, epoch)).rowcount == 1
+    return conn.execute(_SQL["note_proven"], (origin, size, holder, epoch)).rowcount == 1
+
+
+def note_unsigned(conn: Connection, why: str | None, holder: UUID) -> bool:
+    """Write down why nothing is signed for now, or that something is; False where another one gives places now."""
+    return conn.execute(_SQL["note_unsigned"], (why, why, holder)).rowcount == 1
+
+
+def note_inconsistent(conn: Connection, why: str) -> None:
+    """Write down what the log contradicts; what was written down first stays."""
+    conn.execute(_SQL["note_inconsistent"], (why,))
 
 
 def put(conn: Connection, origin: str, size: int, root: bytes, epoch: int, note: str) -> bytes:

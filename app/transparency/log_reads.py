@@ -1,4 +1,4 @@
-"""What is asked of the log: its checkpoint, tiles, bundles, entries and proofs. Nothing beyond the checkpoint is shown."""
+"""What is asked of the log: checkpoint, tiles, bundles, entries and proofs. Nothing beyond the checkpoint is shown."""
 
 from __future__ import annotations
 

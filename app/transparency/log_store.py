@@ -33,6 +33,8 @@ class Head:
     size: int
     epoch: int
     holder: UUID | None
+    origin: str | None = None  # the log's name; None: nothing was signed yet
+    inconsistent: str | None = None  # what it contradicts: no place is given any more
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from datastorage_common.files import ReadError, read_whole
 from datastorage_common.merkle import HASH_BYTES
 from redis.exceptions import RedisError
 
+from app.config.log import LogSettings
 from app.dlq.client import dispensable, within
 from app.dlq.endpoint import Endpoint
 from app.dlq.scripts import Script
@@ -90,6 +91,10 @@ class Memory(Protocol):
         """Put ``after`` in the place of ``before``; False if it holds something else. Raises MemoryAwayError."""
         ...
 
+    def close(self) -> None:
+        """Close what is open."""
+        ...
+
 
 class RedisMemory:
     """A key in the Redis of the dead letter queue, which all instances share."""
@@ -153,6 +158,9 @@ class FileMemory:
             raise MemoryAwayError(f"{self._path}: {e.strerror or type(e).__name__}") from None
         return True
 
+    def close(self) -> None:
+        """Nothing stays open."""
+
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Alone among the processes of this machine."""
@@ -172,6 +180,14 @@ class FileMemory:
             yield
         finally:
             os.close(descriptor)
+
+
+def make_memories(settings: LogSettings, endpoint: Endpoint | None) -> list[Memory]:
+    """All that are set up; ``endpoint`` is the Redis of this worker, if there is one. Connects to nothing."""
+    found: list[Memory] = [RedisMemory(endpoint)] if endpoint is not None else []
+    if settings.checkpoint_file is not None:
+        found.append(FileMemory(settings.checkpoint_file))
+    return found
 
 
 def _sync_folder(path: Path) -> None:

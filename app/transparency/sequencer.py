@@ -27,6 +27,8 @@ from app.transparency import log_store
 from app.transparency.edge import WIDTH, Edge, grow
 from app.transparency.entries import EntryError, as_json, split
 from app.transparency.log_store import Head, LogBrokenError, PendingRow
+from app.transparency.signer import InconsistentError, NotHolderError, Signer
+from app.transparency.signing import Signing
 from app.transparency.watch import Floor
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,10 @@ class _NotLeaderError(Exception):
     """Another one gives places now."""
 
 
+class _StandsStillError(_NotLeaderError):
+    """The log contradicts what was signed: nobody gives places."""
+
+
 class _LockedError(_NotLeaderError):
     """Another session has the lock, whether it gives places or not."""
 
@@ -68,11 +74,12 @@ class _LockedError(_NotLeaderError):
 class Sequencer:
     """Gives places while it is this worker's turn. `wanted` says that it may be."""
 
-    def __init__(self, settings: Settings, watchdog: Watchdog, clock: Clock) -> None:
+    def __init__(self, settings: Settings, watchdog: Watchdog, clock: Clock, signer: Signer) -> None:
         self._settings = settings
         self._watchdog = watchdog
         self._clock = clock
         self._ident = uuid.uuid4()
+        self._signing = Signing(signer, self._ident, watchdog, clock)
         self._wake = threading.Event()
         self._loop = LoopThread("sequencer", self.step, _ROUND_SECONDS, log, wake=self._wake, end=self._leave)
         self._floor = Floor(clock)
@@ -108,11 +115,18 @@ class Sequencer:
         asked, self._asked = self._asked, False
         try:
             conn = self._connected()
-            while self._bite(conn, take_over=asked) and not self._loop.stopping:
+            more = True
+            while more and not self._loop.stopping:
+                more = self._bite(conn, take_over=asked)
                 asked = False
+                if self._edge is not None:
+                    self._signing.step(conn, self._edge.size)
             self._tidy(conn)
-        except _NotLeaderError as e:
-            if self.leading:
+        except InconsistentError as e:
+            self._signing.stop(conn, str(e))
+            self._step_down()
+        except (_NotLeaderError, NotHolderError) as e:
+            if self.leading and not isinstance(e, _StandsStillError):
                 log.info("another worker gives places in the log now")
             self._step_down()
             if asked and isinstance(e, _LockedError):
@@ -168,9 +182,14 @@ class Sequencer:
             raise _LockedError
         head = log_store.head(conn)
         ours = head.holder == self._ident
+        if head.inconsistent is not None:
+            raise _StandsStillError
         if not ours and not take_over:
             raise _NotLeaderError
         edge = self._edge
+        if edge is None or not ours:
+            # Another primary perhaps, or another database behind the same address.
+            self._signing.compare(conn, head)
         if edge is None or not ours or edge.size != head.size:
             edge = log_store.edge(conn, head.size)
         rows = log_store.pending(conn, first=first, rows=_MAX_ROWS, entries=self._max_entries)
@@ -249,6 +268,7 @@ class Sequencer:
 
     def _drop(self) -> None:
         self._edge = None
+        self._signing.forget()
         # What it knows is of this connection's server: another primary may number its rows lower.
         self._floor = Floor(self._clock)
         self._turn = (-1, 0.0)

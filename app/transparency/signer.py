@@ -1,14 +1,14 @@
 """Signs the tree, so that no crash and no failover ever signs two trees of one size.
 
-In this order: the sequencing is committed; the tree on the primary is proven to continue every tree that is remembered;
-that is committed; every memory outside PostgreSQL is moved on to it by compare-and-set; exactly that tree is signed; the
-checkpoint is stored. Killed in between, the next holder of the log's lock finds a memory ahead of the stored checkpoint
-and the tree that it names still there.
+In this order: the sequencing is committed; the tree on the primary is proven to continue every tree that is
+remembered; that is committed; every memory outside PostgreSQL is moved on to it by compare-and-set; exactly that tree
+is signed; the checkpoint is stored. Killed in between, the next holder of the log's lock finds a memory ahead of the
+stored checkpoint, and the tree that it names still there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,8 +17,12 @@ from datastorage_common.notes import Note, SigningKey
 
 from app.postgres.sessions import Connection, reading, writing
 from app.transparency import checkpoint_store, log_store
+from app.transparency.log_store import Head, LogBrokenError
 from app.transparency.memories import Memory, MemoryAwayError, MemoryBrokenError, Remembered, decode
 from app.transparency.tree import roots_at
+
+# What log_head.unsigned says where the one that gives places has no key.
+NO_KEY = "there is no key: log.key_file is not set"
 
 
 class InconsistentError(Exception):
@@ -38,7 +42,6 @@ class _Proven:
     """A tree that continues all that is remembered, and what each memory holds."""
 
     checkpoint: Checkpoint
-    epoch: int
     held: list[bytes]
     stored: bool  # whether its checkpoint is there already
 
@@ -46,72 +49,92 @@ class _Proven:
 class Signer:
     """Makes checkpoints for the one that gives places."""
 
-    def __init__(self, holder: UUID, keys: Callable[[], Sequence[SigningKey]], memories: Sequence[Memory]) -> None:
-        """``keys``: those that sign now, the log's own first. ``memories``: all that are set up."""
-        self._holder = holder
+    def __init__(self, keys: Sequence[SigningKey], memories: Sequence[Memory], origin: str | None = None) -> None:
+        """``keys``: those of `log.key_file`. ``memories``: all that are set up. ``origin``: as the settings have it."""
         self._keys = keys
         self._memories = memories
+        self._origin = origin
 
-    def check(self, conn: Connection) -> None:
-        """That the log continues every tree that is remembered. Raises InconsistentError, NotSignedError."""
-        self._prove(conn, self._keys())
+    def check(self, conn: Connection, head: Head) -> None:
+        """That the log continues every tree that is remembered; under its lock, before anything is put behind it.
 
-    def sign(self, conn: Connection) -> Checkpoint | None:
+        Raises InconsistentError, NotSignedError where not all can be asked, psycopg.Error.
+        """
+        if head.origin is not None:
+            held = [self._held(memory) for memory in self._memories]
+            self._prove(conn, head, head.origin, checkpoint_store.last(conn, head.origin), held)
+
+    def sign(self, conn: Connection, holder: UUID) -> Checkpoint | None:
         """Sign the tree as it is; None where it is signed already.
 
         Raises InconsistentError, NotSignedError, NotHolderError, psycopg.Error.
         """
-        keys = self._keys()
-        proven = self._prove(conn, keys)
-        point = proven.checkpoint
-        remembered = Remembered(point.origin, proven.epoch, point.size, point.root)
-        if proven.stored and all(held and decode(held).size == point.size for held in proven.held):
-            return None
-        # A commit: with all before it, it is on every standby that has to have it, and this one still has the lock's epoch.
-        with writing(conn):
-            if not checkpoint_store.note_proven(conn, self._holder, proven.epoch, point.size):
+        if not self._keys:
+            raise NotSignedError(NO_KEY)
+        # All this before the head: whatever is remembered by now, the tree on the primary had it then.
+        held = [self._held(memory) for memory in self._memories]
+        with reading(conn):
+            before = log_store.head(conn)
+            origin = before.origin or self._origin or self._keys[0].name
+            last = checkpoint_store.last(conn, origin)
+            head = log_store.head(conn)
+            if head.holder != holder or head.origin != before.origin:
                 raise NotHolderError
-        after = remembered.encode()
-        for memory, held in zip(self._memories, proven.held, strict=True):
-            if held != after and not self._advanced(memory, held, after):
+            keys = self._keys_of(origin)
+            proven = self._prove(conn, head, origin, last, held)
+        point = proven.checkpoint
+        after = Remembered(origin, head.epoch, point.size, point.root).encode()
+        if proven.stored and all((tree := decode(data)) and tree.size == point.size for data in proven.held):
+            return None
+        # A commit: with it all before it is on every standby that has to have it, and the lock is still this one's.
+        with writing(conn):
+            if not checkpoint_store.note_proven(conn, origin, point.size, holder, head.epoch):
+                raise NotHolderError
+        for memory, data in zip(self._memories, proven.held, strict=True):
+            # Not moved: somebody else moved it, from before a pause or on another primary. The next look tells which.
+            if data != after and not self._advanced(memory, data, after):
                 raise NotHolderError
         note = Note(point.text(), tuple(key.sign(point.text()) for key in keys))
         with writing(conn):
-            stands = checkpoint_store.put(
-                conn, point.origin, point.size, point.root, proven.epoch, note.encode().decode()
-            )
+            stands = checkpoint_store.put(conn, origin, point.size, point.root, head.epoch, note.encode().decode())
         if stands != point.root:
             raise InconsistentError(f"two trees of {point.size} entries are signed")
         return point
 
-    def _prove(self, conn: Connection, keys: Sequence[SigningKey]) -> _Proven:
-        held = [self._held(memory) for memory in self._memories]
-        with reading(conn):
-            head = log_store.head(conn)
-            if head.holder != self._holder:
-                raise NotHolderError
-            origin = head.origin or keys[0].name
-            last = checkpoint_store.last(conn, origin)
-            known: list[tuple[str, Remembered]] = [("the last checkpoint", last)] if last is not None else []
-            for memory, data in zip(self._memories, held, strict=True):
-                tree = _decoded(memory, data)
-                if tree is not None:
-                    known.append((f"the memory in {memory.name}", tree))
-                elif last is not None:
-                    raise NotSignedError(f"the memory in {memory.name} is empty, and there are checkpoints")
-            for name, tree in known:
-                if tree.origin != origin:
-                    raise InconsistentError(f"{name} is of the log {tree.origin}, and this one is {origin}")
-                if tree.size > head.size:
-                    raise InconsistentError(f"{name} has {tree.size} entries, and the log has {head.size}")
-                if tree.epoch > head.epoch:
-                    raise NotHolderError
+    def _keys_of(self, origin: str) -> list[SigningKey]:
+        if self._origin not in (None, origin):
+            raise NotSignedError(f"the log is {origin}, and log.origin is {self._origin}")
+        keys = [key for key in self._keys if key.name == origin]
+        if not keys:
+            raise NotSignedError(f"log.key_file has no key of the log {origin}")
+        return keys
+
+    def _prove(self, conn: Connection, head: Head, origin: str, last: Remembered | None, held: list[bytes]) -> _Proven:
+        known: list[tuple[str, Remembered]] = [("the last checkpoint", last)] if last is not None else []
+        empty = ""
+        for memory, data in zip(self._memories, held, strict=True):
+            tree = _decoded(memory, data)
+            if tree is not None:
+                known.append((f"the memory in {memory.name}", tree))
+            elif last is not None:
+                empty = memory.name
+        for name, tree in known:
+            if tree.origin != origin:
+                raise InconsistentError(f"{name} is of the log {tree.origin}, and this one is {origin}")
+            if tree.size > head.size:
+                raise InconsistentError(f"{name} has {tree.size} entries, and the log has {head.size}")
+        try:
             roots = roots_at(conn, [head.size, *(tree.size for _, tree in known)])
+        except LogBrokenError as e:
+            raise InconsistentError(f"its hashes are not whole: {e}") from None
         for (name, tree), root in zip(known, roots[1:], strict=True):
             if tree.root != root:
                 raise InconsistentError(f"{name} has another root of {tree.size} entries than the log")
+        # Behind the comparisons: what contradicts the log is told, whatever else is amiss.
+        if empty:
+            raise NotSignedError(f"the memory in {empty} is empty, and there are checkpoints")
         stored = last is not None and last.size == head.size
-        return _Proven(Checkpoint(origin, head.size, roots[0]), head.epoch, held, stored)
+        return _Proven(Checkpoint(origin, head.size, roots[0]), held, stored)
 
     def _held(self, memory: Memory) -> bytes:
         try:

@@ -9,6 +9,7 @@ from app.clock import Clock
 from app.postgres.sessions import Connection
 from app.postgres.statements import statements
 from app.telemetry import metrics
+from app.transparency.signer import NO_KEY
 
 _LOOK = statements("log")["look"]
 
@@ -20,6 +21,9 @@ class LogState:
     size: int = 0
     taken_in: int = 0  # records from before there was a log that it has
     all_taken_in: bool = True
+    signed: int | None = None  # the size of the newest checkpoint
+    unsigned: str | None = None  # why nothing is signed for now
+    inconsistent: str | None = None  # what the log contradicts: no place is given any more
     oldest: int | None = None  # the number of the first row that waits
     pending: int = 0  # records that wait
     lag: float = 0.0  # how long the first of them has waited, in seconds
@@ -64,10 +68,15 @@ class LogWatch:
 
     # A look comes each second, and may take a moment.
     _LATE_SECONDS = 5.0
+    # Who gives places and can't sign tries again sooner, and writes that down.
+    _TRIED_SECONDS = 30.0
 
-    def __init__(self, clock: Clock, stalled: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, stalled: Callable[[], None], *, has_key: bool = False) -> None:
+        """``has_key``: whether this worker could sign the log."""
         self._clock = clock
         self._stalled = stalled
+        self._has_key = has_key
+        self._unsigned_since: float | None = None
         self._floor = Floor(clock)
         self._looked_at: float | None = None  # or since when it should have been
         self._old_wait_since: float | None = None  # records from before there was a log, of which none was taken in
@@ -79,7 +88,7 @@ class LogWatch:
         row = conn.execute(_LOOK, {"first": self._floor.first()}).fetchone()
         if row is None:  # nothing was migrated yet
             return
-        size, taken_in, all_taken_in, indexed, oldest, pending, lag = row
+        size, taken_in, all_taken_in, indexed, signed, unsigned, tried, inconsistent, oldest, pending, lag = row
         before = self.state
         now = self._clock.monotonic()
         if all_taken_in:
@@ -90,17 +99,44 @@ class LogWatch:
         if size < before.size:
             # Another primary, or a database that was restored: its rows have other numbers.
             self._floor = Floor(self._clock)
-        self.state = LogState(size, taken_in, all_taken_in, oldest, pending, lag)
+        self.state = LogState(size, taken_in, all_taken_in, signed, unsigned, inconsistent, oldest, pending, lag)
+        self._see_signed(before)
         self.seen = True
         if oldest is not None:
             # Not the newest: where nobody gives places, what waits may be more than a floor leaves below it.
             self._floor.seen(oldest)
         metrics.LOG_SIZE.set(size)
         metrics.LOG_PENDING.set(pending)
+        metrics.LOG_INCONSISTENT.set(inconsistent is not None)
+        if inconsistent is not None:
+            return
         waits = oldest is not None and oldest == before.oldest
         # Old events wait for their index, which a migration makes.
-        if size == before.size and (waits or (indexed and not all_taken_in)):
+        stands = size == before.size and (waits or (indexed and not all_taken_in))
+        if stands or (self._has_key and self._nobody_signs(before, tried)):
             self._stalled()
+
+    def _see_signed(self, before: LogState) -> None:
+        """Note since when the log is larger than its newest checkpoint, and no newer one comes."""
+        known = self.state
+        if known.signed is not None:
+            metrics.LOG_SIGNED_SIZE.set(known.signed)
+        if known.signed == known.size or known.unsigned == NO_KEY:
+            self._unsigned_since = None
+        elif self._unsigned_since is None or known.signed != before.signed:
+            self._unsigned_since = self._clock.monotonic()
+
+    def _nobody_signs(self, before: LogState, tried: float) -> bool:
+        known = self.state
+        if known.signed == known.size or known.signed != before.signed:
+            return False
+        if known.unsigned is None:
+            return known.size == before.size
+        return known.unsigned == NO_KEY or tried > self._TRIED_SECONDS
+
+    def unsigned_for(self) -> float:
+        """For how long, in seconds, the newest of the log is in no signed checkpoint; 0 where no key is set up."""
+        return 0.0 if self._unsigned_since is None else self._clock.monotonic() - self._unsigned_since
 
     def lag(self) -> float:
         """How long, in seconds, the first record without a place may have waited for one.

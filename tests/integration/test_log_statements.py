@@ -9,6 +9,7 @@ import pytest
 from app.clock import Clock
 from app.postgres.watchdog import Watchdog
 from app.transparency.sequencer import Sequencer
+from app.transparency.signer import Signer
 from tests.conftest import settings_for
 from tests.log_check import check_log
 from tests.support import Database
@@ -31,7 +32,7 @@ _PENDING = "SELECT count FROM (SELECT * FROM log_pending_a UNION ALL SELECT * FR
 @pytest.fixture
 def sequencer(database: Database) -> Iterator[Sequencer]:
     clock = Clock()
-    made = Sequencer(settings_for(database), Watchdog(clock), clock)
+    made = Sequencer(settings_for(database), Watchdog(clock), clock, Signer((), ()))
     made.wanted()
     yield made
     made.stop()

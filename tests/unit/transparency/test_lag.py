@@ -17,7 +17,8 @@ class Seen:
     """A connection that shows one row of the log."""
 
     def __init__(self, **changes: Any) -> None:
-        row = {"size": 10, "taken": 0, "all_taken": True, "indexed": True, "first": None, "pending": 0}
+        row: dict[str, object] = {"size": 10, "taken": 0, "all_taken": True, "indexed": True}
+        row |= {"signed": 10, "unsigned": None, "tried": 0.0, "inconsistent": None, "first": None, "pending": 0}
         self.row = tuple({**row, "lag": 0.0, **changes}.values())
 
     def execute(self, statement: object, parameters: object) -> Any:

@@ -17,6 +17,7 @@ from app.transparency import sequencer as module
 from app.transparency.entries import as_json
 from app.transparency.log_store import TURN_ROWS
 from app.transparency.sequencer import Sequencer
+from app.transparency.signer import Signer
 from tests.unit.fakes import FakeConnection, FakeCursor, StandingClock
 from tests.unit.transparency.test_entries import event_entry, notification_entry
 
@@ -71,7 +72,9 @@ class World:
         self.waiting = list(connections)
         self.clock = StandingClock()
         monkeypatch.setattr(module, "connect", self.connect)
-        self.sequencer = Sequencer(Settings(), Watchdog(Clock()), self.clock)
+        self.sequencer = Sequencer(Settings(), Watchdog(Clock()), self.clock, Signer((), ()))
+        # What is signed is not looked at here.
+        monkeypatch.setattr(self.sequencer._signing, "step", lambda *_: None)
 
     def connect(self, *_: Any) -> Any:
         made = self.waiting.pop(0)

@@ -35,7 +35,7 @@ class World:
         indexed: bool = True,
     ) -> int:
         """One look that finds this; how often somebody was to take over."""
-        row = (size, taken_in, all_taken_in, indexed, oldest, pending, lag)
+        row = (size, taken_in, all_taken_in, indexed, size, None, 0.0, None, oldest, pending, lag)
         self.conn.answers = {"FROM log_head h": [row]}
         self.clock.seconds += 1.0
         before = self.stalled
@@ -84,7 +84,9 @@ def test_a_table_that_is_not_there_yet() -> None:
 def test_what_was_seen_is_in_state_and_metrics() -> None:
     world = World()
     world.look(1000, 5, pending=40, lag=1.5, taken_in=300, all_taken_in=False)
-    assert world.watch.state == LogState(1000, 300, False, 5, 40, 1.5)
+    assert world.watch.state == LogState(
+        size=1000, taken_in=300, all_taken_in=False, signed=1000, oldest=5, pending=40, lag=1.5
+    )
     found = [gauge._value.get() for gauge in (metrics.LOG_SIZE, metrics.LOG_PENDING)]
     assert (found, world.watch.lag()) == ([1000, 40], 1.5)
 
@@ -99,7 +101,7 @@ class Backlog(FakeConnection):
     def execute(self, statement: str, parameters: Any = None, **_: Any) -> FakeCursor:
         self.last += 20_000
         first = max(100_000, parameters["first"])
-        return FakeCursor([(7, 0, True, True, first, self.last - first, 1.0)])
+        return FakeCursor([(7, 0, True, True, 7, None, 0.0, None, first, self.last - first, 1.0)])
 
 
 def test_a_log_that_stands_still_while_many_write_is_seen() -> None:

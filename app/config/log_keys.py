@@ -1,0 +1,49 @@
+"""The keys that sign the log, as a file has them: one a line, in the form of `datastorage log keygen`."""
+
+from __future__ import annotations
+
+from datastorage_common.files import ReadError, read_secret
+from datastorage_common.notes import SIGNATURE, NoteError, SigningKey, parse_signing_key
+
+from app.config.log import LogSettings
+from app.config.settings import Settings
+
+
+def load_keys(settings: LogSettings) -> tuple[SigningKey, ...]:
+    """The keys of `log.key_file`; empty where it is not set. Raises ReadError, NoteError."""
+    if settings.key_file is None:
+        return ()
+    return parse_keys(read_secret(settings.key_file))
+
+
+def parse_keys(text: str) -> tuple[SigningKey, ...]:
+    """The keys of a file: lines that are empty or begin with # say nothing. Raises NoteError."""
+    found: list[SigningKey] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            key = parse_signing_key(line)
+            if key.verifier.kind != SIGNATURE:
+                raise NoteError("this is the key of a witness")
+            if key in found:
+                raise NoteError("this key stands there twice")
+        except NoteError as e:
+            raise NoteError(f"line {number}: {e}") from None
+        found.append(key)
+    if not found:
+        raise NoteError("there is no key in it")
+    return tuple(found)
+
+
+def log_faults(s: Settings) -> list[str]:
+    """What keeps the log from being signed, where that is asked for."""
+    if s.log.key_file is None:
+        return ["log.origin needs log.key_file"] if s.log.origin is not None else []
+    try:
+        keys = load_keys(s.log)
+    except (ReadError, NoteError) as e:
+        return [f"log.key_file: {e}"]
+    if s.log.origin is not None and all(key.name != s.log.origin for key in keys):
+        return [f"log.key_file has no key of the log {s.log.origin}, which log.origin names"]
+    return []
