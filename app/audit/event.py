@@ -6,7 +6,6 @@ digest) decides whether two records with one identity have the same content.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -14,17 +13,13 @@ from uuid import UUID
 
 import msgspec
 import orjson
-from datastorage_common import jsonvalue
+from datastorage_common import jsonvalue, records
 from datastorage_common.times import rfc3339
 
 from app.auth.read_limits import EVERYTHING, ReadLimits
 
 # Roughly what an event costs in memory beside its texts: the object, its times, UUIDs and queue entry.
 _EVENT_OVERHEAD_BYTES = 1200
-# Bump when the canonical form changes, so that digests of different forms never look equal.
-_EVENT_FORM = b"audit-event/1\n"
-_NOTIFICATION_FORM = b"notification-audit/1\n"
-
 
 # The closed sets of values.
 OUTCOMES = ("success", "failure", "pending")
@@ -149,7 +144,7 @@ def make_event(
     moment: datetime = members["event_timestamp"]
     members["event_timestamp"] = time = rfc3339(moment)
     canonical = jsonvalue.canonical(members)
-    digest = event_digest(canonical)
+    digest = records.event_digest(canonical)
     context_trace_id = context_trace_id if members["trace_id"] is None else None
     if plain and context_trace_id is None:
         row = canonical
@@ -196,12 +191,7 @@ def with_own_parents(events: tuple[AuditEvent, ...]) -> tuple[AuditEvent, ...]:
     return tuple(changed)
 
 
-def event_digest(canonical: bytes) -> bytes:
-    """SHA-256 over the canonical JSON of an event's members."""
-    return hashlib.sha256(_EVENT_FORM + canonical).digest()
-
-
 def notification_digest(members: dict[str, Any]) -> bytes:
     """SHA-256 over the canonical form of a notification: all members after defaults."""
     body = {**members, "sent_at": rfc3339(members["sent_at"])}
-    return hashlib.sha256(_NOTIFICATION_FORM + orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).digest()
+    return records.notification_digest(orjson.dumps(body, option=orjson.OPT_SORT_KEYS))

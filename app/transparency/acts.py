@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 import orjson
 import uuid_utils.compat
-from datastorage_common import jsonvalue
+from datastorage_common import jsonvalue, records
 from datastorage_common.counts import counted
 from datastorage_common.times import rfc3339
 
@@ -22,8 +21,6 @@ from app.postgres.sessions import Connection, writing
 from app.postgres.statements import statements
 
 INTAKE_FINISHED = "intake_finished"
-# Before the canonical form, so that digests of different things never look equal.
-_FORM = b"log-act/1\n"
 _SQL = statements("log")
 
 
@@ -50,7 +47,7 @@ class Act:
             "acted_by": self.acted_by,
             "details": dict(self.details),
         }
-        return sha256(_FORM + jsonvalue.canonical(members)).digest()
+        return records.act_digest(jsonvalue.canonical(members))
 
 
 def finish_intake(conn: Connection, record: Callable[[Connection, Act], None] | None) -> tuple[Act, bool]:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from datastorage_common.records import event_digest
 
-from app.audit.event import AuditEvent, Notification, event_digest, notification_digest
+from app.audit.event import AuditEvent, Notification, notification_digest
 from app.audit.validator import Validator
 from app.config.settings import AuditSettings
 from tests.unit.fakes import NOW, UUID_1, event, notification
