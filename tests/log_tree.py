@@ -90,3 +90,41 @@ def edge_root(size: int, tiles: dict[int, bytes]) -> bytes:
 
 def _node(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def audit_path(index: int, leaves: list[bytes]) -> list[bytes]:
+    """RFC 6962, section 2.1.1: from the sibling of a leaf to the child of the root."""
+    if len(leaves) == 1:
+        return []
+    split = 1 << ((len(leaves) - 1).bit_length() - 1)
+    if index < split:
+        return [*audit_path(index, leaves[:split]), tree_root(leaves[split:])]
+    return [*audit_path(index - split, leaves[split:]), tree_root(leaves[:split])]
+
+
+def consistency_path(old: int, leaves: list[bytes]) -> list[bytes]:
+    """RFC 6962, section 2.1.2: that the tree of the first ``old`` leaves is the beginning of that of all."""
+    return _subproof(old, leaves, True) if 0 < old < len(leaves) else []
+
+
+def _subproof(old: int, leaves: list[bytes], known: bool) -> list[bytes]:
+    if old == len(leaves):
+        return [] if known else [tree_root(leaves)]
+    split = 1 << ((len(leaves) - 1).bit_length() - 1)
+    if old <= split:
+        return [*_subproof(old, leaves[:split], known), tree_root(leaves[split:])]
+    return [*_subproof(old - split, leaves[split:], False), tree_root(leaves[:split])]
+
+
+def root_of_path(index: int, size: int, leaf: bytes, path: list[bytes]) -> bytes:
+    """The root that an audit path leads to, RFC 6962, section 2.1.1 read backwards. Raises ValueError."""
+    if size == 1:
+        if path:
+            raise ValueError("the path is too long")
+        return leaf
+    if not path:
+        raise ValueError("the path is too short")
+    split = 1 << ((size - 1).bit_length() - 1)
+    if index < split:
+        return _node(root_of_path(index, split, leaf, path[:-1]), path[-1])
+    return _node(path[-1], root_of_path(index - split, size - split, leaf, path[:-1]))

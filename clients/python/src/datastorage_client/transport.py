@@ -41,7 +41,8 @@ DEFAULT_RETRY_FOR_S = 30.0
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 # The service's own "not now", and what a proxy says while the service is away.
 _BUSY = frozenset({429, 502, 503, 504})
-HEADERS = {"Accept": "application/json", "Accept-Encoding": ACCEPTED_ENCODINGS}
+_JSON = "application/json"
+HEADERS = {"Accept": _JSON, "Accept-Encoding": ACCEPTED_ENCODINGS}
 
 
 class Repeat(Enum):
@@ -168,8 +169,14 @@ def _judge(request: httpx.Request, response: httpx.Response) -> DataStorageError
         return None
     if response.status_code >= 300:
         return problem(response.status_code, response.headers, response.content)
+    asked, given = request.headers.get("Accept", _JSON), response.headers.get("Content-Type", _JSON)
+    if asked != _JSON:
+        if not given.startswith(asked):
+            reason = f"the answer ({response.status_code}) of {request.url.path} is not {asked}"
+            return UnexpectedAnswerError(f"{address(request.url)}: {reason}")
+        return None
     # Proxies may name JSON otherwise; a page of a portal does not begin so.
-    named = response.headers.get("Content-Type", "application/json").startswith("application/json")
+    named = given.startswith(_JSON)
     if not named and response.content.lstrip()[:1] not in (b"{", b"["):
         reason = f"the answer ({response.status_code}) of {request.url.path} is not JSON"
         return UnexpectedAnswerError(f"{address(request.url)}: {reason}")

@@ -95,6 +95,11 @@ class HTTPClient:
         """Read. Raises ProblemError, UnreachableError or ServiceError."""
         return _success(self._ask("GET", path + ("?" + urlencode(query) if query else ""), None, Repeat.ALWAYS))
 
+    def fetch(self, path: str, accept: str) -> bytes:
+        """An answer of this media type as it came. Raises the exceptions of the library; `told` has them in words."""
+        headers = {"Accept": accept}
+        return self._http.request("GET", path, headers=headers, extensions=Repeat.ALWAYS.extension).content
+
     def post(self, path: str, body: bytes, *, repeatable: bool) -> Answer:
         """Send JSON. Raises ProblemError, UnreachableError or ServiceError.
 
@@ -119,7 +124,7 @@ class HTTPClient:
         except httpx.TransportError as e:
             failed = no_answer(request, e, timeout)
             failed.__cause__ = e
-            raise self._told(failed) from e
+            raise self.told(failed) from e
         finally:
             connections.close()
 
@@ -128,19 +133,19 @@ class HTTPClient:
         try:
             return self._http.request(method, target, content=body, headers=headers, extensions=repeat.extension)
         except problems.DataStorageError as e:
-            raise self._told(e) from e
+            raise self.told(e) from e
         except httpx.InvalidURL as e:
             raise ServiceError(f"the query makes no address that could be asked for ({e}); ask for less") from e
 
     def _waits(self, seconds: float, error: problems.DataStorageError) -> None:
-        told = self._told(error)
+        told = self.told(error)
         if self.on_wait is not None:
             self.on_wait(seconds, told)
         elif isinstance(error, problems.RateLimitError):
             # It may take minutes, and a command that says nothing looks as if it hung.
             click.echo(f"datastorage: the limit is used up; waiting {max(1, round(seconds))} s", err=True)
 
-    def _told(self, error: problems.DataStorageError) -> ServiceError:
+    def told(self, error: problems.DataStorageError) -> ServiceError:
         """An exception of the library in the words of the commands."""
         if isinstance(error, problems.ProblemError):
             return ProblemError(error.status, error.members, url=self.url)

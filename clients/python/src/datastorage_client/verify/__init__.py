@@ -1,0 +1,47 @@
+"""Checks what the service says of its log: signed checkpoints, proofs of records, and the whole tree.
+
+`Verifier` checks and remembers; all that can be wrong is a `VerificationError`. Needs the extra ``verify`` of the
+package.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+for _name in ("cryptography", "msgspec", "orjson"):
+    if find_spec(_name) is None:
+        raise ModuleNotFoundError(
+            f"datastorage_client.verify needs {_name}: install datastorage-client[verify]", name=_name
+        )
+
+# Behind the check: these import what it looks for.
+from datastorage_client.verify.errors import (  # noqa: E402
+    ContradictionError,
+    InclusionError,
+    NoteRefusedError,
+    NotesDifferError,
+    NotWitnessedError,
+    ProofFormError,
+    RecordDiffersError,
+    SmallerError,
+    TreeError,
+    VerificationError,
+)
+from datastorage_client.verify.keys import read_keys  # noqa: E402
+from datastorage_client.verify.verifier import Proved, Verifier  # noqa: E402
+
+__all__ = [
+    "ContradictionError",
+    "InclusionError",
+    "NotWitnessedError",
+    "NoteRefusedError",
+    "NotesDifferError",
+    "ProofFormError",
+    "Proved",
+    "RecordDiffersError",
+    "SmallerError",
+    "TreeError",
+    "VerificationError",
+    "Verifier",
+    "read_keys",
+]

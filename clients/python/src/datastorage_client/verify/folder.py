@@ -1,0 +1,53 @@
+"""Files that several processes may write: each is whole, and on the disk, before it has its name."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Put a file in the place of what is there, if anything is. Raises OSError.
+
+    ``durable``: it is on the disk before this returns; without, it may be lost with the machine, but never in part
+    by the death of the process.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # As any file of this user's would be, which a file of tempfile is not.
+    made = path.with_name(f".{secrets.token_hex(8)}.new")
+    try:
+        with open(made, "xb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(made, path)
+    except BaseException:
+        made.unlink(missing_ok=True)
+        raise
+    if durable:
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Alone among all processes and threads that lock this file. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

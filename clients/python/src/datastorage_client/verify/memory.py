@@ -1,0 +1,90 @@
+"""The last checkpoint that was seen of each log, and what proves that two contradict each other."""
+
+from __future__ import annotations
+
+import threading
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote
+
+from datastorage_common.files import ReadError, read_whole
+from datastorage_common.notes import MAX_NOTE_BYTES
+
+from datastorage_client.verify.folder import locked, write_whole
+
+_NAME_CHARACTERS = 100
+
+
+class Memory(Protocol):
+    """Notes by the origin of their log. Any number of threads may share one."""
+
+    def get(self, origin: str) -> bytes | None:
+        """The remembered note of a log."""
+
+    def replace(self, origin: str, before: bytes | None, note: bytes) -> bool:
+        """Remember another note; False, and nothing changed, unless ``before`` is what is remembered."""
+
+    def keep_evidence(self, origin: str, remembered: bytes, seen: bytes) -> Path | None:
+        """Keep two notes that contradict each other; the folder that has them, or None where nothing is kept."""
+
+
+class InProcess:
+    """Remembers for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._notes: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def get(self, origin: str) -> bytes | None:
+        return self._notes.get(origin)
+
+    def replace(self, origin: str, before: bytes | None, note: bytes) -> bool:
+        with self._lock:
+            if self._notes.get(origin) != before:
+                return False
+            self._notes[origin] = note
+            return True
+
+    def keep_evidence(self, origin: str, remembered: bytes, seen: bytes) -> Path | None:
+        return None
+
+
+class OnDisk:
+    """Remembers in a folder, which several processes may share."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, origin: str) -> bytes | None:
+        """Raises ReadError: what is remembered and cannot be read is no reason to begin anew."""
+        path = self._path(origin)
+        try:
+            return read_whole(path, MAX_NOTE_BYTES)
+        except ReadError:
+            if path.exists():
+                raise
+            return None
+
+    def replace(self, origin: str, before: bytes | None, note: bytes) -> bool:
+        with locked(self._folder / "lock"):
+            if self.get(origin) != before:
+                return False
+            write_whole(self._path(origin), note)
+            return True
+
+    def keep_evidence(self, origin: str, remembered: bytes, seen: bytes) -> Path | None:
+        # By its content: the same contradiction, found again and again, fills no disk.
+        name = f"{_file_name(origin)}-{sha256(remembered + seen).hexdigest()[:16]}"
+        folder = self._folder / "evidence" / name
+        write_whole(folder / "remembered.note", remembered)
+        write_whole(folder / "seen.note", seen)
+        return folder
+
+    def _path(self, origin: str) -> Path:
+        return self._folder / "checkpoints" / f"{_file_name(origin)}.note"
+
+
+def _file_name(origin: str) -> str:
+    # Readable, and never the same for two logs.
+    return f"{quote(origin, safe='')[:_NAME_CHARACTERS]}-{sha256(origin.encode()).hexdigest()[:8]}"

@@ -1,0 +1,116 @@
+"""Tiles and bundles of entries by their names (c2sp.org/tlog-tiles): from a folder that has them, or the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from datastorage_common.files import ReadError, read_whole
+from datastorage_common.merkle import HASH_BYTES
+
+from datastorage_client.problems import NotFoundError
+from datastorage_client.verify.folder import write_whole
+from datastorage_client.verify.steps import TILE, Fetch
+
+WIDTH = 256
+TILE_BYTES = WIDTH * HASH_BYTES
+_LENGTH_BYTES = 2
+_MAX_BUNDLE_BYTES = WIDTH * (_LENGTH_BYTES + 0xFFFF)
+ENTRIES = "entries"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A tile of a level, or the bundle of the entries under one of level 0."""
+
+    level: int | None  # None: a bundle
+    number: int
+    width: int = WIDTH
+
+    @property
+    def path(self) -> str:
+        """Its name below the log's address: tile/0/x001/234.p/7."""
+        digits = f"{self.number:03}"
+        digits = digits.zfill(-(-len(digits) // 3) * 3)
+        parts = [digits[i : i + 3] for i in range(0, len(digits), 3)]
+        name = "/".join([*(f"x{part}" for part in parts[:-1]), parts[-1]])
+        level = ENTRIES if self.level is None else str(self.level)
+        return f"tile/{level}/{name}" + (f".p/{self.width}" if self.width < WIDTH else "")
+
+
+class Tiles:
+    """Reads places; what it gives is not checked.
+
+    fetch: the service's; None where the folder alone is read. folder: where complete ones are kept, and partial ones
+    too if ``partial``.
+    """
+
+    def __init__(self, fetch: Fetch | None, folder: Path | None = None, *, partial: bool = False) -> None:
+        self._fetch = fetch
+        self._folder = folder
+        self._partial = partial
+
+    def read(self, place: Place, check: Callable[[bytes], None]) -> bytes:
+        """The bytes of a place, which ``check`` accepts, and raises its own exception otherwise.
+
+        A file that it does not accept is fetched anew where it can be; what is fetched is kept once it is accepted.
+        Raises DataStorageError, OSError.
+        """
+        if (held := self._held(place)) is not None:
+            if self._fetch is None:
+                check(held)
+                return held
+            try:
+                check(held)
+            except ValueError:
+                pass
+            else:
+                return held
+        if self._fetch is None:
+            raise FileNotFoundError(f"{self._folder}: {place.path} is not there")
+        data = self._fetched(self._fetch, place)
+        check(data)
+        if self._folder is not None and (place.width == WIDTH or self._partial):
+            # The checkpoint is written behind all of them, durably, and a file that is not whole is fetched anew.
+            write_whole(self._folder / place.path, data, durable=False)
+        return data
+
+    def _fetched(self, fetch: Fetch, place: Place) -> bytes:
+        try:
+            return fetch(f"/api/v1/log/{place.path}", TILE)
+        except NotFoundError:
+            if place.width == WIDTH:
+                raise
+        # A log need not keep a partial one once it has the complete one.
+        whole = fetch(f"/api/v1/log/{Place(place.level, place.number).path}", TILE)
+        if place.level is not None:
+            return whole[: place.width * HASH_BYTES]
+        return b"".join(
+            len(entry).to_bytes(_LENGTH_BYTES, "big") + entry for entry in split_bundle(whole)[: place.width]
+        )
+
+    def _held(self, place: Place) -> bytes | None:
+        if self._folder is None:
+            return None
+        try:
+            return read_whole(self._folder / place.path, _MAX_BUNDLE_BYTES)
+        except ReadError:
+            return None
+
+
+class BundleFormError(ValueError):
+    """The bytes are no bundle of entries."""
+
+
+def split_bundle(data: bytes) -> list[bytes]:
+    """The entries of a bundle, each behind its length in two bytes. Raises BundleFormError."""
+    found = []
+    at = 0
+    while at < len(data):
+        end = at + _LENGTH_BYTES + int.from_bytes(data[at : at + _LENGTH_BYTES], "big")
+        if end > len(data) or at + _LENGTH_BYTES > len(data):
+            raise BundleFormError("a bundle that is cut off")
+        found.append(data[at + _LENGTH_BYTES : end])
+        at = end
+    return found
