@@ -82,19 +82,25 @@ def test_commands_are_loaded_when_they_are_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "line"),
+    ("module", "command", "line"),
     [
         (
             "rich",
+            "events",
             "events needs rich, which is not installed; the wheel datastorage-client[cli] brings it",
         ),
-        ("click", "click is not installed; the wheel datastorage-client[cli] brings it"),
+        ("click", "events", "click is not installed; the wheel datastorage-client[cli] brings it"),
+        (
+            "cryptography",
+            "verify",
+            "verify needs cryptography, which is not installed; the wheel datastorage-client[cli,verify] brings it",
+        ),
     ],
 )
-def test_a_missing_package_is_one_line(module: str, line: str) -> None:
+def test_a_missing_package_is_one_line(module: str, command: str, line: str) -> None:
     program = (
         f"import sys; sys.modules[{module!r}] = None; from datastorage_client.cli.main import main; "
-        "sys.argv = ['datastorage', 'events']; main()"
+        f"sys.argv = ['datastorage', {command!r}]; main()"
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (shown.returncode, shown.stdout, shown.stderr) == (1, "", f"datastorage: {line}\n")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,6 +61,13 @@ def client(log: Log) -> Iterator[DataStorageClient]:
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "time", SimpleNamespace(sleep=lambda seconds: None))
+
+
+def test_a_missing_library_is_named() -> None:
+    program = "import sys; sys.modules['cryptography'] = None; import datastorage_client.verify"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert shown.returncode == 1
+    assert "datastorage_client.verify needs cryptography: install datastorage-client[verify]" in shown.stderr
 
 
 # --- checkpoints ---------------------------------------------------------------------------------------------------

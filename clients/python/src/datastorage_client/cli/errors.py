@@ -105,6 +105,12 @@ def fail(error: ServiceError, option: Callable[[str], str] | None = None) -> NoR
     sys.exit(2 if blames_options else 1)
 
 
+def end(why: str, code: int) -> NoReturn:
+    """Say why on standard error, and end the command."""
+    click.echo("datastorage: " + "\n".join(map(printable, why.split("\n"))), err=True)
+    sys.exit(code)
+
+
 def _string(value: object) -> str:
     return value if isinstance(value, str) else ""
 

@@ -7,5 +7,7 @@ HELP = {
     "events": "Query audit events and print them.",
     "health": "Ask a running service how it is.",
     "import": "Send records from files to the service.",
+    "log": "Keep a copy of the log of all records.",
+    "verify": "Check the log of all records against what was signed.",
     "workflows": "Search the catalogue of workflows.",
 }

@@ -96,7 +96,10 @@ class HTTPClient:
         return _success(self._ask("GET", path + ("?" + urlencode(query) if query else ""), None, Repeat.ALWAYS))
 
     def fetch(self, path: str, accept: str) -> bytes:
-        """An answer of this media type as it came. Raises the exceptions of the library; `told` has them in words."""
+        """An answer of this media type as it came; any number of threads may ask so.
+
+        Raises the exceptions of the library; `told` has them in words.
+        """
         headers = {"Accept": accept}
         return self._http.request("GET", path, headers=headers, extensions=Repeat.ALWAYS.extension).content
 

@@ -36,6 +36,12 @@ class Meter:
         if self._bar is not None:
             self._bar.stop()
 
+    def expect(self, total: int) -> None:
+        """So many there are, as was not known at first."""
+        self._total = total
+        if self._bar is not None:
+            self._bar.update(self._task, total=total)
+
     def show(self, done: int) -> None:
         """So many are done."""
         if self._bar is not None:

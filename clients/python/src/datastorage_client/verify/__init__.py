@@ -6,13 +6,15 @@ package.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from importlib import import_module
 
 for _name in ("cryptography", "msgspec", "orjson"):
-    if find_spec(_name) is None:
+    try:
+        import_module(_name)
+    except ModuleNotFoundError:
         raise ModuleNotFoundError(
             f"datastorage_client.verify needs {_name}: install datastorage-client[verify]", name=_name
-        )
+        ) from None
 
 # Behind the check: these import what it looks for.
 from datastorage_client.verify.errors import (  # noqa: E402

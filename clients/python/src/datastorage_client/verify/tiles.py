@@ -9,7 +9,7 @@ from pathlib import Path
 from datastorage_common.files import ReadError, read_whole
 from datastorage_common.merkle import HASH_BYTES
 
-from datastorage_client.problems import NotFoundError
+from datastorage_client.problems import ProblemError
 from datastorage_client.verify.folder import write_whole
 from datastorage_client.verify.steps import TILE, Fetch
 
@@ -79,8 +79,8 @@ class Tiles:
     def _fetched(self, fetch: Fetch, place: Place) -> bytes:
         try:
             return fetch(f"/api/v1/log/{place.path}", TILE)
-        except NotFoundError:
-            if place.width == WIDTH:
+        except ProblemError as e:
+            if place.width == WIDTH or e.status != 404:
                 raise
         # A log need not keep a partial one once it has the complete one.
         whole = fetch(f"/api/v1/log/{Place(place.level, place.number).path}", TILE)
