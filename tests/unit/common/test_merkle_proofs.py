@@ -126,3 +126,59 @@ def test_the_root_is_made_of_complete_subtrees() -> None:
     assert range_nodes(0, 70) == [(6, 0), (2, 16), (1, 34)]
     for size in range(_SIZE + 1):
         assert range_root(0, size, node) == mth(_LEAVES[:size])
+
+
+# --- known answers -----------------------------------------------------------------------------------------------
+
+# The leaves that the tests of Certificate Transparency use (tests/unit/common/test_merkle.py has their roots), and the
+# proofs that github.com/transparency-dev/merkle, proof/verify_test.go, has for them. There leaves count from 1.
+_CT_LEAVES = [
+    leaf_hash(bytes.fromhex(leaf))
+    for leaf in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
+]
+_0 = "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+_1 = "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7"
+_4 = "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b"
+_6 = "b08693ec2e721597130641e8211e7eedccb4c26413963eee6c1e2ed16ffb1a5f"
+_0_1 = "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"
+_2_3 = "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e"
+_4_5 = "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a"
+_6_7 = "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0"
+_0_3 = "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"
+_4_7 = "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4"
+
+
+def _ct_node(level: int, number: int) -> bytes:
+    return mth(_CT_LEAVES[number << level : (number + 1) << level])
+
+
+@pytest.mark.parametrize(
+    ("leaf", "size", "proof"),
+    [
+        (1, 1, []),
+        (1, 8, [_1, _2_3, _4_7]),
+        (6, 8, [_4, _6_7, _0_3]),
+        (3, 3, [_0_1]),
+        (2, 5, [_0, _2_3, _4]),
+    ],
+)
+def test_known_inclusion_proofs(leaf: int, size: int, proof: list[str]) -> None:
+    hashes = [bytes.fromhex(h) for h in proof]
+    assert [range_root(*r, _ct_node) for r in inclusion_ranges(leaf - 1, size)] == hashes
+    check_inclusion(leaf - 1, size, _CT_LEAVES[leaf - 1], hashes, mth(_CT_LEAVES[:size]))
+
+
+@pytest.mark.parametrize(
+    ("old", "size", "proof"),
+    [
+        (1, 1, []),
+        (1, 8, [_1, _2_3, _4_7]),
+        (6, 8, [_4_5, _6_7, _0_3]),
+        (2, 5, [_2_3, _4]),
+        (6, 7, [_4_5, _6, _0_3]),
+    ],
+)
+def test_known_consistency_proofs(old: int, size: int, proof: list[str]) -> None:
+    hashes = [bytes.fromhex(h) for h in proof]
+    assert [range_root(*r, _ct_node) for r in consistency_ranges(old, size)] == hashes
+    check_consistency(old, size, mth(_CT_LEAVES[:old]), mth(_CT_LEAVES[:size]), hashes)

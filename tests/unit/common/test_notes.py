@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from datastorage_common.checkpoints import parse_checkpoint
 from datastorage_common.notes import (
     COSIGNATURE,
     SIGNATURE,
@@ -33,6 +34,49 @@ def test_the_example_of_the_specification() -> None:
     note = parse_note(SIGNED.encode())
     assert note.encode() == SIGNED.encode()
     assert key.signed(note) == note.signatures[0]
+
+
+# The documentation of golang.org/x/mod/sumdb/note signs this text: with a key that it shows, and with one made of 32
+# bytes of zero.
+GO_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+GO_SIGNING_KEY = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz"
+GO_TEXT = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
+GO_LINES = (
+    "\N{EM DASH} PeterNeumann "
+    "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+    "\N{EM DASH} EnochRoot "
+    "rwz+eBzmZa0SO3NbfRGzPCpDckykFXSdeX+MNtCOXm2/5n2tiOHp+vAF1aGrQ5ovTG01oOTGwnWLox33WWd1RvMc+QQ=\n"
+)
+
+
+def test_the_examples_of_go() -> None:
+    first, second = parse_signing_key(GO_SIGNING_KEY), make_key("EnochRoot", bytes(32))
+    assert (str(first.verifier), first.encode()) == (GO_KEY, GO_SIGNING_KEY)
+    note = Note(GO_TEXT, (first.sign(GO_TEXT), second.sign(GO_TEXT)))
+    assert note.encode().decode() == f"{GO_TEXT}\n{GO_LINES}"
+    assert parse_note(note.encode()) == note
+
+
+def test_the_cosigned_checkpoint_of_the_specification() -> None:
+    # c2sp.org/tlog-cosignature shows this note, and the time in it; its keys are not shown.
+    text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"
+    lines = (
+        "\N{EM DASH} example.com/behind-the-sofa "
+        "Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n"
+        "\N{EM DASH} witness.example.com/w1 jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2"
+        "oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==\n"
+    )
+    note = parse_note(f"{text}\n{lines}".encode())
+    assert (note.text, note.encode().decode()) == (text, f"{text}\n{lines}")
+    assert cosigned_at(note.signatures[1]) == 1679315147
+    point = parse_checkpoint(note.text)
+    assert (point.origin, point.size, point.text()) == ("example.com/behind-the-sofa", 20852163, text)
+
+
+def test_a_verifier_key_of_a_witness_elsewhere() -> None:
+    # From the tests of github.com/transparency-dev/formats, note/note_cosigv1_test.go.
+    key = "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2"
+    assert str(parse_verifier_key(key, (COSIGNATURE,))) == key
 
 
 def test_a_note_with_the_signature_of_its_log_and_that_of_a_witness() -> None:

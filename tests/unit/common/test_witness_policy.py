@@ -52,6 +52,16 @@ def test_no_quorum_and_a_single_witness() -> None:
     assert not policy.fulfilled([])
 
 
+def test_names_are_octets() -> None:
+    # c2sp.org/tlog-policy: a Kelvin sign is no K, and what is no UTF-8 is a name as well.
+    one, two, three = (str(KEYS[name].verifier).encode() for name in ("x1", "x2", "x3"))
+    lines = [b"witness K " + one, b"witness \xe2\x84\xaa " + two, b"witness \xff " + three, b"quorum \xff"]
+    policy = parse_policy(b"\n".join(lines))
+    assert [w.key.name for w in policy.witnesses.values()] == ["x1.example", "x2.example", "x3.example"]
+    assert policy.fulfilled(policy.witnessed(Note("t\n", (KEYS["x3"].cosign("t\n", 1),))))
+    assert not policy.fulfilled({"K"})
+
+
 @pytest.mark.parametrize(
     ("lines", "why"),
     [

@@ -138,3 +138,17 @@ def test_the_edge_is_the_partial_tiles(size: int) -> None:
     assert len(tables.edge.bundle) == sum(map(len, ENTRIES[size - size % WIDTH : size]))
     for (level, _), hashes in partial.items():
         assert len(hashes) == size // WIDTH**level % WIDTH * HASH_BYTES
+
+
+def test_the_example_of_the_specification() -> None:
+    # c2sp.org/tlog-tiles: what a tree of 70,000 entries is represented by, and one of 256.
+    def tiles_of(size: int) -> dict[int, list[int]]:
+        growth = grow(Edge(), [b"e"] * size, [bytes(HASH_BYTES)] * size)
+        widths: dict[int, list[int]] = {}
+        for tile in growth.tiles:
+            widths.setdefault(tile.level, []).append(tile.width)
+        return widths
+
+    assert tiles_of(70_000) == {0: [256] * 273 + [112], 1: [256, 17], 2: [1]}
+    assert partial_tiles(70_000) == [(0, 273), (1, 1), (2, 0)]
+    assert tiles_of(256) == {0: [256], 1: [1]}
