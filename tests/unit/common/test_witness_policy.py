@@ -78,6 +78,7 @@ def test_names_are_octets() -> None:
         ([f"witness w {KEYS['x1'].verifier}", f"witness w {KEYS['x2'].verifier}"], "taken"),
         ([f"witness w {KEYS['x1'].verifier}", f"witness v {KEYS['x1'].verifier}"], "twice"),
         (["witness w"], "witness NAME"),
+        ([f"witness w \udcff+00000000+{str(KEYS['x1'].verifier).rpartition('+')[2]}"], "line 1: not a verifier key"),
         (["group g all"], "group NAME"),
         (["group g all w"], "no line before"),
         ([f"witness w {KEYS['x1'].verifier}", "group g 2 w"], "needed"),
@@ -91,4 +92,4 @@ def test_names_are_octets() -> None:
 )
 def test_what_is_no_policy(lines: list[str], why: str) -> None:
     with pytest.raises(PolicyError, match=why):
-        parse_policy("\n".join(lines).encode())
+        parse_policy("\n".join(lines).encode("utf-8", "surrogateescape"))

@@ -8,13 +8,13 @@ import re
 from dataclasses import dataclass
 
 from datastorage_common.merkle import HASH_BYTES
-from datastorage_common.notes import Note, NoteError, parse_note
+from datastorage_common.notes import MAX_NOTE_BYTES, Note, NoteError, parse_note
 
 _NUMBER = re.compile("0|[1-9][0-9]{0,18}")
 _PROOF = "c2sp.org/tlog-proof@v1"
 # A tree of 2**63 entries has no longer paths.
 _MAX_HASHES = 63
-MAX_PROOF_BYTES = 128 * 1024
+MAX_PROOF_BYTES = MAX_NOTE_BYTES + 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)

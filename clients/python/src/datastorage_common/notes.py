@@ -19,9 +19,9 @@ _KINDS = (SIGNATURE, COSIGNATURE)
 _KEY_BYTES = 32
 _SIGNATURE_BYTES = 64
 _TIME_BYTES = 8
-# The specification asks for 16 at least.
+# The specification asks for 16 at least, and for room for those of up to nearly 5 kB, 7 kB as base64.
 _MAX_SIGNATURES = 64
-MAX_NOTE_BYTES = 64 * 1024
+MAX_NOTE_BYTES = 128 * 1024
 _DASH = "\N{EM DASH} "
 _SIGNING_KEY = "PRIVATE+KEY+"
 _HEX = re.compile("[0-9a-f]{8}")
@@ -214,7 +214,8 @@ def parse_signing_key(text: str) -> SigningKey:
 
 
 def _is_name(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(c.isspace() or c < " " for c in name)
+    # A policy is read octet by octet: what is not UTF-8 in it comes as surrogates.
+    return bool(name) and "+" not in name and not any(c.isspace() or c < " " or "\ud800" <= c <= "\udfff" for c in name)
 
 
 def _encoded(data: bytes) -> str:
