@@ -86,6 +86,13 @@ def test_names_are_octets() -> None:
         ([f"witness w {KEYS['x1'].verifier}", "group g all w w"], "two groups"),
         ([f"witness w {KEYS['x1'].verifier}", "group g all w", "group h all w"], "two groups"),
         ([f"witness w {KEYS['x1'].verifier}", "group w all w"], "taken"),
+        ([f"witness w {KEYS['x1'].verifier}", "quorum w", "group g all w", "witness g x"], "line 4: this name is taken"),
+        ([f"witness w {KEYS['x1'].verifier}", "group g all none"], "no line before"),
+        ([f"witness w {KEYS['x1'].verifier}", "group g 1.0 w"], "needed"),
+        ([f"witness w {KEYS['x1'].verifier}", "group g 01 w"], "needed"),
+        (["quorum g", f"witness g {KEYS['x1'].verifier}"], "line 1: a name that no line before"),
+        (["quorum none\r"], "control"),
+        (["#\x7f", "quorum none"], "control"),
         (["quorum none\x00"], "control"),
         (["# " + 70_000 * "x"], "more than"),
     ],
@@ -93,3 +100,45 @@ def test_names_are_octets() -> None:
 def test_what_is_no_policy(lines: list[str], why: str) -> None:
     with pytest.raises(PolicyError, match=why):
         parse_policy("\n".join(lines).encode("utf-8", "surrogateescape"))
+
+
+def test_names_are_octets_whatever_they_mean() -> None:
+    kelvin, latin = b"\xe2\x84\xaa", b"\xff"
+    lines = [
+        b"witness K %b https://w.example/K" % str(KEYS["x1"].verifier).encode(),
+        b"witness %b %b" % (kelvin, str(KEYS["x2"].verifier).encode()),
+        b"witness %b %b" % (latin, str(KEYS["x3"].verifier).encode()),
+        b"group all-of-them 3 K %b %b" % (kelvin, latin),
+        b"\t# \xfe is in no text",
+        b"quorum all-of-them",
+    ]
+    policy = parse_policy(b"\n".join(lines))
+    assert policy.fulfilled(policy.witnesses)
+    assert not policy.fulfilled(["K", "k"])
+
+
+def test_the_name_of_a_key_is_text() -> None:
+    with pytest.raises(PolicyError, match="line 1: not a verifier key"):
+        parse_policy(b"witness w \xff+00000000+BAAA\nquorum w\n")
+
+
+def test_as_much_as_every_implementation_should_take() -> None:
+    keys = [make_key(f"w{n}.example", bytes([n]) * 32, COSIGNATURE) for n in range(1, 33)]
+    logs = [make_key(f"log{n}.example", bytes([n]) * 32) for n in range(1, 33)]
+    lines = [f"log {key.verifier} https://log.example/{n}" for n, key in enumerate(logs)]
+    lines += [f"witness w{n} {key.verifier} https://w.example/{n}" for n, key in enumerate(keys)]
+    lines += [f"group g{n} any w{n}" for n in range(31)]
+    lines += [f"group all-groups all {' '.join(f'g{n}' for n in range(31))}", "quorum all-groups"]
+    policy = parse_policy("\n".join(lines).encode())
+    assert (len(policy.logs), len(policy.witnesses), len(policy.groups)) == (32, 32, 32)
+    assert policy.fulfilled(f"w{n}" for n in range(31))
+    assert not policy.fulfilled(f"w{n}" for n in range(1, 32))
+
+
+def test_the_size_that_enough_of_them_have_come_to() -> None:
+    policy = parse_policy(TWO_LEVELS.encode())
+    assert policy.reached({"x1": 10, "x2": 30, "x3": 20, "y1": 25, "y2": 5}) == 20
+    assert policy.reached({"x1": 10, "x2": 30, "y1": 7}) == 7
+    assert policy.reached({"x1": 10, "y1": 7}) is None
+    assert policy.reached({"both": 7}) is None
+    assert policy.reached({}) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from datastorage_common.notes import COSIGNATURE, SIGNATURE, Note, NoteError, VerifierKey, parse_verifier_key
@@ -44,20 +44,31 @@ class Policy:
     groups: dict[str, Group]
     quorum: str  # a witness, a group, or none
 
+    @property
+    def needs_none(self) -> bool:
+        """Whether every checkpoint of the logs is good enough without a cosignature."""
+        return self.quorum == _NONE
+
     def witnessed(self, note: Note) -> set[str]:
         """The witnesses that have cosigned, each signature checked. Raises NoteError where one is wrong."""
         return {name for name, witness in self.witnesses.items() if witness.key.signed(note) is not None}
 
     def fulfilled(self, witnessed: Iterable[str]) -> bool:
         """Whether these witnesses are enough."""
-        there = set(witnessed)
-        if self.quorum == _NONE:
-            return True
+        return self.needs_none or self.reached(dict.fromkeys(witnessed, 0)) is not None
+
+    def reached(self, sizes: Mapping[str, int]) -> int | None:
+        """The size that enough witnesses have come to, each with its own; None if there are too few of them.
+
+        Not for the quorum `none`.
+        """
+        come = {name: size for name, size in sizes.items() if name in self.witnesses}
         # A group names only what stands before it.
         for name, group in self.groups.items():
-            if sum(member in there for member in group.members) >= group.needed:
-                there.add(name)
-        return self.quorum in there
+            members = sorted((come[member] for member in group.members if member in come), reverse=True)
+            if len(members) >= group.needed:
+                come[name] = members[group.needed - 1]
+        return come.get(self.quorum)
 
 
 def parse_policy(data: bytes) -> Policy:
