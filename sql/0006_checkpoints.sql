@@ -18,14 +18,15 @@ CREATE TABLE log_checkpoints (
     signed_at timestamptz  NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (origin, size)
 );
--- What witnesses have said of them, each line checked before it came here.
+-- What witnesses have said of them, each line checked before it came here. Who said it is told by the verifier key: names of
+-- witnesses are those of a policy, which may change. By size last: asked for is how far each witness has come.
 CREATE TABLE log_cosignatures (
     origin      varchar(255) NOT NULL,
+    witness     text         NOT NULL,
     size        bigint       NOT NULL,
-    witness     varchar(255) NOT NULL,
     line        text         NOT NULL,
     received_at timestamptz  NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (origin, size, witness)
+    PRIMARY KEY (origin, witness, size)
 );
 CREATE TRIGGER log_checkpoints_no_change BEFORE UPDATE OR DELETE ON log_checkpoints
     FOR EACH ROW EXECUTE FUNCTION audit_refuse_change();

@@ -1,4 +1,4 @@
--- The statements of app/transparency/checkpoint_store.py.
+-- The statements of app/transparency/checkpoint_store.py and cosignatures.py.
 
 -- name: last
 -- The largest tree of an origin that has a checkpoint.
@@ -31,3 +31,43 @@ INSERT INTO log_checkpoints (origin, size, root, epoch, note) VALUES (%s, %s, %s
 -- name: root_of
 -- What stands there now.
 SELECT root FROM log_checkpoints WHERE origin = %s AND size = %s;
+
+-- name: cosigned
+-- How far each witness has come, up to a size: one step into an index for each.
+SELECT w.witness, s.size
+FROM unnest(%(witnesses)b::text[]) AS w(witness)
+CROSS JOIN LATERAL (
+    SELECT size FROM log_cosignatures
+    WHERE origin = %(origin)s AND witness = w.witness AND size <= %(most)s
+    ORDER BY size DESC
+    LIMIT 1
+) AS s;
+
+-- name: with_cosignatures
+-- A checkpoint, and what these witnesses have said of it.
+SELECT c.note, array(
+    SELECT line FROM log_cosignatures
+    WHERE origin = c.origin AND witness = ANY(%(witnesses)b::text[]) AND size = c.size
+    ORDER BY witness
+)
+FROM log_checkpoints c
+WHERE c.origin = %(origin)s AND c.size = %(size)s;
+
+-- name: put_cosignature
+-- Twice where its answer was lost and the witness was asked again.
+INSERT INTO log_cosignatures (origin, witness, size, line) VALUES (%s, %s, %s, %s)
+ON CONFLICT (origin, witness, size) DO NOTHING;
+
+-- name: thin_cosignatures
+-- Of an hour that is over there stays, for each witness, the last checkpoint that it has cosigned, with all that others said
+-- of that. What is older than two days was gone through before.
+DELETE FROM log_cosignatures
+WHERE origin = %(origin)s AND size < %(below)s
+    AND received_at < date_trunc('hour', clock_timestamp() - interval '1 hour')
+    AND received_at >= date_trunc('hour', clock_timestamp() - interval '2 days')
+    AND size NOT IN (
+        SELECT max(size)
+        FROM log_cosignatures
+        WHERE origin = %(origin)s AND received_at >= date_trunc('hour', clock_timestamp() - interval '2 days')
+        GROUP BY witness, date_trunc('hour', received_at)
+    );
