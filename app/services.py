@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from datastorage_common.counts import counted
+from datastorage_common.witness_policy import Policy, parse_policy
 
 from app.audit.accesses import AccessRecorder
 from app.audit.buffer import Buffer
@@ -20,6 +21,7 @@ from app.audit.store import write
 from app.audit.validator import Validator
 from app.audit.writer import WriteFunction, Writer
 from app.auth.verifiers import make_verifier
+from app.auth.watched_file import WatchedFile
 from app.breaker import Breaker
 from app.clock import Clock
 from app.config.log_keys import load_keys
@@ -48,6 +50,7 @@ from app.transparency.watch import LogWatch
 if TYPE_CHECKING:
     from app.quotas.requests import Quotas
     from app.telemetry.tracing import Tracing
+    from app.transparency.witnesses import Witnesses
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +124,20 @@ class Services:
         self.memories = make_memories(settings.log, endpoint)
         signer = Signer(self.log_keys, self.memories, settings.log.origin)
         self.sequencer = Sequencer(settings, self.database.watchdog, self.clock, signer)
+        self.witness_policy: Callable[[], Policy] | None = None
+        self.witnesses: Witnesses | None = None
+        if settings.log.witness_policy is not None:
+            from app.transparency.witnesses import Witnesses  # brings what speaks HTTP, which most do without
+
+            self.witness_policy = WatchedFile(settings.log.witness_policy, parse_policy).current
+            self.witnesses = Witnesses(
+                settings,
+                self.database.watchdog,
+                self.clock,
+                policy=self.witness_policy,
+                keys=self.log_keys,
+                leading=lambda: self.sequencer.leading,
+            )
         self.log_watch = LogWatch(self.clock, stalled=self.sequencer.wanted, has_key=bool(self.log_keys))
         self.monitor = Monitor(
             settings,
@@ -167,6 +184,8 @@ class Services:
             self.replica.database.start()
         self.flusher.start()
         self.sequencer.start()
+        if self.witnesses is not None:
+            self.witnesses.start()
         self.monitor.start()
         if self.queue_watch is not None:
             self.queue_watch.start()
@@ -200,6 +219,7 @@ class Services:
             log.warning("shutdown: replay was still busy; its entries stay in the queue")
         for name, step in (
             ("sequencer", self.sequencer.stop),
+            ("witnesses", self.witnesses.stop if self.witnesses else None),
             ("monitor", self.monitor.stop),
             ("database", self.database.stop),
             ("replica", self.replica.database.stop if self.replica else None),

@@ -147,6 +147,25 @@ LOG_INCONSISTENT = Gauge(
     "1 while the log contradicts what was signed, so that no place is given any more.",
     multiprocess_mode="livemax",
 )
+# The label ``witness`` is one of a witness that is asked: no more than app/transparency/witnesses.py takes of a policy.
+LOG_WITNESS_SIZE = Gauge(
+    "datastorage_log_witness_size",
+    "Entries of the last checkpoint that a witness has cosigned for this instance.",
+    ["witness"],
+    multiprocess_mode="livemax",
+)
+LOG_WITNESS_CONTRADICTS = Gauge(
+    "datastorage_log_witness_contradicts",
+    "1 where a witness says that it has cosigned another tree of this log, until it cosigns again.",
+    ["witness"],
+    multiprocess_mode="livemax",
+)
+LOG_WITNESS_FAILURES = Counter(
+    "datastorage_log_witness_failures_total",
+    "Requests to a witness that brought no cosignature.",
+    ["witness", "reason"],
+)
+WITNESS_REASONS = ("away", "refused", "wrong", "contradicts")
 REQUEST_THREADS = Gauge("datastorage_request_threads", "Request threads, all workers.", multiprocess_mode="livesum")
 BUSY_THREADS = Gauge(
     "datastorage_request_threads_busy",
@@ -276,6 +295,14 @@ def no_redis() -> None:
     """Say that there is no Redis to be up or down: NaN is neither 0 nor 1, so no alert fires."""
     REDIS_UP.set(math.nan)
     REDIS_DURABLE.set(math.nan)
+
+
+def witness_asked(label: str) -> None:
+    """Let the series of a witness begin at 0: the first failure of a series that is born with it has no rate."""
+    LOG_WITNESS_SIZE.labels(label).set(0)
+    LOG_WITNESS_CONTRADICTS.labels(label).set(0)
+    for reason in WITNESS_REASONS:
+        LOG_WITNESS_FAILURES.labels(label, reason)
 
 
 def keys_age(issuer: str, seconds: float) -> None:

@@ -4,5 +4,6 @@ entries.py     an entry: how it is kept, the JSON that is hashed, how it is foun
 edge.py        the right edge of the tree, and how entries are put behind it
 log_store.py   the statements: what is pending, the log's tables, records from before there was a log
 sequencer.py   the one thread of all instances that gives places
+witnesses.py   has checkpoints cosigned by others
 watch.py       how the log is, seen from every worker: lag, and whether somebody has to take over
 """

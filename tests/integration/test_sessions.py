@@ -11,12 +11,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from datastorage_common.notes import make_key
 from datastorage_common.times import rfc3339
 from psycopg import conninfo, sql
 
 from app.postgres.migrations import migrate
-from app.postgres.sessions import Limits, connect
-from app.transparency import acts, log_store, sequencer
+from app.postgres.sessions import Limits, connect, writing
+from app.transparency import acts, checkpoint_store, log_store, sequencer
 from tests.conftest import settings_for
 from tests.hostile import HOSTILE
 from tests.integration.service import BATCH, NOTIFICATIONS, Service, running
@@ -25,6 +26,7 @@ from tests.log_check import LogReport, check_log
 from tests.pooler import BINARY, pgbouncer
 from tests.support import Database, PostgresServer, event, notification, wait_until
 from tests.tree import ROOT, modules
+from tests.witness_server import witness_server
 
 # What a write needs in their place, and what follows from it.
 NEEDED = {
@@ -77,6 +79,8 @@ LOG_TABLES = {
     "log_intake": "UPDATE",
     "log_acts": "INSERT",
     "log_set_aside": "INSERT",
+    "log_checkpoints": "INSERT",
+    "log_cosignatures": "INSERT OR DELETE",
 }
 # Records from before there was a log.
 OLD_RECORDS = """
@@ -157,8 +161,21 @@ def environment() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def service(server: PostgresServer, template: str, environment: None) -> Iterator[Service]:
-    with running(server, template, at=datetime.now(UTC).replace(microsecond=0)) as s:
+def service(
+    server: PostgresServer, template: str, environment: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    key = make_key("log.example", bytes(32))
+    key_file, policy = tmp_path_factory.mktemp("log") / "key", tmp_path_factory.mktemp("log") / "policy"
+    key_file.write_text(f"{key.encode()}\n")
+    key_file.chmod(0o600)
+    with witness_server("w.example", key.verifier) as witness:
+        policy.write_text(f"{witness.line()}\nquorum w.example\n")
+        log = {"key_file": str(key_file), "witness_policy": str(policy)}
+        yield from served(server, template, log)
+
+
+def served(server: PostgresServer, template: str, log: dict[str, str]) -> Iterator[Service]:
+    with running(server, template, at=datetime.now(UTC).replace(microsecond=0), log=log) as s:
         # Settings of a database are not copied with it.
         make_hostile(s.database)
         s.parts.reader.renew()
@@ -235,6 +252,23 @@ def damage_a_pending_row(service: Service) -> None:
     wait_until(lambda: any(place == "log_set_aside" for place, _, _ in notes(service)), what="a row set aside")
 
 
+def sign_and_cosign(service: Service) -> None:
+    """Wait until a checkpoint is signed and cosigned, and old cosignatures are looked for."""
+
+    def is_cosigned() -> bool:
+        begun = {(place, statement.split()[0]) for place, statement, _ in notes(service)}
+        return begun >= {("log_checkpoints", "INSERT"), ("log_cosignatures", "INSERT"), ("log_cosignatures", "DELETE")}
+
+    wait_until(is_cosigned, what="a checkpoint that is cosigned")
+
+
+def contradict_the_log(service: Service) -> None:
+    """As where what was signed is another tree: nothing goes on behind it."""
+    database = service.parts.settings.database
+    with connect(database, "log", Limits(60, 60), service.parts.database.watchdog) as conn, writing(conn):
+        checkpoint_store.note_inconsistent(conn, "this is a test")
+
+
 def finish_the_intake(service: Service) -> None:
     """As `datastorage log intake --finish` does, which is the owner's."""
     database = dataclasses.replace(service.parts.settings.database, url=service.database.owner_url)
@@ -259,6 +293,7 @@ def test_the_log_is_that_of_the_records(service: Service) -> None:
 
 def test_every_write_is_made_with_the_settings_that_it_needs(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     write_everything(service)
+    sign_and_cosign(service)
     # A month that is missing is made by the flush that needs it, and by the change of the catalogue.
     service.parts.monitor.stop()
     for post in (lambda at: service.post(event(event_timestamp=at)), lambda at: service.post(workflow(), WORKFLOWS)):
@@ -267,6 +302,7 @@ def test_every_write_is_made_with_the_settings_that_it_needs(service: Service, m
     fill_and_empty_both_pending_tables(service, monkeypatch)
     damage_a_pending_row(service)
     finish_the_intake(service)
+    contradict_the_log(service)
     noted = notes(service)
     assert {place for place, _, _ in noted} >= {*TABLES, *LOG_TABLES, "CREATE TABLE", "ALTER TABLE", "CREATE TRIGGER"}
     for place, statement, settings in noted:
@@ -308,6 +344,10 @@ KNOWN = {
     ("sql/log.sql", "UPDATE log_intake SET "),
     ("sql/log.sql", "INSERT INTO log_acts ("),
     ("sql/log.sql", "INSERT INTO log_set_aside ("),
+    ("sql/checkpoints.sql", "UPDATE log_head SET "),
+    ("sql/checkpoints.sql", "INSERT INTO log_checkpoints ("),
+    ("sql/checkpoints.sql", "INSERT INTO log_cosignatures ("),
+    ("sql/checkpoints.sql", "DELETE FROM log_cosignatures "),
 }
 OWNERS = {"app/postgres/indexes.py", "app/postgres/migrations.py", "devserver/postgres.py"}
 
