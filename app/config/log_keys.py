@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datastorage_common.files import ReadError, read_secret
+from datastorage_common.files import ReadError, read_secret, read_whole
 from datastorage_common.notes import SIGNATURE, NoteError, SigningKey, parse_signing_key
+from datastorage_common.witness_policy import MAX_POLICY_BYTES, PolicyError, parse_policy
 
 from app.config.log import LogSettings
 from app.config.settings import Settings
@@ -37,9 +38,24 @@ def parse_keys(text: str) -> tuple[SigningKey, ...]:
 
 
 def log_faults(s: Settings) -> list[str]:
-    """What keeps the log from being signed, where that is asked for."""
+    """What keeps the log from being signed and cosigned, where that is asked for."""
     if s.log.key_file is None:
-        return ["log.origin needs log.key_file"] if s.log.origin is not None else []
+        needing = ("origin", "witness_policy")
+        return [f"log.{name} needs log.key_file" for name in needing if getattr(s.log, name) is not None]
+    return _key_faults(s) + _policy_faults(s)
+
+
+def _policy_faults(s: Settings) -> list[str]:
+    if s.log.witness_policy is None:
+        return []
+    try:
+        parse_policy(read_whole(s.log.witness_policy, MAX_POLICY_BYTES + 1))
+    except (ReadError, PolicyError) as e:
+        return [f"log.witness_policy: {e}"]
+    return []
+
+
+def _key_faults(s: Settings) -> list[str]:
     try:
         keys = load_keys(s.log)
     except (ReadError, NoteError) as e:

@@ -86,7 +86,7 @@ def test_names_are_octets() -> None:
         ([f"witness w {KEYS['x1'].verifier}", "group g all w w"], "two groups"),
         ([f"witness w {KEYS['x1'].verifier}", "group g all w", "group h all w"], "two groups"),
         ([f"witness w {KEYS['x1'].verifier}", "group w all w"], "taken"),
-        ([f"witness w {KEYS['x1'].verifier}", "quorum w", "group g all w", "witness g x"], "line 4: this name is taken"),
+        ([f"witness w {KEYS['x1'].verifier}", "group g all w", "witness g x"], "line 3: this name"),
         ([f"witness w {KEYS['x1'].verifier}", "group g all none"], "no line before"),
         ([f"witness w {KEYS['x1'].verifier}", "group g 1.0 w"], "needed"),
         ([f"witness w {KEYS['x1'].verifier}", "group g 01 w"], "needed"),
