@@ -138,7 +138,7 @@ class Services:
                 keys=self.log_keys,
                 leading=lambda: self.sequencer.leading,
             )
-        self.log_watch = LogWatch(self.clock, stalled=self.sequencer.wanted, has_key=bool(self.log_keys))
+        self.log_watch = LogWatch(self.clock, stalled=self.sequencer.wanted, can_sign=signer.can_sign)
         self.monitor = Monitor(
             settings,
             self.breaker,

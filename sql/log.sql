@@ -187,8 +187,9 @@ UPDATE log_intake SET notifications_done = true;
 -- where more wait, their number says no more than that. What is signed is the newest checkpoint under the log's name.
 SELECT h.size, i.taken, i.events_done AND i.notifications_done,
     i.events_done OR coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('audit_events_unsalted')), false),
-    (SELECT size FROM log_checkpoints WHERE origin = h.origin ORDER BY size DESC LIMIT 1), h.unsigned,
-    coalesce(extract(epoch FROM clock_timestamp() - h.tried_at)::float8, 0), h.inconsistent, p.first, coalesce(p.records, 0) + coalesce(a.records, 0),
+    (SELECT size FROM log_checkpoints WHERE origin = h.origin ORDER BY size DESC LIMIT 1), h.epoch, h.origin, h.unsigned,
+    coalesce(extract(epoch FROM clock_timestamp() - h.tried_at)::float8, 0), h.inconsistent,
+    p.first, coalesce(p.records, 0) + coalesce(a.records, 0),
     coalesce(extract(epoch FROM clock_timestamp() - least(p.since, a.since))::float8, 0)
 FROM log_head h, log_intake i,
 (SELECT sum(count) AS records, min(queued_at) AS since FROM log_set_aside) AS a, (

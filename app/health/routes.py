@@ -11,7 +11,6 @@ import flask
 import orjson
 
 from app.http.json_provider import json_response
-from app.transparency.signer import NO_KEY
 
 if TYPE_CHECKING:
     from app.services import Services
@@ -95,9 +94,8 @@ def log_report(services: Services, lag: float) -> dict[str, Any]:
     }
     if watch.seen:
         report |= {"size": known.size, "pending": known.pending, "signed_size": known.signed}
-        why = known.inconsistent or known.unsigned
-        report["signing"] = "off" if why == NO_KEY else "on" if why is None else "stopped"
-        if why not in (None, NO_KEY):
+        report["signing"], why = watch.signing()
+        if why is not None:
             report["signing_stopped"] = why
     return report
 

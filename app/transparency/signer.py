@@ -21,8 +21,9 @@ from app.transparency.log_store import Head, LogBrokenError
 from app.transparency.memories import Memory, MemoryAwayError, MemoryBrokenError, Remembered, decode
 from app.transparency.tree import roots_at
 
-# What log_head.unsigned says where the one that gives places has no key.
-NO_KEY = "there is no key: log.key_file is not set"
+# How log_head.unsigned begins where the one that gives places has no key of the log, and another one may have.
+_KEYLESS = "there is no key"
+NO_KEY = f"{_KEYLESS}: log.key_file is not set"
 
 
 class InconsistentError(Exception):
@@ -35,6 +36,11 @@ class NotSignedError(Exception):
 
 class NotHolderError(Exception):
     """Another one gives places, and signs."""
+
+
+def is_keyless(why: str) -> bool:
+    """Whether this is why one worker signs nothing, and says nothing of the others."""
+    return why.startswith(_KEYLESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +107,17 @@ class Signer:
             raise InconsistentError(f"two trees of {point.size} entries are signed")
         return point
 
+    def can_sign(self, origin: str | None) -> bool:
+        """Whether there is a key of the log of that name; None: of a log that has none yet."""
+        if origin is None:
+            return bool(self._keys)
+        return self._origin in (None, origin) and any(key.name == origin for key in self._keys)
+
     def _keys_of(self, origin: str) -> list[SigningKey]:
-        if self._origin not in (None, origin):
-            raise NotSignedError(f"the log is {origin}, and log.origin is {self._origin}")
-        keys = [key for key in self._keys if key.name == origin]
-        if not keys:
-            raise NotSignedError(f"log.key_file has no key of the log {origin}")
-        return keys
+        if not self.can_sign(origin):
+            named = ": log.key_file has none" if self._origin in (None, origin) else f": log.origin is {self._origin}"
+            raise NotSignedError(f"{_KEYLESS} of the log {origin}{named}")
+        return [key for key in self._keys if key.name == origin]
 
     def _prove(self, conn: Connection, head: Head, origin: str, last: Remembered | None, held: list[bytes]) -> _Proven:
         known: list[tuple[str, Remembered]] = [("the last checkpoint", last)] if last is not None else []

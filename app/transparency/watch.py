@@ -9,7 +9,7 @@ from app.clock import Clock
 from app.postgres.sessions import Connection
 from app.postgres.statements import statements
 from app.telemetry import metrics
-from app.transparency.signer import NO_KEY
+from app.transparency.signing_watch import Signed, SigningWatch
 
 _LOOK = statements("log")["look"]
 
@@ -68,15 +68,14 @@ class LogWatch:
 
     # A look comes each second, and may take a moment.
     _LATE_SECONDS = 5.0
-    # Who gives places and can't sign tries again sooner, and writes that down.
-    _TRIED_SECONDS = 30.0
 
-    def __init__(self, clock: Clock, stalled: Callable[[], None], *, has_key: bool = False) -> None:
-        """``has_key``: whether this worker could sign the log."""
+    def __init__(
+        self, clock: Clock, stalled: Callable[[], None], can_sign: Callable[[str | None], bool] = lambda _: False
+    ) -> None:
+        """``can_sign``: whether this worker has a key of the log of that name."""
         self._clock = clock
         self._stalled = stalled
-        self._has_key = has_key
-        self._unsigned_since: float | None = None
+        self._signing = SigningWatch(clock, can_sign)
         self._floor = Floor(clock)
         self._looked_at: float | None = None  # or since when it should have been
         self._old_wait_since: float | None = None  # records from before there was a log, of which none was taken in
@@ -88,7 +87,8 @@ class LogWatch:
         row = conn.execute(_LOOK, {"first": self._floor.first()}).fetchone()
         if row is None:  # nothing was migrated yet
             return
-        size, taken_in, all_taken_in, indexed, signed, unsigned, tried, inconsistent, oldest, pending, lag = row
+        size, taken_in, all_taken_in, indexed, signed, *rest = row
+        epoch, origin, unsigned, tried, inconsistent, oldest, pending, lag = rest
         before = self.state
         now = self._clock.monotonic()
         if all_taken_in:
@@ -100,7 +100,7 @@ class LogWatch:
             # Another primary, or a database that was restored: its rows have other numbers.
             self._floor = Floor(self._clock)
         self.state = LogState(size, taken_in, all_taken_in, signed, unsigned, inconsistent, oldest, pending, lag)
-        self._see_signed(before)
+        self._signing.see(Signed(size, signed, epoch, origin, unsigned, tried))
         self.seen = True
         if oldest is not None:
             # Not the newest: where nobody gives places, what waits may be more than a floor leaves below it.
@@ -108,35 +108,26 @@ class LogWatch:
         metrics.LOG_SIZE.set(size)
         metrics.LOG_PENDING.set(pending)
         metrics.LOG_INCONSISTENT.set(inconsistent is not None)
+        if signed is not None:
+            metrics.LOG_SIGNED_SIZE.set(signed)
         if inconsistent is not None:
             return
         waits = oldest is not None and oldest == before.oldest
         # Old events wait for their index, which a migration makes.
         stands = size == before.size and (waits or (indexed and not all_taken_in))
-        if stands or (self._has_key and self._nobody_signs(before, tried)):
+        if stands or self._signing.nobody_signs():
             self._stalled()
-
-    def _see_signed(self, before: LogState) -> None:
-        """Note since when the log is larger than its newest checkpoint, and no newer one comes."""
-        known = self.state
-        if known.signed is not None:
-            metrics.LOG_SIGNED_SIZE.set(known.signed)
-        if known.signed == known.size or known.unsigned == NO_KEY:
-            self._unsigned_since = None
-        elif self._unsigned_since is None or known.signed != before.signed:
-            self._unsigned_since = self._clock.monotonic()
-
-    def _nobody_signs(self, before: LogState, tried: float) -> bool:
-        known = self.state
-        if known.signed == known.size or known.signed != before.signed:
-            return False
-        if known.unsigned is None:
-            return known.size == before.size
-        return known.unsigned == NO_KEY or tried > self._TRIED_SECONDS
 
     def unsigned_for(self) -> float:
         """For how long, in seconds, the newest of the log is in no signed checkpoint; 0 where no key is set up."""
-        return 0.0 if self._unsigned_since is None else self._clock.monotonic() - self._unsigned_since
+        return self._signing.unsigned_for()
+
+    def signing(self) -> tuple[str, str | None]:
+        """Whether the log is signed: on, off where no key is set up, stopped; and why it is stopped."""
+        why = self.state.inconsistent or self.state.unsigned
+        if self.state.inconsistent is None and self._signing.off:
+            return "off", None
+        return ("on", None) if why is None else ("stopped", why)
 
     def lag(self) -> float:
         """How long, in seconds, the first record without a place may have waited for one.

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
+from datastorage_common.notes import COSIGNATURE, make_key
 
 from app.config.settings import Settings
 from app.configuration import load_settings
@@ -62,9 +64,14 @@ OTHER = {
     "tracing.sample_ratio": "0.5",
     "tracing.headers_file": "/dev/null",
     "tracing.service_name": "audit",
+    "log.origin": "log.example/one",
+    "log.key_file": "{folder}/log.key",
+    "log.checkpoint_file": "{folder}/checkpoint",
+    "log.witness_policy": "{folder}/policy",
 }
 
 
+SIGNED = {"log.key_file": "{folder}/log.key"}
 TOKENS = {"auth.mode": "token", "auth.tokens_file": "/dev/null"}
 # What else a key's other value needs.
 BESIDE = {
@@ -77,6 +84,8 @@ BESIDE = {
     "redis.key_file": {"redis.url": "rediss://h", "redis.cert_file": __file__},
     "limits.principal_requests": TOKENS,
     "limits.principal_events": TOKENS,
+    "log.origin": SIGNED,
+    "log.witness_policy": SIGNED,
 }
 
 
@@ -88,9 +97,13 @@ def other_value(section: str, key: str) -> str:
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS)
-def test_every_key_can_be_set_and_is_explained(section: str, key: str) -> None:
+def test_every_key_can_be_set_and_is_explained(tmp_path: Path, section: str, key: str) -> None:
+    (tmp_path / "log.key").write_text(make_key("log.example/one", bytes(32)).encode())
+    witness = make_key("witness.example", bytes(32), COSIGNATURE).verifier
+    (tmp_path / "policy").write_text(f"witness w {witness}\nquorum w\n")
     given = {f"{section}.{key}": other_value(section, key), **BESIDE.get(f"{section}.{key}", {})}
-    settings = load_settings(None, env(**{name.replace(".", "__").upper(): value for name, value in given.items()}))
+    found = {name.replace(".", "__").upper(): value.replace("{folder}", str(tmp_path)) for name, value in given.items()}
+    settings = load_settings(None, env(**found))
     changed = getattr(getattr(settings, section), key)
     default = getattr(Settings.SECTIONS[section](), key)
     assert changed != default

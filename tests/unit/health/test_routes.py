@@ -15,7 +15,7 @@ from app.dlq.state import NOT_CONFIGURED, QueueState, StreamState
 from app.postgres.monitor import DatabaseState
 from app.services import Services
 from app.transparency.watch import LogState
-from tests.unit.fakes import NOW, WELL, FakeIngest, StandingClock, event, make_client, make_services
+from tests.unit.fakes import NOW, WELL, FakeConnection, FakeIngest, StandingClock, event, make_client, make_services
 
 GONE = DatabaseState(connected=False, seen=True)
 FULL = {"events": StreamState(depth=10, capacity=10, dead_letters=0, oldest_age_seconds=0.0, full=True)}
@@ -246,7 +246,8 @@ def test_the_log_behind_is_a_member_of_its_own(lag: float, state: str, status: s
     services.log_watch.seen = True
     code, body = asked(services, "/health")
     assert (code, body["status"], "reasons" in body) == (200, status, False)
-    assert body["log"] == {"state": state, "size": 70, "pending": 3, "lag_seconds": lag}
+    expected = {"state": state, "size": 70, "pending": 3, "lag_seconds": lag, "signed_size": None, "signing": "off"}
+    assert body["log"] == expected
     assert asked(services, "/health/ready") == (200, {"status": "ready"})
 
 
@@ -259,7 +260,8 @@ def test_without_postgresql_nobody_knows_how_the_log_is() -> None:
     clock.seconds += 61
     code, body = asked(services, "/health")
     assert (code, body["status"]) == (503, "unhealthy")
-    assert body["log"] == {"state": "unknown", "size": 70, "pending": 3, "lag_seconds": 61.5}
+    found = {name: body["log"][name] for name in ("state", "size", "pending", "lag_seconds")}
+    assert found == {"state": "unknown", "size": 70, "pending": 3, "lag_seconds": 61.5}
 
 
 def test_a_log_that_was_never_seen_is_behind_after_a_while() -> None:
@@ -268,3 +270,51 @@ def test_a_log_that_was_never_seen_is_behind_after_a_while() -> None:
     assert "log" not in asked(services, "/health")[1]
     clock.seconds += 61
     assert asked(services, "/health")[1]["log"] == {"state": "lagging", "lag_seconds": 61.0}
+
+
+def look(services: Services, signed: int | None, *, unsigned: str | None = None, wrong: str | None = None) -> None:
+    """Have the log looked at: of 70 entries so many are signed."""
+    row = (70, 0, True, True, signed, 1, "log.example", unsigned, 0.0, wrong, None, 0, 0.0)
+    services.log_watch.look(FakeConnection({"FROM log_head h": [row]}))  # type: ignore[arg-type]
+
+
+def test_a_log_that_is_signed_is_well() -> None:
+    services = services_with(clock=StandingClock())
+    look(services, 70)
+    _, body = asked(services, "/health")
+    assert (body["status"], body["log"]["signed_size"], body["log"]["signing"]) == ("healthy", 70, "on")
+    assert "signing_stopped" not in body["log"]
+
+
+def test_a_log_that_is_not_signed_for_long_is_degraded() -> None:
+    clock = StandingClock()
+    services = services_with(clock=clock)
+    look(services, 60, unsigned="the memory in redis is away")
+    _, body = asked(services, "/health")
+    assert (body["status"], body["log"]["signing"]) == ("healthy", "stopped"), "not at once"
+    assert body["log"]["signing_stopped"] == "the memory in redis is away"
+    clock.seconds += 61.0
+    look(services, 60, unsigned="the memory in redis is away")
+    code, body = asked(services, "/health")
+    assert (code, body["status"], "reasons" in body) == (200, "degraded", False)
+    assert asked(services, "/health/ready") == (200, {"status": "ready"})
+
+
+def test_without_a_key_the_log_is_never_late() -> None:
+    clock = StandingClock()
+    services = services_with(clock=clock)
+    look(services, None)
+    clock.seconds += 61.0
+    look(services, None)
+    _, body = asked(services, "/health")
+    assert (body["status"], body["log"]["signing"]) == ("healthy", "off")
+
+
+def test_a_log_that_contradicts_what_was_signed_is_degraded_at_once() -> None:
+    services = services_with(clock=StandingClock())
+    look(services, 70, wrong="the last checkpoint has 80 entries, and the log has 70")
+    _, body = asked(services, "/health")
+    assert (body["status"], "reasons" in body) == ("degraded", False)
+    assert body["log_inconsistent"] == "the last checkpoint has 80 entries, and the log has 70"
+    assert (body["log"]["signing"], body["log"]["signing_stopped"]) == ("stopped", body["log_inconsistent"])
+    assert asked(services, "/health/ready") == (200, {"status": "ready"})

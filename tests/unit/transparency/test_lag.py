@@ -18,7 +18,16 @@ class Seen:
 
     def __init__(self, **changes: Any) -> None:
         row: dict[str, object] = {"size": 10, "taken": 0, "all_taken": True, "indexed": True}
-        row |= {"signed": 10, "unsigned": None, "tried": 0.0, "inconsistent": None, "first": None, "pending": 0}
+        row |= {
+            "signed": 10,
+            "epoch": 1,
+            "origin": "log",
+            "unsigned": None,
+            "tried": 0.0,
+            "inconsistent": None,
+            "first": None,
+            "pending": 0,
+        }
         self.row = tuple({**row, "lag": 0.0, **changes}.values())
 
     def execute(self, statement: object, parameters: object) -> Any:

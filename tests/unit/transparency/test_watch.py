@@ -35,7 +35,7 @@ class World:
         indexed: bool = True,
     ) -> int:
         """One look that finds this; how often somebody was to take over."""
-        row = (size, taken_in, all_taken_in, indexed, size, None, 0.0, None, oldest, pending, lag)
+        row = (size, taken_in, all_taken_in, indexed, size, 1, "log", None, 0.0, None, oldest, pending, lag)
         self.conn.answers = {"FROM log_head h": [row]}
         self.clock.seconds += 1.0
         before = self.stalled
@@ -101,7 +101,7 @@ class Backlog(FakeConnection):
     def execute(self, statement: str, parameters: Any = None, **_: Any) -> FakeCursor:
         self.last += 20_000
         first = max(100_000, parameters["first"])
-        return FakeCursor([(7, 0, True, True, 7, None, 0.0, None, first, self.last - first, 1.0)])
+        return FakeCursor([(7, 0, True, True, 7, 1, "log", None, 0.0, None, first, self.last - first, 1.0)])
 
 
 def test_a_log_that_stands_still_while_many_write_is_seen() -> None:
