@@ -46,9 +46,9 @@ class GoTools:
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 
-    def refuses(self, name: str, *arguments: str | Path, given: bytes = b"") -> str:
+    def refuses(self, name: str, *arguments: str | Path, given: bytes = b"", token: str = "") -> str:
         """Why a program does not accept what it is given."""
-        done = self.run(name, *arguments, given=given)
+        done = self.run(name, *arguments, given=given, token=token)
         assert done.returncode == 1, f"accepted: {done.stdout.decode()}"
         return done.stderr.decode()
 

@@ -12,7 +12,7 @@ from datastorage_common.checkpoints import encode_hash, parse_checkpoint
 from datastorage_common.notes import COSIGNATURE, Note, make_key, parse_note, parse_signing_key
 from datastorage_common.witness_policy import parse_policy
 
-from tests.system.go_tools import GoTools, build
+from tests.system.go_tools import GoTools
 from tests.system.static_log import StaticLog, resource, served
 
 KEY = make_key("log.example/records", bytes(range(32)))
@@ -21,11 +21,6 @@ WITNESSES = {
     name: make_key(f"witness.example/{name}", bytes([n]) * 32, COSIGNATURE)
     for n, name in enumerate(["x1", "x2", "x3", "y1", "y2"], 1)
 }
-
-
-@pytest.fixture(scope="module")
-def go(tmp_path_factory: pytest.TempPathFactory) -> GoTools:
-    return build(tmp_path_factory.mktemp("go-tools"))
 
 
 @pytest.fixture(scope="module")
