@@ -28,6 +28,7 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
     from app.openapi import routes as openapi_routes
     from app.services import Services
     from app.telemetry import metrics
+    from app.transparency import routes as log_routes
     from app.workflows import routes as workflow_routes
 
     parts = services if services is not None else Services(settings)
@@ -63,6 +64,7 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
     app.register_blueprint(audit_routes.create_blueprint(parts))
     app.register_blueprint(dlq_routes.create_blueprint(parts))
     app.register_blueprint(health_routes.create_blueprint(parts))
+    app.register_blueprint(log_routes.create_blueprint(parts))
     app.register_blueprint(openapi_routes.create_blueprint(parts))
     app.register_blueprint(workflow_routes.create_blueprint(parts))
     return app

@@ -168,12 +168,15 @@ _ADDED: dict[str, dict[str, Node]] = {
         "request_id": {"type": ["string", "null"]},
         "trace_id_from_context": {"type": ["boolean", "null"]},
         "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "log_index": {"type": ["integer", "null"], "format": "int64", "minimum": 0},
     },
     "Notification": {
         "id": {"type": "integer", "format": "int64", "minimum": 1},
         "created_at": _MOMENT,
         "updated_at": _MOMENT,
         "request_id": {"type": "string"},
+        "recorded_by": {"type": "string"},
+        "log_index": {"type": "integer", "format": "int64", "minimum": 0},
     },
     "Workflow": {
         "workflow_id": {"type": "string", "format": "uuid"},
@@ -187,7 +190,7 @@ _ADDED: dict[str, dict[str, Node]] = {
     },
 }
 # Members of a row that came after release 1.0: a client reads services of that release too.
-_LATER = ("request_id", "trace_id_from_context")
+_LATER = ("request_id", "trace_id_from_context", "log_index")
 # Stored, whether the request had them or not.
 _ALWAYS = {
     "Notification": ("escalation_level",),
@@ -391,7 +394,7 @@ def build() -> Node:
     schemas["EventCategory"] = members["event_category"]
     members["event_category"] = {"$ref": "#/components/schemas/EventCategory"}
     paths: dict[str, Node] = {}
-    for part in ("audit", "workflows", "dlq", "health", "meta"):
+    for part in ("audit", "workflows", "log", "dlq", "health", "meta"):
         source = _source(part)
         paths |= source["paths"]
         schemas |= source.get("schemas", {})

@@ -8,6 +8,10 @@ WHERE origin = (SELECT origin FROM log_head)
 ORDER BY size DESC
 LIMIT 1;
 
+-- name: published_at
+-- An earlier one, by its size.
+SELECT note FROM log_checkpoints WHERE origin = %s AND size = %s;
+
 -- name: tile
 -- One that is not full yet is longer here than in the tree of the checkpoint, perhaps; it begins with that.
 SELECT hashes FROM log_tiles WHERE level = %s AND tile = %s;
@@ -19,3 +23,20 @@ SELECT bundle, entries FROM log_bundles WHERE bundle = ANY(%b::int8[]);
 -- name: places
 -- By the hash of an id; the entries themselves say which of several it is.
 SELECT log_index FROM log_places WHERE id_hash = ANY(%b::int8[]) ORDER BY log_index;
+
+-- name: event
+-- Which event is meant, the newest of those that may be read as a GET by its id gives it, and its salt. {readable} is what
+-- the reader may read (app/audit/readable.py).
+SELECT e.event_date, e.salt, e.is_sensitive
+FROM {readable} e
+WHERE {conditions}
+ORDER BY event_timestamp DESC, event_date DESC
+LIMIT 1;
+
+-- name: notification
+-- As event, by row number.
+SELECT salt FROM {readable} WHERE id = %s;
+
+-- name: old_salt
+-- That of a record from before the log, by its place.
+SELECT salt FROM log_salts WHERE log_index = %s;

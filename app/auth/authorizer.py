@@ -41,7 +41,16 @@ SCOPE_OF: Mapping[tuple[str, str], str] = {
     ("POST", f"{_API}/audit/notifications"): "audit:write",
     ("GET", f"{_API}/audit/events"): "audit:read",
     ("GET", f"{_API}/audit/events/<event_id>"): "audit:read",
+    ("GET", f"{_API}/audit/events/<event_id>/proof"): "audit:read",
     ("GET", f"{_API}/audit/notifications"): "audit:read",
+    ("GET", f"{_API}/audit/notifications/<notification_id>/proof"): "audit:read",
+    ("GET", f"{_API}/log/checkpoint"): "audit:read",
+    ("GET", f"{_API}/log/checkpoint/witnessed"): "audit:read",
+    ("GET", f"{_API}/log/key"): "audit:read",
+    ("GET", f"{_API}/log/tile/<level>/<path:tile>"): "audit:read",
+    ("GET", f"{_API}/log/tile/entries/<path:tile>"): "audit:read",
+    ("GET", f"{_API}/log/consistency"): "audit:read",
+    ("GET", f"{_API}/log/entries/<index>/proof"): "audit:read",
     ("POST", f"{_API}/workflows/search"): "workflows:read",
     ("GET", f"{_API}/workflows"): "workflows:read",
     ("GET", f"{_API}/workflows/<workflow_id>"): "workflows:read",
@@ -60,6 +69,12 @@ SCOPE_OF: Mapping[tuple[str, str], str] = {
 }
 # What shows records of everybody, and cannot be narrowed: closed to whoever may not read everything.
 UNLIMITED_SCOPES = frozenset({"dlq:admin"})
+# The same, by what their rules begin with.
+UNLIMITED_ROUTES = f"{_API}/log/"
+# What needs no token where the log is public (log.public): hashes, and what is signed. Entries name records.
+PUBLIC_OF_LOG = frozenset(
+    f"{_API}/log/{rest}" for rest in ("checkpoint", "checkpoint/witnessed", "key", "tile/<level>/<path:tile>")
+)
 # What needs no token: probes, and what describes the service without saying what is in it.
 _OPEN = re.compile(r"/(health|docs|problems)(/.*)?|/openapi(\.[a-z]+|/.*)?")
 _METRICS = "/metrics"
@@ -122,7 +137,13 @@ def install(
     if verifier is None:
         app.extensions[_ANONYMOUS] = True
         return
-    authorizer = Authorizer(verifier, protect_metrics=settings.auth.protect_metrics, known=known, on_refusal=on_refusal)
+    authorizer = Authorizer(
+        verifier,
+        protect_metrics=settings.auth.protect_metrics,
+        public=PUBLIC_OF_LOG if settings.log.public else frozenset(),
+        known=known,
+        on_refusal=on_refusal,
+    )
 
     @app.before_request
     def _authorize() -> None:
@@ -137,6 +158,7 @@ class Authorizer:
         verifier: Verifier,
         *,
         protect_metrics: bool,
+        public: frozenset[str] = frozenset(),
         known: Known | None = None,
         on_refusal: OnRefusal | None = None,
     ) -> None:
@@ -144,6 +166,7 @@ class Authorizer:
         self._known = known
         self._scopes = {**SCOPE_OF, **({("GET", _METRICS): "metrics"} if protect_metrics else {})}
         self._protect_metrics = protect_metrics
+        self._public = public
         self._on_refusal = on_refusal
         self._reads_nothing = ReadsNothing()
         self._lock = threading.Lock()
@@ -165,9 +188,9 @@ class Authorizer:
         scope = self._scopes.get(("GET" if request.method == "HEAD" else request.method, rule))
         if scope not in principal.scopes:
             raise self._forbidden(principal, scope)
-        self._limit(request.environ, principal, scope)
+        self._limit(request.environ, principal, scope, rule)
 
-    def _limit(self, environ: WSGIEnvironment, principal: Principal, scope: str) -> None:
+    def _limit(self, environ: WSGIEnvironment, principal: Principal, scope: str, rule: str) -> None:
         """Hold the request to what its principal may read. Raises Problem 403 where that cannot be done."""
         limits = principal.reads
         environ[_READ_LIMITS] = limits
@@ -177,6 +200,8 @@ class Authorizer:
         flask.after_this_request(_uncached)
         if scope in UNLIMITED_SCOPES:
             raise self._unreadable(principal, f"the scope {scope} needs reading without limits")
+        if rule.startswith(UNLIMITED_ROUTES):
+            raise self._unreadable(principal, "the log of all records needs reading without limits")
         if scope == "audit:read":
             self._reads_nothing.look_at(principal)
         if limits.too_many:
@@ -193,7 +218,7 @@ class Authorizer:
     def _is_open(self, path: str) -> bool:
         if path == _METRICS:
             return not self._protect_metrics
-        return is_open(path)
+        return path in self._public or is_open(path)
 
     def _authenticated(self, request: flask.Request) -> Principal:
         header = request.environ.get("HTTP_AUTHORIZATION")

@@ -31,6 +31,8 @@ KINDS: dict[str, Kind] = {
         Kind("unauthorized", 401, "Unauthorized"),
         Kind("forbidden", 403, "Forbidden"),
         Kind("not-found", 404, "Not Found"),
+        Kind("no-checkpoint", 404, "No Checkpoint"),
+        Kind("not-yet-in-log", 404, "Not Yet In The Log", 1),
         Kind("method-not-allowed", 405, "Method Not Allowed"),
         Kind("request-timeout", 408, "Request Timeout"),
         Kind("conflict", 409, "Resource Conflict"),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from app.postgres.database import Database
+from app.postgres.errors import OutageError
 from app.postgres.replica import Replica, ReplicaAwayError
 from app.postgres.sessions import Connection
 
@@ -29,6 +30,20 @@ class Reader:
             with contextlib.suppress(ReplicaAwayError):
                 return self._replica.read(query)
         return self._primary.read(query)
+
+    def read_newest(self, query: Callable[[Connection], T]) -> T:
+        """As `read`, on the primary while it answers: for what must not go back from one answer to the next.
+
+        On a replica it would: which of the two was asked changes, and it may be behind what others have seen already.
+        """
+        try:
+            return self._primary.read(query)
+        except OutageError:
+            if self._replica is None:
+                raise
+        with contextlib.suppress(ReplicaAwayError):
+            return self._replica.read(query)
+        raise OutageError
 
     def renew(self) -> None:
         """Drop pooled connections after an outage: they lead nowhere, or to a server that is a standby by now."""

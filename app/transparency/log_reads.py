@@ -14,9 +14,18 @@ from app.postgres.statements import statements
 from app.transparency.edge import WIDTH
 from app.transparency.entries import as_json, event_key, notification_key, record_of, split
 from app.transparency.log_store import LogBrokenError
+from app.transparency.tile_paths import Place
 from app.transparency.tree import consistency_proof, inclusion_proof
 
 _SQL = statements("log_reads")
+
+
+class NoCheckpointError(Exception):
+    """Nothing was signed yet under the log's present origin."""
+
+
+class NotYetInLogError(Exception):
+    """What is asked for is not in the tree of the newest checkpoint; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,46 +53,64 @@ def published(conn: Connection) -> Published | None:
     return None if row is None else Published(row[0], row[1], row[2].encode())
 
 
-def tile(conn: Connection, level: int, number: int, width: int, size: int) -> bytes | None:
-    """The first ``width`` hashes of a tile of the tree of ``size`` entries; None where it has not so many."""
-    if not _is_there(level, number, width, size):
+def tile(conn: Connection, place: Place, size: int) -> bytes | None:
+    """The hashes of a tile of the tree of ``size`` entries; None where it has not so many. Raises LogBrokenError."""
+    if not place.is_in(size):
         return None
-    row = conn.execute(_SQL["tile"], (level, number), binary=True).fetchone()
-    hashes = bytes(row[0])[: width * HASH_BYTES] if row is not None else b""
-    if len(hashes) != width * HASH_BYTES:
-        raise LogBrokenError(f"tile {number} of level {level} does not hold {width} hashes")
+    row = conn.execute(_SQL["tile"], (place.level, place.number), binary=True).fetchone()
+    hashes = bytes(row[0])[: place.width * HASH_BYTES] if row is not None else b""
+    if len(hashes) != place.width * HASH_BYTES:
+        raise LogBrokenError(f"tile {place.number} of level {place.level} does not hold {place.width} hashes")
     return hashes
 
 
-def bundle(conn: Connection, number: int, width: int, size: int) -> bytes | None:
-    """The first ``width`` entries of a bundle, each behind its length in two bytes; None where it has not so many."""
-    if not _is_there(0, number, width, size):
+def bundle(conn: Connection, place: Place, size: int) -> bytes | None:
+    """Entries, each behind its length in two bytes; None where the tree of ``size`` has not so many.
+
+    Raises LogBrokenError.
+    """
+    if not place.is_in(size):
         return None
-    entries = _entries(conn, {number})[number][:width]
-    if len(entries) != width:
-        raise LogBrokenError(f"bundle {number} does not hold {width} entries")
+    entries = _entries(conn, {place.number})[place.number][: place.width]
+    if len(entries) != place.width:
+        raise LogBrokenError(f"bundle {place.number} does not hold {place.width} entries")
     return b"".join([len(text).to_bytes(2, "big") + text for text in map(as_json, entries)])
 
 
-def _is_there(level: int, number: int, width: int, size: int) -> bool:
-    return 1 <= width <= WIDTH and number * WIDTH + width <= size // WIDTH**level
+def included(conn: Connection, index: int | None) -> Included:
+    """The entry at this index, and its proof; None stands for an index that is not given yet.
 
-
-def included(conn: Connection, index: int) -> Included | None:
-    """The entry at this index and its proof; None where the checkpoint does not reach so far."""
-    point = published(conn)
-    if point is None or not 0 <= index < point.size:
-        return None
+    Raises NoCheckpointError, NotYetInLogError.
+    """
+    point = _newest(conn)
+    if index is None:
+        raise NotYetInLogError("it has no place in the log yet")
+    if index >= point.size:
+        raise NotYetInLogError(f"the newest checkpoint has {point.size} entries")
     [entry] = _at(conn, [index])
     return Included(index, as_json(entry), inclusion_proof(conn, index, point.size), point)
 
 
-def consistent_from(conn: Connection, old: int) -> tuple[Published, list[bytes]] | None:
-    """The checkpoint, and the proof that the tree of ``old`` entries is its beginning; None where it is smaller."""
-    point = published(conn)
+def consistent_from(conn: Connection, old: int, size: int | None) -> tuple[Published, list[bytes]] | None:
+    """A checkpoint, and the proof that the tree of ``old`` entries is its beginning.
+
+    ``size``: of that checkpoint; the newest, where it is None. None where there is none of this size, or it is smaller
+    than ``old``. Raises NoCheckpointError.
+    """
+    point: Published | None = _newest(conn)
+    if point is not None and size is not None and size != point.size:
+        row = conn.execute(_SQL["published_at"], (point.origin, size)).fetchone()
+        point = None if row is None else Published(point.origin, size, row[0].encode())
     if point is None or old > point.size:
         return None
     return point, consistency_proof(conn, old, point.size)
+
+
+def _newest(conn: Connection) -> Published:
+    point = published(conn)
+    if point is None:
+        raise NoCheckpointError
+    return point
 
 
 def event_indexes(conn: Connection, keys: Sequence[tuple[UUID, date]]) -> dict[tuple[UUID, date], int]:

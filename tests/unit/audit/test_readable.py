@@ -38,6 +38,8 @@ NARROWED = {
     ("audit_queries", "count_events"),
     ("audit_queries", "count_notifications"),
     ("audit", "parents"),
+    ("log_reads", "event"),
+    ("log_reads", "notification"),
 }
 FILES = [p.stem for p in sorted((ROOT / "sql").glob("*.sql")) if not re.match(r"\d{4}_|grants", p.name)]
 FORMS: list[dict[str, str]] = [

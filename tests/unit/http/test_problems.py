@@ -16,6 +16,8 @@ TABLE = {
     "unauthorized": (401, "Unauthorized", None),
     "forbidden": (403, "Forbidden", None),
     "not-found": (404, "Not Found", None),
+    "no-checkpoint": (404, "No Checkpoint", None),
+    "not-yet-in-log": (404, "Not Yet In The Log", "1"),
     "method-not-allowed": (405, "Method Not Allowed", None),
     "request-timeout": (408, "Request Timeout", None),
     "conflict": (409, "Resource Conflict", None),

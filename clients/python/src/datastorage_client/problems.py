@@ -120,6 +120,18 @@ class NotFoundError(ProblemError):
     slug = "not-found"
 
 
+class NoCheckpointError(NotFoundError):
+    """404: the log has signed nothing yet, or nothing that was cosigned as asked for."""
+
+    slug = "no-checkpoint"
+
+
+class NotYetInLogError(NotFoundError):
+    """404: the newest checkpoint of the log does not hold it yet; see `retry_after`."""
+
+    slug = "not-yet-in-log"
+
+
 class MethodNotAllowedError(ProblemError):
     """405: the path has no such method."""
 
