@@ -9,6 +9,53 @@ WHERE {conditions}
 ORDER BY event_timestamp DESC, event_id DESC
 LIMIT %s OFFSET %s;
 
+-- name: event_log_index
+-- Where an event is in the log; NULL until it is there. Others may have a place under the same hash, such as an event with
+-- this id on another day, so the entry decides. Where there are events alone in its bundle it stands there at its number
+-- times 53 (app/transparency/entries.py), which is cheap to look at; else its leaf says so, for three times as much.
+coalesce((
+    SELECT p.log_index
+    FROM log_places p
+    JOIN log_bundles b ON b.bundle = p.log_index / 256
+    WHERE p.id_hash = ('x' || left(encode(sha256('e'::bytea || uuid_send(e.event_id)), 'hex'), 16))::bit(64)::bigint
+        AND substring(b.entries FROM 53 * mod(p.log_index, 256)::int + 2 FOR 20) = uuid_send(e.event_id) || date_send(e.event_date)
+    LIMIT 1
+), (
+    SELECT p.log_index
+    FROM log_places p
+    JOIN log_tiles t ON t.level = 0 AND t.tile = p.log_index / 256
+    LEFT JOIN log_salts s ON s.log_index = p.log_index
+    WHERE p.id_hash = ('x' || left(encode(sha256('e'::bytea || uuid_send(e.event_id)), 'hex'), 16))::bit(64)::bigint
+        AND substring(t.hashes FROM 32 * mod(p.log_index, 256)::int + 1 FOR 32) = sha256('\x00'::bytea || convert_to(
+            '{"commitment":"' || encode(substring(log_event_entry(
+                '\x01', coalesce(e.salt, s.salt), e.digest, e.event_id, e.event_date, e.parent_event_date, e.recorded_at,
+                e.recorded_by, e.request_id, e.trace_id, e.trace_id_from_context
+            ) FROM 22), 'hex')
+            || '","id":"' || e.event_id || '","kind":"audit_event","on":"' || e.event_date || '","v":'
+            || CASE WHEN e.salt IS NULL THEN 0 ELSE 1 END || '}', 'UTF8'
+        ))
+    LIMIT 1
+));
+
+-- name: notification_log_index
+-- As event_log_index, by the leaf.
+(
+    SELECT p.log_index
+    FROM log_places p
+    JOIN log_tiles t ON t.level = 0 AND t.tile = p.log_index / 256
+    LEFT JOIN log_salts s ON s.log_index = p.log_index
+    WHERE p.id_hash = ('x' || left(encode(sha256('n'::bytea || int8send(id)), 'hex'), 16))::bit(64)::bigint
+        AND substring(t.hashes FROM 32 * mod(p.log_index, 256)::int + 1 FOR 32) = sha256('\x00'::bytea || convert_to(
+            '{"commitment":"' || encode(substring(log_notification_entry(
+                '\x03', coalesce(notification_audit.salt, s.salt), digest, id, sent_at, created_at, updated_at, recorded_by,
+                request_id
+            ) FROM 14), 'hex')
+            || '","id":"' || id || '","kind":"notification","on":"' || (sent_at AT TIME ZONE 'UTC')::date || '","v":'
+            || CASE WHEN notification_audit.salt IS NULL THEN 0 ELSE 1 END || '}', 'UTF8'
+        ))
+    LIMIT 1
+);
+
 -- name: event_page
 -- The join does not keep the order of the keys.
 SELECT {columns}

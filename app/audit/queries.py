@@ -31,6 +31,7 @@ _EVENT_EXPRESSIONS = {
     "event_data": "e.event_data::text",
     "actor_ip": "host(e.actor_ip)",
     "digest": "encode(e.digest, 'hex')",
+    "log_index": _SQL["event_log_index"],
 }
 EVENT_MEMBERS = (
     "event_id",
@@ -42,6 +43,7 @@ EVENT_MEMBERS = (
     "request_id",
     "trace_id_from_context",
     "digest",
+    "log_index",
 )
 _EVENT_SELECT = ", ".join(_EVENT_EXPRESSIONS.get(m, f"e.{m}") for m in EVENT_MEMBERS)
 # Where a row is large, without these two; event_data is never NULL otherwise.
@@ -73,8 +75,12 @@ NOTIFICATION_MEMBERS = (
     "created_at",
     "updated_at",
     "request_id",
+    "recorded_by",
+    "log_index",
 )
-_NOTIFICATION_SELECT = ", ".join(NOTIFICATION_MEMBERS)
+_NOTIFICATION_SELECT = ", ".join(
+    _SQL["notification_log_index"] if m == "log_index" else m for m in NOTIFICATION_MEMBERS
+)
 
 
 class Answer(NamedTuple):

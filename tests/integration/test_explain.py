@@ -17,6 +17,7 @@ from app.audit.filters import event_query
 from app.auth.read_limits import EVERYTHING
 from app.postgres.lists import Cursor
 from app.postgres.partitions import add_months
+from tests.log_support import sequencers, turn, waiting
 from tests.support import Database, PostgresServer
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -69,6 +70,12 @@ def filled(postgres: PostgresServer, template: str, rows: int) -> Iterator[Datab
         # The month after next has no rows: reading nothing whole is right, and proves nothing.
         conn.execute(f"DROP TABLE audit_events_{add_months(TODAY, 2):%Y_%m}")
         conn.execute("ANALYZE audit_events")
+    # Each row says where it is in the log: that has to be found by an index too.
+    with sequencers(database) as [one]:
+        while waiting(database):
+            turn(one)
+    with psycopg.connect(database.owner_url, autocommit=True) as conn:
+        conn.execute("ANALYZE log_places, log_bundles, log_tiles, log_salts")
     yield database
     database.drop()
 
@@ -81,14 +88,14 @@ class Plan:
 
     @property
     def scanned(self) -> set[str]:
-        """Partitions that a sequential scan reads whole."""
-        return {n["Relation Name"] for n in self.nodes if n["Node Type"] == "Seq Scan"}
+        """Partitions, and tables of the log, that a sequential scan reads whole; there are no old salts to be read."""
+        return {n["Relation Name"] for n in self.nodes if n["Node Type"] == "Seq Scan"} - {"log_salts"}
 
     @property
     def partitions(self) -> set[str]:
         """Partitions that were touched at all."""
-        names = {n.get("Relation Name") for n in self.nodes if n["Actual Loops"]}
-        return {str(n).removeprefix("audit_events_") for n in names if n}
+        names = {str(n.get("Relation Name")) for n in self.nodes if n["Actual Loops"]}
+        return {n.removeprefix("audit_events_") for n in names if n.startswith("audit_events_")}
 
 
 class Explaining:
