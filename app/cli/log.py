@@ -22,7 +22,6 @@ from app.audit.service_events import ServiceEvents
 from app.audit.store import append
 from app.clock import Clock
 from app.config.settings import Settings
-from app.config.stores import DatabaseSettings
 from app.configuration import exit_on_wrong_settings, load_settings, say_unread_variables
 from app.postgres.errors import one_line
 from app.postgres.sessions import Connection, Limits, connect
@@ -209,7 +208,7 @@ def _connected(config_path: str | None) -> Iterator[tuple[Connection, Settings]]
     watchdog.start()
     name = ""
     try:
-        with connect(_as_owner(settings.database), "log", _LIMITS, watchdog) as conn:
+        with connect(settings.database.as_owner(), "log", _LIMITS, watchdog) as conn:
             name = conn.info.dbname
             yield conn, settings
     except ActRefusedError as e:
@@ -229,12 +228,6 @@ def _connected(config_path: str | None) -> Iterator[tuple[Connection, Settings]]
         _end(one_line(e))
     finally:
         watchdog.stop()
-
-
-def _as_owner(database: DatabaseSettings) -> DatabaseSettings:
-    if database.direct_url is None:
-        return database
-    return dataclasses.replace(database, url=database.direct_url, password_file=database.direct_password_file)
 
 
 def _end(why: str) -> None:

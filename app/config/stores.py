@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from datastorage_common.durations import parse_duration
@@ -84,6 +85,12 @@ class DatabaseSettings:
         if self.direct_url is not None:
             return self._complete(self.direct_url, self.direct_password_file)
         return self.conninfo()
+
+    def as_owner(self) -> DatabaseSettings:
+        """These settings with the address of the role that owns the tables, where it has one of its own."""
+        if self.direct_url is None:
+            return self
+        return dataclasses.replace(self, url=self.direct_url, password_file=self.direct_password_file)
 
     def _complete(self, dsn: str, password_file: str | None, *, writable: bool = True) -> str:
         """The address with what it does not say itself: TLS files, which of several hosts, and the password."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,7 @@ _DURABLE = {
 # A connection that had died unnoticed fails at once; what fails later is the server's own trouble.
 AT_ONCE_SECONDS = 1.0
 _TRANSACTION_TIMEOUT_SINCE = 170000  # server version that has transaction_timeout
+_BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _PIN = statements("postgres")["pin"]
 
 
@@ -73,6 +74,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     # What a transaction begins with.
     begin_writing = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
     begin_reading = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
+    # The settings that a transaction makes for itself; nothing where the session has them.
+    pinning = ""
     # A commit that gave up waiting for a synchronous standby succeeds with only a warning.
     warned = False
 
@@ -147,6 +150,7 @@ def pin_to(conn: Connection, wanted: dict[str, str]) -> None:
     conn.pooled = made != (len(wanted),)
     if conn.pooled:
         each = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in wanted.items())
+        conn.pinning = f"SELECT {each}"
         conn.begin_writing = f"{Connection.begin_writing}; SELECT {each}"
         conn.begin_reading = f"{Connection.begin_reading}; SELECT {each}"
 
@@ -173,6 +177,21 @@ def reading(conn: Connection) -> Iterator[Connection]:
     with _undone_on_error(conn):
         yield conn
         conn.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def snapshot(conn: Connection, schema: str, tables: Sequence[str]) -> Iterator[Connection]:
+    """A transaction that reads one snapshot, taken when no TRUNCATE of these tables can happen any more.
+
+    Raises psycopg.Error.
+    """
+    locked = ", ".join(f'"{schema}".{table}' for table in tables)
+    # The lock takes no snapshot; the settings would.
+    parts = [_BEGIN_SNAPSHOT, f"LOCK TABLE {locked} IN ACCESS SHARE MODE", conn.pinning]
+    conn.execute("; ".join(part for part in parts if part), prepare=False)
+    with _undone_on_error(conn):
+        yield conn
+        conn.execute("COMMIT", prepare=False)
 
 
 def begin(conn: Connection) -> None:
