@@ -51,7 +51,16 @@ def split(kept: bytes) -> list[bytes]:
 
     Raises EntryError.
     """
+    found, why = readable(kept)
+    if why:
+        raise EntryError(why)
+    return found
+
+
+def readable(kept: bytes) -> tuple[list[bytes], str]:
+    """As `split`, the entries up to the first that cannot be read, and why it cannot; nothing where all can."""
     found = []
+    why = ""
     start, end = 0, len(kept)
     while start < end:
         code = kept[start]
@@ -63,14 +72,19 @@ def split(kept: bytes) -> list[bytes]:
             stop = start + _ACT_HEAD_BYTES
             stop += int.from_bytes(kept[stop - 2 : stop], "big")
         else:
-            raise EntryError(f"there is no entry of the kind {code}")
+            why = f"there is no entry of the kind {code}"
+            break
+        if stop > end:
+            why = "the last entry is cut off"
+            break
         found.append(kept[start:stop])
         start = stop
-    if start != end:
-        raise EntryError("the last entry is cut off")
-    for entry in found:
-        _check(entry)
-    return found
+    for i, entry in enumerate(found):
+        try:
+            _check(entry)
+        except EntryError as e:
+            return found[:i], str(e)
+    return found, why
 
 
 def _check(entry: bytes) -> None:
@@ -80,7 +94,7 @@ def _check(entry: bytes) -> None:
         if code == ACT:
             place_key(entry)
         else:
-            _day_text(entry[17:21] if code <= EVENT else entry[9:13])
+            day_text(entry[17:21] if code <= EVENT else entry[9:13])
     except (OverflowError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise EntryError(f"no such entry: {type(e).__name__}") from None
 
@@ -92,13 +106,13 @@ def as_json(entry: bytes) -> bytes:
         h = entry.hex()
         return (
             f'{{"commitment":"{h[42:]}","id":"{h[2:10]}-{h[10:14]}-{h[14:18]}-{h[18:22]}-{h[22:34]}",'
-            f'"kind":"audit_event","on":"{_day_text(entry[17:21])}","v":{code}}}'
+            f'"kind":"audit_event","on":"{day_text(entry[17:21])}","v":{code}}}'
         ).encode()
     if code <= NOTIFICATION:
         number = int.from_bytes(entry[1:9], "big", signed=True)
         return (
             f'{{"commitment":"{entry[13:].hex()}","id":"{number}","kind":"notification",'
-            f'"on":"{_day_text(entry[9:13])}","v":{code - 2}}}'
+            f'"on":"{day_text(entry[9:13])}","v":{code - 2}}}'
         ).encode()
     return entry[_ACT_HEAD_BYTES:]
 
@@ -149,5 +163,15 @@ def _day(days: bytes) -> date:
 
 
 @lru_cache(maxsize=1024)
-def _day_text(days: bytes) -> str:
+def day_text(days: bytes) -> str:
+    """A day of the kept form as entries have it. Raises OverflowError for one that no calendar has."""
     return _day(days).isoformat()
+
+
+@lru_cache(maxsize=1024)
+def day_bytes(text: str) -> bytes:
+    """A day, such as 2026-01-05, in the kept form; nothing where the text is not one."""
+    try:
+        return (date.fromisoformat(text) - _EPOCH).days.to_bytes(4, "big", signed=True)
+    except ValueError:
+        return b""
