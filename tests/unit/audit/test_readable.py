@@ -27,6 +27,12 @@ BY_NAME = {
     ("log", "old_left"): "counts for the operator what the log has to take in",
     ("log", "without_place"): "counts for the operator what came past the log",
     ("log", "old_notifications"): "gives the sequencer what the log has to take in, whoever may read it",
+    ("verify", "events"): "holds records against the log, for who owns the database",
+    ("verify", "notifications"): "holds records against the log, for who owns the database",
+    ("verify", "totals"): "counts the records that have to have an entry",
+    ("verify", "old_waiting"): "counts what the log has to take in",
+    ("verify", "event_rows"): "looks for records without an entry",
+    ("verify", "notification_rows"): "looks for records without an entry",
     ("readable", "rows_to_count"): "holds the limits",
     ("readable", "newest_of_each"): "holds the limits",
 }
