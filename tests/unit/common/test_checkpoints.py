@@ -31,6 +31,8 @@ def test_a_checkpoint_is_read_as_it_was_written() -> None:
         "a\n9223372036854775808\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n",
         "a\n5\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg==\n",
         "a\n5\nnot base64\n",
+        "a\n5\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9=\n",
+        "a\n5\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8==\n",
     ],
 )
 def test_what_is_no_checkpoint(text: str) -> None:
@@ -52,6 +54,7 @@ def test_a_proof_is_read_as_it_was_written() -> None:
         (b"index 3\n", b""),
         (b"index 3", b"index 03"),
         (b"extra eyJ2IjoxfQ==", b"extra e%"),
+        (b"extra eyJ2IjoxfQ==", b"extra eyJ2IjoxfR=="),
         (b"\n\nlog.example", b"\nlog.example"),
         (b"index 3\n", b"index 3\n" + 64 * (b"A" * 43 + b"=\n")),
         (b"index 3\n", b"index 3\nshort\n"),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 
 from datastorage_common.merkle import HASH_BYTES
-from datastorage_common.notes import MAX_NOTE_BYTES, Note, NoteError, parse_note
+from datastorage_common.notes import MAX_NOTE_BYTES, Note, NoteError, decode_base64, parse_note
 
 _NUMBER = re.compile("0|[1-9][0-9]{0,18}")
 _PROOF = "c2sp.org/tlog-proof@v1"
@@ -77,8 +76,8 @@ def parse_proof(data: bytes) -> Proof:
     extra = None
     if lines and lines[0].startswith("extra "):
         try:
-            extra = base64.b64decode(lines.pop(0).removeprefix("extra ").encode("ascii"), validate=True)
-        except (binascii.Error, UnicodeEncodeError):
+            extra = decode_base64(lines.pop(0).removeprefix("extra "))
+        except ValueError:
             raise NoteError("the extra data of a proof is not base64") from None
     if not lines or not lines[0].startswith("index "):
         raise NoteError("a proof without an index")
@@ -96,8 +95,8 @@ def encode_hash(value: bytes) -> str:
 def parse_hash(text: str) -> bytes:
     """Read a hash. Raises NoteError."""
     try:
-        value = base64.b64decode(text.encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError):
+        value = decode_base64(text)
+    except ValueError:
         value = b""
     if len(value) != HASH_BYTES:
         raise NoteError("a hash that is not base64 of 32 bytes")

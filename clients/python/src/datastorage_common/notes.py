@@ -7,7 +7,6 @@ cryptography; reading and writing notes does without.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Iterable
@@ -224,6 +223,15 @@ def _encoded(data: bytes) -> str:
 
 def _decoded(text: str, what: str) -> bytes:
     try:
-        return base64.b64decode(text.encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError):
+        return decode_base64(text)
+    except ValueError:
         raise NoteError(f"{what} that is not base64") from None
+
+
+def decode_base64(text: str) -> bytes:
+    """The bytes of RFC 4648, section 4: in the one form that they are written down in. Raises ValueError."""
+    data = base64.b64decode(text.encode("ascii"), validate=True)
+    # Python passes over too much padding, and over bits behind the last byte.
+    if _encoded(data) != text:
+        raise ValueError("base64 in another form than it is written down in")
+    return data
