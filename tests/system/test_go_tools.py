@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import pytest
-from datastorage_common.checkpoints import encode_hash, parse_checkpoint
-from datastorage_common.notes import COSIGNATURE, Note, make_key, parse_note, parse_signing_key
+from datastorage_common.checkpoints import encode_hash, parse_checkpoint, parse_proof
+from datastorage_common.merkle import check_inclusion, leaf_hash
+from datastorage_common.notes import COSIGNATURE, Note, NoteError, make_key, parse_note, parse_signing_key
 from datastorage_common.witness_policy import parse_policy
 
 from tests.system.go_tools import GoTools
@@ -133,6 +136,64 @@ def test_proofs_of_entries(log: StaticLog, go: GoTools, key_file: Path, tmp_path
         assert go.refuses("proof", "inclusion", key_file, given=broken.encode())
     (tmp_path / "next").write_text(f"{NEXT_KEY.verifier}\n")
     assert go.refuses("proof", "inclusion", tmp_path / "next", given=good.encode())
+
+
+def changed_in_one_place(data: bytes) -> list[bytes]:
+    """The data with one byte changed, left out or put in, at each place."""
+    found = []
+    for i in range(len(data)):
+        found += [data[:i] + bytes([byte]) + data[i + 1 :] for byte in {data[i] ^ 1, 0x20, 0x0A, 0x0D, 0x00, 0xFF}]
+        found += [data[:i] + data[i + 1 :], data[:i] + b"\n" + data[i:], data[: i + 1] + data[i:]]
+    return [other for other in found if other != data]
+
+
+def framed(inputs: list[bytes]) -> bytes:
+    return b"".join(len(data).to_bytes(4, "big") + data for data in inputs)
+
+
+def test_what_is_a_note_here_is_one_there(log: StaticLog, go: GoTools, key_file: Path) -> None:
+    def taken(data: bytes) -> bool:
+        try:
+            return KEY.verifier.signed(parse_note(data)) is not None
+        except NoteError:
+            return False
+
+    text = log.note().text
+    good = [
+        log.note().encode(),
+        Note(text, (WITNESSES["x1"].cosign(text, 1), KEY.sign(text), NEXT_KEY.sign(text))).encode(),
+        Note("one\n\ntwo\n", (KEY.sign("one\n\ntwo\n"),)).encode(),
+    ]
+    inputs = good + [other for data in good for other in changed_in_one_place(data)]
+    said = go.says("note", "each", key_file, given=framed(inputs)).split()
+    ours = [taken(data) for data in inputs]
+    assert ours.count(True) > len(good), "none of the others can be opened"
+    different = [(data, our) for data, theirs, our in zip(inputs, said, ours, strict=True) if (theirs == "true") != our]
+    # Go passes over the bits behind the last byte of base64: those of the signatures of two others.
+    assert [our for _, our in different] == [False, False]
+    for data, _ in different:
+        assert Counter(data) - Counter(good[1]) in (Counter(b"v"), Counter(b"b"))
+
+
+def test_what_is_a_proof_here_is_one_there(log: StaticLog, go: GoTools, key_file: Path) -> None:
+    """Go takes more: zeros in front of numbers, carriage returns."""
+
+    def taken(data: bytes) -> bool:
+        try:
+            proof = parse_proof(data)
+            point = proof.checkpoint
+            entry = json.dumps(json.loads(proof.extra or b"")["entry"], sort_keys=True, separators=(",", ":"))
+            check_inclusion(proof.index, point.size, leaf_hash(entry.encode()), proof.path, point.root)
+            return KEY.verifier.signed(proof.note) is not None and point.origin == KEY.name
+        except (ValueError, KeyError):
+            return False
+
+    good = [log.proof(300).encode(), log.proof(0).encode()]
+    inputs = good + [other for data in good for other in changed_in_one_place(data)]
+    said = go.says("proof", "each", key_file, given=framed(inputs)).split()
+    ours = [taken(data) for data in inputs]
+    assert ours[: len(good)] == [True] * len(good)
+    assert [data for data, theirs, our in zip(inputs, said, ours, strict=True) if our and theirs == "false"] == []
 
 
 def test_witnesses_cosign_and_have_the_quorum_or_not(log: StaticLog, go: GoTools, tmp_path: Path) -> None:

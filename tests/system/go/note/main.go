@@ -2,6 +2,7 @@
 //
 //	note open KEYS <NOTE     the text and who signed it; KEYS is a file of verifier keys, one a line
 //	note sign KEY <NOTE      the note with one more signature; KEY is a file of a signing key
+//	note each KEYS <NOTES    whether each can be opened (package frames)
 package main
 
 import (
@@ -12,13 +13,14 @@ import (
 	"os"
 	"strings"
 
+	"example.com/log-tools/frames"
 	"golang.org/x/mod/sumdb/note"
 )
 
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) != 3 {
-		log.Fatal("usage: note open KEYS | note sign KEY")
+		log.Fatal("usage: note open KEYS | note sign KEY | note each KEYS")
 	}
 	keys, err := os.ReadFile(os.Args[2])
 	if err != nil {
@@ -30,35 +32,43 @@ func main() {
 	}
 	switch os.Args[1] {
 	case "open":
-		err = open(data, strings.Fields(string(keys)))
+		var said string
+		said, err = open(data, strings.Fields(string(keys)))
+		fmt.Print(said)
 	case "sign":
 		err = sign(data, strings.TrimSpace(string(keys)))
+	case "each":
+		err = frames.Verdicts(data, func(data []byte) error {
+			_, err := open(data, strings.Fields(string(keys)))
+			return err
+		})
 	default:
-		err = errors.New("open or sign is expected")
+		err = errors.New("open, sign or each is expected")
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func open(data []byte, keys []string) error {
+// open gives the text of a note, and a line for each of the keys that signed it.
+func open(data []byte, keys []string) (string, error) {
 	var verifiers []note.Verifier
 	for _, key := range keys {
 		verifier, err := note.NewVerifier(key)
 		if err != nil {
-			return err
+			return "", err
 		}
 		verifiers = append(verifiers, verifier)
 	}
 	n, err := note.Open(data, note.VerifierList(verifiers...))
 	if err != nil {
-		return err
+		return "", err
 	}
-	fmt.Print(n.Text)
+	said := n.Text
 	for _, s := range n.Sigs {
-		fmt.Printf("signed by %s+%08x\n", s.Name, s.Hash)
+		said += fmt.Sprintf("signed by %s+%08x\n", s.Name, s.Hash)
 	}
-	return nil
+	return said, nil
 }
 
 // sign keeps the signatures that are there, as those of others.

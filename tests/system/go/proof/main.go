@@ -1,6 +1,7 @@
 // Command proof checks proofs with the packages of transparency-dev.
 //
 //	proof inclusion KEY <PROOF             a tlog-proof (formats/proof); its extra data hold the entry
+//	proof each KEY <PROOFS                 whether each is one (package frames)
 //	proof consistency KEY OLDER <JSON      {"from", "size", "hashes", "checkpoint"}; OLDER is a file of a checkpoint
 //
 // KEY is a file of the log's verifier key.
@@ -15,6 +16,7 @@ import (
 	"os"
 	"strings"
 
+	"example.com/log-tools/frames"
 	f_log "github.com/transparency-dev/formats/log"
 	tlogproof "github.com/transparency-dev/formats/proof"
 	"github.com/transparency-dev/merkle/proof"
@@ -25,7 +27,7 @@ import (
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) < 3 {
-		log.Fatal("usage: proof inclusion KEY | proof consistency KEY OLDER")
+		log.Fatal("usage: proof inclusion KEY | proof each KEY | proof consistency KEY OLDER")
 	}
 	key, err := os.ReadFile(os.Args[2])
 	if err != nil {
@@ -41,39 +43,46 @@ func main() {
 	}
 	switch {
 	case os.Args[1] == "inclusion" && len(os.Args) == 3:
-		err = inclusion(data, verifier)
+		var said string
+		said, err = inclusion(data, verifier)
+		fmt.Print(said)
+	case os.Args[1] == "each" && len(os.Args) == 3:
+		err = frames.Verdicts(data, func(data []byte) error {
+			_, err := inclusion(data, verifier)
+			return err
+		})
 	case os.Args[1] == "consistency" && len(os.Args) == 4:
 		err = consistency(data, verifier, os.Args[3])
 	default:
-		err = errors.New("inclusion or consistency is expected")
+		err = errors.New("inclusion, each or consistency is expected")
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func inclusion(data []byte, verifier note.Verifier) error {
+func inclusion(data []byte, verifier note.Verifier) (string, error) {
 	var p tlogproof.TLogProof
 	if err := p.Unmarshal(data); err != nil {
-		return err
+		return "", err
 	}
 	if string(p.Marshal()) != string(data) {
-		return errors.New("the proof would be written down in another way")
+		return "", errors.New("the proof would be written down in another way")
 	}
 	var extra struct {
 		Entry map[string]any `json:"entry"`
 	}
 	if err := json.Unmarshal(p.ExtraData, &extra); err != nil {
-		return err
+		return "", err
 	}
 	// Sorted and without spaces: all values of an entry are texts or small integers.
 	entry, err := json.Marshal(extra.Entry)
 	if err != nil {
-		return err
+		return "", err
 	}
 	point, _, _, err := f_log.ParseCheckpoint(p.Checkpoint, verifier.Name(), verifier)
 	if err != nil {
-		return err
+		return "", err
 	}
 	path := make([][]byte, len(p.Hashes))
 	for i := range p.Hashes {
@@ -81,10 +90,9 @@ func inclusion(data []byte, verifier note.Verifier) error {
 	}
 	hasher := rfc6962.DefaultHasher
 	if err := proof.VerifyInclusion(hasher, p.Index, point.Size, hasher.HashLeaf(entry), path, point.Hash); err != nil {
-		return err
+		return "", err
 	}
-	fmt.Printf("entry %d of %d: %s\n", p.Index, point.Size, entry)
-	return nil
+	return fmt.Sprintf("entry %d of %d: %s\n", p.Index, point.Size, entry), nil
 }
 
 func consistency(data []byte, verifier note.Verifier, olderFile string) error {
