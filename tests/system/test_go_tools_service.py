@@ -15,14 +15,16 @@ from pathlib import Path
 
 import pytest
 from datastorage_common.checkpoints import encode_hash, parse_checkpoint, parse_proof
-from datastorage_common.notes import make_key, parse_note
+from datastorage_common.notes import COSIGNATURE, make_key, parse_note
 
+from devserver.processes import Guarded
 from tests.e2e.conftest import run_service  # noqa: F401 - a fixture
-from tests.support import ROOT, Answer, Database, GunicornService, event, notification, wait_until
+from tests.support import ROOT, Answer, Database, GunicornService, event, free_port, notification, wait_until
 from tests.system.go_tools import GoTools
 from tests.tokens import entry, write_tokens
 
 KEY = make_key("log.example/records", bytes(range(32)))
+WITNESS = make_key("witness.example/w1", bytes(range(2, 34)), COSIGNATURE)
 OTHER = make_key("log.example/records", bytes(32))
 EVENTS, NOTIFICATIONS, LOG = "/api/v1/audit/events", "/api/v1/audit/notifications", "/api/v1/log/"
 WRITER, READER = (f"dst_{name}-0123456789abcdefghijklmnopqrstuvwxyz" for name in "wr")
@@ -55,6 +57,11 @@ class Log:
         answer = self.ask("GET", f"{LOG}checkpoint")
         return parse_checkpoint(parse_note(answer.body).text).size if answer.status == 200 else 0
 
+    def is_witnessed(self) -> bool:
+        """Whether a cosigned checkpoint has all events."""
+        answer = self.ask("GET", f"{LOG}checkpoint/witnessed")
+        return answer.status == 200 and parse_checkpoint(parse_note(answer.body).text).size >= len(self.events)
+
     def wait_for(self, path: str) -> None:
         wait_until(lambda: self.ask("GET", path).status == 200, what=f"an answer at {path}")
 
@@ -69,19 +76,40 @@ class Log:
 
 
 @pytest.fixture
-def log(go: GoTools, database: Database, run_service: Callable[..., GunicornService], tmp_path: Path) -> Log:  # noqa: F811
-    (tmp_path / "log.key").write_text(f"{KEY.encode()}\n")
-    (tmp_path / "log.key").chmod(0o600)
-    tokens = write_tokens(
-        tmp_path / "tokens.yaml", entry("gateway", WRITER, "audit:write"), entry("auditor", READER, "audit:read")
-    )
-    service = run_service(
-        auth__mode="token", auth__tokens_file=str(tokens), log__key_file=str(tmp_path / "log.key"), server__workers="1"
-    )
-    made = Log(service, database, tmp_path / "log.vkey", [])
-    made.write(BATCHES)
-    made.key.write_bytes(made.text(f"{LOG}key"))
-    return made
+def run_log(
+    go: GoTools,
+    database: Database,
+    run_service: Callable[..., GunicornService],  # noqa: F811
+    tmp_path: Path,
+) -> Callable[..., Log]:
+    """Starts a service with a log of some events: run_log(log__public="true")."""
+
+    def run(**settings: str) -> Log:
+        key = tmp_path / "log.key"
+        key.write_text(f"{KEY.encode()}\n")
+        key.chmod(0o600)
+        tokens = write_tokens(
+            tmp_path / "tokens.yaml", entry("gateway", WRITER, "audit:write"), entry("auditor", READER, "audit:read")
+        )
+        service = run_service(
+            auth__mode="token",
+            auth__tokens_file=str(tokens),
+            log__key_file=str(key),
+            server__workers="1",
+            **settings,
+        )
+        made = Log(service, database, tmp_path / "log.vkey", [])
+        made.write(BATCHES)
+        made.key.write_bytes(made.text(f"{LOG}key"))
+        return made
+
+    return run
+
+
+@pytest.fixture
+def log(run_log: Callable[..., Log]) -> Log:
+    """A log of some events."""
+    return run_log()
 
 
 def test_the_log_of_a_service_is_read_whole_and_goes_on(log: Log, go: GoTools, tmp_path: Path) -> None:
@@ -165,6 +193,33 @@ def test_what_a_superuser_changes_is_refused(change: str, log: Log, go: GoTools)
     log.database.query(f"SET session_replication_role = replica; {change} RETURNING 1")
     assert go.refuses("tiles", log.url, log.key, token=READER)
     assert go.fsck(log.url, log.key, token=READER) is None
+
+
+def test_a_witness_of_others_cosigns_and_is_forgotten_by_itself(
+    run_log: Callable[..., Log], go: GoTools, tmp_path: Path
+) -> None:
+    """transparency-dev's witness: it cosigns as the log grows, and from the beginning where it has lost its memory."""
+    port = free_port()
+    (tmp_path / "witness.key").write_text(f"{WITNESS.encode()}\n")
+    (tmp_path / "known.vkey").write_text(f"{KEY.verifier}\n")
+    policy = tmp_path / "policy"
+    policy.write_text(f"witness w1 {WITNESS.verifier} http://127.0.0.1:{port}/\nquorum w1\n")
+    command = [go.folder / "cosigner", tmp_path / "known.vkey", tmp_path / "witness.key", f"127.0.0.1:{port}"]
+    log: Log | None = None
+    for _ in range(2):
+        witness = Guarded(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            if log is None:
+                log = run_log(log__witness_policy=str(policy))
+            for _ in range(2):
+                log.write(1)
+                wait_until(log.is_witnessed, what="a cosigned checkpoint of all events")
+                note = log.text(f"{LOG}checkpoint/witnessed")
+                assert go.says("witness", "quorum", policy, given=note).split() == ["true"]
+                assert go.says("note", "open", log.key, given=note).count("signed by") == 1
+        finally:
+            witness.kill()
+            witness.wait()
 
 
 def test_the_commands_of_the_page(log: Log, go: GoTools, tmp_path: Path) -> None:
