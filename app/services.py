@@ -121,7 +121,7 @@ class Services:
         self.run: Run | None = None  # what this process is a worker of
         self.accesses = AccessRecorder(self.ingest, own) if settings.audit.record_access else None
         self.log_keys = load_keys(settings.log)
-        self.memories = make_memories(settings.log, endpoint)
+        self.memories = make_memories(settings.log, endpoint, settings.redis.min_replicas)
         signer = Signer(self.log_keys, self.memories, settings.log.origin)
         self.sequencer = Sequencer(settings, self.database.watchdog, self.clock, signer)
         self.witness_policy: Callable[[], Policy] | None = None

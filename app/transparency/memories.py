@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import orjson
 from datastorage_common.files import ReadError, read_whole
@@ -21,12 +23,16 @@ from datastorage_common.merkle import HASH_BYTES
 from redis.exceptions import RedisError
 
 from app.config.log import LogSettings
-from app.dlq.client import dispensable, within
+from app.dlq.client import code_of, dispensable, within
 from app.dlq.endpoint import Endpoint
 from app.dlq.scripts import Script
 
 KEY = "audit:log:signed"
-_ASK_SECONDS = 1.0
+# Two memories are read under the log's lock, whose transaction PostgreSQL ends when it is idle for 2 s (lock_head).
+_ASK_SECONDS = 0.8
+_WAIT_MS = 300
+# Moved on they are without it; a busy disk takes its time.
+_WRITE_SECONDS = 2.0
 _LOCK_SECONDS = 1.0
 _MAX_BYTES = 4096
 _ADVANCE = Script(
@@ -39,6 +45,8 @@ _ADVANCE = Script(
     return 1
     """
 )
+
+_T = TypeVar("_T")
 
 
 class MemoryAwayError(Exception):
@@ -73,7 +81,8 @@ def decode(data: bytes) -> Remembered | None:
         found = Remembered(members["origin"], members["epoch"], members["size"], bytes.fromhex(members["root"]))
     except (ValueError, KeyError, TypeError):
         raise MemoryBrokenError("does not hold a tree") from None
-    if found.encode() != data or len(found.root) != HASH_BYTES:
+    numbers = all(type(number) is int and number >= 0 for number in (found.epoch, found.size))
+    if not numbers or type(found.origin) is not str or len(found.root) != HASH_BYTES or found.encode() != data:
         raise MemoryBrokenError("does not hold a tree")
     return found
 
@@ -101,90 +110,136 @@ class RedisMemory:
 
     name = "redis"
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, min_replicas: int = 0) -> None:
+        """``min_replicas``: as the dead letter queue asks for (`redis.min_replicas`)."""
         self._client = endpoint.client(connect_timeout=_ASK_SECONDS, timeout=_ASK_SECONDS)
+        self._min_replicas = min_replicas
 
     def read(self) -> bytes:
-        try:
-            with within(_ASK_SECONDS), dispensable():
-                found = self._client.get(KEY)
-        except (RedisError, OSError) as e:
-            raise MemoryAwayError(f"Redis does not answer ({type(e).__name__})") from None
+        with self._asked():
+            found = self._client.get(KEY)
         return bytes(found or b"")  # type: ignore[arg-type]
 
     def advance(self, before: bytes, after: bytes) -> bool:
-        try:
-            with within(_ASK_SECONDS), dispensable():
-                return bool(_ADVANCE.run(self._client, 1, KEY, before, after))
-        except (RedisError, OSError) as e:
-            raise MemoryAwayError(f"Redis does not answer ({type(e).__name__})") from None
+        # One connection: WAIT is for what came by its own.
+        with self._asked(), self._client.client() as client:  # type: ignore[no-untyped-call]
+            moved = bool(_ADVANCE.run(client, 1, KEY, before, after))
+            if moved and self._min_replicas:
+                found = client.wait(self._min_replicas, _WAIT_MS)
+                if int(found) < self._min_replicas:
+                    raise MemoryAwayError("too few replicas have it")
+            return moved
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[None]:
+        try:
+            with within(_ASK_SECONDS), dispensable():
+                yield
+        except (RedisError, OSError) as e:
+            code = code_of(e)
+            said = f"Redis refuses ({code})" if code else f"Redis does not answer ({type(e).__name__})"
+            raise MemoryAwayError(said) from None
+
 
 class FileMemory:
-    """A file, such as one on another disk than the database's."""
+    """A file, such as one on another disk than the database's.
+
+    Each step is made by a thread of its own: a file of a server that does not answer holds up who asks, without end.
+    One that was given up may still end; the next is not begun before.
+    """
 
     name = "file"
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
+        self._busy: Future[object] | None = None
 
     def read(self) -> bytes:
-        try:
-            return read_whole(self._path, _MAX_BYTES)
-        except FileNotFoundError:
-            return b""
-        except ReadError as e:
-            if not os.path.lexists(self._path):
-                return b""
-            raise MemoryAwayError(str(e)) from None
+        return self._soon(self._read, _ASK_SECONDS)
 
     def advance(self, before: bytes, after: bytes) -> bool:
-        new = self._path.with_name(f"{self._path.name}.new")
-        try:
-            with self._locked():
-                if self.read() != before:
-                    return False
-                with open(new, "wb") as file:
-                    file.write(after)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(new, self._path)
-                _sync_folder(self._path.parent)
-        except OSError as e:
-            raise MemoryAwayError(f"{self._path}: {e.strerror or type(e).__name__}") from None
-        return True
+        return self._soon(lambda: self._advance(before, after), _WRITE_SECONDS)
 
     def close(self) -> None:
         """Nothing stays open."""
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Alone among the processes of this machine."""
-        descriptor = os.open(
-            self._path.with_name(f"{self._path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+    def _soon(self, step: Callable[[], _T], seconds: float) -> _T:
+        if self._busy is not None and not self._busy.done():
+            raise MemoryAwayError(f"{self._path}: it does not answer")
+        future: Future[_T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(step())
+            except Exception as e:  # noqa: BLE001 - told to the one that waits
+                future.set_exception(e)
+
         try:
-            deadline = time.monotonic() + _LOCK_SECONDS
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        raise
-                    time.sleep(0.01)
-            yield
-        finally:
-            os.close(descriptor)
+            threading.Thread(target=run, name="log-memory", daemon=True).start()
+        except RuntimeError as e:  # no room for a thread
+            raise MemoryAwayError(str(e)) from None
+        self._busy = future  # type: ignore[assignment]
+        try:
+            return future.result(seconds)
+        except TimeoutError:
+            raise MemoryAwayError(f"{self._path}: it does not answer") from None
+        except OSError as e:
+            raise MemoryAwayError(f"{e.filename or self._path}: {e.strerror or type(e).__name__}") from None
+
+    def _read(self) -> bytes:
+        try:
+            return read_whole(self._path, _MAX_BYTES)
+        except ReadError as e:
+            try:
+                os.lstat(self._path)
+            except FileNotFoundError:
+                return b""
+            except OSError:
+                pass
+            raise MemoryAwayError(str(e)) from None
+
+    def _advance(self, before: bytes, after: bytes) -> bool:
+        # Behind a link, so that the link stays one.
+        path = Path(os.path.realpath(self._path))
+        new = path.with_name(f"{path.name}.new")
+        with _alone(path):
+            if self._read() != before:
+                return False
+            with open(new, "wb") as file:
+                file.write(after)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(new, path)
+            _sync_folder(path.parent)
+        return True
 
 
-def make_memories(settings: LogSettings, endpoint: Endpoint | None) -> list[Memory]:
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Alone among the processes of this machine; of others too, where the file system knows of locks."""
+    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise MemoryAwayError(f"{path}: another process holds its lock") from None
+                time.sleep(0.01)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def make_memories(settings: LogSettings, endpoint: Endpoint | None, min_replicas: int = 0) -> list[Memory]:
     """All that are set up; ``endpoint`` is the Redis of this worker, if there is one. Connects to nothing."""
-    found: list[Memory] = [RedisMemory(endpoint)] if endpoint is not None else []
+    found: list[Memory] = [RedisMemory(endpoint, min_replicas)] if endpoint is not None else []
     if settings.checkpoint_file is not None:
         found.append(FileMemory(settings.checkpoint_file))
     return found

@@ -98,7 +98,8 @@ class Signer:
                 raise NotHolderError
         for memory, data in zip(self._memories, proven.held, strict=True):
             # Not moved: somebody else moved it, from before a pause or on another primary. The next look tells which.
-            if data != after and not self._advanced(memory, data, after):
+            # Also one that holds it already: whether it is on the disk, or with replicas, its answer says.
+            if not self._advanced(memory, data, after):
                 raise NotHolderError
         note = Note(point.text(), tuple(key.sign(point.text()) for key in keys))
         with writing(conn):
