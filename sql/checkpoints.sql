@@ -25,8 +25,12 @@ UPDATE log_head SET unsigned = %s, tried_at = CASE WHEN %s::text IS NOT NULL THE
 UPDATE log_head SET inconsistent = %s WHERE inconsistent IS NULL;
 
 -- name: put
--- Twice where its signer was killed behind it, or was paused before it.
-INSERT INTO log_checkpoints (origin, size, root, epoch, note) VALUES (%s, %s, %s, %s, %s) ON CONFLICT (origin, size) DO NOTHING;
+-- Twice where its signer was killed behind it, or was paused before it. Under a lock of the head, which a new origin takes
+-- too: behind that, nothing is stored under the old one.
+INSERT INTO log_checkpoints (origin, size, root, epoch, note)
+SELECT %s::text, %s::bigint, %s::bytea, %s::bigint, %s::text
+FROM (SELECT FROM log_head WHERE origin = %s AND inconsistent IS NULL FOR SHARE) AS head
+ON CONFLICT (origin, size) DO NOTHING;
 
 -- name: root_of
 -- What stands there now.
@@ -71,3 +75,18 @@ WHERE origin = %(origin)s AND size < %(below)s
         WHERE origin = %(origin)s AND received_at >= date_trunc('hour', clock_timestamp() - interval '2 days')
         GROUP BY witness, date_trunc('hour', received_at)
     );
+
+-- name: signed
+-- The name, the newest checkpoint under it, and why there is none newer.
+SELECT h.origin, c.size, c.signed_at, h.unsigned, h.inconsistent
+FROM log_head h
+LEFT JOIN LATERAL (
+    SELECT size, signed_at FROM log_checkpoints WHERE origin = h.origin ORDER BY size DESC LIMIT 1
+) AS c ON true;
+
+-- name: cosigned_by
+-- The newest of each witness that has ever said something.
+SELECT DISTINCT ON (witness) witness, size, received_at
+FROM log_cosignatures
+WHERE origin = %s
+ORDER BY witness, size DESC;

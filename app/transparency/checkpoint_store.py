@@ -38,8 +38,11 @@ def note_inconsistent(conn: Connection, why: str) -> None:
     conn.execute(_SQL["note_inconsistent"], (why,))
 
 
-def put(conn: Connection, origin: str, size: int, root: bytes, epoch: int, note: str) -> bytes:
-    """Store a checkpoint; the root of the one that stands there now, which was there before if it is another."""
-    conn.execute(_SQL["put"], (origin, size, root, epoch, note))
+def put(conn: Connection, origin: str, size: int, root: bytes, epoch: int, note: str) -> bytes | None:
+    """Store a checkpoint, unless the log has another name by now, or may not be signed any more.
+
+    Gives the root of the one that stands there now, which was there before if it is another; None where none does.
+    """
+    conn.execute(_SQL["put"], (origin, size, root, epoch, note, origin))
     row = conn.execute(_SQL["root_of"], (origin, size)).fetchone()
-    return bytes(row[0]) if row is not None else b""
+    return None if row is None else bytes(row[0])

@@ -81,10 +81,16 @@ def decode(data: bytes) -> Remembered | None:
         found = Remembered(members["origin"], members["epoch"], members["size"], bytes.fromhex(members["root"]))
     except (ValueError, KeyError, TypeError):
         raise MemoryBrokenError("does not hold a tree") from None
-    numbers = all(type(number) is int and number >= 0 for number in (found.epoch, found.size))
-    if not numbers or type(found.origin) is not str or len(found.root) != HASH_BYTES or found.encode() != data:
+    if len(found.root) != HASH_BYTES or not _is_tree(found) or found.encode() != data:
         raise MemoryBrokenError("does not hold a tree")
     return found
+
+
+def _is_tree(found: Remembered) -> bool:
+    """Whether its members are what they are said to be; a name is shown to people."""
+    numbers = (found.epoch, found.size)
+    named = isinstance(found.origin, str) and found.origin.isprintable()
+    return named and all(type(number) is int and 0 <= number < 2**63 for number in numbers)
 
 
 class Memory(Protocol):

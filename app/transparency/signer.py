@@ -104,6 +104,8 @@ class Signer:
         note = Note(point.text(), tuple(key.sign(point.text()) for key in keys))
         with writing(conn):
             stands = checkpoint_store.put(conn, origin, point.size, point.root, head.epoch, note.encode().decode())
+        if stands is None:
+            raise NotHolderError
         if stands != point.root:
             raise InconsistentError(f"two trees of {point.size} entries are signed")
         return point
@@ -129,23 +131,12 @@ class Signer:
                 known.append((f"the memory in {memory.name}", tree))
             elif last is not None:
                 empty = memory.name
-        for name, tree in known:
-            if tree.origin != origin:
-                raise InconsistentError(f"{name} is of the log {tree.origin}, and this one is {origin}")
-            if tree.size > head.size:
-                raise InconsistentError(f"{name} has {tree.size} entries, and the log has {head.size}")
-        try:
-            roots = roots_at(conn, [head.size, *(tree.size for _, tree in known)])
-        except LogBrokenError as e:
-            raise InconsistentError(f"its hashes are not whole: {e}") from None
-        for (name, tree), root in zip(known, roots[1:], strict=True):
-            if tree.root != root:
-                raise InconsistentError(f"{name} has another root of {tree.size} entries than the log")
+        root = proven_root(conn, head.size, origin, known)
         # Behind the comparisons: what contradicts the log is told, whatever else is amiss.
         if empty:
             raise NotSignedError(f"the memory in {empty} is empty, and there are checkpoints")
         stored = last is not None and last.size == head.size
-        return _Proven(Checkpoint(origin, head.size, roots[0]), held, stored)
+        return _Proven(Checkpoint(origin, head.size, root), held, stored)
 
     def _held(self, memory: Memory) -> bytes:
         try:
@@ -158,6 +149,31 @@ class Signer:
             return memory.advance(before, after)
         except MemoryAwayError as e:
             raise NotSignedError(f"the memory in {memory.name} is away: {e}") from None
+
+
+def proven_root(conn: Connection, size: int, origin: str, known: Sequence[tuple[str, Remembered]]) -> bytes:
+    """The root of the tree of this size, which continues each of these, by what remembers it.
+
+    Raises InconsistentError, psycopg.Error.
+    """
+    for name, tree in known:
+        if tree.origin != origin:
+            raise InconsistentError(of_another_log(name, tree, origin))
+        if tree.size > size:
+            raise InconsistentError(f"{name} has {tree.size} entries, and the log has {size}")
+    try:
+        roots = roots_at(conn, [size, *(tree.size for _, tree in known)])
+    except LogBrokenError as e:
+        raise InconsistentError(f"its hashes are not whole: {e}") from None
+    for (name, tree), root in zip(known, roots[1:], strict=True):
+        if tree.root != root:
+            raise InconsistentError(f"{name} has another root of {tree.size} entries than the log")
+    return roots[0]
+
+
+def of_another_log(name: str, tree: Remembered, origin: str) -> str:
+    """What is said of a tree that bears another name than the log."""
+    return f"{name} is of the log {tree.origin}, and this one is {origin}"
 
 
 def _decoded(memory: Memory, data: bytes) -> Remembered | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 import redis
 from datastorage_common.checkpoints import parse_checkpoint
@@ -103,3 +104,42 @@ def test_an_empty_memory_is_not_filled(database: Database, tmp_path: Path) -> No
         assert (size(database), [n for n, _, _ in notes(database)]) == (2, [1])
         assert head(database)[2] == "the memory in file is empty, and there are checkpoints"
         assert not path.exists()
+
+
+def test_nothing_is_signed_under_a_name_that_the_log_has_left(database: Database, tmp_path: Path) -> None:
+    """The name is changed between the two steps that come last: moving the memories, and storing what was signed."""
+
+    class Renamed(FileMemory):
+        renames = False
+
+        def advance(self, before: bytes, after: bytes) -> bool:
+            moved = super().advance(before, after)
+            if self.renames:
+                database.query("UPDATE log_head SET origin = 'log.example/two', holder = NULL, epoch = epoch + 1")
+            return moved
+
+    memory = Renamed(str(tmp_path / "checkpoint"))
+    with sequencers(database, signer=Signer((KEY,), [memory])) as [one]:
+        statements_of(database, 1)
+        signed_turn(one)
+        memory.renames = True
+        statements_of(database, 1)
+        signed_turn(one)
+        assert not one.leading
+    assert [n for n, _, _ in notes(database)] == [1]
+    assert head(database)[-1] is None
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"epoch": 1.5, "origin": "a", "root": "00" * 32, "size": 1},
+        {"epoch": 1, "origin": "a\n\u001b[31m", "root": "00" * 32, "size": 1},
+        {"epoch": 1, "origin": 7, "root": "00" * 32, "size": 1},
+        {"epoch": 1, "origin": "a", "root": "00" * 32, "size": -1},
+        {"epoch": True, "origin": "a", "root": "00" * 32, "size": 1},
+    ],
+)
+def test_what_a_memory_holds_is_looked_at(members: dict[str, object]) -> None:
+    with pytest.raises(memories.MemoryBrokenError):
+        decode(orjson.dumps(members, option=orjson.OPT_SORT_KEYS))
