@@ -74,6 +74,30 @@ class ServiceEvents:
         data = {"act_id": str(act), "taken": taken, "release": version("datastorage"), "role": role}
         return self._of_service("log_intake_finished", data, actor_id=role, resource_type="Log", resource_id=str(act))
 
+    def log_remembered(self, origin: str, size: int, root: bytes, memories: Sequence[str], role: str) -> AuditEvent:
+        """Somebody accepted that memories of the log are empty; they are about to be filled with this tree."""
+        data = {"origin": origin, "size": size, "root": root.hex(), "memories": list(memories), "role": role}
+        return self._of_service(
+            "log_remembered",
+            {**data, "release": version("datastorage")},
+            actor_id=role,
+            event_outcome="pending",
+            resource_type="Log",
+            resource_id=origin,
+        )
+
+    def log_new_origin(self, act: UUID, details: Mapping[str, Any], role: str) -> AuditEvent:
+        """A role of the database had the log go on under another name; ``details`` as the act has them."""
+        data = {"act_id": str(act), **details, "release": version("datastorage"), "role": role}
+        return self._of_service(
+            "log_new_origin",
+            data,
+            actor_id=role,
+            severity="warning",
+            resource_type="Log",
+            resource_id=details["new_origin"],
+        )
+
     def credentials_changed(self, change: CredentialChange, at: datetime, run: Run | None) -> AuditEvent:
         """Another content of a file of tokens or keys is in force: whose came, went or changed, never what they are.
 

@@ -2,12 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import secrets
+from pathlib import Path
+
 from datastorage_common.files import ReadError, read_secret, read_whole
-from datastorage_common.notes import SIGNATURE, NoteError, SigningKey, parse_signing_key
+from datastorage_common.notes import SIGNATURE, NoteError, SigningKey, make_key, parse_signing_key
 from datastorage_common.witness_policy import MAX_POLICY_BYTES, PolicyError, parse_policy
 
 from app.config.log import LogSettings
 from app.config.settings import Settings
+
+# What can stand in a URL behind its scheme: a host, perhaps a port, perhaps a path.
+_ORIGIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
+# Of log_head.origin.
+_MAX_ORIGIN = 255
+
+
+def check_origin(name: str) -> None:
+    """Raises NoteError unless a new log may have this name: a URL without its scheme (c2sp.org/tlog-checkpoint)."""
+    if len(name) > _MAX_ORIGIN or not _ORIGIN.fullmatch(name):
+        raise NoteError(
+            "the name of a log is a URL without https://, of a name that is yours, such as audit.example.com/log: "
+            f"letters, digits and . _ ~ - between slashes, {_MAX_ORIGIN} at the most"
+        )
+
+
+def new_key_file(path: Path, name: str) -> SigningKey:
+    """Make a key of this name in a file of its own, for its owner alone; what is there already stays.
+
+    Raises NoteError for a name that no log may have, FileExistsError, OSError.
+    """
+    check_origin(name)
+    key = make_key(name, secrets.token_bytes(32))
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "w", encoding="ascii") as file:
+            # Whatever the umask took.
+            os.fchmod(file.fileno(), 0o600)
+            file.write(f"{key.encode()}\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        # Half a key must not be in the way of the next one.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
+    return key
 
 
 def load_keys(settings: LogSettings) -> tuple[SigningKey, ...]:

@@ -6,4 +6,8 @@ log_store.py   the statements: what is pending, the log's tables, records from b
 sequencer.py   the one thread of all instances that gives places
 witnesses.py   has checkpoints cosigned by others
 watch.py       how the log is, seen from every worker: lag, and whether somebody has to take over
+acts.py        acts on the log, which have entries of their own: the intake finished
+remembering.py filling memories that are empty, at an operator's word
+origins.py     a new origin, at an operator's word
+standing.py    how the log stands, for the command line
 """

@@ -59,8 +59,7 @@ def finish_intake(conn: Connection, record: Callable[[Connection, Act], None] | 
     with writing(conn):
         all_taken, taken, finished_by = _row(conn, "lock_intake")
         if finished_by is not None:
-            act_id, kind, acted_at, acted_by, details = _row(conn, "act", (finished_by,))
-            return Act(act_id, kind, acted_at, acted_by, orjson.loads(details)), False
+            return stored_act(_row(conn, "act", (finished_by,))), False
         if not all_taken:
             raise ActRefusedError("old records are still being taken in: wait for `datastorage log intake` to end")
         (lost,) = _row(conn, "without_place")
@@ -69,14 +68,31 @@ def finish_intake(conn: Connection, record: Callable[[Connection, Act], None] | 
                 f"{counted(lost, 'record')} without a salt came after the others were taken in, and past the log: "
                 "rows with salt NULL in audit_events or notification_audit; who stored them?"
             )
-        acted_at, role = _row(conn, "now_and_who")
+        acted_at, role = now_and_who(conn)
         act = Act(uuid_utils.compat.uuid7(), INTAKE_FINISHED, acted_at, role, {"taken": taken})
-        stored = (act.act_id, act.kind, act.acted_at, act.acted_by, orjson.dumps(act.details).decode(), act.digest())
-        conn.execute(_SQL["put_act"], stored)
+        put_act(conn, act)
         conn.execute(_SQL["finish_intake"], (act.act_id,))
         if record is not None:
             record(conn, act)
         return act, True
+
+
+def now_and_who(conn: Connection) -> tuple[datetime, str]:
+    """The server's clock and the role, for an act that is about to be stored."""
+    acted_at, role = _row(conn, "now_and_who")
+    return acted_at, role
+
+
+def stored_act(row: tuple[Any, ...]) -> Act:
+    """An act out of its row, `details` as text."""
+    act_id, kind, acted_at, acted_by, details = row
+    return Act(act_id, kind, acted_at, acted_by, orjson.loads(details))
+
+
+def put_act(conn: Connection, act: Act) -> None:
+    """Store an act; a trigger leaves its pending row. Raises psycopg.Error."""
+    details = orjson.dumps(act.details).decode()
+    conn.execute(_SQL["put_act"], (act.act_id, act.kind, act.acted_at, act.acted_by, details, act.digest()))
 
 
 def _row(conn: Connection, statement: str, parameters: tuple[object, ...] = ()) -> tuple[Any, ...]:

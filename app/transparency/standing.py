@@ -1,4 +1,4 @@
-"""How the log stands, for the command line: its size, what waits, who gives places, how far old records are in it."""
+"""How the log stands, for the command line: its size, what waits, who gives places, what is signed and remembered."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from uuid import UUID
 from app.postgres.sessions import Connection, reading
 from app.postgres.statements import statements
 from app.transparency.log_store import root
+from app.transparency.signer import NO_KEY
 
 _SQL = statements("log")
+_SIGNED = statements("checkpoints")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,34 @@ class Intake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cosigned:
+    """The newest checkpoint that a witness has cosigned."""
+
+    witness: str
+    size: int
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """What is signed of the log, and whether that goes on."""
+
+    origin: str | None  # None: nothing was signed yet
+    size: int | None  # of the newest checkpoint
+    signed_at: datetime | None
+    unsigned: str | None  # why nothing is signed for now
+    inconsistent: str | None  # what the log contradicts: no place is given any more
+    cosigned: list[Cosigned]
+
+    @property
+    def signing(self) -> str:
+        """As in /health: on, off or stopped."""
+        if (self.inconsistent or self.unsigned) is not None:
+            return "off" if self.inconsistent is None and self.unsigned == NO_KEY else "stopped"
+        return "on"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """The log, as one look found it."""
 
@@ -38,6 +68,7 @@ class Standing:
     epoch: int
     holder: UUID | None
     intake: Intake
+    signed: Signed
 
 
 def standing(conn: Connection, *, most: int | None = None) -> Standing:
@@ -52,6 +83,7 @@ def standing(conn: Connection, *, most: int | None = None) -> Standing:
     size, (pending, lag) = looked[0], looked[-2:]
     with reading(conn):
         of_all = root(conn, size)
+        signed = _signed(conn)
     epoch, holder, taken, events_done, notifications_done, indexed, act, acted_at, acted_by = row
     done = events_done and notifications_done
     left = None
@@ -67,7 +99,34 @@ def standing(conn: Connection, *, most: int | None = None) -> Standing:
         finished_at=acted_at,
         finished_as=acted_by,
     )
-    return Standing(size=size, root=of_all, pending=pending, lag_seconds=lag, epoch=epoch, holder=holder, intake=intake)
+    return Standing(
+        size=size,
+        root=of_all,
+        pending=pending,
+        lag_seconds=lag,
+        epoch=epoch,
+        holder=holder,
+        intake=intake,
+        signed=signed,
+    )
+
+
+def _signed(conn: Connection) -> Signed:
+    row = conn.execute(_SIGNED["signed"]).fetchone()
+    assert row is not None  # noqa: S101 - 0005_log.sql puts a row into log_head
+    cosigned = [
+        Cosigned(witness=witness, size=size, received_at=at)
+        for witness, size, at in conn.execute(_SIGNED["cosigned"], (row[0],))
+    ]
+    origin, size, signed_at, unsigned, inconsistent = row
+    return Signed(
+        origin=origin,
+        size=size,
+        signed_at=signed_at,
+        unsigned=unsigned,
+        inconsistent=inconsistent,
+        cosigned=cosigned,
+    )
 
 
 def _left(conn: Connection, most: int | None) -> int:

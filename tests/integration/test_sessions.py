@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from datastorage_common.merkle import EMPTY
 from datastorage_common.notes import make_key
 from datastorage_common.times import rfc3339
 from psycopg import conninfo, sql
@@ -18,6 +19,8 @@ from psycopg import conninfo, sql
 from app.postgres.migrations import migrate
 from app.postgres.sessions import Limits, connect, writing
 from app.transparency import acts, checkpoint_store, log_store, sequencer
+from app.transparency.memories import FileMemory, Remembered
+from app.transparency.origins import start_origin
 from tests.conftest import settings_for
 from tests.hostile import HOSTILE
 from tests.integration.service import BATCH, NOTIFICATIONS, Service, running
@@ -276,6 +279,15 @@ def finish_the_intake(service: Service) -> None:
         assert acts.finish_intake(conn, None)[1]
 
 
+def start_a_new_origin(service: Service, tmp_path: Path) -> None:
+    """As `datastorage log new-origin` does, which is the owner's."""
+    memory = FileMemory(str(tmp_path / "checkpoint"))
+    assert memory.advance(b"", Remembered("a.example/log", 1, 0, EMPTY).encode())
+    database = dataclasses.replace(service.parts.settings.database, url=service.database.owner_url)
+    with connect(database, "log", Limits(60, 60), service.parts.database.watchdog) as conn:
+        assert start_origin(conn, [memory], "b.example/log", "a test", None).moved == ("file",)
+
+
 def test_the_log_is_that_of_the_records(service: Service) -> None:
     assert service.post(event(correlation_id="zoë"), headers={"X-Request-ID": "rq-1"}).status_code == 201
     assert service.post(notification(recipient="zoë@example.com"), NOTIFICATIONS).status_code == 201
@@ -291,7 +303,9 @@ def test_the_log_is_that_of_the_records(service: Service) -> None:
     assert report.kinds["notification"] >= 2
 
 
-def test_every_write_is_made_with_the_settings_that_it_needs(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_write_is_made_with_the_settings_that_it_needs(
+    service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     write_everything(service)
     sign_and_cosign(service)
     # A month that is missing is made by the flush that needs it, and by the change of the catalogue.
@@ -303,6 +317,7 @@ def test_every_write_is_made_with_the_settings_that_it_needs(service: Service, m
     damage_a_pending_row(service)
     finish_the_intake(service)
     contradict_the_log(service)
+    start_a_new_origin(service, tmp_path)
     noted = notes(service)
     assert {place for place, _, _ in noted} >= {*TABLES, *LOG_TABLES, "CREATE TABLE", "ALTER TABLE", "CREATE TRIGGER"}
     for place, statement, settings in noted:
@@ -348,6 +363,7 @@ KNOWN = {
     ("sql/checkpoints.sql", "INSERT INTO log_checkpoints ("),
     ("sql/checkpoints.sql", "INSERT INTO log_cosignatures ("),
     ("sql/checkpoints.sql", "DELETE FROM log_cosignatures "),
+    ("sql/origins.sql", "UPDATE log_head SET "),
 }
 OWNERS = {"app/postgres/indexes.py", "app/postgres/migrations.py", "devserver/postgres.py"}
 
