@@ -1,0 +1,148 @@
+"""`datastorage log remember` and `log new-origin`: what an operator decides where the log is not signed any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+import orjson
+from datastorage_common.counts import counted
+from datastorage_common.files import ReadError
+from datastorage_common.jsonvalue import is_storable_text
+from datastorage_common.notes import NoteError
+from datastorage_common.times import rfc3339
+
+from app.audit.store import append
+from app.cli.log_database import config_option, connected, json_option, memories_of, own_events
+from app.cli.log_keys import origin_argument
+from app.config.log import LogSettings
+from app.config.log_keys import load_keys
+from app.config.settings import Settings
+from app.postgres.sessions import Connection
+from app.transparency.acts import Act
+from app.transparency.memories import Remembered
+from app.transparency.origins import NewOrigin, start_origin
+from app.transparency.remembering import Filled, fill_empty
+
+_MAX_REASON = 1000
+
+
+@click.command(epilog="Example: datastorage log remember")
+@config_option
+@json_option
+def remember(config_path: str | None, as_json: bool) -> None:
+    """Fill memories of the log that are empty although checkpoints exist: one that is new, or whose content was lost.
+
+    The log is first proven to continue its last checkpoint and what every other memory holds. Where it does not, where
+    a memory is away, or holds something else, nothing is filled. A memory that holds something is never changed. Say
+    yes to an empty memory only where you know why it is empty: a database that was restored from before is found by it.
+    """
+    with connected(config_path) as (conn, settings), memories_of(settings) as memories:
+        found = fill_empty(conn, memories, _record_filled if settings.audit.record_service else None)
+    if as_json:
+        members = {"filled": found.filled, "held": found.held, "tree": _tree(found.tree)}
+        click.echo(orjson.dumps(members, option=orjson.OPT_INDENT_2))
+    else:
+        click.echo(_filled_line(found))
+
+
+def _filled_line(found: Filled) -> str:
+    if found.tree is None:
+        return "nothing was signed yet: the first checkpoint fills the memories"
+    if not found.filled:
+        return "no memory is empty: nothing was done"
+    of = f"the log {found.tree.origin} of {counted(found.tree.size, 'entry', 'entries')}"
+    held = f"; {_listed(found.held)} held one already" if found.held else ""
+    return f"{_listed(found.filled)} remembers {of} now{held}"
+
+
+def _record_filled(conn: Connection, tree: Remembered, names: Sequence[str]) -> None:
+    append(conn, [own_events().log_remembered(tree.origin, tree.size, tree.root, names, conn.info.user)])
+
+
+def _reason(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not value.strip() or len(value) > _MAX_REASON or not is_storable_text(value) or not value.isprintable():
+        raise click.BadParameter(f"a line of 1 to {_MAX_REASON} characters is expected", ctx, parameter)
+    return value
+
+
+@click.command(
+    "new-origin",
+    epilog="""\b
+Examples:
+  datastorage log new-origin audit.example.com/log-2 --reason "the database was restored from the backup of 03:00"
+  datastorage log new-origin audit.example.com/log-2 --reason "the key was copied" --yes --json""",
+)
+@origin_argument
+@click.option("--reason", required=True, callback=_reason, help="Why, in a line. It stays in the log's acts for ever.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+@json_option
+def new_origin(name: str, reason: str, yes: bool, config_path: str | None, as_json: bool) -> None:
+    """Let the log go on under another name, where it contradicts what was signed or a key is compromised.
+
+    As the role that owns the tables (database.direct_url), with redis.url and log.checkpoint_file as the service has
+    them. Places go on; an entry says what the log was called, and what was signed of it last. Nothing is signed under
+    the old name any more, and that cannot be undone. Everybody who checks the log has to learn of the new name and its
+    key. Killed, it is finished by running it again. The service needs a key of the new name in log.key_file, and
+    log.origin, where that is set, has to be the new name.
+    """
+    if not yes:
+        click.confirm(f"Sign nothing under the present name any more, and go on as {name}?", abort=True)
+    with connected(config_path) as (conn, settings), memories_of(settings) as memories:
+        done = start_origin(conn, memories, name, reason, _record_act if settings.audit.record_service else None)
+        if as_json:
+            click.echo(orjson.dumps(_members(done), option=orjson.OPT_INDENT_2))
+        else:
+            _tell(done)
+        for line in _still_to_do(settings, name):
+            click.echo(line, err=True)
+
+
+def _record_act(conn: Connection, act: Act) -> None:
+    append(conn, [own_events().log_new_origin(act.act_id, act.details, act.acted_by)])
+
+
+def _tell(done: NewOrigin) -> None:
+    details = done.act.details
+    if done.already:
+        click.echo(f"the log has been {done.tree.origin} since {rfc3339(done.act.acted_at)}")
+    else:
+        click.echo(f"the log is {done.tree.origin} now; before it was {details['old_origin'] or 'without a name'}")
+    for known in details["remembered"]:
+        said = f"{counted(known['size'], 'entry', 'entries')} of {known['origin']}, root {known['root']}"
+        click.echo(f"remembered in {known['in']}: {said}")
+    click.echo(f"the log had {counted(details['size'], 'entry', 'entries')}, root {details['root']}")
+    if done.moved:
+        click.echo(f"moved to the new name: {_listed(done.moved)}")
+
+
+def _members(done: NewOrigin) -> dict[str, object]:
+    act = done.act
+    members = {"act_id": str(act.act_id), "acted_at": rfc3339(act.acted_at), "acted_by": act.acted_by}
+    return {**members, **act.details, "index": act.details["size"], "moved": done.moved, "already": done.already}
+
+
+def _still_to_do(settings: Settings, name: str) -> list[str]:
+    log: LogSettings = settings.log
+    found = []
+    if log.origin not in (None, name):
+        found.append(f"log.origin is still {log.origin}: nothing is signed before it is {name}")
+    try:
+        has_key = any(key.name == name for key in load_keys(log))
+    except (ReadError, NoteError):
+        has_key = False
+    if not has_key:
+        found.append(
+            f"log.key_file has no key of {name} here: nothing is signed before the service has one "
+            f"(`datastorage log keygen {name}`)"
+        )
+    return found
+
+
+def _tree(tree: Remembered | None) -> dict[str, object] | None:
+    return None if tree is None else {"origin": tree.origin, "size": tree.size, "root": tree.root.hex()}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(f"the memory in {name}" for name in names)
