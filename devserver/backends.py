@@ -23,6 +23,11 @@ class Backends:
     redis_url: str
     embedded: tuple[Server, ...]
 
+    @property
+    def database_embedded(self) -> bool:
+        """Whether PostgreSQL is one of them."""
+        return any(isinstance(server, EmbeddedPostgres) for server in self.embedded)
+
 
 def start_backends(
     environ: Mapping[str, str],

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from psycopg.conninfo import conninfo_to_dict
 
+from app.config.log_keys import load_keys
 from app.config.settings import Settings
 from devserver.backends import Backends
-from devserver.postgres import OWNER_ROLE, EmbeddedPostgres
+from devserver.postgres import OWNER_ROLE
 from devserver.service import base_url
 
 
@@ -29,10 +30,11 @@ def banner(settings: Settings, backends: Backends, data_dir: Path) -> str:
     if backends.embedded:
         lines.append(("Data", f"{data_dir}"))
     password = ""
-    if any(isinstance(server, EmbeddedPostgres) for server in backends.embedded):
+    if backends.database_embedded:
         passwords = data_dir / "postgresql" / "passwords.json"
         lines.append(("Password", f"of {OWNER_ROLE}: in {passwords}"))
         password = f"PGPASSWORD=$(jq -r .{OWNER_ROLE} {shlex.quote(str(passwords))}) "
+    lines += [("Log key", str(key.verifier)) for key in load_keys(settings.log)]
     table = "\n".join(f"  {name:<9} {value}" for name, value in lines)
     command = Path(sys.executable).parent / "datastorage"
     token, header, given = "", "", ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import signal
 import threading
 import time
@@ -14,6 +15,7 @@ import click
 
 from app.cli.migrate import record_migrations
 from app.clock import Clock
+from app.config.log_keys import new_key_file
 from app.config.settings import Settings
 from app.configuration import load_settings
 from app.postgres.migrations import migrate
@@ -27,6 +29,8 @@ from devserver.service import base_url, check_port, launch, probe, with_absolute
 
 # From the start of gunicorn to a service that says it is ready; workers import for a second or two.
 SERVICE_READY_TIMEOUT = 60.0
+# What the log of a local run is called.
+LOG_NAME = "localhost/datastorage"
 # Beyond the service's own shutdown.timeout, before it is killed.
 STOP_MARGIN = 10.0
 
@@ -58,6 +62,7 @@ class LocalRun:
         with contextlib.ExitStack() as stack:
             try:
                 backends = start_backends(self._environ, self._data_dir, stack, self._stop, say)
+                settings = self._with_log_key(settings, backends)
                 service = self._start_service(stack, settings, backends)
                 if service is None or self._stop.is_set():
                     return 0
@@ -76,6 +81,19 @@ class LocalRun:
                 raise DevError(f"the service ended with exit code {code}; see its log above")
         say("stopped" + (f"; the data stays in {self._data_dir}" if backends.embedded else ""))
         return 0
+
+    def _with_log_key(self, settings: Settings, backends: Backends) -> Settings:
+        """The settings with a key of the log, which lies beside the database that is started here. Raises DevError."""
+        if settings.log.key_file is not None or not backends.database_embedded:
+            return settings
+        path = self._data_dir / "log.key"
+        try:
+            with contextlib.suppress(FileExistsError):
+                new_key_file(path, LOG_NAME)
+        except OSError as e:
+            raise DevError(f"cannot make {path}: {e.strerror}") from e
+        self._environ["DATASTORAGE_LOG__KEY_FILE"] = str(path)
+        return dataclasses.replace(settings, log=dataclasses.replace(settings.log, key_file=str(path)))
 
     def _start_service(self, stack: contextlib.ExitStack, settings: Settings, backends: Backends) -> Child | None:
         """Migrate, start gunicorn and wait until it is ready; None when asked to stop meanwhile."""

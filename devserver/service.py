@@ -16,6 +16,8 @@ from devserver.ports import port_is_free
 from devserver.processes import PRIVATE_UMASK, Child
 
 _GUNICORN_CONF = resource("gunicorn.conf.py")
+# What names a file besides those that say so.
+_FILES = ("CONFIG_PATH", "DATASTORAGE_LOG__WITNESS_POLICY")
 
 
 def with_absolute_paths(environ: Mapping[str, str]) -> dict[str, str]:
@@ -23,7 +25,7 @@ def with_absolute_paths(environ: Mapping[str, str]) -> dict[str, str]:
     names_file = {
         name: value
         for name, value in environ.items()
-        if value and (name == "CONFIG_PATH" or (name.startswith("DATASTORAGE_") and name.endswith("_FILE")))
+        if value and (name in _FILES or (name.startswith("DATASTORAGE_") and name.endswith("_FILE")))
     }
     return {**environ, **{name: os.path.abspath(value) for name, value in names_file.items()}}
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from app.config.log import LogSettings
+from app.config.log_keys import new_key_file
 from app.config.settings import AuthSettings, Settings
 from devserver import (
     EmbeddedPostgres,
@@ -40,8 +42,11 @@ def test_the_banner_names_everything_and_no_secret(tmp_path: Path) -> None:
         redis_url=valkey.url(),
         embedded=(postgres, valkey),
     )
-    text = banner(Settings(), backends, tmp_path)
+    key = new_key_file(tmp_path / "log.key", "localhost/datastorage")
+    text = banner(Settings(log=LogSettings(key_file=str(tmp_path / "log.key"))), backends, tmp_path)
+    assert key.encode() not in text
     for expected in (
+        f"  Log key   {key.verifier}\n",
         "http://127.0.0.1:8080/metrics",
         "http://127.0.0.1:8080/docs",
         "http://127.0.0.1:8080/health",
