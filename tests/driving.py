@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 import yaml
+from datastorage_common.notes import make_key
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.auth.principal import token_digest
@@ -33,6 +34,7 @@ from tests.support import (
     wait_until,
 )
 from tests.tokens import AUDIENCE
+from tests.witness_server import TEXT, witness_server
 
 EVENTS = "/api/v1/audit/events"
 NOTIFICATIONS = "/api/v1/audit/notifications"
@@ -120,8 +122,17 @@ class Driven:
         self.refusals()
         self.reads()
         self.catalogue()
+        self.cosignatures()
         self.crowd()
         self.outage()
+
+    def cosignatures(self) -> None:
+        """One witness cosigns, the other contradicts."""
+        for name in ("size", "contradicts", "failures_total"):
+            wait_until(
+                lambda name=name: any(self.samples(f"datastorage_log_witness_{name}").values()),  # type: ignore[misc]
+                what=f"witnesses are asked: {name}",
+            )
 
     def writes(self) -> None:
         known = str(uuid.uuid4())
@@ -238,7 +249,16 @@ def driven_service(postgres: PostgresServer, directory: Path) -> Iterator[Driven
     scopes = ["audit:write", "audit:read", "workflows:read", "workflows:write", "dlq:admin"]
     tokens.write_text(yaml.safe_dump([{"name": "driver", "sha256": token_digest(token).hex(), "scopes": scopes}]))
     database = postgres.make_database()
-    with valkey_server() as valkey, issuer_server() as issuer:
+    key = make_key("log.example/driven", secrets.token_bytes(32))
+    key_file, policy = directory / "log.key", directory / "witnesses"
+    key_file.write_text(f"{key.encode()}\n")
+    key_file.chmod(0o600)
+    with contextlib.ExitStack() as stack:
+        valkey, issuer = stack.enter_context(valkey_server()), stack.enter_context(issuer_server())
+        good = stack.enter_context(witness_server("good.example", key.verifier))
+        liar = stack.enter_context(witness_server("liar.example", key.verifier))
+        liar.instead = lambda _: (422, TEXT, b"")
+        policy.write_text(f"{good.line()}\n{liar.line()}\nquorum {good.key.name}\n")
         known = {"issuer": issuer.url, "audience": AUDIENCE, "allow_http": True}
         environ = {
             "DATABASE__URL": database.service_url,
@@ -247,6 +267,8 @@ def driven_service(postgres: PostgresServer, directory: Path) -> Iterator[Driven
             "SERVER__WORKERS": "1",
             "SERVER__TRUSTED_PROXIES": "127.0.0.1",
             "LIMITS__ADDRESS_REQUESTS": f"{ADDRESS_LIMIT}/minute",
+            "LOG__KEY_FILE": str(key_file),
+            "LOG__WITNESS_POLICY": str(policy),
             "AUTH__MODE": "jwt",
             "AUTH__JWT_ISSUERS": json.dumps([known]),
             "AUTH__TOKENS_FILE": str(tokens),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from app.audit.own_events import OwnEvents
 from app.audit.service_events import ServiceEvents
 from app.clock import Clock
 from app.config.settings import Settings
-from app.config.stores import DatabaseSettings
 from app.configuration import exit_on_wrong_settings, load_settings, say_unread_variables
 from app.dlq.endpoint import Endpoint
 from app.postgres.errors import one_line

@@ -7,6 +7,7 @@ from hashlib import sha256
 from uuid import UUID
 
 import pytest
+from datastorage_common.witness_policy import parse_policy
 
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
 from tests.log_record import (
@@ -131,3 +132,11 @@ def test_the_tables_are_all_named() -> None:
         r"^CREATE TABLE (log_\w+)", (ROOT / "sql" / "0005_log.sql").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert {name for name in made if f"`{name}`" not in PAGE} == set()
+
+
+def test_the_policy_of_witnesses_can_be_read() -> None:
+    [text] = re.findall(r"^   ```\n(   witness .*?)^   ```$", PAGE, re.MULTILINE | re.DOTALL)
+    policy = parse_policy(text.encode())
+    assert [witness.url for witness in policy.witnesses.values()] == ["https://one.example/", "https://two.example/"]
+    assert policy.fulfilled(["one", "two"])
+    assert not policy.fulfilled(["one"])
