@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from hashlib import sha256
 from uuid import UUID
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from datastorage_client.verify import Verifier
 from datastorage_common.witness_policy import parse_policy
 
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
+from tests.log_note import opened
 from tests.log_record import (
     EVENT_COLUMNS,
     EVENT_MEMBERS,
@@ -17,11 +21,13 @@ from tests.log_record import (
     NOTIFICATION_MEMBERS,
     Steps,
     act_steps,
+    canonical,
     event_steps,
     id_hash,
     notification_steps,
     parse,
 )
+from tests.log_tree import audit_path, consistency_path, root_of_path, tree_root
 from tests.support import ROOT
 
 PAGE = (ROOT / "docs" / "log.md").read_text(encoding="utf-8")
@@ -140,3 +146,73 @@ def test_the_policy_of_witnesses_can_be_read() -> None:
     assert [witness.url for witness in policy.witnesses.values()] == ["https://one.example/", "https://two.example/"]
     assert policy.fulfilled(["one", "two"])
     assert not policy.fulfilled(["one"])
+
+
+# --- the log of the three examples ---------------------------------------------------------------------------------
+
+
+def plain_blocks(text: str) -> list[str]:
+    return re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def three() -> list[Steps]:
+    [act] = [act_steps(parse(blocks(section("An act"))[0]), salt_of(section("An act")))]
+    records = [
+        computed(name, blocks(section(name))[0], salt_of(section(name))) for name in ("An event", "A notification")
+    ]
+    return [*records, act]
+
+
+def test_the_example_of_a_checkpoint_is_right(three: list[Steps]) -> None:
+    text = section("A checkpoint")
+    note, key = plain_blocks(text)
+    root = base64.b64encode(tree_root([steps.leaf for steps in three])).decode()
+    assert opened(note, key.strip()) == f"log.example/audit\n3\n{root}\n"
+    with pytest.raises(InvalidSignature):
+        opened(note.replace("\n3\n", "\n4\n"), key.strip())
+
+
+def test_the_example_of_tiles_is_right(three: list[Steps]) -> None:
+    found = re.findall(
+        r"^\| `(tile/[^`]+)` \| (\d+) \| `([0-9a-f]{64})` \|$", section("Tiles and entries"), re.MULTILINE
+    )
+    tile = b"".join(steps.leaf for steps in three)
+    bundle = b"".join(len(s.entry.encode()).to_bytes(2, "big") + s.entry.encode() for s in three)
+    assert found == [
+        (f"tile/{name}/000.p/3", str(len(data)), sha256(data).hexdigest())
+        for name, data in (("0", tile), ("entries", bundle))
+    ]
+
+
+def test_the_example_of_a_proof_is_right(three: list[Steps]) -> None:
+    text = section("A proof")
+    [proof], [extra] = plain_blocks(text), blocks(text)
+    head, _, note = proof.partition("\n\n")
+    first, extra_line, index, *hashes = head.split("\n")
+    assert (first, index) == ("c2sp.org/tlog-proof@v1", "index 0")
+    assert base64.b64decode(extra_line.removeprefix("extra ")).decode() == extra
+    said = parse(extra)
+    assert canonical(said["entry"]) == three[0].entry
+    assert bytes.fromhex(said["salt"]) == salt_of(section("An event"))
+    _, key = plain_blocks(section("A checkpoint"))
+    size, root = opened(note, key.strip()).splitlines()[1:]
+    path = [base64.b64decode(line) for line in hashes]
+    assert path == audit_path(0, [steps.leaf for steps in three])
+    assert root_of_path(0, int(size), three[0].leaf, path) == base64.b64decode(root)
+    assert re.findall(r"^ +.*`([0-9a-f]{64})`", text, re.MULTILINE) == [
+        root_of_path(0, 2, three[0].leaf, path[:1]).hex(),
+        base64.b64decode(root).hex(),
+    ]
+
+
+def test_the_example_of_consistency_is_right(three: list[Steps]) -> None:
+    [hashes] = re.findall(r'`\["([^"]+)"\]`', section("From one checkpoint to the next"))
+    assert [base64.b64decode(hashes)] == consistency_path(2, [steps.leaf for steps in three])
+
+
+def test_the_clients_verifier_takes_the_examples() -> None:
+    note, key = plain_blocks(section("A checkpoint"))
+    [proof] = plain_blocks(section("A proof"))
+    proved = Verifier(key).check_event(blocks(section("An event"))[0], proof.encode())
+    assert (proved.index, proved.checkpoint) == (0, Verifier(key).check_note(note.encode()))

@@ -302,6 +302,7 @@ CHANGES: list[tuple[str, str, str, type[VerificationError]]] = [
     ("event", '"request_id": null', '"request_id": "r"', RecordDiffersError),
     ("event", '"trace_id_from_context": false', '"trace_id_from_context": null', RecordDiffersError),
     ("event", '"event_date": "2026-01-05"', '"event_date": "2026-01-06"', ProofFormError),
+    ("event", '{"event_id"', '{"log_index": 2, "event_id"', ProofFormError),
     ("event", '"event_data": {', '"no_data": {', ProofFormError),
     ("proof", '"salt": "00', '"salt": "01', RecordDiffersError),
     ("proof", '"salt": "00', '"salt": "', ProofFormError),

@@ -220,6 +220,10 @@ class Verifier:
 
     def _proved(self, record: dict[str, Any], found: RecordProof, checkpoint: Checkpoint, *, is_event: bool) -> Proved:
         check_path(found, checkpoint.root, checkpoint.size)
+        if record.get("log_index") not in (None, found.proof.index):
+            raise ProofFormError(
+                f"the record is answered with the place {record['log_index']}, and proven at {found.proof.index}"
+            )
         if found.salt is None:
             raise ProofFormError("the proof has no salt: without it nobody can say what the entry was made of")
         if is_event:
