@@ -170,6 +170,15 @@ class LivenessStatus(StrEnum):
         return str(self.value)
 
 
+class LogHealthSigning(StrEnum):
+    OFF = "off"
+    ON = "on"
+    STOPPED = "stopped"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
 class LogHealthState(StrEnum):
     CURRENT = "current"
     LAGGING = "lagging"
@@ -215,6 +224,8 @@ class ProblemSlug(StrEnum):
     INVALID_REQUEST = "invalid_request"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     NOT_FOUND = "not-found"
+    NOT_YET_IN_LOG = "not-yet-in-log"
+    NO_CHECKPOINT = "no-checkpoint"
     RATE_LIMIT_EXCEEDED = "rate-limit-exceeded"
     REQUEST_HEADERS_TOO_LARGE = "request-headers-too-large"
     REQUEST_TIMEOUT = "request-timeout"
@@ -584,6 +595,7 @@ class AuditEvent:
         request_id (None | str | Unset): The `X-Request-ID` of the request that it came with; of several, the first.
         trace_id_from_context (bool | None | Unset): Whether trace_id is that of the request's `traceparent`, and so no
             part of the digest; null where it is not known: an older release stored the event.
+        log_index (int | None | Unset): Where it is in the log of all records; null until it is there.
     """
 
     event_id: UUID
@@ -618,6 +630,7 @@ class AuditEvent:
     digest: str
     request_id: None | str | Unset = UNSET
     trace_id_from_context: bool | None | Unset = UNSET
+    log_index: int | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -711,6 +724,12 @@ class AuditEvent:
         else:
             trace_id_from_context = self.trace_id_from_context
 
+        log_index: int | None | Unset
+        if isinstance(self.log_index, Unset):
+            log_index = UNSET
+        else:
+            log_index = self.log_index
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -751,6 +770,8 @@ class AuditEvent:
             field_dict["request_id"] = request_id
         if trace_id_from_context is not UNSET:
             field_dict["trace_id_from_context"] = trace_id_from_context
+        if log_index is not UNSET:
+            field_dict["log_index"] = log_index
 
         return field_dict
 
@@ -909,6 +930,15 @@ class AuditEvent:
 
         trace_id_from_context = _parse_trace_id_from_context(d.pop("trace_id_from_context", UNSET))
 
+        def _parse_log_index(data: object) -> int | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(int | None | Unset, data)
+
+        log_index = _parse_log_index(d.pop("log_index", UNSET))
+
         audit_event = cls(
             event_id=event_id,
             event_date=event_date,
@@ -942,6 +972,7 @@ class AuditEvent:
             digest=digest,
             request_id=request_id,
             trace_id_from_context=trace_id_from_context,
+            log_index=log_index,
         )
 
         audit_event.additional_properties = d
@@ -2846,6 +2877,9 @@ class Health:
             was taken out since. `stale` alone makes `degraded` without reasons.
         log (LogHealth | Unset): The log of all records, as the worker that answers saw it last; there only once it was
             looked at, or should have been long ago.
+        log_inconsistent (str | Unset): What was signed and the log of all records contradicts; there only where it
+            does. Alone it makes `degraded` without reasons: no place is given any more and nothing signed, while records
+            are stored and read as ever.
         reasons (list[HealthReasonsItem] | Unset): Why it is degraded or unhealthy.
     """
 
@@ -2857,6 +2891,7 @@ class Health:
     issuers_unreachable: list[str] | Unset = UNSET
     credentials: HealthCredentials | Unset = UNSET
     log: LogHealth | Unset = UNSET
+    log_inconsistent: str | Unset = UNSET
     reasons: list[HealthReasonsItem] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -2891,6 +2926,8 @@ class Health:
         if not isinstance(self.log, Unset):
             log = self.log.to_dict()
 
+        log_inconsistent = self.log_inconsistent
+
         reasons: list[str] | Unset = UNSET
         if not isinstance(self.reasons, Unset):
             reasons = []
@@ -2917,6 +2954,8 @@ class Health:
             field_dict["credentials"] = credentials
         if log is not UNSET:
             field_dict["log"] = log
+        if log_inconsistent is not UNSET:
+            field_dict["log_inconsistent"] = log_inconsistent
         if reasons is not UNSET:
             field_dict["reasons"] = reasons
 
@@ -2971,6 +3010,8 @@ class Health:
         else:
             log = LogHealth.from_dict(_log)
 
+        log_inconsistent = d.pop("log_inconsistent", UNSET)
+
         _reasons = d.pop("reasons", UNSET)
         reasons: list[HealthReasonsItem] | Unset = UNSET
         if _reasons is not UNSET:
@@ -2989,6 +3030,7 @@ class Health:
             issuers_unreachable=issuers_unreachable,
             credentials=credentials,
             log=log,
+            log_inconsistent=log_inconsistent,
             reasons=reasons,
         )
 
@@ -3547,6 +3589,167 @@ class Liveness:
 
 
 @_attrs_define
+class LogConsistency:
+    """
+    Attributes:
+        from_ (int):
+        size (int): How many entries the checkpoint has.
+        hashes (list[str]): In base64; none where there is nothing to prove.
+        checkpoint (str): The signed note of the larger tree.
+    """
+
+    from_: int
+    size: int
+    hashes: list[str]
+    checkpoint: str
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        from_ = self.from_
+
+        size = self.size
+
+        hashes = self.hashes
+
+        checkpoint = self.checkpoint
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "from": from_,
+                "size": size,
+                "hashes": hashes,
+                "checkpoint": checkpoint,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        from_ = d.pop("from")
+
+        size = d.pop("size")
+
+        hashes = cast(list[str], d.pop("hashes"))
+
+        checkpoint = d.pop("checkpoint")
+
+        log_consistency = cls(
+            from_=from_,
+            size=size,
+            hashes=hashes,
+            checkpoint=checkpoint,
+        )
+
+        log_consistency.additional_properties = d
+        return log_consistency
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class LogEntry:
+    """An entry of the log; its canonical JSON is what is hashed.
+
+    Attributes:
+        commitment (str):
+        id (str):
+        kind (str):
+        on (datetime.date):
+        v (int):
+    """
+
+    commitment: str
+    id: str
+    kind: str
+    on: datetime.date
+    v: int
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        commitment = self.commitment
+
+        id = self.id
+
+        kind = self.kind
+
+        on = self.on.isoformat()
+
+        v = self.v
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "commitment": commitment,
+                "id": id,
+                "kind": kind,
+                "on": on,
+                "v": v,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        commitment = d.pop("commitment")
+
+        id = d.pop("id")
+
+        kind = d.pop("kind")
+
+        on = datetime.date.fromisoformat(d.pop("on"))
+
+        v = d.pop("v")
+
+        log_entry = cls(
+            commitment=commitment,
+            id=id,
+            kind=kind,
+            on=on,
+            v=v,
+        )
+
+        log_entry.additional_properties = d
+        return log_entry
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
 class LogHealth:
     """The log of all records, as the worker that answers saw it last; there only once it was looked at, or should have
     been long ago.
@@ -3559,12 +3762,19 @@ class LogHealth:
                 looked at, how long nothing has been seen of it.
             size (int | Unset): How many entries the log has.
             pending (int | Unset): Stored records that have no place in the log yet.
+            signed_size (int | None | Unset): How many entries the newest checkpoint has; null until there is one.
+            signing (LogHealthSigning | Unset): Whether the log is signed; `off` where no key is set up. `stopped` alone
+                makes `degraded` without reasons once the newest has been in no checkpoint for 60 seconds.
+            signing_stopped (str | Unset): Why nothing is signed for now; there only where `signing` is `stopped`.
     """
 
     state: LogHealthState
     lag_seconds: float
     size: int | Unset = UNSET
     pending: int | Unset = UNSET
+    signed_size: int | None | Unset = UNSET
+    signing: LogHealthSigning | Unset = UNSET
+    signing_stopped: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -3575,6 +3785,18 @@ class LogHealth:
         size = self.size
 
         pending = self.pending
+
+        signed_size: int | None | Unset
+        if isinstance(self.signed_size, Unset):
+            signed_size = UNSET
+        else:
+            signed_size = self.signed_size
+
+        signing: str | Unset = UNSET
+        if not isinstance(self.signing, Unset):
+            signing = self.signing.value
+
+        signing_stopped = self.signing_stopped
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -3588,6 +3810,12 @@ class LogHealth:
             field_dict["size"] = size
         if pending is not UNSET:
             field_dict["pending"] = pending
+        if signed_size is not UNSET:
+            field_dict["signed_size"] = signed_size
+        if signing is not UNSET:
+            field_dict["signing"] = signing
+        if signing_stopped is not UNSET:
+            field_dict["signing_stopped"] = signing_stopped
 
         return field_dict
 
@@ -3602,15 +3830,122 @@ class LogHealth:
 
         pending = d.pop("pending", UNSET)
 
+        def _parse_signed_size(data: object) -> int | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(int | None | Unset, data)
+
+        signed_size = _parse_signed_size(d.pop("signed_size", UNSET))
+
+        _signing = d.pop("signing", UNSET)
+        signing: LogHealthSigning | Unset
+        if isinstance(_signing, Unset):
+            signing = UNSET
+        else:
+            signing = LogHealthSigning(_signing)
+
+        signing_stopped = d.pop("signing_stopped", UNSET)
+
         log_health = cls(
             state=state,
             lag_seconds=lag_seconds,
             size=size,
             pending=pending,
+            signed_size=signed_size,
+            signing=signing,
+            signing_stopped=signing_stopped,
         )
 
         log_health.additional_properties = d
         return log_health
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class LogProof:
+    """
+    Attributes:
+        index (int):
+        hashes (list[str]): From the leaf's sibling up to the child of the root, in base64 (RFC 6962, section 2.1.1).
+        checkpoint (str): The signed note with the root that they lead to.
+        entry (LogEntry): An entry of the log; its canonical JSON is what is hashed.
+        salt (str | Unset): Of an event or a notification, what its commitment is made with. It belongs to the record,
+            and is as secret.
+    """
+
+    index: int
+    hashes: list[str]
+    checkpoint: str
+    entry: LogEntry
+    salt: str | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        index = self.index
+
+        hashes = self.hashes
+
+        checkpoint = self.checkpoint
+
+        entry = self.entry.to_dict()
+
+        salt = self.salt
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "index": index,
+                "hashes": hashes,
+                "checkpoint": checkpoint,
+                "entry": entry,
+            }
+        )
+        if salt is not UNSET:
+            field_dict["salt"] = salt
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        index = d.pop("index")
+
+        hashes = cast(list[str], d.pop("hashes"))
+
+        checkpoint = d.pop("checkpoint")
+
+        entry = LogEntry.from_dict(d.pop("entry"))
+
+        salt = d.pop("salt", UNSET)
+
+        log_proof = cls(
+            index=index,
+            hashes=hashes,
+            checkpoint=checkpoint,
+            entry=entry,
+            salt=salt,
+        )
+
+        log_proof.additional_properties = d
+        return log_proof
 
     @property
     def additional_keys(self) -> list[str]:
@@ -3647,6 +3982,8 @@ class Notification:
         delivery_status (str | Unset):
         error_message (str | Unset):
         request_id (str | Unset):
+        recorded_by (str | Unset): Who was authenticated when it was sent. Only in lists.
+        log_index (int | Unset): Where it is in the log of all records. Only in lists; absent until it is there.
         ignored (list[str] | Unset): Members of the request that are not named in this document, dotted inside of
             objects. They were ignored. There only in the answer to that request. A longer name is cut after 64 characters.
         ignored_more (int | Unset): Ignored members that are not named.
@@ -3666,6 +4003,8 @@ class Notification:
     delivery_status: str | Unset = UNSET
     error_message: str | Unset = UNSET
     request_id: str | Unset = UNSET
+    recorded_by: str | Unset = UNSET
+    log_index: int | Unset = UNSET
     ignored: list[str] | Unset = UNSET
     ignored_more: int | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -3699,6 +4038,10 @@ class Notification:
 
         request_id = self.request_id
 
+        recorded_by = self.recorded_by
+
+        log_index = self.log_index
+
         ignored: list[str] | Unset = UNSET
         if not isinstance(self.ignored, Unset):
             ignored = self.ignored
@@ -3728,6 +4071,10 @@ class Notification:
             field_dict["error_message"] = error_message
         if request_id is not UNSET:
             field_dict["request_id"] = request_id
+        if recorded_by is not UNSET:
+            field_dict["recorded_by"] = recorded_by
+        if log_index is not UNSET:
+            field_dict["log_index"] = log_index
         if ignored is not UNSET:
             field_dict["ignored"] = ignored
         if ignored_more is not UNSET:
@@ -3766,6 +4113,10 @@ class Notification:
 
         request_id = d.pop("request_id", UNSET)
 
+        recorded_by = d.pop("recorded_by", UNSET)
+
+        log_index = d.pop("log_index", UNSET)
+
         ignored = cast(list[str], d.pop("ignored", UNSET))
 
         ignored_more = d.pop("ignored_more", UNSET)
@@ -3785,6 +4136,8 @@ class Notification:
             delivery_status=delivery_status,
             error_message=error_message,
             request_id=request_id,
+            recorded_by=recorded_by,
+            log_index=log_index,
             ignored=ignored,
             ignored_more=ignored_more,
         )
@@ -7368,8 +7721,12 @@ __all__ = [
     "ListedWorkflowParameters",
     "Liveness",
     "LivenessStatus",
+    "LogConsistency",
+    "LogEntry",
     "LogHealth",
+    "LogHealthSigning",
     "LogHealthState",
+    "LogProof",
     "Notification",
     "NotificationAccepted",
     "NotificationChannel",

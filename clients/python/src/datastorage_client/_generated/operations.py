@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -26,6 +27,8 @@ from datastorage_client._generated.models import (
     EventOutcome,
     ListAuditEventsCount,
     ListNotificationsCount,
+    LogConsistency,
+    LogProof,
     Notification,
     NotificationAccepted,
     NotificationChannel,
@@ -155,6 +158,60 @@ class get_audit_event:
     def answer(response: httpx.Response) -> Any:
         if response.status_code == 200:
             response_200 = AuditEvent.from_dict(response.json())
+            return response_200
+        return None
+
+
+class get_audit_event_proof:
+    """Prove that an event is in the log."""
+
+    @staticmethod
+    def request(
+        event_id: UUID, *, event_date: datetime.date | Unset = UNSET, strict: bool | Unset = UNSET
+    ) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        json_event_date: str | Unset = UNSET
+        if not isinstance(event_date, Unset):
+            json_event_date = event_date.isoformat()
+        params["event_date"] = json_event_date
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {
+            "method": "get",
+            "url": "/api/v1/audit/events/{event_id}/proof".format(event_id=quote(str(event_id), safe="")),
+            "params": params,
+        }
+        return _kwargs
+
+    @staticmethod
+    def answer(response: httpx.Response) -> Any:
+        if response.status_code == 200:
+            response_200 = LogProof.from_dict(response.json())
+            return response_200
+        return None
+
+
+class get_notification_proof:
+    """Prove that a notification record is in the log."""
+
+    @staticmethod
+    def request(notification_id: int, *, strict: bool | Unset = UNSET) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {
+            "method": "get",
+            "url": "/api/v1/audit/notifications/{notification_id}/proof".format(
+                notification_id=quote(str(notification_id), safe="")
+            ),
+            "params": params,
+        }
+        return _kwargs
+
+    @staticmethod
+    def answer(response: httpx.Response) -> Any:
+        if response.status_code == 200:
+            response_200 = LogProof.from_dict(response.json())
             return response_200
         return None
 
@@ -390,6 +447,119 @@ class replay_dead_letter:
         if response.status_code == 202:
             response_202 = DeadLetterAccepted.from_dict(response.json())
             return response_202
+        return None
+
+
+class get_log_checkpoint:
+    """Read the newest checkpoint of the log."""
+
+    @staticmethod
+    def request(*, strict: bool | Unset = UNSET, if_none_match: str | Unset = UNSET) -> dict[str, Any]:
+        headers: dict[str, Any] = {}
+        if not isinstance(if_none_match, Unset):
+            headers["If-None-Match"] = if_none_match
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {"method": "get", "url": "/api/v1/log/checkpoint", "params": params}
+        _kwargs["headers"] = headers
+        return _kwargs
+
+    @staticmethod
+    def answer(response: httpx.Response) -> Any:
+        if response.status_code == 200:
+            response_200 = response.text
+            return response_200
+        return None
+
+
+class get_log_checkpoint_witnessed:
+    """Read the newest checkpoint that witnesses have cosigned."""
+
+    @staticmethod
+    def request(*, strict: bool | Unset = UNSET, if_none_match: str | Unset = UNSET) -> dict[str, Any]:
+        headers: dict[str, Any] = {}
+        if not isinstance(if_none_match, Unset):
+            headers["If-None-Match"] = if_none_match
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {"method": "get", "url": "/api/v1/log/checkpoint/witnessed", "params": params}
+        _kwargs["headers"] = headers
+        return _kwargs
+
+    @staticmethod
+    def answer(response: httpx.Response) -> Any:
+        if response.status_code == 200:
+            response_200 = response.text
+            return response_200
+        return None
+
+
+class get_log_consistency:
+    """Prove that the log only grew."""
+
+    @staticmethod
+    def request(*, from_: int, to: int | Unset = UNSET, strict: bool | Unset = UNSET) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        params["from"] = from_
+        params["to"] = to
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {"method": "get", "url": "/api/v1/log/consistency", "params": params}
+        return _kwargs
+
+    @staticmethod
+    def answer(response: httpx.Response) -> Any:
+        if response.status_code == 200:
+            response_200 = LogConsistency.from_dict(response.json())
+            return response_200
+        return None
+
+
+class get_log_entry_proof:
+    """Prove that an entry is in the log."""
+
+    @staticmethod
+    def request(index: int, *, strict: bool | Unset = UNSET) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {
+            "method": "get",
+            "url": "/api/v1/log/entries/{index}/proof".format(index=quote(str(index), safe="")),
+            "params": params,
+        }
+        return _kwargs
+
+    @staticmethod
+    def answer(response: httpx.Response) -> Any:
+        if response.status_code == 200:
+            response_200 = LogProof.from_dict(response.json())
+            return response_200
+        return None
+
+
+class get_log_key:
+    """Read the verifier keys of the log."""
+
+    @staticmethod
+    def request(*, strict: bool | Unset = UNSET, if_none_match: str | Unset = UNSET) -> dict[str, Any]:
+        headers: dict[str, Any] = {}
+        if not isinstance(if_none_match, Unset):
+            headers["If-None-Match"] = if_none_match
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {"method": "get", "url": "/api/v1/log/key", "params": params}
+        _kwargs["headers"] = headers
+        return _kwargs
+
+    @staticmethod
+    def answer(response: httpx.Response) -> Any:
+        if response.status_code == 200:
+            response_200 = response.text
+            return response_200
         return None
 
 
@@ -705,9 +875,16 @@ __all__ = [
     "disable_workflow",
     "enable_workflow",
     "get_audit_event",
+    "get_audit_event_proof",
     "get_dead_letter",
     "get_dlq_status",
     "get_latest_workflow",
+    "get_log_checkpoint",
+    "get_log_checkpoint_witnessed",
+    "get_log_consistency",
+    "get_log_entry_proof",
+    "get_log_key",
+    "get_notification_proof",
     "get_workflow",
     "list_audit_events",
     "list_dead_letters",
