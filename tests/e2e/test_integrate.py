@@ -14,7 +14,9 @@ PAGES = (ROOT / "docs" / "integrate.md", ROOT / "clients" / "python" / "README.m
 
 
 def blocks(page: Path) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    # That about the log needs one that is signed: test_verify.py.
+    return [block for block in found if "datastorage_client.verify" not in block]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
