@@ -19,6 +19,13 @@ def blocks(page: Path) -> list[str]:
     return [block for block in found if "datastorage_client.verify" not in block]
 
 
+def verifying_block() -> str:
+    """The code of the page that needs a log which is signed."""
+    found = re.findall(r"^```python\n(.*?)^```$", PAGES[0].read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    [block] = [block for block in found if "datastorage_client.verify" in block]
+    return block
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
 def test_the_code_on_the_page_runs(page: Path, service: GunicornService, capsys: pytest.CaptureFixture[str]) -> None:
     found = blocks(page)
