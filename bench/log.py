@@ -17,14 +17,18 @@ from app.config.stores import DatabaseSettings
 from app.postgres.watchdog import Watchdog
 from app.transparency.sequencer import Sequencer
 from app.transparency.signer import Signer
+from app.verify.check import check_log
+from app.verify.database import database_source
 from bench.client import WrongAnswerError
 from bench.harness import Bench, Service, cpu_seconds, number
 from bench.load import load, percentile
 from bench.requests import Requests, batches, singles
 from bench.writes import BATCH, CONNECTIONS, ROUNDS, paced, spread
 from tests.support import Database, wait_until
+from tests.verify_support import KEY, fill, pinned
 
 DRAINED = 200_000
+VERIFIED = 40_000
 BATCHES_A_ROUND = 60
 LAG_SECONDS = 60.0
 SLOW_RATE, SLOW_SECONDS = 20.0, 10.0
@@ -62,6 +66,7 @@ def log_of_records(bench: Bench) -> None:
     """Writes with the log, with its triggers alone and without it; sequencing, bytes, lag, and what rest costs."""
     half = _writes(bench)
     _sequencing(bench)
+    _verifying(bench)
     _lag(bench, half)
     _slow_and_idle(bench)
 
@@ -211,6 +216,29 @@ def drain(database: Database) -> tuple[float, float, float]:
     if placed != DRAINED:
         raise WrongAnswerError(f"{DRAINED} events waited, {placed} have a place")
     return python, server, wall
+
+
+# --- holding the log against its records ---------------------------------------------------------------------
+
+
+def _verifying(bench: Bench) -> None:
+    """What it costs to check a record, by both sides of the one connection."""
+    database = bench.database.server.make_database()
+    fill(database, VERIFIED, old=0)
+    database.query("VACUUM ANALYZE")
+    with pinned(database) as conn, database_source(conn, "public") as source:
+        server, python, wall = postgres_seconds(database), time.thread_time(), time.perf_counter()
+        report = check_log(source, [KEY.verifier])
+        python, wall = time.thread_time() - python, time.perf_counter() - wall
+        server = postgres_seconds(database) - server
+    if not report.well:
+        raise WrongAnswerError(str(report.first))
+    bench.add(
+        "log", "verifying a database", report.size / wall, "events/s", 1_000_000 / 60,
+        note=f"{1e6 * python / report.size:.1f} µs Python, {1e6 * server / report.size:.1f} µs PostgreSQL",
+        key="log.verified_per_s",
+    )  # fmt: skip
+    database.drop()
 
 
 # --- a service at half load, at a low rate, and at rest -----------------------------------------------------
