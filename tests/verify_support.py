@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +12,7 @@ import psycopg
 from datastorage_common import jsonvalue
 from datastorage_common.checkpoints import Checkpoint
 from datastorage_common.notes import COSIGNATURE, Note, SigningKey, VerifierKey, make_key
+from datastorage_common.times import rfc3339
 from datastorage_common.witness_policy import parse_policy
 
 from app.audit.event import AuditEvent, Notification
@@ -41,7 +41,7 @@ POLICY = parse_policy(
     + b"group both all w1 w2\nquorum both\n"
 )
 _SQL = statements("audit")
-_AT_ONCE = 500
+_AT_ONCE = 2000
 # Numbers keep their spelling in the table, and the digest does not care for it.
 _DATA = (
     b'{"weight": 1.50, "big": 123456789012345678901234567890, "tiny": -1.20e-7, "list": [1, "\\u00e9\\u0001", null]}',
@@ -65,8 +65,8 @@ def make_events(count: int, *, start: int = 0) -> list[AuditEvent]:
             }  # fmt: skip
         if n % 5 == 0:
             rare["trace_id"] = "4bf92f3577b34da6a3ce929d0e0e4736"
-        moment = (now - timedelta(seconds=n, microseconds=n % 2)).isoformat().replace("+00:00", "Z")
-        body = event(event_timestamp=moment, correlation_id=f"c-{n}", **rare)
+        moment = now - timedelta(milliseconds=500 * (n % 1_000_000), microseconds=n % 2)
+        body = event(event_timestamp=rfc3339(moment), correlation_id=f"c-{n}", **rare)
         body["event_data"] = jsonvalue.parse(_DATA[n % len(_DATA)])
         found = validator.event(
             body,
@@ -92,9 +92,7 @@ def make_notifications(count: int) -> list[Notification]:
 
 def store_events(conn: psycopg.Connection[Any], events: list[AuditEvent]) -> None:
     """As the service does."""
-    each = iter(events)
-    while part := list(itertools.islice(each, _AT_ONCE)):
-        conn.execute(_SQL["insert_events"], event_rows(part, {}))
+    conn.execute(_SQL["insert_events"], event_rows(events, {}))
 
 
 def store_notifications(conn: psycopg.Connection[Any], notifications: list[Notification]) -> None:
@@ -183,7 +181,8 @@ def fill(
         place_all(database)
         finish(database)
     with psycopg.connect(database.service_url) as conn:
-        store_events(conn, make_events(events))
+        for start in range(0, events, _AT_ONCE):
+            store_events(conn, make_events(min(_AT_ONCE, events - start), start=start))
         store_notifications(conn, make_notifications(notifications))
     place_all(database)
     whole = database.query("SELECT size FROM log_head")[0][0]
