@@ -6,12 +6,15 @@ import contextlib
 import hashlib
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 from datastorage_common.notes import make_key, parse_note
 
 from app.transparency.edge import WIDTH
+from app.transparency.memories import FileMemory
+from app.transparency.origins import start_origin
 from app.verify.checkpoints import OutsideError
 from tests.log_support import sequencers, turn
 from tests.support import Database, PostgresServer, wait_until
@@ -26,6 +29,7 @@ from tests.verify_support import (
     fill,
     make_events,
     make_notifications,
+    pinned,
     place_all,
     sign,
     store_events,
@@ -182,6 +186,21 @@ def test_rotated_keys_and_another_origin(database: Database) -> None:
     sign(database, other, origin=other.name)
     report = check(database, keys=[other.verifier])
     assert (report.first, report.signed_size, report.unknown_signers) == (None, 340, 2)
+
+
+def test_the_act_of_a_new_origin(database: Database, tmp_path: Path) -> None:
+    fill(database, 300, sizes=(5,))
+    other = make_key("new.example.org", b"3" * 32)
+    with pinned(database, database.owner_url) as conn:
+        act = start_origin(conn, [FileMemory(str(tmp_path / "signed"))], other.name, "the key was seen", None).act
+    sign(database, other, origin=other.name)
+    report = check(database, keys=[other.verifier])
+    assert (report.first, report.signed_size, report.entries["new_origin"]) == (None, 382, 1)
+    with psycopg.connect(database.superuser_url) as conn, without_triggers(conn):
+        conn.execute("UPDATE log_acts SET details = details || '{\"reason\": \"another\"}' WHERE kind = 'new_origin'")
+    found = check(database, keys=[other.verifier]).first
+    assert found is not None
+    assert (found.kind, found.record, found.index) == ("content", ("new_origin", str(act.act_id)), 381)
 
 
 def test_an_older_checkpoint_of_another_tree(filled: Database, database: Database) -> None:
