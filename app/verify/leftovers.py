@@ -13,7 +13,7 @@ from uuid import UUID
 
 from app.transparency.edge import WIDTH
 from app.transparency.entries import place_key, readable
-from app.verify.bundles import BundleCheck
+from app.verify.bundles import MOST_WITHOUT_PLACE, BundleCheck
 from app.verify.records import identity, record_name, wrong_with
 from app.verify.report import Report
 from app.verify.source import Source, Stored, Totals
@@ -40,7 +40,7 @@ class Leftovers:
         self._report.old_waiting = totals.old_waiting
         missing = totals.records - self._with_record - totals.old_waiting
         if missing != 0 or self._bundles.unread:
-            named = self._name()
+            named = self._name() if len(self._bundles.keys_without_place) <= MOST_WITHOUT_PLACE else 0
             if named < missing and not self._bundles.unread:
                 text = f"of {totals.records} records {missing} have no entry, of which {named} could be named"
                 self._report.add("no entry", text)

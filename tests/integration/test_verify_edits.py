@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
+from app.verify import bundles, leftovers
 from app.verify.records import record_name
 from tests.support import Database, PostgresServer
-from tests.verify_edits import EDITS, Edit
+from tests.verify_edits import EDITS, Edit, insert_past_the_log
 from tests.verify_rows import CHANGES, TABLES, Conn, change, checked, columns, entry_at, keys, record_of
 from tests.verify_support import (
     fill,
@@ -69,6 +70,17 @@ def test_each_kind_of_change_is_found(conn: Conn, edit: Callable[[Conn], Edit]) 
         assert found.record == done.record, found
     if done.index is not None:
         assert found.index == done.index, found
+
+
+def test_where_no_place_is_left_no_record_is_said_to_have_no_entry(conn: Conn, monkeypatch: pytest.MonkeyPatch) -> None:
+    conn.execute("DELETE FROM log_places")
+    insert_past_the_log(conn)
+    monkeypatch.setattr(bundles, "MOST_WITHOUT_PLACE", 5)
+    monkeypatch.setattr(leftovers, "MOST_WITHOUT_PLACE", 5)
+    report = checked(conn)
+    assert report.faults == {"place": 781, "no entry": 1}
+    assert report.first is not None
+    assert (report.first.kind, report.first.index) == ("place", 0)
 
 
 def random_column(conn: Conn, rng: random.Random) -> Edit:
