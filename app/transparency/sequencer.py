@@ -156,7 +156,8 @@ class Sequencer:
         first = self._floor.first()
         with reading(conn):
             waits = log_store.anything_pending(conn, first)
-        if not (take_over or waits or not self._all_taken_in):
+        # Behind a new connection: what this server has, and whether it is this one's turn there, shows under the lock.
+        if not (take_over or waits or not self._all_taken_in or self._edge is None):
             return False
         begin(conn)
         try:

@@ -60,28 +60,31 @@ class Signer:
         self._keys = keys
         self._memories = memories
         self._origin = origin
+        # What a log that nobody has named yet is called.
+        self._name = origin or (keys[0].name if keys else None)
 
     def check(self, conn: Connection, head: Head) -> None:
         """That the log continues every tree that is remembered; under its lock, before anything is put behind it.
 
         Raises InconsistentError, NotSignedError where not all can be asked, psycopg.Error.
         """
-        if head.origin is not None:
+        origin = head.origin or self._name
+        if origin is not None:
             held = [self._held(memory) for memory in self._memories]
-            self._prove(conn, head, head.origin, checkpoint_store.last(conn, head.origin), held)
+            self._prove(conn, head, origin, checkpoint_store.last(conn, origin), held)
 
     def sign(self, conn: Connection, holder: UUID) -> Checkpoint | None:
         """Sign the tree as it is; None where it is signed already.
 
         Raises InconsistentError, NotSignedError, NotHolderError, psycopg.Error.
         """
-        if not self._keys:
+        if not self._keys or self._name is None:
             raise NotSignedError(NO_KEY)
         # All this before the head: whatever is remembered by now, the tree on the primary had it then.
         held = [self._held(memory) for memory in self._memories]
         with reading(conn):
             before = log_store.head(conn)
-            origin = before.origin or self._origin or self._keys[0].name
+            origin = before.origin or self._name
             last = checkpoint_store.last(conn, origin)
             head = log_store.head(conn)
             if head.holder != holder or head.origin != before.origin:

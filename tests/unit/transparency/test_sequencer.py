@@ -274,7 +274,18 @@ def test_a_connection_that_was_ended_is_made_anew(monkeypatch: pytest.MonkeyPatc
     world.sequencer.step()
     assert first.closed
     assert second.said(WAITS)
+    assert second.said(LOCK), "whether it is its turn there shows under the lock"
     assert world.sequencer.leading
+    assert world.sequencer._edge is not None, "so that it is signed, also where nothing more comes"
+
+
+def test_a_new_connection_shows_that_another_one_gives_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = LogConnection(), LogConnection(**{HEAD: [(0, 9, OTHER)]})
+    world = World(monkeypatch, first, second)
+    world.take_over()
+    first.hang_up()
+    world.sequencer.step()
+    assert (world.sequencer.leading, second.closed) == (False, True)
 
 
 @pytest.mark.parametrize(
