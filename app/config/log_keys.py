@@ -103,6 +103,8 @@ def _key_faults(s: Settings) -> list[str]:
         keys = load_keys(s.log)
     except (ReadError, NoteError) as e:
         return [f"log.key_file: {e}"]
+    if any(len(key.name) > _MAX_ORIGIN for key in keys):
+        return [f"log.key_file: the name of a key has {_MAX_ORIGIN} characters at the most"]
     if s.log.origin is not None and all(key.name != s.log.origin for key in keys):
         return [f"log.key_file has no key of the log {s.log.origin}, which log.origin names"]
     return []
