@@ -37,8 +37,8 @@ def test_a_key_of_another_name_signs_nothing(database: Database, tmp_path: Path)
     with signed_log(database, tmp_path, None) as signed:
         for keys, origin, why in (
             ((KEY,), None, None),
-            ((OTHER,), None, f"log.key_file has no key of the log {ORIGIN}"),
-            ((OTHER, KEY), OTHER.name, f"the log is {ORIGIN}, and log.origin is {OTHER.name}"),
+            ((OTHER,), None, f"there is no key of the log {ORIGIN}: log.key_file has none"),
+            ((OTHER, KEY), OTHER.name, f"there is no key of the log {ORIGIN}: log.origin is {OTHER.name}"),
             ((OTHER, KEY), None, None),
         ):
             statements_of(database, 1)
