@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable
@@ -29,6 +30,7 @@ OTHER = make_key("log.example/records", bytes(32))
 EVENTS, NOTIFICATIONS, LOG = "/api/v1/audit/events", "/api/v1/audit/notifications", "/api/v1/log/"
 WRITER, READER = (f"dst_{name}-0123456789abcdefghijklmnopqrstuvwxyz" for name in "wr")
 BATCH, BATCHES = 200, 3
+COMMAND = Path(sys.executable).parent / "datastorage"
 
 
 @dataclass
@@ -84,9 +86,9 @@ def run_log(
 ) -> Callable[..., Log]:
     """Starts a service with a log of some events: run_log(log__public="true")."""
 
-    def run(**settings: str) -> Log:
+    def run(keys: str = f"{KEY.encode()}\n", **settings: str) -> Log:
         key = tmp_path / "log.key"
-        key.write_text(f"{KEY.encode()}\n")
+        key.write_text(keys)
         key.chmod(0o600)
         tokens = write_tokens(
             tmp_path / "tokens.yaml", entry("gateway", WRITER, "audit:write"), entry("auditor", READER, "audit:read")
@@ -193,6 +195,29 @@ def test_what_a_superuser_changes_is_refused(change: str, log: Log, go: GoTools)
     log.database.query(f"SET session_replication_role = replica; {change} RETURNING 1")
     assert go.refuses("tiles", log.url, log.key, token=READER)
     assert go.fsck(log.url, log.key, token=READER) is None
+
+
+def test_keys_that_the_command_makes_are_taken_in_turn(
+    run_log: Callable[..., Log], go: GoTools, tmp_path: Path
+) -> None:
+    """While one key takes over from another both sign, and who knows one of them finds the log in order."""
+    files, said = [], ""
+    for name in ("before", "after"):
+        files.append(tmp_path / f"{name}.key")
+        command = [COMMAND, "log", "keygen", "log.example/taken-over", "--out", files[-1]]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=True)
+        (tmp_path / f"{name}.vkey").write_text(done.stdout)
+        said += done.stdout
+    log = run_log("".join(file.read_text() for file in files))
+    assert log.key.read_text() == said
+    note = log.text(f"{LOG}checkpoint")
+    assert go.says("note", "open", log.key, given=note).count("signed by log.example/taken-over") == 2
+    for name in ("before", "after"):
+        assert go.says("tiles", log.url, tmp_path / f"{name}.vkey", token=READER)
+        assert go.fsck(log.url, tmp_path / f"{name}.vkey", token=READER) is not None
+        # Go reads the file that the command made.
+        text = parse_note(note).text.encode()
+        assert go.says("note", "sign", tmp_path / f"{name}.key", given=text)
 
 
 def test_a_witness_of_others_cosigns_and_is_forgotten_by_itself(
