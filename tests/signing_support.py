@@ -26,7 +26,7 @@ from tests.support import Database
 ORIGIN = "log.example/one"
 KEY = make_key(ORIGIN, bytes(range(32)))
 _NAMES = {text: name for file in ("log", "checkpoints") for name, text in statements(file).items()}
-_END = b"\0"
+NOTE_END = b"\0"
 _HEAD = "SELECT origin, size, proven, unsigned, inconsistent FROM log_head"
 
 
@@ -103,7 +103,7 @@ def recorded(key: SigningKey, path: Path) -> SigningKey:
     def sign(made: Callable[[str], Signature], text: str) -> Signature:
         signature = made(text)
         with open(path, "ab") as file:
-            file.write(Note(text, (signature,)).encode() + _END)
+            file.write(Note(text, (signature,)).encode() + NOTE_END)
         return signature
 
     return _changed(key, sign)
@@ -194,7 +194,7 @@ class Head:
 
 def notes_in(path: Path) -> list[Note]:
     """What `recorded` has written, without a last one that was cut off."""
-    return [parse_note(part) for part in path.read_bytes().split(_END)[:-1]] if path.exists() else []
+    return [parse_note(part) for part in path.read_bytes().split(NOTE_END)[:-1]] if path.exists() else []
 
 
 def roots_of(path: Path) -> dict[tuple[str, int], set[bytes]]:

@@ -44,7 +44,7 @@ def show(report: Report, console: Console) -> None:
     for name in ("missing", "doubled", "altered", "refused_but_stored"):
         value = getattr(report, name)
         table.add_row(name.replace("_", " "), f"[bold red]{value}[/]" if value else f"[green]{value}[/]")
-    for name in ("log_size", "log_takeovers", "log_looks"):
+    for name in ("log_size", "log_takeovers", "log_looks", "log_notes", "log_checkpoints", "log_served"):
         table.add_row(name.replace("_", " "), str(getattr(report, name)))
     wrong = len(report.log_faults)
     table.add_row("log faults", f"[bold red]{wrong}[/]" if wrong else "[green]0[/]")

@@ -14,6 +14,8 @@ from typing import Any
 
 import flask
 import msgspec
+from datastorage_common.checkpoints import Checkpoint
+from datastorage_common.notes import Signature, SigningKey
 
 from app import create_app
 from app.audit.event import AuditEvent, Record
@@ -28,6 +30,7 @@ from app.dlq import scripts
 from app.services import Services
 from app.transparency import sequencer
 from app.transparency.log_store import PendingRow
+from bench.campaign.signing import watch_signing
 
 
 class SteppedClock(Clock):
@@ -73,7 +76,7 @@ def _settings_and_clock() -> tuple[Any, Clock]:
 
 def _honest() -> flask.Flask:
     settings, clock = _settings_and_clock()
-    return create_app(settings, Services(settings, clock=clock))
+    return create_app(settings, watch_signing(Services(settings, clock=clock)))
 
 
 def _early() -> flask.Flask:
@@ -109,7 +112,28 @@ def _forgetful() -> flask.Flask:
     return _honest()
 
 
-_BUILDERS = {"honest": _honest, "early": _early, "trimmed": _trimmed, "altered": _altered, "forgetful": _forgetful}
+def _forging() -> flask.Flask:
+    """Planted fault: beside each tree another one of its size is signed, and shown to nobody."""
+    app = _honest()
+    sign = SigningKey.sign
+
+    def twice(key: SigningKey, text: str) -> Signature:
+        origin, size, _ = text.splitlines()
+        sign(key, Checkpoint(origin, int(size), os.urandom(32)).text())
+        return sign(key, text)
+
+    SigningKey.sign = twice  # type: ignore[method-assign,assignment]
+    return app
+
+
+_BUILDERS = {
+    "honest": _honest,
+    "early": _early,
+    "trimmed": _trimmed,
+    "altered": _altered,
+    "forgetful": _forgetful,
+    "forging": _forging,
+}
 
 
 def __getattr__(name: str) -> flask.Flask:

@@ -28,6 +28,7 @@ from bench.campaign.goals import NO_GOALS, Goals
 from bench.campaign.log_count import count_log
 from bench.campaign.report import Report
 from bench.campaign.root_watch import RootWatch
+from bench.campaign.signing import NoteWatch
 from bench.campaign.stage import Stage
 from tests.support import GunicornService, scratch_dir, wait_until
 
@@ -62,7 +63,8 @@ def run(
             report.left_out = {name: why for name, why in stage.left_out.items() if name in (only or FAULTS)}
             names = [name for name in only or FAULTS if name not in report.left_out]
             ledgers = [directory / f"ledger-{i}" for i in range(clients)]
-            with watch.watching():
+            notes = NoteWatch(stage.services)
+            with watch.watching(), notes.watching():
                 with _load(stage, ledgers, seed, pause, goals.batch, report):
                     injector = Injector(stage, random.Random(seed), names, gap)
                     injector.run(seconds, lambda: goals.met(stage))
@@ -77,7 +79,7 @@ def run(
             stage.ledger.finish()
             report.kills = stage.kills
             count(stage, [*ledgers, stage.ledger_path], report)
-            count_log(stage, watch, report)
+            count_log(stage, watch, notes, report)
             _keep_logs(stage, report)
     return report
 
@@ -167,6 +169,7 @@ def _last_outage(stage: Stage, names: list[str], report: Report, drain_seconds: 
 def _wait_for_log(stage: Stage, report: Report) -> None:
     try:
         wait_until(stage.sequenced, _LOG_SECONDS, "everything stored has its place in the log")
+        wait_until(stage.signed, _LOG_SECONDS, "the log is signed, and cosigned")
     except AssertionError as e:
         report.errors.append(str(e))
 

@@ -29,6 +29,9 @@ class Report:
     log_size: int = 0  # entries of the log
     log_takeovers: int = 0  # how often another worker began to give places
     log_looks: int = 0  # sizes of the log that were seen while the campaign ran, each with its root
+    log_notes: int = 0  # checkpoints that were signed, also where nobody stored them
+    log_checkpoints: int = 0  # those that are stored
+    log_served: int = 0  # different ones that clients were given
     log_faults: list[str] = field(default_factory=list)
     unanswered: int = 0
     unexpected: dict[str, int] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from app.dlq.keys import GROUP, KEYS
 from bench.campaign.client import Ledger
 from bench.campaign.disks import SmallDisk
 from bench.campaign.queue_servers import QueueServers
+from bench.campaign.signing import SigningStage
 from devserver import EmbeddedPostgres
 from tests.relay import Relay
 from tests.support import AS_SHIPPED, Database, GunicornService, PostgresServer, environ_of, free_port
@@ -63,6 +64,7 @@ class Stage:
         self.clock.write_text("0")
         self.postgres = EmbeddedPostgres(directory / "postgres", port=free_port())
         self.queue = QueueServers(directory, redis_server)
+        self.signing = SigningStage(directory)
         self.tables_disk: SmallDisk | None = None
         self.services: list[GunicornService] = []
         self.ledger_path = directory / "ledger-faults"
@@ -78,6 +80,9 @@ class Stage:
         self.valkey_memory = threading.Lock()
         self.clock_lock = threading.Lock()
         self.sequencer = threading.Lock()
+        self.signer = threading.Lock()
+        self.memory_file = threading.Lock()
+        self.witnesses = threading.Lock()
         self.instances = [threading.Lock() for _ in range(_INSTANCES)]
         self._kills = Counter[str]()
         self._kills_lock = threading.Lock()
@@ -92,6 +97,7 @@ class Stage:
             with (
                 open(self.ledger_path, "w", encoding="utf-8") as out,
                 self.queue.running(),
+                self.signing.running(),
                 Relay(self.postgres.port) as self.postgres_relay,
             ):
                 self.ledger = Ledger(out)
@@ -151,6 +157,18 @@ class Stage:
         except psycopg.Error:
             return False
 
+    def signed(self) -> bool:
+        """Whether all of the log is in a checkpoint that a quorum of witnesses has cosigned."""
+        try:
+            with self.connect(statement_timeout="5000") as conn:
+                row = conn.execute(
+                    "SELECT size = (SELECT max(c.size) FROM log_checkpoints c) AND 2 <= "
+                    "(SELECT count(*) FROM log_cosignatures s WHERE s.size = h.size) FROM log_head h"
+                ).fetchone()
+                return row == (True,)
+        except psycopg.Error:
+            return False
+
     def drained(self) -> bool:
         """Whether nothing waits in Redis."""
         try:
@@ -196,6 +214,7 @@ class Stage:
                     # The clock steps by hours, and the clients' does not.
                     "DATASTORAGE_AUDIT__CLOCK_SKEW": "6h",
                     "CHAOS_CLOCK": str(self.clock),
+                    **self.signing.environ,
                 },
                 self.directory / f"gunicorn-{index}.log",
                 module=f"bench.campaign.apps:{self.app}",

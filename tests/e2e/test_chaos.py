@@ -38,6 +38,21 @@ def test_every_record_has_its_place_in_the_log_whatever_befalls_the_sequencer() 
     assert report.log_looks > 5
 
 
+def test_no_two_trees_are_signed_whatever_befalls_who_signs() -> None:
+    faults = ["signer_kill", "signer_stop", "memory_file_restored", "memory_redis_restored", "sequencer_stop"]
+    report = run(seconds=20, seed=7, clients=2, gap=0.5, pause=0.005, only=faults)
+    assert report.ok, report.as_json()
+    assert report.log_checkpoints > 2
+    assert report.log_notes >= report.log_checkpoints
+    assert report.log_served > 2
+
+
+def test_the_campaign_notices_a_second_tree_that_is_signed() -> None:
+    report = run(seconds=3, seed=7, clients=1, pause=0.005, app="forging", only=["sequencer_kill"], drain_seconds=10)
+    assert any(fault.startswith("another tree of ") for fault in report.log_faults), report.as_json()
+    assert not report.ok
+
+
 def test_the_campaign_notices_a_record_that_gets_no_place_in_the_log() -> None:
     report = run(seconds=3, seed=7, clients=1, pause=0.005, app="forgetful", only=["sequencer_kill"], drain_seconds=10)
     assert any(fault.startswith("no entry for") for fault in report.log_faults), report.as_json()

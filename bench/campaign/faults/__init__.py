@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.campaign.faults import postgres, processes, queue, sequencer
+from bench.campaign.faults import postgres, processes, queue, sequencer, signing
 from bench.campaign.faults.tools import Fault
 
 FAULTS: dict[str, Fault] = {
@@ -24,6 +24,12 @@ FAULTS: dict[str, Fault] = {
         sequencer.sequencer_stop,
         sequencer.two_sequencers,
         sequencer.log_lock_held,
+        signing.signer_kill,
+        signing.signer_stop,
+        signing.memory_file_away,
+        signing.memory_file_restored,
+        signing.memory_redis_restored,
+        signing.witness_away,
         postgres.disk_full,
         postgres.session_settings,
         postgres.revoked_rights,
