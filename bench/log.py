@@ -22,6 +22,7 @@ from app.verify.database import database_source
 from bench.client import WrongAnswerError
 from bench.harness import Bench, Service, cpu_seconds, number
 from bench.load import load, percentile
+from bench.log_signing import signed_lag
 from bench.requests import Requests, batches, singles
 from bench.writes import BATCH, CONNECTIONS, ROUNDS, paced, spread
 from tests.support import Database, wait_until
@@ -31,6 +32,7 @@ DRAINED = 200_000
 VERIFIED = 40_000
 BATCHES_A_ROUND = 60
 LAG_SECONDS = 60.0
+SIGNED_RATE = 2000.0
 SLOW_RATE, SLOW_SECONDS = 20.0, 10.0
 IDLE_SECONDS = 10.0
 _PENDING = "(SELECT * FROM log_pending_a UNION ALL SELECT * FROM log_pending_b)"
@@ -63,11 +65,12 @@ class _Kind:
 
 
 def log_of_records(bench: Bench) -> None:
-    """Writes with the log, with its triggers alone and without it; sequencing, bytes, lag, and what rest costs."""
+    """Writes with the log, with its triggers alone and without it; sequencing, bytes, lags, and what rest costs."""
     half = _writes(bench)
     _sequencing(bench)
     _verifying(bench)
     _lag(bench, half)
+    signed_lag(bench, SIGNED_RATE)
     _slow_and_idle(bench)
 
 
