@@ -5,20 +5,24 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from datastorage_common.checkpoints import parse_checkpoint
 from datastorage_common.notes import Note, Signature, SigningKey, make_key, parse_note
 
+from app.clock import Clock
 from app.config.stores import RedisSettings
 from app.dlq.endpoint import Endpoint
-from app.postgres.sessions import Connection
+from app.postgres.sessions import Connection, Limits, connect
 from app.postgres.statements import statements
+from app.postgres.watchdog import Watchdog
 from app.transparency.memories import FileMemory, Memory, RedisMemory
+from app.transparency.origins import start_origin
 from app.transparency.sequencer import Sequencer
 from app.transparency.signer import Signer
+from tests.conftest import settings_for
 from tests.log_check import LogReport, check_log
 from tests.log_support import sequencers, turn
 from tests.support import Database
@@ -190,6 +194,19 @@ class Head:
     proven: int
     unsigned: str | None
     inconsistent: str | None
+
+
+def new_origin(database: Database, where: Sequence[Memory], name: str) -> None:
+    """What the owner does to go on under another name (`datastorage log new-origin`)."""
+    settings = settings_for(replace(database, service_url=database.owner_url))
+    watchdog = Watchdog(Clock())
+    watchdog.start()
+    try:
+        with connect(settings.database, "test", Limits(5, 5), watchdog) as conn:
+            done = start_origin(conn, where, name, "restored from before", None)
+    finally:
+        watchdog.stop()
+    assert not done.already
 
 
 def notes_in(path: Path) -> list[Note]:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import redis
+from datastorage_common.notes import make_key
 
 from app.transparency.memories import MemoryAwayError, decode
 from tests.conftest import settings_for
 from tests.log_check import check_log
 from tests.log_support import size, statements_of, waiting
-from tests.signing_support import KEY, ORIGIN, SignedLog, Steps, roots_of, signed_log, signed_turn
+from tests.signing_support import KEY, ORIGIN, Head, SignedLog, Steps, new_origin, roots_of, signed_log, signed_turn
 from tests.support import Database, Valkey
 
 _TELLING = ("COMMIT put_head", "COMMIT note_proven", "advance redis", "advance file", "sign", "COMMIT root_of")
@@ -61,13 +62,6 @@ def grown(signed: SignedLog, count: int = 3) -> None:
 def remembered(signed: SignedLog) -> list[int]:
     """The size of the tree in each memory."""
     return [tree.size if (tree := decode(memory.read())) else 0 for memory in signed.memories]
-
-
-def new_origin(signed: SignedLog, name: str) -> None:
-    """What the owner does to go on: another name, and memories that begin anew."""
-    signed.database.query("UPDATE log_head SET origin = %s, proven = 0, inconsistent = NULL, epoch = epoch + 1", name)
-    for memory in signed.memories:
-        memory.advance(memory.read(), b"")
 
 
 def _one_root_each(signed: SignedLog) -> None:
@@ -185,23 +179,45 @@ def test_a_restored_log_goes_on_under_a_new_origin(signed: SignedLog, copy: Copy
     restored = copy(signed)
     grown(signed, 5)
     statements_of(restored.database, 4)
-    other = type(KEY)("log.example/two", KEY.seed, KEY.verifier)
+    other = make_key("log.example/two", KEY.seed)
     with restored.sequencers(2) as several:
         for one in several:
             signed_turn(one)
         assert restored.head().inconsistent == "the memory in redis has 8 entries, and the log has 3"
-    new_origin(restored, other.name)
+    new_origin(restored.database, restored.memories, other.name)
     with restored.sequencers(2, keys=[KEY, other]) as [one, another]:
         signed_turn(one)
         statements_of(restored.database, 4)
         signed_turn(another)
     assert restored.head().origin == other.name
-    assert list(restored.stored()) == [7, 11]
+    assert list(restored.stored()) == [8, 12], "the act has a place too"
     report = check_log(restored.database.superuser_url)
     assert report.faults == []
-    assert restored.stored()[11] == report.root
+    assert restored.stored()[12] == report.root
     assert {origin for origin, _ in roots_of(signed.made)} == {ORIGIN, other.name}
     _one_root_each(signed)
+
+
+@pytest.mark.parametrize("step", ["read file", "COMMIT note_proven", "advance redis", "sign"])
+def test_a_new_origin_in_the_middle_of_a_signature(signed: SignedLog, valkey: Valkey, step: str) -> None:
+    """Such as one that was paused: it stores nothing under the name that was left."""
+    grown(signed)
+    other = make_key("log.example/two", KEY.seed)
+    statements_of(signed.database, 5)
+    steps = Steps(name=step, act=lambda _: new_origin(signed.database, signed.memories, other.name))
+    with (
+        signed_log(signed.database, signed.folder, valkey.url(0)) as old,
+        old.sequencers(keys=[steps.key(KEY), other]) as [one],
+    ):
+        steps.watch(one, old.memories)
+        signed_turn(one)
+        assert steps.done
+        assert signed.database.query("SELECT max(size) FROM log_checkpoints WHERE origin = %s", ORIGIN) == [(3,)]
+        statements_of(signed.database, 2)
+        signed_turn(one)
+    assert signed.head() == Head(other.name, 11, 11, None, None)
+    assert list(signed.stored()) == [11]
+    signed.check(keys=(KEY, other))
 
 
 def test_the_database_of_an_hour_ago_under_a_running_service(signed: SignedLog, copy: Copy) -> None:

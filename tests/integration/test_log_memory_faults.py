@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 import redis
 
+from app.transparency import memories
 from app.transparency.memories import KEY as MEMORY
 from app.transparency.memories import Memory, decode
 from devserver import EmbeddedValkey
@@ -160,30 +163,20 @@ def test_a_replica_that_lacks_the_newest_becomes_the_primary(database: Database,
                 signed.check()
 
 
-def test_a_move_whose_answer_is_lost_was_made_or_not(signed: SignedLog) -> None:
+def test_a_move_whose_answer_is_lost_was_made_or_not(signed: SignedLog, monkeypatch: pytest.MonkeyPatch) -> None:
     assert grow(signed) is None
-    memory = signed.memories[0]
-    client = memory._client  # type: ignore[attr-defined]
-    memory._client = _Lost(client)  # type: ignore[attr-defined]
-    assert grow(signed) == "the memory in redis is away: Redis does not answer (ConnectionError)"
-    memory._client = client  # type: ignore[attr-defined]
-    assert signed.signed() == 2
-    assert held(memory) == 4, "it was made"
-    goes_on(signed)
+    run = memories._ADVANCE.run
 
-
-class _Lost:
-    """A client of Redis whose scripts are run, and nobody hears of it."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        self._client = client
-
-    def get(self, key: str) -> object:
-        return self._client.get(key)
-
-    def evalsha(self, *arguments: object) -> None:
-        self._client.evalsha(*arguments)  # type: ignore[arg-type]
+    def lost(*arguments: Any) -> None:
+        run(*arguments)
         raise redis.ConnectionError("the answer was lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(memories, "_ADVANCE", SimpleNamespace(run=lost))
+        assert grow(signed) == "the memory in redis is away: Redis does not answer (ConnectionError)"
+    assert signed.signed() == 2
+    assert held(signed.memories[0]) == 4, "it was made"
+    goes_on(signed)
 
 
 # --- the file -----------------------------------------------------------------------------------------------
@@ -212,7 +205,7 @@ def test_a_folder_that_is_gone(signed: SignedLog) -> None:
 def test_a_folder_that_takes_nothing(signed: SignedLog) -> None:
     assert grow(signed) is None
     (signed.file.parent / "checkpoint.new").mkdir()
-    assert grow(signed) == f"the memory in file is away: {signed.file}: Is a directory"
+    assert grow(signed) == f"the memory in file is away: {signed.file}.new: Is a directory"
     # Redis was moved on before it: the next signature takes it from there.
     assert (held(signed.memories[0]), held(signed.memories[1])) == (4, 2)
     (signed.file.parent / "checkpoint.new").rmdir()

@@ -7,14 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
 from datastorage_common.notes import make_key
 
-from app.transparency.memories import KEY as MEMORY
 from tests.e2e.load import EVENTS, Writers
 from tests.log_check import check_log
 from tests.log_support import settled, size, statements_of
-from tests.signing_support import KEY, ORIGIN, SignedLog, Steps, roots_of, signed_log, signed_turn
+from tests.signing_support import (
+    KEY,
+    ORIGIN,
+    SignedLog,
+    Steps,
+    new_origin,
+    redis_memory,
+    roots_of,
+    signed_log,
+    signed_turn,
+)
 from tests.standby import Pair, superuser, synchronous_pair
 from tests.support import BACKEND, Database, GunicornService, event, valkey_server, wait_until
 
@@ -85,13 +93,11 @@ def test_an_asynchronous_standby_takes_over_without_what_was_signed(pair: Pair, 
             assert all(stored(service) for _ in range(5)), "writes go on"
             assert (new.count(), size(new)) == (before + 5, kept), "no place is given"
 
-            # What the owner does: another name, and a memory that begins anew.
-            with redis.Redis.from_url(valkey.url()) as client:
-                client.delete(MEMORY)
-            new.query("UPDATE log_head SET origin = %s, proven = 0, inconsistent = NULL, epoch = epoch + 1", NEW)
+            with redis_memory(valkey.url()) as memory:
+                new_origin(new, [memory], NEW)
             wait_until(lambda: size(new) > kept and all_signed(new), what="the log goes on")
             assert stored(service)
-            wait_until(lambda: all_signed(new) and size(new) == new.count(), what="all of it is signed")
+            wait_until(lambda: all_signed(new) and size(new) == new.count() + 1, what="all of it is signed")
             report = settled(new)
             [(root,)] = new.query("SELECT root FROM log_checkpoints WHERE origin = %s ORDER BY size DESC LIMIT 1", NEW)
             assert bytes(root) == report.root
