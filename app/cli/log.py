@@ -64,7 +64,7 @@ def status(config_path: str | None, as_json: bool) -> None:
     with connected(config_path) as (conn, settings), memories_of(settings) as memories:
         found = standing(conn, most=_MOST)
         held = look_at(memories)
-    policy = policy_of(settings.log.witness_policy)
+        policy = policy_of(settings.log.witness_policy)
     if as_json:
         click.echo(orjson.dumps(members(found, held, policy), option=orjson.OPT_INDENT_2))
         return

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from datastorage_common.counts import counted
-from datastorage_common.files import ReadError, read_whole
+from datastorage_common.files import read_whole
 from datastorage_common.times import rfc3339
-from datastorage_common.witness_policy import MAX_POLICY_BYTES, Policy, PolicyError, parse_policy
+from datastorage_common.witness_policy import MAX_POLICY_BYTES, Policy, parse_policy
 
 from app.transparency.memories import Memory, MemoryAwayError, MemoryBrokenError, Remembered, decode
 from app.transparency.standing import Signed, Standing
@@ -39,17 +39,12 @@ def look_at(memories: Sequence[Memory]) -> list[Held]:
     return found
 
 
-def policy_of(path: str | None) -> Policy | str | None:
-    """The policy of witnesses, or why it cannot be read; None where none is set up."""
-    if path is None:
-        return None
-    try:
-        return parse_policy(read_whole(path, MAX_POLICY_BYTES))
-    except (ReadError, PolicyError) as e:
-        return str(e)
+def policy_of(path: str | None) -> Policy | None:
+    """The policy of witnesses; None where none is set up. Raises ReadError, PolicyError."""
+    return None if path is None else parse_policy(read_whole(path, MAX_POLICY_BYTES + 1))
 
 
-def members(found: Standing, held: Sequence[Held] = (), policy: Policy | str | None = None) -> dict[str, object]:
+def members(found: Standing, held: Sequence[Held] = (), policy: Policy | None = None) -> dict[str, object]:
     """As JSON has it."""
     told = dataclasses.asdict(found)
     told["root"] = found.root.hex()
@@ -73,7 +68,7 @@ def members(found: Standing, held: Sequence[Held] = (), policy: Policy | str | N
     }
 
 
-def lines(found: Standing, held: Sequence[Held], policy: Policy | str | None) -> Iterator[tuple[str, str]]:
+def lines(found: Standing, held: Sequence[Held], policy: Policy | None) -> Iterator[tuple[str, str]]:
     """As a terminal has it: names and texts."""
     yield "size", counted(found.size, "entry", "entries")
     yield "root", base64.b64encode(found.root).decode()
@@ -91,8 +86,6 @@ def lines(found: Standing, held: Sequence[Held], policy: Policy | str | None) ->
     yield "signing", _signing(signed)
     for each in held:
         yield f"in {each.name}", each.trouble or _tree(each.tree, signed.origin)
-    if isinstance(policy, str):
-        yield "witnesses", policy
     for name, _, size, at in _witnesses(signed, policy):
         yield "witness", f"{name}: {counted(size, 'entry', 'entries')} at {_moment(at)}" if size else f"{name}: nothing"
 
@@ -131,10 +124,10 @@ def _memory(held: Held) -> dict[str, object]:
     return {"name": held.name, "holds": told, "trouble": held.trouble}
 
 
-def _witnesses(signed: Signed, policy: Policy | str | None) -> Iterator[tuple[str, str, int | None, datetime | None]]:
+def _witnesses(signed: Signed, policy: Policy | None) -> Iterator[tuple[str, str, int | None, datetime | None]]:
     """Name, verifier key, and how far each has come: those of the policy, then others that have said something."""
     come = {each.witness: each for each in signed.cosigned}
-    for witness in policy.witnesses.values() if isinstance(policy, Policy) else ():
+    for witness in policy.witnesses.values() if policy is not None else ():
         each = come.pop(str(witness.key), None)
         if each is None:
             yield witness.name, str(witness.key), None, None

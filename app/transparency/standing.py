@@ -33,7 +33,7 @@ class Intake:
 class Cosigned:
     """The newest checkpoint that a witness has cosigned."""
 
-    witness: str
+    witness: str  # its verifier key
     size: int
     received_at: datetime
 
@@ -116,7 +116,7 @@ def _signed(conn: Connection) -> Signed:
     assert row is not None  # noqa: S101 - 0005_log.sql puts a row into log_head
     cosigned = [
         Cosigned(witness=witness, size=size, received_at=at)
-        for witness, size, at in conn.execute(_SIGNED["cosigned"], (row[0],))
+        for witness, size, at in conn.execute(_SIGNED["cosigned_by"], (row[0],))
     ]
     origin, size, signed_at, unsigned, inconsistent = row
     return Signed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import stat
 from collections.abc import Callable, Iterator
@@ -59,9 +60,11 @@ def test_the_data_survives_ctrl_c_and_kill(run: Callable[..., LocalRun], tmp_pat
     ):
         assert expected in first.text
     assert str(tmp_path / "data") in first.text
+    [key] = re.findall(r"^  Log key   (localhost/datastorage\+.+)$", first.text, re.MULTILINE)
     wait_until(lambda: first.request("GET", "/health").json["status"] == "healthy", what="healthy")
     assert first.put("local") == 201
     assert first.count("local") == 1
+    wait_until(lambda: first.request("GET", "/health").json["log"]["signed_size"], what="the log is signed")
     processes = first.family()
     names = {p.name() for p in processes}
     assert {"postgres", "valkey-server"} <= names
@@ -71,6 +74,7 @@ def test_the_data_survives_ctrl_c_and_kill(run: Callable[..., LocalRun], tmp_pat
 
     second = run().ready()
     assert second.count("local") == 1
+    assert f"  Log key   {key}\n" in second.text
     assert second.put("local") == 201
     processes = second.family()
     second.process.kill()

@@ -169,7 +169,11 @@ def test_what_witnesses_have_said(database: Database, tmp_path: Path) -> None:
         )
     policy = tmp_path / "policy"
     policy.write_text(f"witness one {known.verifier}\nwitness two {silent.verifier}\nquorum one\n")
-    environ = {"DATASTORAGE_LOG__WITNESS_POLICY": str(policy)}
+    (tmp_path / "log.key").write_text(KEY.encode())
+    environ = {
+        "DATASTORAGE_LOG__KEY_FILE": str(tmp_path / "log.key"),
+        "DATASTORAGE_LOG__WITNESS_POLICY": str(policy),
+    }
     told = [(w["name"], w["size"]) for w in status(database, **environ)["witnesses"]]
     assert told == [("one", 3), ("two", None), ("w/2", 3)]
     shown = run("status", **database.environ, **environ).output

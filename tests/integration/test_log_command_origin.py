@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from datastorage_client.cli.commands import datastorage
 from datastorage_common.checkpoints import parse_checkpoint
 from datastorage_common.notes import make_key, parse_note
+from flask.testing import FlaskClient
 
 from app.audit.own_events import ADMIN
 from app.clock import Clock
@@ -355,6 +356,12 @@ def test_a_log_whose_edge_is_not_whole(database: Database, path: Path, environ: 
         assert (database.count("log_acts"), path.read_bytes(), head(database)[0]) == (0, held, KEY.name)
 
 
+def health(client: FlaskClient) -> dict[str, Any]:
+    told: dict[str, Any] | None = client.get("/health").json
+    assert told is not None
+    return told
+
+
 def test_a_service_that_runs_goes_on_by_itself(
     database: Database, environ: dict[str, str], path: Path, make_app: Callable[..., flask.Flask]
 ) -> None:
@@ -369,6 +376,6 @@ def test_a_service_that_runs_goes_on_by_itself(
         lambda: waiting(database) == 0 and checkpoints(database)[-1:] == [(NEW.name, size(database))],
         what="signed under the new name",
     )
-    wait_until(lambda: client.get("/health").json["log"]["signing"] == "on", what="health")
-    assert "log_inconsistent" not in client.get("/health").json
+    wait_until(lambda: health(client)["log"]["signing"] == "on", what="health")
+    assert "log_inconsistent" not in health(client)
     assert check_log(database.superuser_url).faults == []
