@@ -10,6 +10,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from datastorage_common.witness_policy import parse_policy
 
 from app.config.addresses import check_postgresql, check_redis
 from app.config.issuers import issuers
@@ -151,6 +152,41 @@ def test_issuers_reach_the_service_and_are_reached(render: Any) -> None:
     assert out["to"] == [{"ipBlock": {"cidr": "10.0.2.0/24"}}]
 
 
+def test_a_log_that_is_signed_has_its_key_its_memory_and_its_witnesses(render: Any) -> None:
+    values = yaml.safe_load((CHART / "ci" / "log.yaml").read_text())
+    objects = render(values)
+    data = objects["ConfigMap", "datastorage"]["data"]
+    assert yaml.safe_load(data["settings.yaml"])["log"] == {
+        "key_file": "/etc/datastorage/secrets/log/log.key",
+        "checkpoint_file": "/var/lib/datastorage/log/checkpoint",
+        "witness_policy": "/etc/datastorage/witness-policy",
+        "origin": "audit.example.org/log",
+        "public": True,
+    }
+    assert data["witness-policy"] == values["log"]["witnessPolicy"]
+    assert parse_policy(data["witness-policy"].encode()).fulfilled(())
+    pod = pod_spec(objects["Deployment", "datastorage"])
+    mounts = {m["mountPath"]: m for m in pod["containers"][0]["volumeMounts"]}
+    assert mounts["/etc/datastorage/secrets/log"] == {
+        "name": "log-key",
+        "mountPath": "/etc/datastorage/secrets/log",
+        "readOnly": True,
+    }
+    assert "readOnly" not in mounts["/var/lib/datastorage/log"]
+    volumes = {v["name"]: v for v in pod["volumes"]}
+    assert volumes["log-checkpoint"]["persistentVolumeClaim"] == {"claimName": "datastorage-checkpoint"}
+    assert volumes["log-key"]["secret"]["items"] == [{"key": "log.key", "path": "log.key"}]
+    assert {m["name"] for m in mounts.values()} == volumes.keys()
+    egress = objects["NetworkPolicy", "datastorage"]["spec"]["egress"]
+    [witnesses] = [rule for rule in egress if {"protocol": "TCP", "port": 8443} in rule["ports"]]
+    assert witnesses["to"] == [{"ipBlock": {"cidr": "10.0.3.0/24"}}]
+
+    values["log"]["witnessPolicy"] += "# another\n"
+    changed_pod = render(values)["Deployment", "datastorage"]["spec"]["template"]
+    assert changed_pod != objects["Deployment", "datastorage"]["spec"]["template"], "it is read at the start alone"
+    assert "log" not in yaml.safe_load(render(changed())["ConfigMap", "datastorage"]["data"]["settings.yaml"])
+
+
 def test_the_autoscaler_has_the_say_over_replicas(render: Any) -> None:
     off = render(changed(replicas=2))
     assert off["Deployment", "datastorage"]["spec"]["replicas"] == 2
@@ -217,6 +253,7 @@ def test_connections_must_fit(tmp_path: Path, pods: int, surge: int, pool: int, 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
+        (changed(log={"witnessPolicy": "quorum none\n"}), "need log.keySecret"),
         ({"auth": {}}, "auth.mode is needed"),
         ({"auth": {"mode": "none"}}, "auth.anonymous: true"),
         ({"auth": {"mode": "token"}}, "auth.tokensSecret"),

@@ -88,6 +88,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if $v.database.caSecret -}}
 {{- $_ := set $database "sslrootcert" "/etc/datastorage/secrets/database-ca/ca.crt" -}}
 {{- end -}}
+{{- $log := dict -}}
+{{- if $v.log.keySecret -}}
+{{- $_ := set $log "key_file" "/etc/datastorage/secrets/log/log.key" -}}
+{{- if $v.log.checkpointClaim -}}
+{{- $_ := set $log "checkpoint_file" "/var/lib/datastorage/log/checkpoint" -}}
+{{- end -}}
+{{- if $v.log.witnessPolicy -}}
+{{- $_ := set $log "witness_policy" "/etc/datastorage/witness-policy" -}}
+{{- end -}}
+{{- end -}}
 {{- $settings := dict
   "server" (dict "host" (include "datastorage.host" .) "port" 8080 "workers" 1)
   "logging" (dict "format" "json")
@@ -97,6 +107,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   "auth" $auth
   "health" (dict "port" 8081)
 -}}
+{{- if $log -}}{{- $_ := set $settings "log" $log -}}{{- end -}}
 {{- mergeOverwrite $settings (deepCopy $v.config) | toYaml -}}
 {{- end -}}
 
@@ -145,6 +156,9 @@ database:
 {{- if not (index . 1) -}}
 {{- fail (printf "%s is needed" (index . 0)) -}}
 {{- end -}}
+{{- end -}}
+{{- if and (or $v.log.checkpointClaim $v.log.witnessPolicy) (not $v.log.keySecret) -}}
+{{- fail "log.checkpointClaim and log.witnessPolicy need log.keySecret: a Secret with the key log.key (datastorage log keygen)" -}}
 {{- end -}}
 {{- if and $v.migration.enabled (not $v.migration.passwordSecret) -}}
 {{- fail "migration.passwordSecret is needed: a Secret with the password of the role that owns the tables (or migration.enabled: false, and migrate by hand)" -}}
