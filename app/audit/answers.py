@@ -125,8 +125,9 @@ def notification_answer(record: Notification, outcome: Outcome, ignored: Mapping
                     body[name] = rfc3339(value) if name == "sent_at" else value
             body["created_at"] = _now_string(row.created_at)
             body["updated_at"] = _now_string(row.updated_at)
-            if record.request_id is not None:
-                body["request_id"] = record.request_id
+            for name in ("request_id", "recorded_by"):
+                if (value := getattr(record, name)) is not None:
+                    body[name] = value
             return json_response(orjson.dumps({**body, **ignored}), 201)
         case Spilled():
             body = {"status": "accepted", "message": "audit record queued for processing", **ignored}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import flask
 import pytest
+import yaml
 
+from app.auth.principal import token_digest
 from tests.integration.service import EVENTS
 from tests.log_check import entries_of
 from tests.log_record import event_steps, notification_steps, parse
@@ -63,3 +66,16 @@ def test_a_notification(make_app: Callable[..., flask.Flask], database: Database
     steps = notification_steps(row, bytes(salt))
     assert steps.digest == bytes(digest)
     assert in_the_log(database, 1) == [steps.entry.encode()]
+
+
+def test_the_answer_to_a_notification_has_all_of_its_entry(
+    make_app: Callable[..., flask.Flask], database: Database, tmp_path: Path
+) -> None:
+    tokens = tmp_path / "tokens.yaml"
+    tokens.write_text(yaml.safe_dump([{"name": "alice", "sha256": token_digest("a").hex(), "scopes": ["audit:write"]}]))
+    client = make_app(auth={"mode": "token", "tokens_file": str(tokens)}).test_client()
+    answer = client.post(NOTIFICATIONS, json=notification(), headers={"Authorization": "Bearer a"})
+    assert answer.status_code == 201, answer.data
+    assert parse(answer.data)["recorded_by"] == "alice"
+    [(salt,)] = database.query("SELECT salt FROM notification_audit")
+    assert in_the_log(database, 1) == [notification_steps(parse(answer.data), bytes(salt)).entry.encode()]
