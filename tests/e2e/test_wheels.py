@@ -241,9 +241,16 @@ def test_the_client_alone(wheels: Wheels, tmp_path: Path) -> None:
     environment.require(required(wheels.client, "cli"))
     told = succeed(environment.command, "--help", cwd=tmp_path)
     assert re.findall(r"^  (\w+)  ", told.partition("Commands:")[2], re.MULTILINE) == [
-        "dlq", "events", "health", "import", "workflows",
+        "dlq", "events", "health", "import", "log", "verify", "workflows",
     ]  # fmt: skip
     assert "Usage: datastorage health" in succeed(environment.command, "health", "--help", cwd=tmp_path)
+
+    refused = run(environment.command, "verify", "--help", cwd=tmp_path)
+    line = "verify needs cryptography, which is not installed; the wheel datastorage-client[cli,verify] brings it"
+    assert (refused.returncode, refused.stderr) == (1, f"datastorage: {line}\n")
+    environment.require(required(wheels.client, "verify"))
+    assert "Usage: datastorage verify" in succeed(environment.command, "verify", "--help", cwd=tmp_path)
+    assert "Usage: datastorage log mirror" in succeed(environment.command, "log", "mirror", "--help", cwd=tmp_path)
 
 
 @pytest.mark.embedded
