@@ -18,6 +18,7 @@ coalesce((
     FROM log_places p
     JOIN log_bundles b ON b.bundle = p.log_index / 256
     WHERE p.id_hash = ('x' || left(encode(sha256('e'::bytea || uuid_send(e.event_id)), 'hex'), 16))::bit(64)::bigint
+        AND octet_length(b.entries) = 53 * b.width
         AND substring(b.entries FROM 53 * mod(p.log_index, 256)::int + 2 FOR 20) = uuid_send(e.event_id) || date_send(e.event_date)
     LIMIT 1
 ), (

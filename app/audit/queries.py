@@ -83,6 +83,14 @@ _NOTIFICATION_SELECT = ", ".join(
 )
 
 
+def _placed(columns: str, reads: ReadLimits) -> str:
+    """The columns. Where a record is in the log says how many others there are: no reader with limits is told."""
+    if reads.narrow:
+        for index in (_SQL["event_log_index"], _SQL["notification_log_index"]):
+            columns = columns.replace(index, "NULL::bigint")
+    return columns
+
+
 class Answer(NamedTuple):
     """An answer with events."""
 
@@ -124,14 +132,14 @@ def _event_keys(query: Query) -> tuple[str, list[object]]:
 def event_page_sql(query: Query, max_bytes: int) -> tuple[str, list[object]]:
     """The statement that reads a page of events, and its parameters; event_data is NULL where a row is not small."""
     keys, parameters = _event_keys(query)
-    statement = _SQL["event_page"].format(columns=_SMALL_SELECT, keys=keys)
+    statement = _SQL["event_page"].format(columns=_placed(_SMALL_SELECT, query.reads), keys=keys)
     return statement, [pages.small_bytes(max_bytes, query.limit)] * len(_LARGE) + parameters
 
 
 def large_event_page_sql(query: Query, max_bytes: int) -> tuple[str, list[object]]:
     """As `event_page_sql`, for rows of any size: only the first that fit, and behind each how many there are."""
     keys, parameters = _event_keys(query)
-    rows = _SQL["large_event_rows"].format(columns=_WIDE_SELECT, keys=pages.numbered(keys))
+    rows = _SQL["large_event_rows"].format(columns=_placed(_WIDE_SELECT, query.reads), keys=pages.numbered(keys))
     statement = pages.page_sql(rows, EVENT_MEMBERS, ["event_data"], ["error_message"])
     return statement, [*parameters, *pages.page_parameters(max_bytes)]
 
@@ -158,7 +166,7 @@ def list_events(conn: psycopg.Connection, query: Query, max_bytes: int, *, large
 def get_event(conn: psycopg.Connection, event_id: UUID, reads: ReadLimits) -> Answer | None:
     """One event as JSON, the newest that may be read if its id was used on several days; None if there is none."""
     source = readable.events(reads)
-    statement = _SQL["event"].format(columns=_EVENT_SELECT, readable=source.text)
+    statement = _SQL["event"].format(columns=_placed(_EVENT_SELECT, reads), readable=source.text)
     row = conn.execute(statement, [*source.parameters, event_id]).fetchone()
     if row is None:
         return None
@@ -187,7 +195,7 @@ def list_notifications(conn: psycopg.Connection, query: Query, max_bytes: int) -
         conditions.append(Sql("(sent_at, id) < (%s, %s)", (query.cursor.moment, int(query.cursor.ident))))
     source, where = readable.notifications(query.reads), readable.joined(conditions)
     statement = _SQL["notification_page"].format(
-        columns=_NOTIFICATION_SELECT, readable=source.text, conditions=where.text
+        columns=_placed(_NOTIFICATION_SELECT, query.reads), readable=source.text, conditions=where.text
     )
     rows = conn.execute(statement, [*where.parameters, query.limit + 1, query.offset]).fetchall()
     return _page(conn, _NOTIFICATIONS, query, rows, len(rows), max_bytes)[1]

@@ -23,6 +23,7 @@ from tests.integration.test_log_http import as_text, root_by_path
 from tests.log_growth import sign
 from tests.log_record import canonical, parse
 from tests.log_support import insert_old, sequencers, turn, waiting
+from tests.read_limits import bearer, named_principals
 from tests.support import Database, event, notification, wait_until
 
 KEY = make_key("log.example/one", bytes(range(32)))
@@ -117,3 +118,22 @@ def test_the_log_is_asked_of_the_primary_and_rows_of_the_replica(
         other.execute(f"INSERT INTO audit_events ({columns}) VALUES ({places})", row)
     assert client.get(f"{EVENTS}/{ident}").json["log_index"] is None
     behind.drop()
+
+
+def test_who_reads_within_limits_is_not_told_how_many_records_there_are(
+    database: Database, make_app: Callable[..., flask.Flask]
+) -> None:
+    with named_principals():
+        client = make_app(audit={"record_service": False}).test_client()
+    wide, narrow = bearer("unlimited"), bearer("categories")
+    ident = str(uuid.uuid4())
+    assert client.post(EVENTS, json=event(event_id=ident), headers=wide).status_code == 201
+    assert client.post(NOTIFICATIONS, json=notification(), headers=wide).status_code == 201
+    wait_until(lambda: waiting(database) == 0, what="both have their places")
+    for path in (EVENTS, NOTIFICATIONS):
+        [told] = client.get(path, headers=wide).json["data"]
+        [row] = client.get(path, headers=narrow).json["data"]
+        assert isinstance(told["log_index"], int)
+        assert row.get("log_index") is None
+        assert {**told, "log_index": None} == {**row, "log_index": None}
+    assert client.get(f"{EVENTS}/{ident}", headers=narrow).json["log_index"] is None

@@ -117,6 +117,7 @@ def shown(rows: list[dict[str, Any]], who: str, whole: list[dict[str, Any]]) -> 
             "parent_event_date": row["parent_event_date"]
             if (row["parent_event_id"], row["parent_event_date"]) in readable
             else None,
+            "log_index": None if limits.narrow else row["log_index"],
         }
         for row in rows
         if (row["event_id"], row["event_date"]) in readable
@@ -214,6 +215,9 @@ def test_notifications_count_as_a_category_without_a_namespace(service: Service,
         every = get(service, "unlimited", NOTIFICATIONS, **form).json
         mine = get(service, who, NOTIFICATIONS, **form).json
         if LIMITS[who].admits(None, "notification"):
+            if LIMITS[who].narrow:
+                for row in every["data"]:
+                    del row["log_index"]
             assert mine == every
         else:
             assert mine["data"] == []
