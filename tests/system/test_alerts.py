@@ -32,6 +32,7 @@ def gauge(name: str, values: str, labels: str = "") -> Series:
     return {f"{name}{{{TARGET}{',' if labels else ''}{labels}}}": values}
 
 
+JOB = {"job": "datastorage"}
 INSTANCE = {"job": "datastorage", "instance": "a:8080"}
 EVENTS = {**INSTANCE, "stream": "events"}
 
@@ -108,6 +109,14 @@ def log_lag(bad: str, good: str, at: str) -> list[Case]:
         Case({**gauge(name, f"{bad} 0x90"), **up}, at, None),
         Case({**gauge(name, f"{bad}x90"), **gauge("datastorage_db_up", "0x90")}, at, None),
     ]
+
+
+def unsigned(seconds: str, *, up: str = "1x9", inconsistent: str = "0x9") -> Series:
+    return {
+        **gauge("datastorage_log_unsigned_seconds", seconds),
+        **gauge("datastorage_db_up", up),
+        **gauge("datastorage_log_inconsistent", inconsistent),
+    }
 
 
 BUILD = gauge("datastorage_build_info", "1x90", 'version="1",python="3"')
@@ -261,6 +270,22 @@ CASES: dict[str, list[Case]] = {
     ],
     "DataStorageLogLagging": log_lag("61", "60", "6m"),
     "DataStorageLogStopped": log_lag("901", "900", "2m"),
+    "DataStorageLogInconsistent": [
+        Case(gauge("datastorage_log_inconsistent", "0 1x9"), "1m", JOB),
+        Case(gauge("datastorage_log_inconsistent", "0x9"), "5m", None),
+        Case(gauge("datastorage_log_inconsistent", "1 1 0x9"), "3m", None),
+    ],
+    "DataStorageLogUnsigned": [
+        Case(unsigned("301x9"), "2m", JOB),
+        Case(unsigned("300x9"), "5m", None),
+        Case(unsigned("301 0x9"), "2m", None),
+        Case(unsigned("301x9", up="0x9"), "5m", None),
+        Case(unsigned("301x9", inconsistent="1x9"), "5m", None),  # that has an alert of its own
+    ],
+    "DataStorageLogWitnessContradicts": [
+        Case(gauge("datastorage_log_witness_contradicts", "0 1x9", 'witness="w"'), "1m", {**JOB, "witness": "w"}),
+        Case(gauge("datastorage_log_witness_contradicts", "0x9", 'witness="w"'), "5m", None),
+    ],
 }
 
 
