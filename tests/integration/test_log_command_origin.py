@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import shlex
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +23,8 @@ from flask.testing import FlaskClient
 
 from app.audit.own_events import ADMIN
 from app.clock import Clock
+from app.config.log import LogSettings
+from app.config.log_keys import load_keys
 from app.postgres.sessions import Limits, connect
 from app.postgres.watchdog import Watchdog
 from app.transparency import origins
@@ -32,7 +36,7 @@ from tests.conftest import settings_for
 from tests.integration.test_log_signing import KEY, head, redis_memory, signed_turn
 from tests.log_check import check_log
 from tests.log_support import sequencers, size, statements_of, waiting
-from tests.support import Database, Valkey, event, wait_until
+from tests.support import ROOT, Database, Valkey, event, wait_until
 
 __all__ = ["redis_memory"]  # a fixture
 WAITS = """
@@ -379,3 +383,32 @@ def test_a_service_that_runs_goes_on_by_itself(
     wait_until(lambda: health(client)["log"]["signing"] == "on", what="health")
     assert "log_inconsistent" not in health(client)
     assert check_log(database.superuser_url).faults == []
+
+
+def test_the_commands_of_the_page(
+    database: Database, path: Path, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of docs/log.md that make keys, fill memories and start a new origin, in the order of the page."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "log.key").unlink()
+    page = (ROOT / "docs" / "log.md").read_text()
+    lines = []
+    for section in ("Checkpoints", "Keys", "When the log is inconsistent"):
+        text = page.split(f"\n## {section}\n")[1].split("\n## ")[0]
+        lines += re.findall(r"^datastorage log .*$", text, re.MULTILINE)
+    assert [line.split()[2] for line in lines] == ["remember", "keygen", "key", "new-origin"]
+    keygen, key, remember, new_origin = (shlex.split(line)[1:] for line in (*lines[1:3], lines[0], lines[3]))
+
+    def said(words: list[str], answer: str | None = None) -> Result:
+        done = CliRunner().invoke(datastorage, words, answer, env=environ)
+        assert done.exit_code == 0, done.output
+        return done
+
+    made = said(keygen).stdout
+    assert said([word for word in key if not word.startswith(">")]).stdout == made
+    signing = load_keys(LogSettings(key_file=str(tmp_path / "log.key")))
+    with sequencers(database, signer=Signer(signing, [FileMemory(str(path))])) as [one]:
+        statements_of(database, 2)
+        signed_turn(one)
+    assert "the memory in redis remembers the log audit.example.com/log of 2 entries now" in said(remember).stdout
+    assert "the log is audit.example.com/log-2 now" in said(new_origin, "y\n").stdout

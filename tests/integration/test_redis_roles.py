@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import flask
 import pytest
 import redis
+from datastorage_common.notes import make_key
 
 from app import create_app
 from app.audit.outcome import InDoubt, Refused, Spilled, WriteRequest
@@ -278,15 +279,22 @@ def test_missing_rights_are_named_in_one_line(
 
 
 def test_the_documented_rights_are_enough(
-    make_app: Callable[..., flask.Flask], primary: EmbeddedValkey, database: Database
+    make_app: Callable[..., flask.Flask], primary: EmbeddedValkey, database: Database, tmp_path: Path
 ) -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "dead-letter-queue.md").read_text(encoding="utf-8")
     [rules] = [line for line in page.splitlines() if line.startswith("ACL SETUSER datastorage ")]
     with Relay(primary.port) as relay, client_of(primary) as admin:
         admin.execute_command(*rules.split())
         admin.execute_command("ACL", "SETUSER", "datastorage", "on", ">secret")
+        # Where the log is signed.
+        assert "`~audit:log:*`" in page
+        admin.execute_command("ACL", "SETUSER", "datastorage", "~audit:log:*")
+        admin.delete("audit:log:signed")
+        (tmp_path / "log.key").write_text(make_key("log.example/one", bytes(32)).encode())
         database.query("REVOKE INSERT ON audit_events FROM datastorage")
-        app = make_app(redis={"url": through(primary, relay, "datastorage", "secret")})
+        app = make_app(
+            redis={"url": through(primary, relay, "datastorage", "secret")}, log={"key_file": str(tmp_path / "log.key")}
+        )
         wait_until(lambda: post(app) == 202, what="spilled")
         admin.xadd(STREAM, {"message": "broken"})
         waiting = admin.xlen(STREAM) - 1
@@ -303,6 +311,9 @@ def test_the_documented_rights_are_enough(
         wait_until(lambda: admin.xlen(KEYS["events"].dead) == 1, what="dead again")
         [letter] = client.get("/api/v1/dlq/dead-letters").json["dead_letters"]
         assert client.delete(f"/api/v1/dlq/dead-letters/{letter['id']}").status_code == 200
+        wait_until(lambda: database.count("log_checkpoints"), what="signed")
+        assert b"log.example/one" in str(admin.get("audit:log:signed")).encode()
+        admin.delete("audit:log:signed")
         denied = [entry for entry in admin.acl_log() if entry["username"] == "datastorage"]
         assert denied == []
 

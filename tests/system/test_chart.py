@@ -183,7 +183,7 @@ def test_a_log_that_is_signed_has_its_key_its_memory_and_its_witnesses(render: A
 
     values["log"]["witnessPolicy"] += "# another\n"
     changed_pod = render(values)["Deployment", "datastorage"]["spec"]["template"]
-    assert changed_pod != objects["Deployment", "datastorage"]["spec"]["template"], "it is read at the start alone"
+    assert changed_pod != objects["Deployment", "datastorage"]["spec"]["template"], "a file of a subPath stays"
     assert "log" not in yaml.safe_load(render(changed())["ConfigMap", "datastorage"]["data"]["settings.yaml"])
 
 
