@@ -130,7 +130,8 @@ class Driven:
         """One witness cosigns, the other contradicts."""
         for name in ("size", "contradicts", "failures_total"):
             wait_until(
-                lambda name=name: any(self.samples(f"datastorage_log_witness_{name}").values()),  # type: ignore[misc]
+                # Scraped here too: not everybody watches while this runs.
+                lambda name=name: self.scrape() and any(self.samples(f"datastorage_log_witness_{name}").values()),  # type: ignore[misc]
                 what=f"witnesses are asked: {name}",
             )
 
