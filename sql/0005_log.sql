@@ -337,6 +337,8 @@ BEGIN
     EXECUTE 'ALTER FUNCTION log_note_notifications() ' || path;
     EXECUTE 'ALTER FUNCTION log_note_acts() ' || path;
     EXECUTE 'ALTER FUNCTION log_intake_goes_on() ' || path;
+    EXECUTE 'ALTER FUNCTION log_only_grows() ' || path;
+    EXECUTE 'ALTER FUNCTION log_has_no_holes() ' || path;
     EXECUTE 'ALTER FUNCTION audit_ensure_partition(date) ' || path;
 END
 $$;

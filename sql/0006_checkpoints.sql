@@ -35,9 +35,9 @@ CREATE TRIGGER log_checkpoints_no_truncate BEFORE TRUNCATE ON log_checkpoints
 
 -- A log gets its name once, and what was found to contradict it stays written: another name, and going on, are the
 -- owner's (`datastorage log new-origin`).
-CREATE FUNCTION log_keeps_its_name() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION log_keeps_its_name() RETURNS trigger LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS $$
 BEGIN
-    IF (OLD.origin IS NULL OR NEW.origin = OLD.origin) AND (OLD.inconsistent IS NULL OR NEW.inconsistent IS NOT NULL)
+    IF (OLD.origin IS NULL OR NEW.origin = OLD.origin) AND (OLD.inconsistent IS NULL OR NEW.inconsistent = OLD.inconsistent)
         OR pg_has_role((SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'USAGE') THEN
         RETURN NEW;
     END IF;

@@ -18,6 +18,18 @@ ACT = (
     "INSERT INTO log_acts (act_id, kind, acted_by, digest) "
     "VALUES (gen_random_uuid(), 'hold', 'somebody', sha256('what was done'))"
 )
+# Of a log that is named and stands still: each for the role of the service.
+NAMED = "UPDATE log_head SET origin = 'log.example/one', inconsistent = 'why'"
+KEPT = (
+    "UPDATE log_head SET origin = 'log.example/two'",
+    "UPDATE log_head SET origin = NULL",
+    "UPDATE log_head SET inconsistent = NULL",
+    "UPDATE log_head SET inconsistent = 'something else'",
+)
+CHECKPOINT = (
+    "INSERT INTO log_checkpoints (origin, size, root, epoch, note) SELECT 'log.example/one', size, sha256(''), 1, '' "
+    "FROM log_head"
+)
 # Each for the role of the service, on a log with a full bundle and one that is not.
 REFUSED = [
     *(
@@ -44,6 +56,12 @@ REFUSED = [
     "UPDATE log_head SET size = size + 1",
     "UPDATE log_head SET size = size + 256000",
     "UPDATE log_head SET size = 9223372036854775807",
+    "DELETE FROM log_checkpoints",
+    "TRUNCATE log_checkpoints",
+    "UPDATE log_checkpoints SET note = ''",
+    "UPDATE log_checkpoints SET root = sha256('')",
+    "UPDATE log_cosignatures SET line = ''",
+    "TRUNCATE log_cosignatures",
     "INSERT INTO log_tiles VALUES (0, 5, 1, sha256(''))",
     "INSERT INTO log_tiles VALUES (1, 1, 1, sha256(''))",
     "INSERT INTO log_bundles VALUES (5, 1, '')",
@@ -80,6 +98,7 @@ def test_the_services_role_makes_the_log_longer_and_nothing_else(database: Datab
         turn(one)
         statements_of(database, 1)
         turn(one)
+        database.query(CHECKPOINT)
         before = settled(database)
         with psycopg.connect(database.service_url, autocommit=True) as conn:
             for statement in REFUSED:
@@ -101,8 +120,10 @@ def test_not_even_the_owner_changes_the_log_by_accident(database: Database) -> N
     statements_of(database, 1, count=300)
     with sequencers(database) as [one]:
         turn(one)
+    database.query(CHECKPOINT)
     # What it may do, and tables without rows, which refuse nothing but TRUNCATE.
     allowed = ("log_pending", "log_queue", "log_set_aside", "INSERT INTO log_acts", "DISABLE", "DROP", "CREATE TEMP")
+    allowed += ("log_cosignatures",)
     empty = ("log_salts", "log_acts")
     with psycopg.connect(database.owner_url, autocommit=True) as conn:
         for statement in REFUSED:
@@ -113,6 +134,48 @@ def test_not_even_the_owner_changes_the_log_by_accident(database: Database) -> N
             with pytest.raises(psycopg.Error):
                 conn.execute(statement)
     assert settled(database).size == 300
+
+
+def test_the_services_role_names_the_log_once_and_does_not_set_it_going(database: Database) -> None:
+    with psycopg.connect(database.service_url, autocommit=True) as conn:
+        conn.execute(CHECKPOINT)
+        conn.execute("UPDATE log_head SET origin = 'log.example/one'")
+        conn.execute("UPDATE log_head SET inconsistent = 'why'")
+        for statement in KEPT:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                conn.execute(statement)
+        conn.execute("UPDATE log_head SET unsigned = 'why'")
+    assert database.query("SELECT origin, inconsistent FROM log_head") == [("log.example/one", "why")]
+    with psycopg.connect(database.owner_url, autocommit=True) as conn:
+        for statement in KEPT:
+            conn.execute(statement)
+
+
+def test_nothing_of_a_session_lets_the_log_do_what_it_may_not(database: Database) -> None:
+    """Tables and functions of the session's own that say what ours would have to."""
+    role = psycopg.conninfo.conninfo_to_dict(database.service_url)["user"]
+    database.query(f"CREATE SCHEMA mine AUTHORIZATION {role}")
+    database.query(NAMED)
+    statements_of(database, 1, count=300)
+    with psycopg.connect(database.service_url, autocommit=True) as conn:
+        conn.execute("CREATE TEMP TABLE log_bundles AS SELECT n / 256 AS bundle, n % 256 + 1 AS width "
+                     "FROM generate_series(0, 600) AS n")  # fmt: skip
+        conn.execute("CREATE TEMP TABLE log_tiles AS SELECT 0 AS level, n AS tile, 256 AS width "
+                     "FROM generate_series(0, 9) AS n")  # fmt: skip
+        conn.execute("CREATE TEMP TABLE pg_class AS SELECT c.oid, r.oid AS relowner "
+                     "FROM pg_catalog.pg_class c, pg_catalog.pg_roles r WHERE r.rolname = current_user")  # fmt: skip
+        conn.execute("CREATE FUNCTION mine.pg_has_role(oid, text) RETURNS boolean LANGUAGE sql RETURN true")
+        for path in ("public", "mine, pg_catalog, public"):
+            conn.execute(f"SET search_path TO {path}")
+            for statement in (
+                "UPDATE public.log_head SET size = 600",
+                "INSERT INTO public.log_tiles VALUES (0, 5, 1, sha256(''))",
+                "INSERT INTO public.log_bundles VALUES (2, 1, '')",
+                *(s.replace("log_head", "public.log_head") for s in KEPT),
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    conn.execute(statement)
+    assert database.query("SELECT size, origin, inconsistent FROM log_head") == [(0, "log.example/one", "why")]
 
 
 def test_nothing_of_a_session_leads_the_trigger_elsewhere(database: Database) -> None:
