@@ -442,8 +442,7 @@ def test_who_may_see_the_log(postgres: PostgresServer, template: str, tmp_path: 
     file = tmp_path / "keys"
     file.write_text(KEY.encode())
     file.chmod(0o600)
-    log = {"public": public, "key_file": str(file)}
-    with named_principals(), log_service(postgres, template, log=log) as s:
+    with named_principals(), log_service(postgres, template, log={"public": public, "key_file": str(file)}) as s:
         s.parts.sequencer.stop()
         append(s.database, 2)
         sign(s.database, KEY)
