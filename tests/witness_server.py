@@ -27,6 +27,12 @@ class Asked:
     point: Checkpoint
 
 
+class _Quiet(ThreadingHTTPServer):
+    """Says nothing of clients that are killed."""
+
+    def handle_error(self, request: object, client_address: object) -> None: ...
+
+
 class WitnessServer:
     """Cosigns what continues the tree that it cosigned last, of logs that it knows.
 
@@ -77,7 +83,7 @@ class WitnessServer:
 
             def log_message(self, *_: object) -> None: ...
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        self._server = _Quiet(("127.0.0.1", self._port), Handler)
         self._server.daemon_threads = True
         self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

@@ -28,7 +28,7 @@ STEPS = (
     "put",
     "COMMIT root_of",
 )
-_CARRIED_OUT_SECONDS = 10.0
+_CARRIED_OUT_SECONDS = 20.0
 
 
 def signer_kill(stage: Stage, rng: random.Random) -> None:
