@@ -141,7 +141,7 @@ def _size(port: int) -> int:
 
 
 def _size_in(answer: bytes) -> int:
-    return int(answer.partition(b"\r\n\r\n")[2].split(b"\n")[1])
+    return int(answer.split(b"\n")[1])
 
 
 def _places(database: Database, idents: dict[uuid.UUID, float]) -> dict[uuid.UUID, int]:
