@@ -1,12 +1,14 @@
-"""What is read once a second, by whoever comes first."""
+"""What is read twice a second, by whoever comes first."""
 
 from __future__ import annotations
 
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from app.transparency import sequencer, signing
 from app.transparency.read_once import FRESH_SECONDS, ReadOnce
 from tests.support import wait_until
 from tests.unit.fakes import HOUR, StandingClock
@@ -73,3 +75,9 @@ def test_what_it_raises_is_shared_and_not_kept() -> None:
     with pytest.raises(OSError, match="away"):
         once.get()
     assert (once.get(), once.get()) == (5, 5)
+
+
+def test_a_record_is_in_a_served_checkpoint_within_two_seconds() -> None:
+    """By the intervals alone, with a quarter left for the work."""
+    rounds = math.ceil(signing._EVERY_SECONDS / sequencer._ROUND_SECONDS)
+    assert rounds * sequencer._ROUND_SECONDS + FRESH_SECONDS <= 1.5
