@@ -17,9 +17,10 @@ from app.transparency.signer import NO_KEY, NotHolderError, NotSignedError, Sign
 
 log = logging.getLogger(__name__)
 
-# A checkpoint about once a second. Where nothing could be signed, or nothing is new, the next look at what is
-# remembered comes later; others see by the times of those in vain that somebody tries (watch.py).
-_EVERY_SECONDS, _AGAIN_SECONDS, _IDLE_SECONDS = 0.9, 5.0, 30.0
+# A checkpoint about once a second. Where nothing could be signed the next try comes after twice as long, and each later
+# one again, up to a limit; others see by the times of those in vain that somebody tries (signing_watch.py). Where
+# nothing is new, what is remembered is looked at now and then.
+_EVERY_SECONDS, _MOST_SECONDS, _IDLE_SECONDS = 0.9, 5.0, 30.0
 # Two memories, a second each to be read and to be moved on, and a few short statements.
 _LIMIT_SECONDS = 8.0
 _STATEMENT_SECONDS = 5.0
@@ -34,6 +35,7 @@ class Signing:
         self._watchdog = watchdog
         self._clock = clock
         self._next = 0.0
+        self._pause = _EVERY_SECONDS
         self.forget()
 
     def forget(self) -> None:
@@ -67,7 +69,8 @@ class Signing:
             self._signed, self._idle_until = size, now + _IDLE_SECONDS
         except NotSignedError as e:
             why = str(e)
-        self._next = now + (_EVERY_SECONDS if why is None else _AGAIN_SECONDS)
+        self._pause = _EVERY_SECONDS if why is None else min(_MOST_SECONDS, 2 * self._pause)
+        self._next = now + self._pause
         if why != self._written or why not in (None, NO_KEY):
             self._write(conn, why)
 

@@ -67,12 +67,13 @@ def test_why_nothing_is_signed_is_written_down_and_tried_again(caplog: pytest.Lo
     world.memory.away = True
     world.step(1.0, more=1)
     assert world.log.unsigned == AWAY
-    assert [world.step(1.0) for _ in range(4)] == [0] * 4
-    assert world.step(1.0) > 0
-    assert len(world.said("SET unsigned")) == 3, "each time: the others see by it that somebody tries"
+    tries = [world.step(1.0) > 0 for _ in range(17)]
+    assert [second for second, tried in enumerate(tries, 1) if tried] == [2, 6, 11, 16], "longer pauses, up to 5 s"
+    assert len(world.said("SET unsigned")) == 6, "each time: the others see by it that somebody tries"
     world.memory.away = False
     world.step(5.0)
     assert (world.log.unsigned, world.log.signed) == (None, [3, 4])
+    assert world.step(1.0, more=1) > 0, "as soon as ever"
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
         ("WARNING", f"the log is not signed: {AWAY}"),
         ("INFO", "the log is signed again"),
