@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
 from app.clock import Clock
@@ -13,6 +13,9 @@ T = TypeVar("T")
 
 # What callers are told may be that old. A record is signed after a second at the most: clients have it within two.
 FRESH_SECONDS = 0.5
+# A read takes milliseconds. One that hangs, on a server that stands still, is not waited for by others: by then their own
+# is refused at once, or answered by another server.
+_SHARED_SECONDS = 1.0
 
 
 class ReadOnce(Generic[T]):
@@ -46,7 +49,10 @@ class ReadOnce(Generic[T]):
             if other is None:
                 own = self._under_way = Future[T]()
         if other is not None:
-            return other.result(), False
+            # Not result(timeout): what the read raises may be a TimeoutError of its own.
+            if wait([other], _SHARED_SECONDS).done:
+                return other.result(), False
+            return self._read(), True
         began = self._clock.monotonic()
         try:
             found = self._read()

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.transparency import sequencer, signing
+from app.transparency import read_once, sequencer, signing
 from app.transparency.read_once import FRESH_SECONDS, ReadOnce
 from tests.support import wait_until
 from tests.unit.fakes import HOUR, StandingClock
@@ -38,7 +38,8 @@ def test_its_age_counts_from_before_the_read() -> None:
     assert (once.get(), once.get()) == (1, 2)
 
 
-def test_those_who_come_meanwhile_share_it() -> None:
+def test_those_who_come_meanwhile_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_once, "_SHARED_SECONDS", HOUR)
     go, begun, reads = threading.Event(), threading.Event(), []
 
     def read() -> int:
@@ -75,6 +76,32 @@ def test_what_it_raises_is_shared_and_not_kept() -> None:
     with pytest.raises(OSError, match="away"):
         once.get()
     assert (once.get(), once.get()) == (5, 5)
+
+
+def test_one_that_hangs_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_once, "_SHARED_SECONDS", 0.0)
+    go, begun, reads = threading.Event(), threading.Event(), []
+
+    def read() -> int:
+        reads.append(1)
+        if len(reads) == 1:
+            begun.set()
+            assert go.wait(HOUR)
+            return 1
+        raise ConnectionError
+
+    once = ReadOnce(read, StandingClock())
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(once.get)
+        try:
+            assert begun.wait(HOUR)
+            for _ in range(3):
+                with pytest.raises(ConnectionError):
+                    once.get()
+        finally:
+            go.set()
+        assert first.result() == 1
+    assert once.get() == 1
 
 
 def test_a_record_is_in_a_served_checkpoint_within_two_seconds() -> None:
