@@ -243,7 +243,7 @@ def change_cosignature(conn: Conn) -> Edit:
 
 
 def delete_cosignature(conn: Conn) -> Edit:
-    conn.execute("DELETE FROM log_cosignatures WHERE witness = %s", (WITNESSES[0].name,))
+    conn.execute("DELETE FROM log_cosignatures WHERE witness = %s", (str(WITNESSES[0].verifier),))
     return Edit(None)
 
 

@@ -23,7 +23,7 @@ from app.config.settings import AuditSettings
 from app.postgres.sessions import Connection, Limits, connect, writing
 from app.postgres.statements import statements
 from app.postgres.watchdog import Watchdog
-from app.transparency import checkpoint_store
+from app.transparency import checkpoint_store, cosignatures
 from app.transparency.acts import finish_intake
 from app.transparency.tree import root_at
 from app.verify.check import check_log
@@ -159,14 +159,12 @@ def sign(database: Database, key: SigningKey = KEY, size: int | None = None, *, 
 
 
 def cosign(database: Database, note: str, witness: SigningKey) -> None:
-    """Store a witness's cosignature of a checkpoint."""
+    """Store a witness's cosignature of a checkpoint, as the service does."""
     text = note.partition("\n\n")[0] + "\n"
     origin, size = text.split("\n")[:2]
     line = witness.cosign(text, 1_800_000_000).line()
-    database.query(
-        "INSERT INTO log_cosignatures (origin, size, witness, line) VALUES (%s, %s, %s, %s)",
-        origin, int(size), witness.name, line,
-    )  # fmt: skip
+    with pinned(database, database.service_url) as conn:
+        cosignatures.put(conn, origin, int(size), witness.verifier, line)
 
 
 def fill(
