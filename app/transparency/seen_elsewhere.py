@@ -8,7 +8,7 @@ from datastorage_common.checkpoints import parse_checkpoint
 from datastorage_common.notes import Note, NoteError, VerifierKey
 
 from app.postgres.sessions import Connection
-from app.transparency.log_reads import published
+from app.transparency import log_store
 from app.transparency.tree import root_at
 
 
@@ -24,11 +24,13 @@ def contradiction(conn: Connection, origin: str, keys: Iterable[VerifierKey], no
             return None
     except NoteError:
         return None
-    newest = published(conn)
-    if newest is None or newest.origin != origin:
+    # Against the tree, not the newest checkpoint that is stored: a standby that took over may have all entries and not
+    # yet that row, which its next holder signs again.
+    head = log_store.head(conn)
+    if head.origin != origin:
         return None
-    if shown.size > newest.size:
-        return f"a tree of {shown.size} entries is signed, and the newest checkpoint has {newest.size}"
+    if shown.size > head.size:
+        return f"a tree of {shown.size} entries is signed, and the log has {head.size}"
     if root_at(conn, shown.size) != shown.root:
         return f"another tree of {shown.size} entries is signed"
     return None

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
 from datastorage_common.checkpoints import Checkpoint, parse_checkpoint
 from datastorage_common.merkle import leaf_hash
@@ -28,6 +29,7 @@ from tests.conftest import settings_for
 from tests.integration.test_log_signing import signed_turn
 from tests.log_support import sequencers, size, statements_of, turn
 from tests.support import Database, wait_until
+from tests.verify_support import without_triggers
 from tests.witness_server import SIZE, TEXT, WitnessServer, witness_server
 
 KEY = make_key("log.example/one", bytes(range(32)))
@@ -310,6 +312,23 @@ def test_two_trees_under_our_own_signature_stop_the_log(database: Database, w1: 
         signed_turn(log.sequencer)
         assert size(database) == n, "no place is given any more"
         assert not log.sequencer.leading
+
+
+def test_a_checkpoint_whose_row_was_lost_is_no_other_tree(database: Database, w1: WitnessServer) -> None:
+    """A standby took over that has all entries, and not the row of the last checkpoint; nobody can sign just now."""
+    with asked_log(database, w1.line(), "quorum w1.example") as log:
+        log.grow()
+        n = log.grow()
+        log.until(lambda: ("w1.example", n) in log.cosigned(), "it has cosigned")
+        with psycopg.connect(database.superuser_url) as conn, without_triggers(conn):
+            conn.execute("DELETE FROM log_checkpoints WHERE size = %s", (n,))
+            conn.execute("DELETE FROM log_cosignatures")
+        shown = len([path for path in w1.paths if path.startswith("GET")])
+        log.until(lambda: len([p for p in w1.paths if p.startswith("GET")]) > shown + 1, "it shows what it has seen")
+        assert database.query("SELECT inconsistent FROM log_head") == [(None,)]
+        assert log.witnesses.claims
+        more = log.grow()
+        log.until(lambda: ("w1.example", more) in log.cosigned(), "it goes on")
 
 
 def test_cosignatures_of_another_key_are_not_kept(database: Database, w1: WitnessServer) -> None:
