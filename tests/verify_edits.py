@@ -252,6 +252,30 @@ def unfinish(conn: Conn) -> Edit:
     return Edit(None)
 
 
+def _intake_from_the_beginning(conn: Conn) -> None:
+    """As if no old record had been taken in; what keeps that from being said is taken away."""
+    checks = "SELECT conname FROM pg_constraint WHERE conrelid = 'log_intake'::regclass AND contype = 'c'"
+    for (name,) in conn.execute(checks).fetchall():
+        conn.execute(f"ALTER TABLE log_intake DROP CONSTRAINT {name}")
+    conn.execute("UPDATE log_intake SET events_done = false, recorded_at = '1970-01-01'")
+
+
+def insert_an_old_record(conn: Conn) -> Edit:
+    """One that is said to wait for being taken in, behind the end of the intake."""
+    edit = insert_without_salt(conn)
+    _intake_from_the_beginning(conn)
+    conn.execute("UPDATE log_intake SET recorded_at = (SELECT max(recorded_at) FROM audit_events WHERE salt IS NULL)")
+    conn.execute("UPDATE audit_events SET recorded_at = now() + interval '1 s' WHERE correlation_id = 'c-9000'")
+    return edit
+
+
+def insert_as_many_as_wait(conn: Conn) -> Edit:
+    """So many records past the log as are said to wait for being taken in, and have been."""
+    _intake_from_the_beginning(conn)
+    store_events(conn, make_events(one(conn, "SELECT count(*) FROM audit_events WHERE salt IS NULL"), start=9000))
+    return Edit(None)
+
+
 def more_taken(conn: Conn) -> Edit:
     conn.execute("UPDATE log_intake SET taken = taken + 1")
     return Edit(None)
@@ -264,4 +288,5 @@ EDITS: list[Callable[[Conn], Edit]] = [
     change_level_1, delete_tile, add_tile, change_place, move_place, add_place, change_old_salt, delete_old_salt,
     add_salt, larger_head, smaller_head, change_root, change_signature, other_signer, note_of_another_tree,
     no_checkpoints, larger_checkpoint, change_cosignature, delete_cosignature, unfinish, more_taken,
+    insert_an_old_record, insert_as_many_as_wait,
 ]  # fmt: skip

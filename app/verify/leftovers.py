@@ -16,7 +16,7 @@ from app.transparency.entries import place_key, readable
 from app.verify.bundles import MOST_WITHOUT_PLACE, BundleCheck
 from app.verify.records import identity, record_name, wrong_with
 from app.verify.report import Report
-from app.verify.source import Source, Stored, Totals
+from app.verify.source import Row, Source, Stored, Totals
 
 _T = TypeVar("_T")
 # Entries or records at a time.
@@ -39,8 +39,11 @@ class Leftovers:
         self._twice()
         self._report.old_waiting = totals.old_waiting
         missing = totals.records - self._with_record - totals.old_waiting
-        if missing != 0 or self._bundles.unread:
-            named = self._name() if len(self._bundles.keys_without_place) <= MOST_WITHOUT_PLACE else 0
+        # What is said to wait is no number to reckon with before each is looked at: rows put there past the log make up
+        # for those that have their entries already.
+        if missing != 0 or self._bundles.unread or totals.old_waiting:
+            finished = totals.finished_by is not None
+            named = self._name(finished=finished) if len(self._bundles.keys_without_place) <= MOST_WITHOUT_PLACE else 0
             if named < missing and not self._bundles.unread:
                 text = f"of {totals.records} records {missing} have no entry, of which {named} could be named"
                 self._report.add("no entry", text)
@@ -89,13 +92,16 @@ class Leftovers:
                         text = f"it has two entries, the first is {first}"
                         self._report.add("two entries", text, index=index, record=record_name(entry))
 
-    def _name(self) -> int:
+    def _name(self, *, finished: bool) -> int:
         """Look for the entry of every record; how many have none."""
         named = 0
         for rows in _parts(self._source.rows()):
             placed, lost = self._placed({row.key for row in rows})
             for row in rows:
-                if row.waits or row.ident in placed or row.ident in self._waiting:
+                if row.waits:
+                    self._old(row, has_entry=row.ident in placed, finished=finished)
+                    continue
+                if row.ident in placed or row.ident in self._waiting:
                     continue
                 if row.key in self._bundles.keys_without_place:
                     continue
@@ -104,6 +110,15 @@ class Leftovers:
                 text = "it has no entry" if index is None else "its entry cannot be read any more"
                 self._report.add("no entry", text, index=index, record=row.record)
         return named
+
+    def _old(self, row: Row, *, has_entry: bool, finished: bool) -> None:
+        """A record that is to be taken in as one from before there was a log."""
+        if has_entry:
+            text = "it has an entry, and log_intake says that it is still to be taken in"
+            self._report.add("intake", text, record=row.record)
+        elif finished:
+            text = "it stands there as an old record that is to be taken in, and the intake is finished"
+            self._report.add("intake", text, record=row.record)
 
     def _placed(self, keys: Iterable[int]) -> tuple[set[bytes], dict[int, int]]:
         """Whose entries the places of these keys lead to; and by key, places whose entries cannot be read."""
