@@ -160,6 +160,14 @@ def test_a_log_that_was_altered_is_told(log: Log, client: DataStorageClient, tmp
         Verifier(KEYS, store=tmp_path).update(client)
 
 
+def test_another_event_with_its_own_proof_is_not_taken(log: Log, client: DataStorageClient) -> None:
+    asked, other = list(log.events)[:2]
+    log.events[asked], log.places[asked] = log.events[other], log.places[other]
+    with pytest.raises(ProofFormError, match=f"answers with the event {other}, not {asked}"):
+        Verifier(KEYS).event(client, asked)
+    assert Verifier(KEYS).event(client, other).record["event_id"] == other
+
+
 def test_a_log_that_became_smaller_is_told(log: Log, client: DataStorageClient, tmp_path: Path) -> None:
     verifier = Verifier(KEYS, store=tmp_path)
     verifier.update(client)

@@ -143,6 +143,9 @@ class Verifier:
         """The steps of `event`."""
         path = _EVENTS + quote(event_id, safe="")
         record = read_record((yield Ask(path, JSON)))
+        # Another event with its own proof would be as good a proof, of something else.
+        if not _is_id(event_id, record.get("event_id")):
+            raise ProofFormError(f"the service answers with the event {record.get('event_id')}, not {event_id}")
         query = f"?event_date={quote(event_date)}" if event_date is not None else ""
         return (yield from self._proving(record, f"{path}/proof{query}", wait, is_event=True))
 
@@ -231,6 +234,14 @@ class Verifier:
         else:
             check_notification(record, found.recorded_by, found.entry, found.salt)
         return Proved(found.proof.index, found.entry, checkpoint, record)
+
+
+def _is_id(asked: str, answered: object) -> bool:
+    """Whether an event that was answered has the id that was asked for, which has several spellings."""
+    try:
+        return answered == str(UUID(asked))
+    except ValueError:
+        return answered == asked
 
 
 def _consistency(old: int, size: int) -> Steps[list[bytes]]:
