@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from datastorage_client import NotFoundError
 from datastorage_client.verify import TreeError
-from datastorage_client.verify.tiles import Place, Tiles
+from datastorage_client.verify.tiles import WIDTH, BundleFormError, Place, Tiles, split_bundle
 from datastorage_client.verify.tree import Tree
 from datastorage_client.verify.trust import Trust
 from datastorage_client.verify.walk import Identities, read_ahead, walk
@@ -182,3 +182,9 @@ def test_bundles_come_in_order_from_any_number_on() -> None:
     log.changes["/api/v1/log/tile/entries/001"] = lambda data: b""
     with pytest.raises(TreeError):
         list(read_ahead(tree_of(log)))
+
+
+def test_a_bundle_of_empty_entries_is_not_read_to_its_end() -> None:
+    assert split_bundle(bytes(2 * WIDTH)) == [b""] * WIDTH
+    with pytest.raises(BundleFormError, match="more than 256 entries"):
+        split_bundle(bytes(64 * 1024 * 1024))

@@ -105,9 +105,12 @@ class BundleFormError(ValueError):
 
 def split_bundle(data: bytes) -> list[bytes]:
     """The entries of a bundle, each behind its length in two bytes. Raises BundleFormError."""
-    found = []
+    found: list[bytes] = []
     at = 0
     while at < len(data):
+        # Before all of them are there: empty ones are made of a packed answer by the million.
+        if len(found) == WIDTH:
+            raise BundleFormError(f"a bundle with more than {WIDTH} entries")
         end = at + _LENGTH_BYTES + int.from_bytes(data[at : at + _LENGTH_BYTES], "big")
         if end > len(data) or at + _LENGTH_BYTES > len(data):
             raise BundleFormError("a bundle that is cut off")
