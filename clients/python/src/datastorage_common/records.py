@@ -105,6 +105,9 @@ def parse_entry(data: bytes) -> Entry:
 def entry_of(members: object) -> Entry:
     """The entry of its members as JSON has them, of a proof for instance. Raises EntryFormError."""
     try:
+        # Written out, a short number may be gigabytes.
+        if jsonvalue.number_out_of_range(members, jsonvalue.MAX_NUMBER_DIGITS):
+            raise EntryFormError("an entry with a number that none can have")
         return parse_entry(jsonvalue.canonical(members))
     except (TypeError, ValueError) as e:
         raise e if isinstance(e, EntryFormError) else EntryFormError("an entry that is not JSON") from None

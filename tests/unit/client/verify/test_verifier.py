@@ -168,6 +168,19 @@ def test_another_event_with_its_own_proof_is_not_taken(log: Log, client: DataSto
     assert Verifier(KEYS).event(client, other).record["event_id"] == other
 
 
+def test_a_number_of_gigabytes_is_not_written_out(log: Log) -> None:
+    [ident, *_] = log.events
+    huge = log.events[ident].replace(b'"weight": 1.50', b'"weight": 1e99999999999')
+    assert huge != log.events[ident]
+    with pytest.raises(ProofFormError, match="a number that no record can have"):
+        Verifier(KEYS).check_event(huge, log.proof(0))
+    proof = json.loads(log.json_proof(0))
+    proof["entry"]["v"] = 7
+    text = json.dumps(proof).replace('"v": 7', '"v": 1e99999999999').encode()
+    with pytest.raises(ProofFormError, match="a number that none can have"):
+        Verifier(KEYS).check_event(log.events[ident], text)
+
+
 def test_a_log_that_became_smaller_is_told(log: Log, client: DataStorageClient, tmp_path: Path) -> None:
     verifier = Verifier(KEYS, store=tmp_path)
     verifier.update(client)

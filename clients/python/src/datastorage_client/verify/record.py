@@ -40,6 +40,9 @@ def read_record(record: Record) -> dict[str, Any]:
         raise ProofFormError(
             "the record has numbers that were read as doubles, and are not what they were: give its JSON text"
         )
+    # The service stores none; written out, a short one may be gigabytes.
+    if jsonvalue.number_out_of_range(members, jsonvalue.MAX_NUMBER_DIGITS):
+        raise ProofFormError("the record has a number that no record can have")
     for name in _TIMES:
         if (moment := parse_rfc3339(members.get(name))) is not None:
             members[name] = rfc3339(moment)
