@@ -10,11 +10,14 @@ SELECT set_config('idle_in_transaction_session_timeout', '2000', true), set_conf
 SELECT FROM log_head FOR UPDATE;
 
 -- name: is_used
--- Whether something was ever signed under this name, or was to be.
+-- Whether something was ever signed under this name, or was to be: here, or in another database, as a memory said then.
 SELECT EXISTS (SELECT FROM log_checkpoints WHERE origin = %(name)s)
     OR EXISTS (
         SELECT FROM log_acts
-        WHERE kind = 'new_origin' AND %(name)s IN (details->>'old_origin', details->>'new_origin')
+        WHERE kind = 'new_origin' AND (
+            %(name)s IN (details->>'old_origin', details->>'new_origin')
+            OR details->'remembered' @> jsonb_build_array(jsonb_build_object('origin', %(name)s::text))
+        )
     );
 
 -- name: act

@@ -275,6 +275,19 @@ def test_a_name_that_a_memory_has_already(
         assert act(database)["remembered_size"] == 99
 
 
+def test_a_name_that_a_memory_had_before(
+    database: Database, redis_memory: RedisMemory, environ: dict[str, str], path: Path
+) -> None:
+    """A database that is new knows of no checkpoint; that a memory did is known by the act alone."""
+    tree = Remembered(KEY.name, 3, 11_008, bytes(32)).encode()
+    assert redis_memory.advance(b"", tree) and FileMemory(str(path)).advance(b"", tree)
+    statements_of(database, 2)
+    assert run(environ, name="log.example/between").exit_code == 0
+    taken = "datastorage: {} is or was the name of this log: a new origin needs a name of its own"
+    assert refusal(run(environ, name=KEY.name)) == taken.format(KEY.name)
+    assert run(environ).exit_code == 0
+
+
 def test_it_asks_first(database: Database, environ: dict[str, str], signer: Signer) -> None:
     with sequencers(database, signer=signer) as [one]:
         five_signed(database, one)
