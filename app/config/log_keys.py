@@ -105,6 +105,9 @@ def _key_faults(s: Settings) -> list[str]:
         return [f"log.key_file: {e}"]
     if any(len(key.name) > _MAX_ORIGIN for key in keys):
         return [f"log.key_file: the name of a key has {_MAX_ORIGIN} characters at the most"]
+    if not all(key.name.isprintable() for key in keys):
+        # No memory takes it back (app/transparency/memories.py), and the first checkpoint gives it to the log for good.
+        return ["log.key_file: the name of a key has a character that cannot be seen"]
     if s.log.origin is not None and all(key.name != s.log.origin for key in keys):
         return [f"log.key_file has no key of the log {s.log.origin}, which log.origin names"]
     return []

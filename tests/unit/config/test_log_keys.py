@@ -65,6 +65,11 @@ def test_what_is_no_key_is_said_and_shown_to_nobody(text: str, why: str) -> None
         (None, {"LOG__ORIGIN": "log.example/one"}, "log.origin needs log.key_file"),
         ((), {}, "log.key_file: there is no key in it"),
         ((make_key("x" * 256, bytes(32)),), {}, "log.key_file: the name of a key has 255 characters at the most"),
+        (
+            (make_key("log.exam\xadple", bytes(32)),),
+            {},
+            "log.key_file: the name of a key has a character that cannot be seen",
+        ),
     ],
 )
 def test_what_keeps_the_log_from_being_signed_stops_the_start(
