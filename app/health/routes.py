@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # From here on the alert DataStorageLogLagging waits for it to get better.
 LOG_LAGGING_SECONDS = 60.0
+# Where the one that gives places can't write down why, or there is none.
+NOBODY_SIGNS = "no instance signs it: the logs of those that have the key say why"
 
 
 def create_blueprint(services: Services) -> flask.Blueprint:
@@ -94,7 +96,10 @@ def log_report(services: Services, lag: float) -> dict[str, Any]:
     }
     if watch.seen:
         report |= {"size": known.size, "pending": known.pending, "signed_size": known.signed}
-        report["signing"], why = watch.signing()
+        signing, why = watch.signing()
+        if signing == "on" and watch.unsigned_for() > LOG_LAGGING_SECONDS:
+            signing, why = "stopped", NOBODY_SIGNS
+        report["signing"] = signing
         if why is not None:
             report["signing_stopped"] = why
     return report

@@ -300,6 +300,17 @@ def test_a_log_that_is_not_signed_for_long_is_degraded() -> None:
     assert asked(services, "/health/ready") == (200, {"status": "ready"})
 
 
+def test_a_log_that_is_degraded_says_why_also_where_nobody_wrote_it_down() -> None:
+    clock = StandingClock()
+    services = services_with(clock=clock)
+    look(services, 60)
+    clock.seconds += 61.0
+    look(services, 60)
+    _, body = asked(services, "/health")
+    assert (body["status"], body["log"]["signing"]) == ("degraded", "stopped")
+    assert body["log"]["signing_stopped"].startswith("no instance signs it")
+
+
 def test_without_a_key_the_log_is_never_late() -> None:
     clock = StandingClock()
     services = services_with(clock=clock)
