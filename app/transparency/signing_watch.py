@@ -68,10 +68,13 @@ class SigningWatch:
     def nobody_signs(self) -> bool:
         """Whether this worker should try to, in the place of the one that gives places."""
         known = self._known
-        if self._turn_since is None or not self._can_sign(known.origin):
+        why = known.unsigned
+        if not self._can_sign(known.origin):
             return False
+        if self._turn_since is None:
+            # All is signed, and who found a memory away is gone: nobody else would take back what it wrote down.
+            return why is not None and not is_keyless(why) and known.tried > self._TRIED_SECONDS
         stands = self._clock.monotonic() - self._turn_since
         if stands <= self._PATIENCE_SECONDS:
             return False
-        why = known.unsigned
         return why is None or is_keyless(why) or known.tried > self._TRIED_SECONDS or stands > self._AWAY_SECONDS

@@ -87,6 +87,13 @@ def test_one_that_tries_no_more_is_relieved_sooner() -> None:
     assert World().looks(PATIENCE + 2, 9, 7, unsigned=AWAY, tried=31.0) == 1
 
 
+def test_what_one_that_is_gone_wrote_down_of_a_log_that_is_signed_is_taken_back() -> None:
+    world = World()
+    assert world.looks(60, 9, 9, unsigned=AWAY, tried=4.0) == 0, "it still tries"
+    assert world.looks(1, 9, 9, unsigned=AWAY, tried=31.0) == 1
+    assert world.looks(60, 9, 9, unsigned=NO_KEY, tried=31.0) == 0
+
+
 def test_an_inconsistent_log_is_left_alone() -> None:
     world = World()
     assert world.looks(200, 9, 7, inconsistent="the memory in file has 12 entries, and the log has 9") == 0
