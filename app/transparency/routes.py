@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Protocol
 
 import flask
@@ -14,7 +15,7 @@ from app.clock import Clock
 from app.config.settings import Settings
 from app.postgres.sessions import Connection
 from app.transparency import cosignatures, log_reads, proof_routes
-from app.transparency.answers import TEXT_TYPE, log_read, no_checkpoint, not_found
+from app.transparency.answers import NOT_KEPT, TEXT_TYPE, log_read, no_checkpoint, not_found
 from app.transparency.log_reads import Published
 from app.transparency.read_once import ReadOnce
 from app.transparency.tile_paths import Place, parse_bundle, parse_tile
@@ -125,4 +126,7 @@ def _kept(response: flask.Response, public: bool, how_long: str) -> flask.Respon
     response.add_etag()
     response.headers["Cache-Control"] = f"{'public' if public else 'private'}, {how_long}"
     response.make_conditional(flask.request)
+    if response.status_code == HTTPStatus.PRECONDITION_FAILED:
+        # If-Match of some request: nobody else may be answered so, and not for a year.
+        return flask.Response(status=response.status_code, headers=NOT_KEPT, content_type=TEXT_TYPE)
     return response

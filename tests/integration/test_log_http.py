@@ -172,6 +172,14 @@ def test_the_checkpoint_is_the_note_as_it_was_signed(service: Service) -> None:
     assert (again.status_code, again.data) == (304, b"")
 
 
+@pytest.mark.parametrize("path", ["checkpoint", "tile/0/000.p/1", "tile/entries/000.p/1"])
+def test_a_condition_that_does_not_hold_is_kept_by_nobody(service: Service, path: str) -> None:
+    append(service.database, 1)
+    sign(service.database, KEY)
+    answer = get(service, f"{LOG}/{path}", **{"If-Match": '"another"'})
+    assert (answer.status_code, answer.data, answer.headers["Cache-Control"]) == (412, b"", "no-store")
+
+
 def test_the_checkpoint_is_read_once_a_second(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     append(service.database, 5)
     sign(service.database, KEY)
