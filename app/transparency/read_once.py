@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 # What callers are told may be that old. A record is signed after a second at the most: clients have it within two.
 FRESH_SECONDS = 0.5
-# A read takes milliseconds. One that hangs, on a server that stands still, is not waited for by others: by then their own
-# is refused at once, or answered by another server.
+# A read takes milliseconds. One that hangs, on a server that stands still, is not waited for by others: their own
+# is refused at once by then, or answered by another server.
 _SHARED_SECONDS = 1.0
 
 
