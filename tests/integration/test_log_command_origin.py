@@ -280,7 +280,8 @@ def test_a_name_that_a_memory_had_before(
 ) -> None:
     """A database that is new knows of no checkpoint; that a memory did is known by the act alone."""
     tree = Remembered(KEY.name, 3, 11_008, bytes(32)).encode()
-    assert redis_memory.advance(b"", tree) and FileMemory(str(path)).advance(b"", tree)
+    assert redis_memory.advance(b"", tree)
+    assert FileMemory(str(path)).advance(b"", tree)
     statements_of(database, 2)
     assert run(environ, name="log.example/between").exit_code == 0
     taken = "datastorage: {} is or was the name of this log: a new origin needs a name of its own"
