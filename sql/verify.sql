@@ -6,6 +6,27 @@
 -- statement takes longer than running it.
 SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true);
 
+-- name: disguised
+-- What may show other rows than it holds: a view in the place of a table, a rule, rows that not everybody sees, a table
+-- below one that has no months.
+WITH known AS (
+    SELECT to_regclass(name)::oid AS oid, name FROM unnest(%s::text[]) AS name
+    UNION ALL
+    SELECT i.inhrelid, i.inhrelid::regclass::text
+    FROM unnest(%s::text[]) AS name JOIN pg_inherits i ON i.inhparent = to_regclass(name)
+)
+SELECT name, CASE
+    WHEN c.oid IS NULL THEN 'is not there'
+    WHEN c.relkind NOT IN ('r', 'p') THEN 'is no table'
+    WHEN c.relhasrules THEN 'has rules'
+    WHEN c.relrowsecurity THEN 'has policies for its rows'
+    ELSE 'is part of another table' END
+FROM known k
+LEFT JOIN pg_class c ON c.oid = k.oid
+WHERE c.oid IS NULL OR c.relkind NOT IN ('r', 'p') OR c.relhasrules OR c.relrowsecurity
+    OR (NOT c.relispartition AND EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid))
+ORDER BY name;
+
 -- name: totals
 -- How much there is of everything. The rows of an act's details are text until they are known to be numbers.
 SELECT h.size, h.origin, h.inconsistent, i.taken, i.finished_by,

@@ -276,6 +276,51 @@ def insert_as_many_as_wait(conn: Conn) -> Edit:
     return Edit(None)
 
 
+def view_of_the_notifications(conn: Conn) -> Edit:
+    """Shows what was there, whatever is stored."""
+    conn.execute("CREATE TABLE shown AS SELECT * FROM notification_audit")
+    conn.execute("ALTER TABLE notification_audit RENAME TO hidden")
+    conn.execute("CREATE VIEW notification_audit AS SELECT * FROM shown")
+    return Edit(None)
+
+
+def rule_on_the_acts(conn: Conn) -> Edit:
+    conn.execute("CREATE RULE nobody AS ON INSERT TO log_acts DO ALSO NOTHING")
+    return Edit(None)
+
+
+def policy_for_the_rows_of_a_month(conn: Conn) -> Edit:
+    month = one(conn, "SELECT tableoid::regclass::text FROM audit_events WHERE correlation_id = 'c-1'")
+    conn.execute(f"ALTER TABLE {month} ENABLE ROW LEVEL SECURITY")
+    return Edit(None)
+
+
+def table_below_the_places(conn: Conn) -> Edit:
+    conn.execute("CREATE TABLE below () INHERITS (log_places)")
+    return Edit(None)
+
+
+def nothing_in_place_of_a_digest(conn: Conn) -> Edit:
+    conn.execute("ALTER TABLE notification_audit ALTER digest DROP NOT NULL")
+    first = "id = (SELECT min(id) FROM notification_audit)"
+    ident = one(conn, f"UPDATE notification_audit SET digest = NULL WHERE {first} RETURNING id::text")
+    return Edit(("notification", ident))
+
+
+def nothing_in_place_of_a_note(conn: Conn) -> Edit:
+    for column in ("note", "root"):
+        conn.execute(f"ALTER TABLE log_checkpoints ALTER {column} DROP NOT NULL")
+    conn.execute("UPDATE log_checkpoints SET note = NULL, root = NULL")
+    return Edit(None)
+
+
+def nothing_in_place_of_entries_and_hashes(conn: Conn) -> Edit:
+    for table, column in (("log_bundles", "entries"), ("log_tiles", "hashes"), ("log_cosignatures", "line")):
+        conn.execute(f"ALTER TABLE {table} ALTER {column} DROP NOT NULL")
+        conn.execute(f"UPDATE {table} SET {column} = NULL")
+    return Edit(None)
+
+
 def more_taken(conn: Conn) -> Edit:
     conn.execute("UPDATE log_intake SET taken = taken + 1")
     return Edit(None)
@@ -288,5 +333,7 @@ EDITS: list[Callable[[Conn], Edit]] = [
     change_level_1, delete_tile, add_tile, change_place, move_place, add_place, change_old_salt, delete_old_salt,
     add_salt, larger_head, smaller_head, change_root, change_signature, other_signer, note_of_another_tree,
     no_checkpoints, larger_checkpoint, change_cosignature, delete_cosignature, unfinish, more_taken,
-    insert_an_old_record, insert_as_many_as_wait,
+    insert_an_old_record, insert_as_many_as_wait, view_of_the_notifications, rule_on_the_acts,
+    policy_for_the_rows_of_a_month, table_below_the_places, nothing_in_place_of_a_digest, nothing_in_place_of_a_note,
+    nothing_in_place_of_entries_and_hashes,
 ]  # fmt: skip

@@ -34,6 +34,8 @@ def check_log(
     Raises checkpoints.OutsideError where that cannot be used, and what the source raises.
     """
     report = Report()
+    for text in source.disguised():
+        report.add("table", f"{text}: what it shows need not be what is stored")
     totals = source.totals()
     checkpoints = CheckpointCheck(source, report, keys, policy, since)
     report.size = _size(source, totals)

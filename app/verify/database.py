@@ -23,6 +23,11 @@ _EVENTS = _SQL["events"].format(columns=EVENT_SELECT)
 _NOTIFICATIONS = _SQL["notifications"].format(columns=NOTIFICATION_SELECT)
 # A TRUNCATE of them shows in older snapshots, to which their rows would be neither pending nor in the log.
 _PENDING = ("log_pending_a", "log_pending_b")
+# All that is read.
+_TABLES = (
+    *("audit_events", "notification_audit", *_PENDING, "log_acts", "log_bundles", "log_checkpoints"),
+    *("log_cosignatures", "log_head", "log_intake", "log_places", "log_salts", "log_set_aside", "log_tiles"),
+)
 # A record may have a megabyte: so many rows of the server's are held at once.
 _ROWS = 64
 _CURSOR_ROWS = 2048
@@ -66,14 +71,18 @@ class DatabaseSource:
             inconsistent=inconsistent,
         )
 
+    def disguised(self) -> list[str]:
+        tables = list(_TABLES)
+        return [f"{name} {why}" for name, why in self._conn.execute(_SQL["disguised"], (tables, tables))]
+
     def bundles(self, numbers: Sequence[int]) -> dict[int, Kept]:
         found = self._conn.execute(_SQL["bundles"], (list(numbers),), binary=True)
-        return {number: Kept(width, bytes(entries)) for number, width, entries in found}
+        return {number: Kept(width or 0, bytes(entries or b"")) for number, width, entries in found}
 
     def tiles(self, keys: Sequence[TileKey]) -> dict[TileKey, Kept]:
         levels, numbers = [level for level, _ in keys], [number for _, number in keys]
         found = self._conn.execute(_SQL["tiles"], (levels, numbers), binary=True)
-        return {(level, number): Kept(width, bytes(hashes)) for level, number, width, hashes in found}
+        return {(level, number): Kept(width or 0, bytes(hashes or b"")) for level, number, width, hashes in found}
 
     def stored(self, entries: Sequence[bytes]) -> dict[bytes, Stored]:
         found: dict[bytes, Stored] = {}
@@ -112,7 +121,7 @@ class DatabaseSource:
 
     def pending(self) -> Iterator[bytes]:
         for (entries,) in self._each("pending"):
-            yield bytes(entries)
+            yield bytes(entries or b"")
 
     def rows(self) -> Iterator[Row]:
         for ident, day, waits in self._each("event_rows"):
@@ -127,11 +136,12 @@ class DatabaseSource:
 
     def checkpoints(self, after: int, upto: int) -> list[StoredCheckpoint]:
         found = self._conn.execute(_SQL["checkpoints"], (self._origins, after, upto), binary=True)
-        return [StoredCheckpoint(origin, size, bytes(root), note) for origin, size, root, note in found]
+        return [StoredCheckpoint(origin, size, bytes(root or b""), note or "") for origin, size, root, note in found]
 
     def cosignatures(self) -> Iterator[Cosigned]:
         for row in self._each("cosignatures"):
-            yield Cosigned(*row)
+            origin, size, witness, line = row
+            yield Cosigned(origin, size, witness, line or "")
 
     def _stream(self, statement: str, parameters: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         """The rows of a statement, few at a time, while PostgreSQL makes the next: nothing else is asked meanwhile."""

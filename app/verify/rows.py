@@ -1,4 +1,7 @@
-"""Rows of the tables as records: how their entries begin, the digests that they give, and what else is hashed."""
+"""Rows of the tables as records: how their entries begin, the digests that they give, and what else is hashed.
+
+Who could change a row could have dropped what forbids NULL in it: where there is nothing, nothing is what it should be.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def event(row: Sequence[Any]) -> Stored:
         head=bytes.fromhex(ident.replace("-", "")) + day_bytes(day),
         tail=b"",
         digests=event_digests(values, from_context),
-        digest=digest,
+        digest=digest or b"",
         salt=salt,
         columns=orjson.dumps(columns),
     )
@@ -55,7 +58,7 @@ def notification(row: Sequence[Any]) -> Stored:
         head=number.to_bytes(8, "big", signed=True) + day_bytes(values["sent_at"][:10]),
         tail=b"",
         digests=notification_digests(values),
-        digest=digest,
+        digest=digest or b"",
         salt=salt,
         columns=orjson.dumps(columns),
     )
@@ -72,4 +75,4 @@ def act(row: Sequence[Any]) -> Stored:
     except (ValueError, TypeError):  # JSON that is no object, or that no digest could be made of
         pass
     names = orjson.dumps({"id": ident, "kind": kind, "on": acted_at[:10], "v": 1})
-    return Stored(b'{"commitment":"', b'",' + names[1:], digests, digest, salt, None)
+    return Stored(b'{"commitment":"', b'",' + names[1:], digests, digest or b"", salt, None)
