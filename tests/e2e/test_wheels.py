@@ -236,7 +236,7 @@ def test_the_client_alone(wheels: Wheels, tmp_path: Path) -> None:
     assert Path(succeed(environment.python, "-c", imports, cwd=tmp_path).strip()).is_relative_to(environment.packages)
 
     refused = run(environment.command, "health", cwd=tmp_path)
-    line = "datastorage: click is not installed; the wheel datastorage-client[cli] brings it\n"
+    line = "datastorage: click is not installed: pip install 'datastorage-client[cli]'\n"
     assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", line)
     environment.require(required(wheels.client, "cli"))
     told = succeed(environment.command, "--help", cwd=tmp_path)
@@ -246,10 +246,12 @@ def test_the_client_alone(wheels: Wheels, tmp_path: Path) -> None:
     assert "Usage: datastorage health" in succeed(environment.command, "health", "--help", cwd=tmp_path)
 
     refused = run(environment.command, "verify", "--help", cwd=tmp_path)
-    line = "verify needs cryptography, which is not installed; the wheel datastorage-client[cli,verify] brings it"
+    line = "verify needs cryptography, which is not installed: pip install 'datastorage-client[cli,verify]'"
     assert (refused.returncode, refused.stderr) == (1, f"datastorage: {line}\n")
     environment.require(required(wheels.client, "verify"))
     assert "Usage: datastorage verify" in succeed(environment.command, "verify", "--help", cwd=tmp_path)
+    refused = run(environment.command, "log", "keygen", cwd=tmp_path)
+    assert (refused.returncode, "come with the service's package: the wheel datastorage" in refused.stderr) == (2, True)
     assert "Usage: datastorage log mirror" in succeed(environment.command, "log", "mirror", "--help", cwd=tmp_path)
 
 
@@ -257,7 +259,7 @@ def test_the_client_alone(wheels: Wheels, tmp_path: Path) -> None:
 def test_a_local_run_needs_its_extra_and_says_so(installed: Environment, wheels: Wheels, tmp_path: Path) -> None:
     """The last test of this environment: it adds to it."""
     refused = run(installed.command, "dev", cwd=tmp_path)
-    line = "datastorage: dev needs psutil, which is not installed; the wheel datastorage[dev] brings it\n"
+    line = "datastorage: dev needs psutil, which is not installed: pip install 'datastorage[dev]'\n"
     assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", line)
 
     installed.require(locked("dev.txt"))

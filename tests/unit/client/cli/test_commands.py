@@ -87,13 +87,14 @@ def test_commands_are_loaded_when_they_are_used() -> None:
         (
             "rich",
             "events",
-            "events needs rich, which is not installed; the wheel datastorage-client[cli] brings it",
+            "events needs rich, which is not installed: pip install 'datastorage-client[cli]'",
         ),
-        ("click", "events", "click is not installed; the wheel datastorage-client[cli] brings it"),
+        ("click", "events", "click is not installed: pip install 'datastorage-client[cli]'"),
+        ("click", "verify", "click is not installed: pip install 'datastorage-client[cli,verify]'"),
         (
             "cryptography",
             "verify",
-            "verify needs cryptography, which is not installed; the wheel datastorage-client[cli,verify] brings it",
+            "verify needs cryptography, which is not installed: pip install 'datastorage-client[cli,verify]'",
         ),
     ],
 )
@@ -115,6 +116,4 @@ def test_a_command_that_needs_an_extra_of_the_service_names_it(monkeypatch: pyte
     monkeypatch.setattr(EntryPoint, "load", lacking)
     result = run(dev.name)
     assert result.exit_code == 1
-    assert result.stderr == (
-        "datastorage: dev needs psutil, which is not installed; the wheel datastorage[dev] brings it\n"
-    )
+    assert result.stderr == ("datastorage: dev needs psutil, which is not installed: pip install 'datastorage[dev]'\n")

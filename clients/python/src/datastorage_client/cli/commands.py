@@ -20,6 +20,8 @@ from datastorage_common.terminal import printable
 _UNDECODED = re.compile("[\ud800-\udfff]")
 _COMMANDS = "datastorage.commands"
 _HELP = "datastorage.help"
+# Commands that check signatures.
+_VERIFYING = ("log", "verify")
 
 
 class Words(click.types.StringParamType):
@@ -79,11 +81,11 @@ def _load(found: EntryPoint) -> click.Command:
     except ModuleNotFoundError as e:
         package = "" if found.dist is None else found.dist.name
         extra = "cli" if package == "datastorage-client" else "dev" if found.module.startswith("devserver") else ""
-        if extra == "cli" and e.name == "cryptography":
+        if extra == "cli" and found.name in _VERIFYING:
             extra = "cli,verify"
         needs = f"{found.name} needs {str(e.name).partition('.')[0]}, which is not installed"
-        wanted = f"{package}[{extra}]" if extra else package
-        click.echo(f"datastorage: {needs}; the wheel {wanted} brings it", err=True)
+        wanted = f"'{package}[{extra}]'" if extra else package
+        click.echo(f"datastorage: {needs}: pip install {wanted}", err=True)
         sys.exit(1)
     assert isinstance(command, click.Command)  # noqa: S101 - a wiring mistake, not a user's
     return command

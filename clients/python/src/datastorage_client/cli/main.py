@@ -10,7 +10,8 @@ def main() -> None:
     try:
         from datastorage_client.cli.commands import datastorage
     except ModuleNotFoundError as e:
-        sys.exit(f"datastorage: {e.name} is not installed; the wheel datastorage-client[cli] brings it")
+        extras = "cli,verify" if sys.argv[1:2] in (["verify"], ["log"]) else "cli"
+        sys.exit(f"datastorage: {e.name} is not installed: pip install 'datastorage-client[{extras}]'")
     datastorage()
 
 
