@@ -1,50 +1,24 @@
-"""`datastorage verify` and `datastorage log mirror` against a log that can lie."""
+"""`datastorage verify` against a log that can lie."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from click.testing import CliRunner, Result
 from datastorage_client.cli import verify as verify_module
-from datastorage_client.cli.commands import datastorage
+from datastorage_client.verify import steps
+from datastorage_common.notes import make_key
 
 from app.cli.help import HELP
-from tests.unit.client.verify.log_server import KEY, OTHER_KEY, WITNESS, Log, serving
+from tests.unit.client.cli.support import ROW, Run, files
+from tests.unit.client.verify.log_server import KEY, ORIGIN, OTHER_KEY, WITNESS, Log
 
-Run = Callable[..., Result]
-ROW = {
-    "id": 42, "remediation_id": "rr-1", "notification_id": "n-1", "recipient": "ops@example.com", "channel": "email",
-    "message_summary": "Pod restarted", "status": "sent", "sent_at": "2026-01-05T10:00:00Z", "escalation_level": 0,
-    "created_at": "2026-01-05T10:00:00.120000Z", "updated_at": "2026-01-05T10:00:00.120000Z",
-}  # fmt: skip
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log(600)  # two bundles, and part of a third
-
-
-@pytest.fixture
-def run(log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    (tmp_path / "key").write_text(f"{KEY.verifier}\n")
-    monkeypatch.setenv("DATASTORAGE_LOG_KEY", str(tmp_path / "key"))
-
-    def invoke(*arguments: object) -> Result:
-        result = CliRunner().invoke(datastorage, [*map(str, arguments)])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    with serving(log) as url:
-        monkeypatch.setenv("DATASTORAGE_URL", url)
-        yield invoke
-
-
-def files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {"lock"}
+NAMES = (
+    "--proof", "--since", "--store", "--url", "--database", "--event", "--notification", "--sample", "--only-new",
+    "--config",
+)  # fmt: skip
 
 
 # --- verify --url --------------------------------------------------------------------------------------------------
@@ -112,7 +86,19 @@ def test_events_that_differ_from_their_entries_are_found(log: Log, run: Run) -> 
 
 def test_a_policy_of_witnesses_is_asked_for(log: Log, run: Run, tmp_path: Path) -> None:
     (tmp_path / "policy").write_text(f"witness w {WITNESS.verifier}\nquorum w\n")
-    assert run("verify", "--witness-policy", tmp_path / "policy").exit_code == 3
+    result = run("verify", "--witness-policy", tmp_path / "policy")
+    assert (result.exit_code, "cosigned by no witness: not enough" in result.stderr) == (1, True)
+    log.missing.add("/api/v1/log/checkpoint")
+    result = run("verify", "--witness-policy", tmp_path / "policy")
+    assert (result.exit_code, "no checkpoint that witnesses have seen" in result.stderr) == (1, True)
+    log.missing.clear()
+    # The newest one does where the service has no policy of its own.
+    log.changes["/api/v1/log/checkpoint"] = lambda note: log.note(cosigned=True)
+    assert "600 entries" in run("verify", "--witness-policy", tmp_path / "policy").stdout
+    log.changes.clear()
+    (tmp_path / "policy").write_text(f"log {KEY.verifier}\nquorum none\n")
+    assert run("verify", "--witness-policy", tmp_path / "policy").exit_code == 0
+    (tmp_path / "policy").write_text(f"witness w {WITNESS.verifier}\nquorum w\n")
     log.witnessed = 500
     assert "500 entries" in run("verify", "--witness-policy", tmp_path / "policy").stdout
     (tmp_path / "policy").write_text("quorum w\n")
@@ -128,7 +114,9 @@ def test_a_key_is_needed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert run(*command, "--key", tmp_path / "none").exit_code == 2
     (tmp_path / "other").write_text(str(OTHER_KEY.verifier))
     result = run("verify", "--key", tmp_path / "other")
-    assert (result.exit_code, "not signed by a key that is known here" in result.stderr) == (1, True)
+    assert result.exit_code == 1
+    known = f"{OTHER_KEY.name}+{OTHER_KEY.verifier.key_id.hex()}"
+    assert result.stderr == f"datastorage: the checkpoint of the log {ORIGIN} has no signature by a key of {known}\n"
 
 
 def test_no_answer_is_no_alarm(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +124,76 @@ def test_no_answer_is_no_alarm(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
     for command in (("verify",), ("log", "mirror", tmp_path / "copy")):
         result = run(*command)
         assert (result.exit_code, "no service answers at" in result.stderr) == (3, True)
+
+
+def test_all_is_read_again_unless_only_what_is_new_is_asked_for(log: Log, run: Run, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    assert run("verify", "--store", store, "--only-new").exit_code == 0
+    result = run("verify", "--store", store, "--only-new")
+    assert "512 entries that the store has from before" in result.stdout
+    assert json.loads(run("verify", "--store", store, "--only-new", "--json").stdout)["not_read_again"] == 512
+    log.changes["/api/v1/log/tile/entries/000"] = lambda data: data.replace(b"2026-01-05", b"2026-01-06")
+    assert run("verify", "--store", store, "--only-new").exit_code == 0
+    result = run("verify", "--store", store)
+    assert (result.exit_code, "entry 0 is not the one" in result.stderr) == (1, True)
+    log.changes.clear()
+    result = run("verify", "--store", tmp_path / "another")
+    assert (result.exit_code, "not read:" in result.stdout) == (0, False)
+    assert {name.partition("/")[0] for name in files(tmp_path / "another")} == {"checkpoints"}
+
+
+def test_what_was_not_compared_is_said(run: Run) -> None:
+    assert "not compared: records with their entries: --sample N" in run("verify").stdout
+    assert "not compared: records with their entries (but 3 events):" in run("verify", "--sample", 3).stdout
+
+
+@pytest.mark.parametrize("kept", ["--store", "--since"])
+def test_a_log_that_denies_a_checkpoint_is_told(
+    log: Log, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    monkeypatch.setattr(steps, "time", SimpleNamespace(sleep=lambda seconds: None))
+    (tmp_path / "since").write_bytes(log.note(300))
+    assert run("verify", "--store", tmp_path / "store").exit_code == 0
+    log.missing.add("/api/v1/log/checkpoint")
+    size = 600 if kept == "--store" else 300
+    result = run("verify", kept, tmp_path / kept.strip("-"))
+    assert result.exit_code == 1
+    assert f"and one of {size} entries of the log {ORIGIN} is known from before" in result.stderr
+    assert run("verify").exit_code == 3  # nothing to hold it against
+
+
+def test_a_checkpoint_of_another_name_is_told_of(log: Log, run: Run, tmp_path: Path) -> None:
+    assert run("verify", "--store", tmp_path / "store").exit_code == 0
+    other = make_key("log.example/audit-2", b"\4" * 32)
+    (tmp_path / "key-2").write_text(str(other.verifier))
+    log.origin, log.keys = other.name, (other,)
+    log.sign(300)
+    # The old key need not be at hand.
+    options = ("verify", "--store", tmp_path / "store", "--key", tmp_path / "key-2")
+    result = run(*options)
+    assert result.exit_code == 0
+    assert f"remembered:   another log too: {ORIGIN}, 600 entries" in result.stdout
+    assert f"log:          {other.name}" in result.stdout
+    told = json.loads(run(*options, "--json").stdout)
+    assert told["remembered_of_other_logs"] == [{"origin": ORIGIN, "size": 600}]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(("--proof", "x", name, "x") for name in ("--since", "--store", "--url")),
+        *(("--database", name, "x") for name in ("--store", "--proof", "--event", "--url")),
+        ("--proof", "x", "--sample", "0"), ("--proof", "x", "--only-new"), ("--event", "x", "--notification", "x"),
+        ("--database", "--sample", "3"), ("--database", "--only-new"), ("--only-new", "--sample", "3"),
+        ("--config", "x"), ("--event", "x"),
+    ],
+)  # fmt: skip
+def test_no_option_is_ignored(run: Run, options: tuple[str, ...]) -> None:
+    result = run("verify", *("http://127.0.0.1:1" if options[i - 1] == "--url" else o for i, o in enumerate(options)))
+    assert result.exit_code == 2
+    named = {name for name in NAMES if name in result.stderr}
+    assert len(named) == 2
+    assert named & set(options) == {option for option in options if option in named}
 
 
 # --- verify --proof, --database ------------------------------------------------------------------------------------
@@ -164,6 +222,52 @@ def test_a_proof_is_verified_offline(log: Log, run: Run, tmp_path: Path, monkeyp
     assert run(*options, "--event", tmp_path / "event", "--database").exit_code == 2
 
 
+def test_files_that_are_none_of_what_they_should_be_are_told_from_a_wrong_log(
+    log: Log, run: Run, tmp_path: Path
+) -> None:
+    event, proof = tmp_path / "event", tmp_path / "proof"
+    idents = list(log.events)
+
+    def told(event_data: bytes, proof_data: bytes, option: str = "--event") -> tuple[int, str]:
+        event.write_bytes(event_data)
+        proof.write_bytes(proof_data)
+        result = run("verify", "--proof", proof, option, event)
+        assert "the log is not what it was signed to be" not in result.stderr
+        assert result.stderr.count("\n") == 1
+        return result.exit_code, result.stderr
+
+    good, good_proof = log.events[idents[7]], log.proof(7)
+    for content, says in (
+        (b"no json", "the record is not JSON"),
+        (b"[" + good + b"]", "the record is not a JSON object"),
+        (b'{"data": [], "pagination": {}}', "an answer with many records"),
+        (b"{}", "the record is no event: it has no event_id"),
+    ):
+        code, said = told(content, good_proof)
+        assert (code, says in said) == (2, True), said
+    assert told(b'{"id": 42}', good_proof, "--notification")[0] == 2
+    for content in (b"hello", b"{}", b""):
+        code, said = told(good, content)
+        assert (code, "the proof cannot be read" in said) == (2, True), said
+    code, said = told(good, log.proof(8))
+    assert (code, "the record is not the one in the log: the proof is of" in said) == (1, True), said
+    # As jq 1.6 writes it.
+    code, said = told(good.replace(b"123456789012345678901234567890", b"123456789012345680000000000000"), good_proof)
+    assert (code, "the record is not the one in the log" in said) == (1, True), said
+    assert "Numbers have to be as the service wrote them, and jq and JavaScript round them" in said
+    log.keys = (OTHER_KEY,)
+    code, said = told(good, log.proof(7))
+    assert (code, "no signature by a key of" in said) == (1, True), said
+
+
+def test_an_older_checkpoint_has_to_be_signed(log: Log, run: Run, tmp_path: Path) -> None:
+    log.keys = (OTHER_KEY,)
+    (tmp_path / "since").write_bytes(log.note(300))
+    log.keys = (KEY,)
+    result = run("verify", "--since", tmp_path / "since")
+    assert (result.exit_code, "--since: the checkpoint of the log" in result.stderr) == (2, True)
+
+
 def test_a_database_is_for_the_services_package(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify_module, "hook", lambda name: None)
     result = run("verify", "--database")
@@ -183,105 +287,3 @@ def test_the_group_of_both_packages_has_the_commands_of_both(run: Run) -> None:
     told = run("--help").stdout
     assert told.count("\n  log ") == 1
     assert HELP["log"] in told  # the service's line, which is about more
-
-
-# --- log mirror ----------------------------------------------------------------------------------------------------
-
-
-def test_a_copy_has_the_files_of_the_specification(log: Log, run: Run, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    result = run("log", "mirror", copy)
-    assert (result.exit_code, result.stdout) == (0, f"{copy} has 600 entries of {log.origin}\n")
-    assert files(copy) == {
-        "checkpoint",
-        *(f"tile/{level}/{tile}" for level in ("0", "entries") for tile in ("000", "001", "002.p/88")),
-        "tile/1/000.p/2",
-    }
-    for name in files(copy):
-        assert (copy / name).read_bytes() == log.answer(f"/api/v1/log/{name}")[2]
-
-
-def test_a_copy_grows_and_fetches_nothing_twice(log: Log, run: Run, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    assert run("log", "mirror", copy).exit_code == 0
-    for _ in range(200):
-        log.put_event()
-    log.sign()
-    log.asked.clear()
-    assert json.loads(run("log", "mirror", copy, "--json").stdout)["size"] == 800
-    assert not {path for path in log.asked if path.endswith(("/000", "/001"))}
-    # What is not complete any more is not left behind.
-    assert files(copy) == {
-        "checkpoint",
-        *(f"tile/{level}/{tile}" for level in ("0", "entries") for tile in ("000", "001", "002", "003.p/32")),
-        "tile/1/000.p/3",
-    }
-
-
-def test_a_copy_that_was_stopped_goes_on(log: Log, run: Run, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    log.missing.add("/api/v1/log/tile/entries/001")
-    assert run("log", "mirror", copy).exit_code == 3
-    assert "checkpoint" not in files(copy)
-    log.missing.clear()
-    log.asked.clear()
-    assert run("log", "mirror", copy).exit_code == 0
-    assert "/api/v1/log/tile/entries/000" not in log.asked
-
-
-def test_a_copy_takes_nothing_wrong(log: Log, run: Run, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    path = "/api/v1/log/tile/entries/001"
-    log.changes[path] = lambda data: data.replace(b"2026-01-05", b"2026-01-06")
-    result = run("log", "mirror", copy)
-    assert (result.exit_code, "entry 256 is not the one" in result.stderr) == (1, True)
-    assert not {"checkpoint", "tile/entries/001"} & files(copy)
-
-
-def test_a_log_that_contradicts_its_copy_leaves_it_alone(log: Log, run: Run, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    assert run("log", "mirror", copy).exit_code == 0
-    before = {name: (copy / name).read_bytes() for name in files(copy)}
-    other = Log()
-    for i in range(700):
-        other.put_event(None if i != 200 else "00000000-0000-0000-0000-00000000ffff")
-    other.sign()
-    log.__dict__.update(other.__dict__)
-    result = run("log", "mirror", copy)
-    assert result.exit_code == 1
-    assert "the first 600 of its 700 entries are others" in result.stderr
-    assert {name: (copy / name).read_bytes() for name in before} == before
-    assert {name for name in files(copy) if name.endswith("seen.note")}
-
-
-def test_what_a_restored_database_lost_is_named(log: Log, run: Run, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    log.put_notification(ROW, "notifier")
-    log.put_notification({**ROW, "id": 43}, "notifier")
-    log.sign()
-    assert run("log", "mirror", copy).exit_code == 0
-    assert run("log", "mirror", copy, "--missing").exit_code == 0
-    # From before the last 12, of which one event came again, and one number was given again.
-    lost = list(log.events)[590:]
-    del log.entries[590:]
-    log.put_event(lost[3])
-    log.put_notification({**ROW, "recipient": "other@example.com"}, None)
-    log.sign()
-    result = run("log", "mirror", copy)
-    assert result.exit_code == 1
-    assert "the log has become smaller: 592 entries, and the copy has 602; both checkpoints" in result.stderr
-    assert f"`datastorage log mirror {copy} --missing` names what it lost" in result.stderr
-    result = run("log", "mirror", copy, "--missing", "--json")
-    assert result.exit_code == 1
-    told = json.loads(result.stdout)
-    assert told["common"] == 590
-    assert [row["id"] for row in told["lost"]] == [*lost[:3], *lost[4:], "42", "43"]
-    assert [row["id"] for row in told["lost"] if row["number_used_again"]] == ["42"]
-    assert [row["index"] for row in told["lost"]] == [i for i in range(590, 602) if i != 593]
-    shown = run("log", "mirror", copy, "--missing").stdout
-    assert "the first 590 entries are the same; 11 records of the copy missing behind them" in shown
-
-
-def test_without_a_copy_nothing_is_missing(run: Run, tmp_path: Path) -> None:
-    result = run("log", "mirror", tmp_path / "copy", "--missing")
-    assert (result.exit_code, "there is no whole copy" in result.stderr) == (3, True)

@@ -61,6 +61,7 @@ class Log:
         self.witnessed = 0
         self.changes: dict[str, Change] = {}
         self.missing: set[str] = set()  # paths that are answered 404
+        self.denies = False  # whether all that is missing is said to be so for want of a checkpoint
         self.asked: list[str] = []
         self._lock = threading.Lock()
         self._tree = LogTree(b"")
@@ -132,11 +133,18 @@ class Log:
             self.asked.append(parts.path)
             found = None if parts.path in self.missing else self._find(parts.path, dict(parse_qsl(parts.query)))
         if found is None:
-            slug = "not-yet-in-log" if parts.path.endswith("/proof") else "not-found"
+            slug = self._slug(parts.path)
             body = {"type": _PROBLEM + slug, "title": "Not found", "status": 404, "detail": "there is no such thing"}
             return 404, "application/problem+json", json.dumps(body).encode()
         kind, body_ = found
         return 200, kind, self.changes.get(parts.path, lambda same: same)(body_)
+
+    def _slug(self, path: str) -> str:
+        if self.denies or path.startswith("/api/v1/log/checkpoint"):
+            return "no-checkpoint"
+        record = path.removesuffix("/proof").rpartition("/")[2]
+        is_stored = record in self.events or record in self.notifications
+        return "not-yet-in-log" if path.endswith("/proof") and is_stored else "not-found"
 
     def _find(self, path: str, query: dict[str, str]) -> tuple[str, bytes] | None:
         text = "text/plain; charset=utf-8"

@@ -20,7 +20,9 @@ from datastorage_client import (
     UnexpectedAnswerError,
 )
 from datastorage_client.models import Notification
+from datastorage_client.problems import NoCheckpointError
 from datastorage_client.verify import (
+    CheckpointGoneError,
     InclusionError,
     NoteRefusedError,
     NotesDifferError,
@@ -91,7 +93,10 @@ def test_a_log_that_grows_is_followed(log: Log, client: DataStorageClient, tmp_p
     ("change", "says"),
     [
         (lambda note: note.replace(b"\n5\n", b"\n6\n"), "the signature of log.example/audit is wrong"),
-        (lambda note: note.replace(ORIGIN.encode(), b"another", 1), "whose key is not known here"),
+        (
+            lambda note: note.replace(ORIGIN.encode(), b"another", 1),
+            "the checkpoint of the log another has no signature by a key of log.example",
+        ),
         (lambda note: note.replace("— ".encode(), b"- "), "refused: a signature line"),
         (lambda note: b"hello", "refused: a note without signatures"),
     ],
@@ -112,7 +117,7 @@ def test_a_page_of_a_portal_is_no_checkpoint(client: DataStorageClient) -> None:
 
 def test_another_key_of_that_name_is_not_enough(log: Log, client: DataStorageClient) -> None:
     log.keys = (OTHER_KEY,)
-    with pytest.raises(NoteRefusedError, match="not signed by a key that is known here"):
+    with pytest.raises(NoteRefusedError, match="has no signature by a key of log"):
         Verifier(KEYS).update(client)
 
 
@@ -190,6 +195,25 @@ def test_a_log_that_became_smaller_is_told(log: Log, client: DataStorageClient, 
     assert caught.value.evidence is not None
 
 
+def test_a_log_that_denies_what_is_remembered_is_told(log: Log, client: DataStorageClient) -> None:
+    verifier, ident = Verifier(KEYS), next(iter(log.events))
+    log.missing.add(CHECKPOINT)
+    with pytest.raises(NoCheckpointError):
+        verifier.update(client)
+    log.missing.clear()
+    verifier.update(client)
+    log.missing.add(CHECKPOINT)
+    log.asked.clear()
+    with pytest.raises(CheckpointGoneError, match="one of 5 entries of the log") as caught:
+        verifier.update(client)
+    assert caught.value.remembered == log.note()
+    assert len(log.asked) == 3  # one instance may be a moment behind
+    log.denies = True
+    log.missing.add(f"/api/v1/audit/events/{ident}/proof")
+    with pytest.raises(CheckpointGoneError):
+        verifier.event(client, ident)
+
+
 def test_an_answer_of_a_moment_ago_is_no_contradiction(log: Log, client: DataStorageClient) -> None:
     verifier = Verifier(KEYS)
     verifier.update(client)
@@ -254,7 +278,7 @@ def test_threads_remember_the_largest(log: Log, client: DataStorageClient, tmp_p
 
 def test_a_policy_wants_witnesses(log: Log, client: DataStorageClient) -> None:
     verifier = Verifier(KEYS, policy=POLICY)
-    with pytest.raises(NotFoundError):
+    with pytest.raises(NotWitnessedError, match="cosigned by no witness"):
         verifier.update(client)
     log.witnessed = 4
     assert verifier.update(client).size == 4

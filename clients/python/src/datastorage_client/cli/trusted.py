@@ -17,7 +17,7 @@ from datastorage_client.verify.keys import read_keys
 from datastorage_client.verify.trust import Trust
 
 # What a command that verifies ends with: an outage is no alarm.
-WRONG, NOT_LOOKED_AT = 1, 3
+WRONG, USAGE, NOT_LOOKED_AT = 1, 2, 3
 FILE = click.Path(dir_okay=False, path_type=Path)
 _OPTIONS = (
     click.option(

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from datastorage_common import jsonvalue
 from datastorage_common.counts import counted
+from datastorage_common.files import as_text
 from datastorage_common.notes import MAX_NOTE_BYTES, Note, NoteError, parse_note
 
 from datastorage_client.cli.errors import end
@@ -14,17 +15,45 @@ from datastorage_client.cli.hooks import hook
 from datastorage_client.cli.http_client import MAX_ANSWER_BYTES, HTTPClient
 from datastorage_client.cli.options import service_options
 from datastorage_client.cli.progress import Meter
-from datastorage_client.cli.trusted import FILE, NOT_LOOKED_AT, WRONG, check_has_keys, read_file, trust_options
+from datastorage_client.cli.trusted import FILE, NOT_LOOKED_AT, USAGE, WRONG, check_has_keys, read_file, trust_options
 from datastorage_client.cli.verify_url import Report, verify_url
 from datastorage_client.problems import DataStorageError
-from datastorage_client.verify import VerificationError, Verifier
+from datastorage_client.verify import (
+    InclusionError,
+    OtherRecordError,
+    ProofFormError,
+    RecordDiffersError,
+    TreeError,
+    VerificationError,
+    Verifier,
+)
 from datastorage_client.verify.trust import Trust
+
+_NAMES = {
+    "url": "--url", "since": "--since", "store": "--store", "only_new": "--only-new", "sample": "--sample",
+    "proof": "--proof", "event": "--event", "notification": "--notification", "database": "--database",
+    "config_path": "--config",
+}  # fmt: skip
+# Of two that exclude each other one would be ignored.
+_EXCLUDES = {
+    "proof": ("database", "since", "store", "only_new", "sample", "url"),
+    "database": ("event", "notification", "store", "only_new", "sample", "url"),
+    "event": ("notification",),
+}
+_NEEDS = {"event": "proof", "notification": "proof", "only_new": "store", "config_path": "database"}
+# Where it is not the log that is wrong, its findings say what is; a checkpoint's say it themselves.
+_HEADINGS = (
+    (TreeError, "the log is not what it was signed to be"),
+    ((RecordDiffersError, OtherRecordError), "the record is not the one in the log"),
+    (InclusionError, "the proof does not hold"),
+)
 
 
 @click.command(
     epilog="""\b
 Examples:
   datastorage verify --url https://db-api --key log.pub --store /var/lib/log-seen
+  datastorage verify --url https://db-api --key log.pub --store /var/lib/log-seen --only-new
   datastorage verify --url https://db-api --key log.pub --since checkpoint.old --sample 100 --json
   datastorage verify --proof event.tlog-proof --event event.json --key log.pub
   datastorage verify --database --key log.pub
@@ -32,8 +61,8 @@ Examples:
 \b
 Exit codes:
   0  everything is as it was signed
-  1  something is wrong; the first is named
-  2  the options are wrong
+  1  something is wrong, and the first is named: the log, a checkpoint, a proof, or a record
+  2  the options are wrong, or files that they name are not what they should be
   3  it could not be looked at: no answer, or files that cannot be read or written"""
 )
 @service_options
@@ -43,7 +72,12 @@ Exit codes:
     "--store",
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the last checkpoint is remembered, and complete tiles are kept, for the next run.",
+    help="Where the last checkpoint is remembered: the log has to continue it in the next run.",
+)
+@click.option(
+    "--only-new",
+    is_flag=True,
+    help="Keep complete tiles in --store, and do not read again what it has: faster, and blind to edits of it.",
 )
 @click.option(
     "--sample", metavar="N", type=click.IntRange(0), default=0, help="Compare N random events by their proofs."
@@ -62,6 +96,7 @@ def verify(
     trust: Trust,
     since: Path | None,
     store: Path | None,
+    only_new: bool,
     sample: int,
     proof: Path | None,
     event: Path | None,
@@ -72,13 +107,11 @@ def verify(
 ) -> None:
     """Check the log of all records against what was signed.
 
-    By default everything that the service publishes: its checkpoint, every tile and entry, and the root above them.
-    With --proof one record, offline. With --database everything in the database, records too.
+    By default everything that the service publishes: its checkpoint, every tile and entry, and the root above them;
+    records only with --sample. With --proof one record, offline. With --database everything in the database, records
+    too.
     """
-    if proof is None and (event is not None or notification is not None):
-        raise click.UsageError("--event and --notification need --proof")
-    if proof is not None and database:
-        raise click.UsageError("--proof and --database exclude each other")
+    _check_go_together()
     before = None if since is None else _note("--since", since)
     if database:
         _verify_database(config_path, trust, before, as_json)
@@ -87,18 +120,33 @@ def verify(
     if proof is not None:
         _verify_proof(trust, proof, event, notification, as_json)
         return
+    if before is not None:
+        _check_signed(trust, "--since", before)
     client = HTTPClient(url, token=token)
     try:
         with Meter(0, unit="entries") as meter:
-            report = verify_url(client.fetch, trust, before, store, sample, meter)
+            report = verify_url(client.fetch, trust, before, store, sample, meter, only_new=only_new)
     except VerificationError as e:
-        _say(Report(wrong=1, first=str(e)), as_json)
+        _say(_wrong(e), as_json)
     except DataStorageError as e:
         end(str(client.told(e)), NOT_LOOKED_AT)
     except OSError as e:
         end(str(e), NOT_LOOKED_AT)
     else:
         _say(report, as_json)
+
+
+def _check_go_together() -> None:
+    """Raises a usage error, which names both, for options of which one would be ignored."""
+    source = click.get_current_context().get_parameter_source
+    given = {name for name in _NAMES if source(name) is click.core.ParameterSource.COMMANDLINE}
+    for name, others in _EXCLUDES.items():
+        for other in others:
+            if {name, other} <= given:
+                raise click.UsageError(f"{_NAMES[name]} and {_NAMES[other]} exclude each other")
+    for name, needed in _NEEDS.items():
+        if name in given and needed not in given:
+            raise click.UsageError(f"{_NAMES[name]} needs {_NAMES[needed]}")
 
 
 def _verify_database(config_path: str | None, trust: Trust, since: Note | None, as_json: bool) -> None:
@@ -112,15 +160,19 @@ def _verify_proof(trust: Trust, proof: Path, event: Path | None, notification: P
     if (event is None) == (notification is None):
         raise click.UsageError("--proof needs either --event or --notification: the record that it is of")
     data = read_file("--proof", proof, MAX_ANSWER_BYTES)
+    option, path = ("--event", event) if event is not None else ("--notification", notification)
+    assert path is not None  # noqa: S101 - one of the two, as just checked
+    record = read_file(option, path, MAX_ANSWER_BYTES)
     verifier = Verifier(trust.keys, policy=trust.policy)
     try:
-        if event is not None:
-            proved = verifier.check_event(read_file("--event", event, MAX_ANSWER_BYTES), data)
-        else:
-            assert notification is not None  # noqa: S101 - one of the two, as just checked
-            proved = verifier.check_notification(read_file("--notification", notification, MAX_ANSWER_BYTES), data)
+        proved = (verifier.check_event if event is not None else verifier.check_notification)(record, data)
+    except OtherRecordError as e:
+        _say(_wrong(e), as_json)
+        return
+    except ProofFormError as e:
+        end(f"{as_text(proof)} with {as_text(path)}: {e}", USAGE)
     except VerificationError as e:
-        _say(Report(wrong=1, first=str(e)), as_json)
+        _say(_wrong(e), as_json)
         return
     checkpoint, entry = proved.checkpoint, proved.entry
     if as_json:
@@ -131,16 +183,28 @@ def _verify_proof(trust: Trust, proof: Path, event: Path | None, notification: P
         click.echo(f"the {entry.kind} {entry.id} is entry {proved.index} of {checkpoint.origin}, of {size}")
 
 
+def _wrong(error: VerificationError) -> Report:
+    return Report(wrong=1, first=str(error), heading=next((h for kind, h in _HEADINGS if isinstance(error, kind)), ""))
+
+
 def _say(report: Report, as_json: bool) -> None:
     """Print a report; ends the command where something is wrong."""
     if as_json:
         click.echo(jsonvalue.readable(report.members()))
     elif not report.wrong:
         for name, text in report.lines():
-            click.echo(f"{name + ':':<12}{text}")
+            click.echo(f"{name + ':':<14}{text}")
     if report.wrong:
         more = f" ({report.wrong - 1:,} more are wrong)" if report.wrong > 1 else ""
-        end(f"the log is not what it was signed to be: {report.first}{more}", WRONG)
+        heading = f"{report.heading}: " if report.heading else ""
+        end(f"{heading}{report.first}{more}", WRONG)
+
+
+def _check_signed(trust: Trust, option: str, note: Note) -> None:
+    try:
+        trust.signed(note.encode())
+    except VerificationError as e:
+        raise click.UsageError(f"{option}: {e}") from None
 
 
 def _note(option: str, path: Path) -> Note:

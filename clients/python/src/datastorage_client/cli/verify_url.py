@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datastorage_common.checkpoints import Checkpoint, encode_hash
+from datastorage_common.checkpoints import Checkpoint, encode_hash, parse_checkpoint
 from datastorage_common.counts import counted
-from datastorage_common.notes import Note
+from datastorage_common.notes import Note, NoteError, parse_note
 from datastorage_common.records import EVENT, NOTIFICATION, Entry, parse_entry
 
 from datastorage_client.cli.progress import Meter
-from datastorage_client.problems import ProblemError
-from datastorage_client.verify import TreeError, VerificationError, Verifier
+from datastorage_client.problems import NoCheckpointError, ProblemError
+from datastorage_client.verify import NoteRefusedError, TreeError, VerificationError, Verifier
+from datastorage_client.verify.memory import OnDisk
+from datastorage_client.verify.newest import check_not_gone
 from datastorage_client.verify.steps import Fetch, run
 from datastorage_client.verify.tiles import WIDTH, Tiles
 from datastorage_client.verify.tree import Tree
@@ -24,6 +26,7 @@ from datastorage_client.verify.walk import walk
 
 # Of so many random entries none may be an event's.
 _TRIES = 20
+_OTHER_RECORD = "a record is not the one in the log"
 
 
 @dataclass(slots=True)
@@ -34,6 +37,9 @@ class Report:
     kinds: dict[str, int] = field(default_factory=dict)
     since: int | None = None
     sampled: int = 0
+    not_read: int | None = None  # entries that were taken from the store; None where none may be
+    others: list[Checkpoint] = field(default_factory=list)  # remembered in the store, of logs with other names
+    heading: str = "the log is not what it was signed to be"
     wrong: int = 0
     first: str = ""
     first_index: int | None = None
@@ -44,7 +50,8 @@ class Report:
         if self.checkpoint is not None:
             point = self.checkpoint
             found |= {"origin": point.origin, "size": point.size, "root": point.root.hex(), "entries": self.kinds}
-            found |= {"since": self.since, "sampled": self.sampled}
+            found |= {"since": self.since, "sampled": self.sampled, "not_read_again": self.not_read or 0}
+            found["remembered_of_other_logs"] = [{"origin": old.origin, "size": old.size} for old in self.others]
         if self.wrong:
             found |= {"wrong": self.wrong, "first": {"index": self.first_index, "what": self.first}}
         return found
@@ -62,25 +69,56 @@ class Report:
             yield "since", f"continues the checkpoint of {counted(self.since, 'entry', 'entries')}"
         if self.sampled:
             yield "sample", f"{counted(self.sampled, 'event')} compared"
+        for old in self.others:
+            size = counted(old.size, "entry", "entries")
+            yield "remembered", f"another log too: {old.origin}, {size}; nothing of it is checked here"
+        if self.not_read is not None:
+            yield "not read", f"{counted(self.not_read, 'entry', 'entries')} that the store has from before"
+        but = f" (but {counted(self.sampled, 'event')})" if self.sampled else ""
+        yield "not compared", f"records with their entries{but}: --sample N compares events, --database all records"
         yield "verified", "all tiles and entries lead to the signed root"
 
 
-def verify_url(fetch: Fetch, trust: Trust, since: Note | None, store: Path | None, sample: int, meter: Meter) -> Report:
-    """Check everything that the log publishes. Raises DataStorageError, OSError."""
+def verify_url(
+    fetch: Fetch, trust: Trust, since: Note | None, store: Path | None, sample: int, meter: Meter, *, only_new: bool
+) -> Report:
+    """Check everything that the log publishes. Raises DataStorageError, OSError.
+
+    ``only_new``: complete tiles are kept in ``store``, and those that it has are not read again.
+    """
     verifier = Verifier(trust.keys, store=store, policy=trust.policy)
-    checkpoint = run(fetch, verifier.updating())
+    try:
+        checkpoint = run(fetch, verifier.updating())
+    except NoCheckpointError as e:
+        check_not_gone(trust, None if since is None else since.encode(), e)
+        raise
     meter.expect(checkpoint.size)
-    tree = Tree(Tiles(fetch, store), checkpoint)
-    report = Report(checkpoint)
+    tiles = Tiles(fetch, store if only_new else None)
+    tree = Tree(tiles, checkpoint)
+    report = Report(checkpoint, others=[] if store is None else _others(store, checkpoint.origin))
     if since is not None:
         report.since = _check_since(trust, since, tree)
     found = walk(tree, meter.show)
     report.kinds = dict(found.kinds)
     report.wrong, report.first = found.wrong, found.first_wrong
     report.first_index = found.first_index if found.wrong else None
+    if only_new:
+        report.not_read = len(tiles.held_bundles) * WIDTH
     if not report.wrong:
         _compare(fetch, verifier, tree, sample, report)
+        report.heading = _OTHER_RECORD if report.wrong else report.heading
     return report
+
+
+def _others(store: Path, origin: str) -> list[Checkpoint]:
+    """What is remembered of logs with other names, as this command has written it: their keys may not be at hand."""
+    found = []
+    for note in OnDisk(store).others(origin):
+        try:
+            found.append(parse_checkpoint(parse_note(note).text))
+        except NoteError as e:
+            raise NoteRefusedError(f"a checkpoint that {store} remembers cannot be read: {e}") from None
+    return found
 
 
 def _check_since(trust: Trust, since: Note, tree: Tree) -> int:

@@ -1,7 +1,7 @@
 """Checks what the service says of its log: signed checkpoints, proofs of records, and the whole tree.
 
-`Verifier` checks and remembers; all that can be wrong is a `VerificationError`. Needs the extra ``verify`` of the
-package.
+`Verifier` checks and remembers. What the service says wrong is a `VerificationError`; keys and policies that cannot be
+read are a ValueError, and their files an OSError. Needs the extra ``verify`` of the package.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ for _name in ("cryptography", "msgspec", "orjson"):
 
 # Behind the check: these import what it looks for.
 from datastorage_client.verify.errors import (  # noqa: E402
+    CheckpointGoneError,
     ContradictionError,
     InclusionError,
     NoteRefusedError,
     NotesDifferError,
     NotWitnessedError,
+    OtherRecordError,
     ProofFormError,
     RecordDiffersError,
     SmallerError,
@@ -33,11 +35,13 @@ from datastorage_client.verify.keys import read_keys  # noqa: E402
 from datastorage_client.verify.verifier import Proved, Verifier  # noqa: E402
 
 __all__ = [
+    "CheckpointGoneError",
     "ContradictionError",
     "InclusionError",
     "NotWitnessedError",
     "NoteRefusedError",
     "NotesDifferError",
+    "OtherRecordError",
     "ProofFormError",
     "Proved",
     "RecordDiffersError",

@@ -15,12 +15,24 @@ class NoteRefusedError(VerificationError):
     """A checkpoint that none of the known keys has signed, or that is none."""
 
 
+class CheckpointGoneError(VerificationError):
+    """The service says that nothing was signed, and a checkpoint of the log is known: ``remembered`` is its note."""
+
+    def __init__(self, reason: str, remembered: bytes) -> None:
+        super().__init__(reason)
+        self.remembered = remembered
+
+
 class NotWitnessedError(VerificationError):
     """A checkpoint that is signed, but not by enough of the policy's witnesses."""
 
 
 class ProofFormError(VerificationError):
     """A proof that cannot be read, or is of another record."""
+
+
+class OtherRecordError(ProofFormError):
+    """A proof that can be read, and is of another record, or of another place."""
 
 
 class RecordDiffersError(VerificationError):

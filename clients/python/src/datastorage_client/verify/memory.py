@@ -58,7 +58,7 @@ class OnDisk:
 
     def get(self, origin: str) -> bytes | None:
         """Raises ReadError: what is remembered and cannot be read is no reason to begin anew."""
-        path = self._path(origin)
+        path = self.path(origin)
         try:
             return read_whole(path, MAX_NOTE_BYTES)
         except ReadError:
@@ -70,7 +70,7 @@ class OnDisk:
         with locked(self._folder / "lock"):
             if self.get(origin) != before:
                 return False
-            write_whole(self._path(origin), note)
+            write_whole(self.path(origin), note)
             return True
 
     def keep_evidence(self, origin: str, remembered: bytes, seen: bytes) -> Path | None:
@@ -81,7 +81,17 @@ class OnDisk:
         write_whole(folder / "seen.note", seen)
         return folder
 
-    def _path(self, origin: str) -> Path:
+    def keep(self, origin: str, note: bytes) -> None:
+        """Remember a note, whatever was remembered of this log; for who has the folder alone."""
+        write_whole(self.path(origin), note)
+
+    def others(self, origin: str) -> list[bytes]:
+        """The notes of all other logs, in the order of their names. Raises ReadError."""
+        paths = sorted((self._folder / "checkpoints").glob("*.note"))
+        return [read_whole(path, MAX_NOTE_BYTES) for path in paths if path != self.path(origin)]
+
+    def path(self, origin: str) -> Path:
+        """The file of a log's note."""
         return self._folder / "checkpoints" / f"{_file_name(origin)}.note"
 
 

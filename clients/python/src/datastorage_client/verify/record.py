@@ -9,7 +9,7 @@ from datastorage_common import jsonvalue, records
 from datastorage_common.records import EVENT, NOTIFICATION, Entry
 from datastorage_common.times import parse_rfc3339, rfc3339
 
-from datastorage_client.verify.errors import ProofFormError, RecordDiffersError
+from datastorage_client.verify.errors import OtherRecordError, ProofFormError, RecordDiffersError
 
 _TIMES = ("event_timestamp", "recorded_at", "sent_at", "created_at", "updated_at")
 
@@ -36,6 +36,8 @@ def read_record(record: Record) -> dict[str, Any]:
         raise ProofFormError(f"the record is not JSON: {e}") from None
     if not isinstance(members, dict):
         raise ProofFormError("the record is not a JSON object")
+    if "data" in members and "pagination" in members:
+        raise ProofFormError("this is an answer with many records: take one of its data")
     if _has_float(members):
         raise ProofFormError(
             "the record has numbers that were read as doubles, and are not what they were: give its JSON text"
@@ -50,8 +52,12 @@ def read_record(record: Record) -> dict[str, Any]:
 
 
 def check_event(event: dict[str, Any], entry: Entry, salt: bytes) -> None:
-    """Raises ProofFormError where the entry is another record's, RecordDiffersError where the event was altered."""
+    """Raises OtherRecordError where the entry is another record's, RecordDiffersError where the event was altered.
+
+    ProofFormError where it is no event as it is given by id.
+    """
     ident = event.get("event_id")
+    _check_has(event, "event", "event_id", "event_date")
     _check_entry(entry, EVENT, str(ident), str(event.get("event_date")))
     if not isinstance(event.get("event_data"), dict):
         raise ProofFormError(f"event {ident} has no event_data here: take it as it is given by id")
@@ -67,6 +73,7 @@ def check_event(event: dict[str, Any], entry: Entry, salt: bytes) -> None:
 def check_notification(row: dict[str, Any], recorded_by: str | None, entry: Entry, salt: bytes) -> None:
     """As `check_event`. ``recorded_by`` is in the proof and not in the answers about notifications."""
     ident = row.get("id")
+    _check_has(row, "notification", "id", "sent_at")
     _check_entry(entry, NOTIFICATION, str(ident), str(row.get("sent_at"))[:10])
     columns = {name: row.get(name) for name in records.NOTIFICATION_COLUMNS}
     columns["recorded_by"] = row.get("recorded_by", recorded_by)
@@ -86,9 +93,14 @@ def _event_digests(event: dict[str, Any]) -> Iterator[bytes]:
         yield records.event_digest(jsonvalue.canonical({**members, "trace_id": None}))
 
 
+def _check_has(members: dict[str, Any], what: str, *names: str) -> None:
+    if missing := [name for name in names if members.get(name) is None]:
+        raise ProofFormError(f"the record is no {what}: it has no {missing[0]}")
+
+
 def _check_entry(entry: Entry, kind: str, ident: str, day: str) -> None:
     if (entry.kind, entry.id, entry.on) != (kind, ident, day):
-        raise ProofFormError(
+        raise OtherRecordError(
             f"the proof is of the {entry.kind} {entry.id} of {entry.on}, not of the {kind} {ident} of {day}"
         )
 

@@ -50,6 +50,8 @@ class Tiles:
         self._fetch = fetch
         self._folder = folder
         self._partial = partial
+        # Numbers of the bundles that were taken from the folder, so that nobody asked the service for them.
+        self.held_bundles: set[int] = set()
 
     def read(self, place: Place, check: Callable[[bytes], None]) -> bytes:
         """The bytes of a place, which ``check`` accepts, and raises its own exception otherwise.
@@ -58,14 +60,14 @@ class Tiles:
         Raises DataStorageError, OSError.
         """
         if (held := self._held(place)) is not None:
-            if self._fetch is None:
-                check(held)
-                return held
             try:
                 check(held)
             except ValueError:
-                pass
+                if self._fetch is None:
+                    raise
             else:
+                if place.level is None:
+                    self.held_bundles.add(place.number)
                 return held
         if self._fetch is None:
             raise FileNotFoundError(f"{self._folder}: {place.path} is not there")

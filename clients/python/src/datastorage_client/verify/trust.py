@@ -26,11 +26,10 @@ class Trust:
             checkpoint = parse_checkpoint(read.text)
             origin = checkpoint.origin
             keys = [key for key in self.keys if key.name == origin]
-            if not keys:
-                raise NoteRefusedError(f"the checkpoint is of the log {origin!r}, whose key is not known here")
             # Each is looked at: a wrong signature of the log beside a right one is not taken.
             if not [key for key in keys if key.signed(read) is not None]:
-                raise NoteRefusedError(f"the checkpoint of {origin!r} is not signed by a key that is known here")
+                known = " or ".join(f"{key.name}+{key.key_id.hex()}" for key in self.keys)
+                raise NoteRefusedError(f"the checkpoint of the log {origin} has no signature by a key of {known}")
         except NoteError as e:
             raise NoteRefusedError(f"the checkpoint is refused: {e}") from None
         return checkpoint

@@ -17,27 +17,30 @@ from datastorage_common.witness_policy import Policy, parse_policy
 
 from datastorage_client.aio import AsyncDataStorageClient
 from datastorage_client.client import DataStorageClient
-from datastorage_client.problems import ProblemError
+from datastorage_client.problems import NoCheckpointError, ProblemError
 from datastorage_client.verify.errors import (
     NotesDifferError,
     NotWitnessedError,
+    OtherRecordError,
     ProofFormError,
+    RecordDiffersError,
     SmallerError,
 )
 from datastorage_client.verify.keys import Keys, read_keys
 from datastorage_client.verify.memory import InProcess, Memory, OnDisk
+from datastorage_client.verify.newest import PAUSE_S, STALE_TRIES, check_not_gone, newest
 from datastorage_client.verify.proofs import RecordProof, check_path, read_proof
 from datastorage_client.verify.record import Record, check_event, check_notification, read_record
 from datastorage_client.verify.steps import JSON, NOTE, Ask, AsyncFetch, Fetch, Pause, Steps, arun, run
 from datastorage_client.verify.trust import Trust
 
-_LOG = "/api/v1/log"
 _EVENTS = "/api/v1/audit/events/"
 _NOTIFICATIONS = "/api/v1/audit/notifications/"
-# An instance or a proxy may answer with a checkpoint of a moment ago: it is asked so often before it is accused.
-_STALE_TRIES = 3
-_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 5.0
+# Whether digits were lost cannot be seen from what is left.
+_NUMBERS = (
+    "; did another program write it? Numbers have to be as the service wrote them, and jq and JavaScript round them"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,11 @@ class Verifier:
         ``event``: as the API gives it, best the bytes of the answer; ``proof``: a tlog-proof, or the JSON of one.
         """
         members, found = read_record(event), read_proof(proof)
-        return self._proved(members, found, self.check_note(found.proof.note.encode()), is_event=True)
+        checkpoint = self.check_note(found.proof.note.encode())
+        try:
+            return self._proved(members, found, checkpoint, is_event=True)
+        except RecordDiffersError as e:
+            raise RecordDiffersError(f"{e}{_NUMBERS}") from None
 
     def check_notification(self, row: Record, proof: bytes) -> Proved:
         """As `check_event`, for a notification as lists give it."""
@@ -135,9 +142,8 @@ class Verifier:
 
     def updating(self) -> Steps[Checkpoint]:
         """The steps of `update`."""
-        witnessed = self._trust.policy is not None
-        note = yield Ask(f"{_LOG}/checkpoint" + ("/witnessed" if witnessed else ""), NOTE)
-        return (yield from self._continuing(note, self.check_note(note)))
+        note, checkpoint = yield from newest(self._trust, self._known)
+        return (yield from self._continuing(note, checkpoint))
 
     def proving_event(self, event_id: str, event_date: str | None, wait: float) -> Steps[Proved]:
         """The steps of `event`."""
@@ -156,7 +162,11 @@ class Verifier:
         return (yield from self._proving(record, path, wait, is_event=False))
 
     def _proving(self, record: dict[str, Any], path: str, wait: float, *, is_event: bool) -> Steps[Proved]:
-        found = read_proof((yield from _waiting(path, wait)))
+        try:
+            found = read_proof((yield from _waiting(path, wait)))
+        except NoCheckpointError as e:
+            check_not_gone(self._trust, self._known(), e)
+            raise
         note = found.proof.note.encode()
         checkpoint = self._trust.signed(note)
         proved = self._proved(record, found, checkpoint, is_event=is_event)
@@ -164,6 +174,11 @@ class Verifier:
         if not self._trust.is_witnessed(note):
             yield from self._witnessing(checkpoint)
         return proved
+
+    def _known(self) -> bytes | None:
+        """A remembered note of a log that is asked about."""
+        notes = (self._memory.get(key.name) for key in self._trust.keys)
+        return next((note for note in notes if note is not None), None)
 
     def _witnessing(self, checkpoint: Checkpoint) -> Steps[None]:
         """Raises NotWitnessedError unless a witnessed checkpoint continues this one."""
@@ -204,13 +219,13 @@ class Verifier:
                 if new is seen or e.status not in (400, 404):
                     raise
                 tries += 1
-                if tries == _STALE_TRIES:
+                if tries == STALE_TRIES:
                     evidence = self._memory.keep_evidence(seen.origin, held_note, note)
                     raise SmallerError(
                         f"the log {seen.origin} has become smaller: {seen.size} entries, and there were {held.size}",
                         held_note, note, evidence,
                     ) from None  # fmt: skip
-            yield Pause(_PAUSE_S)
+            yield Pause(PAUSE_S)
         try:
             check_consistency(old.size, new.size, old.root, new.root, proof)
         except ProofError as e:
@@ -224,7 +239,7 @@ class Verifier:
     def _proved(self, record: dict[str, Any], found: RecordProof, checkpoint: Checkpoint, *, is_event: bool) -> Proved:
         check_path(found, checkpoint.root, checkpoint.size)
         if record.get("log_index") not in (None, found.proof.index):
-            raise ProofFormError(
+            raise OtherRecordError(
                 f"the record is answered with the place {record['log_index']}, and proven at {found.proof.index}"
             )
         if found.salt is None:
@@ -248,7 +263,7 @@ def _consistency(old: int, size: int) -> Steps[list[bytes]]:
     """The hashes of a consistency proof. Raises ProofFormError, ProblemError."""
     if old in (0, size):
         return []
-    answer = yield Ask(f"{_LOG}/consistency?from={old}&to={size}", JSON)
+    answer = yield Ask(f"/api/v1/log/consistency?from={old}&to={size}", JSON)
     try:
         members = jsonvalue.parse(answer)
         if (members["from"], members["size"]) != (old, size):
@@ -265,7 +280,7 @@ def _waiting(path: str, wait: float) -> Steps[bytes]:
         try:
             return (yield Ask(path, NOTE))
         except ProblemError as e:
-            pause = min(e.retry_after or _PAUSE_S, _LONGEST_PAUSE_S)
+            pause = min(e.retry_after or PAUSE_S, _LONGEST_PAUSE_S)
             if not e.type.endswith(("/not-yet-in-log", "/no-checkpoint")) or time.monotonic() + pause > deadline:
                 raise
         yield Pause(pause)
