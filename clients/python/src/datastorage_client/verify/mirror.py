@@ -16,13 +16,21 @@ from datastorage_common.records import EVENT, Entry, parse_entry
 from datastorage_client.verify.errors import NotesDifferError, SmallerError
 from datastorage_client.verify.folder import locked, write_whole
 from datastorage_client.verify.memory import OnDisk
-from datastorage_client.verify.steps import Fetch
+from datastorage_client.verify.newest import newest
+from datastorage_client.verify.steps import Fetch, run
+from datastorage_client.verify.stored import find_stored
 from datastorage_client.verify.tiles import WIDTH, Place, Tiles
 from datastorage_client.verify.tree import Tree
 from datastorage_client.verify.trust import Trust
 from datastorage_client.verify.walk import read_ahead
 
 _CHECKPOINT = "checkpoint"
+# A question takes milliseconds, or as long as the service's limits have it: this ends within minutes.
+MOST_ASKED = 10_000
+_RENAMED = (
+    "; the log is called {new} now, and the copy is of {old}: copy it to a new folder, and keep this one, which has "
+    "what was lost"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,10 @@ class Comparison:
 
     common: int
     lost: list[Lost]
+    # Events that the log has not and the service has.
+    waiting: list[Lost]
+    # Of the lost ones, events that the service was not asked for: there are too many.
+    not_asked: int
 
 
 class Mirror:
@@ -61,8 +73,22 @@ class Mirror:
         note = read_whole(path, MAX_NOTE_BYTES)
         return note, self._trust.signed(note)
 
+    def newest(self, fetch: Fetch) -> tuple[bytes, Checkpoint]:
+        """The newest checkpoint that the service shows: that of which a copy can be made.
+
+        Raises CheckpointGoneError where there is a copy and the service says that nothing was signed.
+        """
+        return run(fetch, newest(self._trust, self._known))
+
+    def _known(self) -> bytes | None:
+        held = self.held()
+        return None if held is None else held[0]
+
     def update(self, fetch: Fetch, note: bytes, on_progress: Callable[[int], None] = lambda done: None) -> Checkpoint:
         """Copy what is new up to this signed checkpoint; every file is checked before it is written.
+
+        Where the log has another name now, and continues the copy, the last checkpoint of the old name is kept below
+        `checkpoints`.
 
         Stopped anywhere, it goes on from there the next time. The checkpoint is written last. Raises ContradictionError
         where the copy's checkpoint is not continued, and leaves the copy as it is; other VerificationErrors, OSError.
@@ -80,6 +106,8 @@ class Mirror:
         tree = Tree(Tiles(fetch, self._folder, partial=True), checkpoint)
         for number, _ in read_ahead(tree, start):
             on_progress(min((number + 1) * WIDTH, checkpoint.size))
+        if held is not None and held[1].origin != checkpoint.origin:
+            OnDisk(self._folder).keep(held[1].origin, held[0])
         # All files, before the checkpoint says that they are there.
         os.sync()
         write_whole(self._folder / _CHECKPOINT, note)
@@ -93,38 +121,48 @@ class Mirror:
     ) -> None:
         old_note, old = held
         evidence = OnDisk(self._folder)
+        renamed = _RENAMED.format(new=checkpoint.origin, old=old.origin) if old.origin != checkpoint.origin else ""
         if checkpoint.size < old.size:
             raise SmallerError(
-                f"the log has become smaller: {checkpoint.size} entries, and the copy has {old.size}",
+                f"the log has become smaller: {checkpoint.size} entries, and the copy has {old.size}{renamed}",
                 old_note, note, evidence.keep_evidence(old.origin, old_note, note),
             )  # fmt: skip
         # Nothing of it is kept before it is known to continue the copy.
         if Tree(Tiles(fetch), checkpoint).root_at(old.size) != old.root:
             raise NotesDifferError(
-                f"the log contradicts the copy: the first {old.size} of its {checkpoint.size} entries are others",
+                f"the log contradicts the copy: the first {old.size} of its {checkpoint.size} entries are others"
+                + renamed,
                 old_note, note, evidence.keep_evidence(old.origin, old_note, note),
             )  # fmt: skip
 
-    def compare(self, fetch: Fetch, note: bytes) -> Comparison:
-        """Which records the copy has and the log, as this checkpoint has it, has no more.
+    def compare(self, fetch: Fetch) -> Comparison:
+        """Which records the copy has and the log, as its newest checkpoint has it, has no more.
 
-        Raises FileNotFoundError where there is no copy, VerificationError.
+        The service is asked for each event, up to a number: it may have stored it, and the log no place for it yet.
+        Raises FileNotFoundError where there is no copy, VerificationError, DataStorageError.
         """
         held = self.held()
         if held is None:
             raise FileNotFoundError(f"{self._folder}: there is no whole copy of a log")
         copy = Tree(Tiles(None, self._folder), held[1])
-        log = Tree(Tiles(fetch), self._trust.signed(note))
+        # Witnesses may be behind, and what they have not seen yet is not missing.
+        _, newest_one = run(fetch, newest(Trust(self._trust.keys), self._known))
+        log = Tree(Tiles(fetch), newest_one)
         common = _common(copy, log)
         there = {entry.identity: entry for _, entry in _entries(log, common)}
-        lost = []
+        lost: list[Lost] = []
         for index, entry in _entries(copy, common):
             other = there.get(entry.identity)
             if other is None:
                 lost.append(Lost(index, entry))
             elif entry.kind != EVENT and other.commitment != entry.commitment:
                 lost.append(Lost(index, entry, number_used_again=True))
-        return Comparison(common, lost)
+        events = [each for each in lost if each.entry.kind == EVENT]
+        found = find_stored(fetch, [each.entry for each in events[:MOST_ASKED]], log.size)
+        waiting = [each for each, stored in zip(events, found, strict=False) if stored]
+        there_now = {each.index for each in waiting}
+        left = [each for each in lost if each.index not in there_now]
+        return Comparison(common, left, waiting, max(0, len(events) - MOST_ASKED))
 
 
 def partial_places(size: int) -> list[Place]:
