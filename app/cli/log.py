@@ -42,13 +42,14 @@ Examples:
 Exit codes:
   0  told, or done
   1  refused, nothing taken in for a minute, or no connection
-  2  the options or the settings are wrong"""
+  2  the options or the settings are wrong
+  3  mirror alone, as verify has it: the log could not be looked at"""
 )
 def log() -> None:
     """Look at the log that has a place for every stored record, close it for old ones, and see to its signing.
 
-    Connects to PostgreSQL with database.direct_url (the role that owns the tables) or else as the service does, which
-    need not run.
+    Most connect to PostgreSQL with database.direct_url (the role that owns the tables) or else as the service does,
+    which need not run. key and keygen read and write files alone; mirror asks a running service by HTTP.
     """
 
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from datastorage_client import DataStorageClient
 from datastorage_client.verify import RecordDiffersError, Verifier
+from datastorage_client.verify.stored import find_stored
 from datastorage_common import jsonvalue
 from datastorage_common.notes import make_key
 
 from tests.e2e.test_integrate import verifying_block
-from tests.support import Database, GunicornService, event, notification, wait_until
+from tests.support import ROOT, Database, GunicornService, event, notification, wait_until
 
 KEY = make_key("log.example/audit", b"\7" * 32)
 # Written in other forms than the canonical one.
@@ -121,6 +125,32 @@ def test_the_log_is_mirrored(service: GunicornService, tmp_path: Path) -> None:
     with DataStorageClient(service.url) as client:
         tile = client._http.get("/api/v1/log/tile/entries/001", headers={"Accept": "application/octet-stream"})
     assert (tmp_path / "copy/tile/entries/001").read_bytes() == tile.content
+
+
+def test_an_event_that_is_stored_is_told_from_one_that_is_not(service: GunicornService, tmp_path: Path) -> None:
+    made = service.request("POST", "/api/v1/audit/events", event()).json
+    with DataStorageClient(service.url) as client:
+        entry = Verifier(tmp_path / "log.pub").event(client, made["event_id"], wait=60).entry
+        entries = [entry, replace(entry, id=str(uuid4())), replace(entry, on="2020-01-01")]
+        # As a log would see it that has no place for it yet.
+        found = find_stored(lambda path, accept: client._http.get(path, headers={"Accept": accept}).content, entries, 0)
+    assert found == [True, False, False]
+
+
+def test_the_commands_on_the_page_run(service: GunicornService, tmp_path: Path) -> None:
+    section = (ROOT / "docs/log.md").read_text().partition("## Verifying from outside")[2]
+    commands = re.findall(r"^datastorage (.*?)(?: *#.*)?$", section.partition("\n## ")[0], re.MULTILINE)
+    assert len(commands) == 6
+    made = service.request("POST", "/api/v1/audit/events", event())
+    path = f"/api/v1/audit/events/{made.json['event_id']}"
+    with DataStorageClient(service.url) as client:
+        Verifier(tmp_path / "log.pub").event(client, made.json["event_id"], wait=60)
+        (tmp_path / "event.json").write_bytes(client._http.get(path).content)
+        proof = client._http.get(f"{path}/proof", headers={"Accept": "text/plain"}).content
+        (tmp_path / "event.tlog-proof").write_bytes(proof)
+    for line in commands:
+        done = command(service, tmp_path, *line.replace("https://db-api", service.url).split())
+        assert done.returncode == 0, (line, done.stderr)
 
 
 def test_the_code_on_the_page_runs(
