@@ -17,7 +17,7 @@ from tests.unit.client.verify.log_server import KEY, ORIGIN, OTHER_KEY, WITNESS,
 
 NAMES = (
     "--proof", "--since", "--store", "--url", "--database", "--event", "--notification", "--sample", "--only-new",
-    "--config",
+    "--config", "--token",
 )  # fmt: skip
 
 
@@ -155,10 +155,13 @@ def test_a_log_that_denies_a_checkpoint_is_told(
     (tmp_path / "since").write_bytes(log.note(300))
     assert run("verify", "--store", tmp_path / "store").exit_code == 0
     log.missing.add("/api/v1/log/checkpoint")
+    (tmp_path / "policy").write_text(f"witness w {WITNESS.verifier}\nquorum w\n")
     size = 600 if kept == "--store" else 300
     result = run("verify", kept, tmp_path / kept.strip("-"))
     assert result.exit_code == 1
     assert f"and one of {size} entries of the log {ORIGIN} is known from before" in result.stderr
+    result = run("verify", kept, tmp_path / kept.strip("-"), "--witness-policy", tmp_path / "policy")
+    assert (result.exit_code, f"and one of {size} entries" in result.stderr) == (1, True)
     assert run("verify").exit_code == 3  # nothing to hold it against
 
 
@@ -184,6 +187,7 @@ def test_a_checkpoint_of_another_name_is_told_of(log: Log, run: Run, tmp_path: P
         *(("--proof", "x", name, "x") for name in ("--since", "--store", "--url")),
         *(("--database", name, "x") for name in ("--store", "--proof", "--event", "--url")),
         ("--proof", "x", "--sample", "0"), ("--proof", "x", "--only-new"), ("--event", "x", "--notification", "x"),
+        ("--proof", "x", "--token", "x"), ("--database", "--token", "x"),
         ("--database", "--sample", "3"), ("--database", "--only-new"), ("--only-new", "--sample", "3"),
         ("--config", "x"), ("--event", "x"),
     ],

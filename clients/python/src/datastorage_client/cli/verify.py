@@ -32,12 +32,12 @@ from datastorage_client.verify.trust import Trust
 _NAMES = {
     "url": "--url", "since": "--since", "store": "--store", "only_new": "--only-new", "sample": "--sample",
     "proof": "--proof", "event": "--event", "notification": "--notification", "database": "--database",
-    "config_path": "--config",
+    "config_path": "--config", "token": "--token", "token_file": "--token-file",
 }  # fmt: skip
 # Of two that exclude each other one would be ignored.
 _EXCLUDES = {
-    "proof": ("database", "since", "store", "only_new", "sample", "url"),
-    "database": ("event", "notification", "store", "only_new", "sample", "url"),
+    "proof": ("database", "since", "store", "only_new", "sample", "url", "token", "token_file"),
+    "database": ("event", "notification", "store", "only_new", "sample", "url", "token", "token_file"),
     "event": ("notification",),
 }
 _NEEDS = {"event": "proof", "notification": "proof", "only_new": "store", "config_path": "database"}

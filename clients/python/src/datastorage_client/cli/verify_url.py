@@ -14,10 +14,9 @@ from datastorage_common.notes import Note, NoteError, parse_note
 from datastorage_common.records import EVENT, NOTIFICATION, Entry, parse_entry
 
 from datastorage_client.cli.progress import Meter
-from datastorage_client.problems import NoCheckpointError, ProblemError
+from datastorage_client.problems import ProblemError
 from datastorage_client.verify import NoteRefusedError, TreeError, VerificationError, Verifier
 from datastorage_client.verify.memory import OnDisk
-from datastorage_client.verify.newest import check_not_gone
 from datastorage_client.verify.steps import Fetch, run
 from datastorage_client.verify.tiles import WIDTH, Tiles
 from datastorage_client.verify.tree import Tree
@@ -71,7 +70,8 @@ class Report:
             yield "sample", f"{counted(self.sampled, 'event')} compared"
         for old in self.others:
             size = counted(old.size, "entry", "entries")
-            yield "remembered", f"another log too: {old.origin}, {size}; nothing of it is checked here"
+            told = f"another log too: {old.origin}, {size}; nothing of it is checked in {self.checkpoint.origin}"
+            yield "remembered", told
         if self.not_read is not None:
             yield "not read", f"{counted(self.not_read, 'entry', 'entries')} that the store has from before"
         but = f" (but {counted(self.sampled, 'event')})" if self.sampled else ""
@@ -87,11 +87,7 @@ def verify_url(
     ``only_new``: complete tiles are kept in ``store``, and those that it has are not read again.
     """
     verifier = Verifier(trust.keys, store=store, policy=trust.policy)
-    try:
-        checkpoint = run(fetch, verifier.updating())
-    except NoCheckpointError as e:
-        check_not_gone(trust, None if since is None else since.encode(), e)
-        raise
+    checkpoint = run(fetch, verifier.updating(None if since is None else since.encode()))
     meter.expect(checkpoint.size)
     tiles = Tiles(fetch, store if only_new else None)
     tree = Tree(tiles, checkpoint)

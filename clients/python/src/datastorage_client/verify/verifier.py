@@ -140,9 +140,9 @@ class Verifier:
 
     # The procedures.
 
-    def updating(self) -> Steps[Checkpoint]:
-        """The steps of `update`."""
-        note, checkpoint = yield from newest(self._trust, self._known)
+    def updating(self, known: bytes | None = None) -> Steps[Checkpoint]:
+        """The steps of `update`. ``known``: a note that is kept elsewhere; the service must not deny it either."""
+        note, checkpoint = yield from newest(self._trust, lambda: self._known() or known)
         return (yield from self._continuing(note, checkpoint))
 
     def proving_event(self, event_id: str, event_date: str | None, wait: float) -> Steps[Proved]:
