@@ -32,6 +32,20 @@ CREATE TRIGGER log_checkpoints_no_change BEFORE UPDATE OR DELETE ON log_checkpoi
     FOR EACH ROW EXECUTE FUNCTION audit_refuse_change();
 CREATE TRIGGER log_checkpoints_no_truncate BEFORE TRUNCATE ON log_checkpoints
     FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_change();
+-- What was signed has its place, and none can be taken by who has the service's role and no key: a row beyond the log would
+-- be larger than any to come.
+CREATE FUNCTION log_checkpoint_fits() RETURNS trigger LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS $$
+DECLARE
+    head record;
+BEGIN
+    EXECUTE format('SELECT origin, size FROM %I.log_head', TG_TABLE_SCHEMA) INTO head;
+    IF NEW.origin = head.origin AND NEW.size <= head.size THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'log_checkpoints takes trees of the log as log_head names it, up to its size' USING ERRCODE = '42501';
+END
+$$;
+CREATE TRIGGER log_checkpoints_fit BEFORE INSERT ON log_checkpoints FOR EACH ROW EXECUTE FUNCTION log_checkpoint_fits();
 
 -- A log gets its name once, and what was found to contradict it stays written: another name, and going on, are the
 -- owner's (`datastorage log new-origin`).

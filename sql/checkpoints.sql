@@ -1,15 +1,8 @@
 -- The statements of app/transparency/checkpoint_store.py and cosignatures.py.
 
 -- name: last
--- The largest tree of an origin that has a checkpoint.
-SELECT size, epoch, root FROM log_checkpoints WHERE origin = %s ORDER BY size DESC LIMIT 1;
-
--- name: last_note
--- What is served as the log's checkpoint.
-SELECT size, note FROM log_checkpoints
-WHERE origin = (SELECT origin FROM log_head)
-ORDER BY size DESC
-LIMIT 1;
+-- The largest trees of an origin that have a checkpoint, whoever put it there.
+SELECT origin, size, epoch, root, note FROM log_checkpoints WHERE origin = %s ORDER BY size DESC LIMIT %s;
 
 -- name: note_proven
 -- A commit before the signature: with all before it, it has to be on every standby that PostgreSQL waits for. Nothing is
@@ -32,9 +25,9 @@ SELECT %s::text, %s::bigint, %s::bytea, %s::bigint, %s::text
 FROM (SELECT FROM log_head WHERE origin = %s AND inconsistent IS NULL FOR SHARE) AS head
 ON CONFLICT (origin, size) DO NOTHING;
 
--- name: root_of
+-- name: stands
 -- What stands there now.
-SELECT root FROM log_checkpoints WHERE origin = %s AND size = %s;
+SELECT origin, size, epoch, root, note FROM log_checkpoints WHERE origin = %s AND size = %s;
 
 -- name: cosigned
 -- How far each witness has come, up to a size: one step into an index for each.

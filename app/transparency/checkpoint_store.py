@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
+
+from datastorage_common.notes import VerifierKey
 
 from app.postgres.sessions import Connection
 from app.postgres.statements import statements
 from app.transparency.memories import Remembered
+from app.transparency.vouched import Row, newest_signed
 
 _SQL = statements("checkpoints")
 
 
 def last(conn: Connection, origin: str) -> Remembered | None:
-    """The largest tree of this origin that has a checkpoint."""
-    row = conn.execute(_SQL["last"], (origin,)).fetchone()
-    return None if row is None else Remembered(origin, row[1], row[0], bytes(row[2]))
+    """The largest tree of this origin that has a checkpoint, whoever put it there."""
+    return next((_tree(row) for row in _newest(conn, origin, 1)), None)
 
 
-def last_note(conn: Connection) -> tuple[int, bytes] | None:
-    """The size and the signed note of the newest checkpoint under the log's present origin."""
-    row = conn.execute(_SQL["last_note"]).fetchone()
-    return None if row is None else (row[0], row[1].encode())
+def last_signed(conn: Connection, origin: str, keys: Sequence[VerifierKey]) -> tuple[bool, Remembered | None]:
+    """Whether there are checkpoints of this origin, and the largest tree of those that one of these keys has signed."""
+    newest, signed = newest_signed(lambda most: _newest(conn, origin, most), keys)
+    return newest is not None, None if signed is None else _tree(signed)
+
+
+def _newest(conn: Connection, origin: str, most: int) -> list[Row]:
+    return [_row(row) for row in conn.execute(_SQL["last"], (origin, most))]
+
+
+def _row(row: Sequence[Any]) -> Row:
+    origin, size, epoch, root, note = row
+    return Row(origin, size, epoch, bytes(root), note)
+
+
+def _tree(row: Row) -> Remembered:
+    return Remembered(row.origin, row.epoch, row.size, row.root)
 
 
 def note_proven(conn: Connection, origin: str, size: int, holder: UUID, epoch: int) -> bool:
@@ -38,11 +55,11 @@ def note_inconsistent(conn: Connection, why: str) -> None:
     conn.execute(_SQL["note_inconsistent"], (why,))
 
 
-def put(conn: Connection, origin: str, size: int, root: bytes, epoch: int, note: str) -> bytes | None:
+def put(conn: Connection, origin: str, size: int, root: bytes, epoch: int, note: str) -> Row | None:
     """Store a checkpoint, unless the log has another name by now, or may not be signed any more.
 
-    Gives the root of the one that stands there now, which was there before if it is another; None where none does.
+    Gives the one that stands there now, which was there before if it is another; None where none does.
     """
     conn.execute(_SQL["put"], (origin, size, root, epoch, note, origin))
-    row = conn.execute(_SQL["root_of"], (origin, size)).fetchone()
-    return None if row is None else bytes(row[0])
+    row = conn.execute(_SQL["stands"], (origin, size)).fetchone()
+    return None if row is None else _row(row)

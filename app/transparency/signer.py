@@ -44,6 +44,14 @@ def is_keyless(why: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class _Stored:
+    """What log_checkpoints has of the log's name. The service's role may put rows there that nobody has signed."""
+
+    any: bool
+    last: Remembered | None  # of those that one of our keys has signed: no other row can contradict the log
+
+
+@dataclass(frozen=True, slots=True)
 class _Proven:
     """A tree that continues all that is remembered, and what each memory holds."""
 
@@ -58,6 +66,7 @@ class Signer:
     def __init__(self, keys: Sequence[SigningKey], memories: Sequence[Memory], origin: str | None = None) -> None:
         """``keys``: those of `log.key_file`. ``memories``: all that are set up. ``origin``: as the settings have it."""
         self._keys = keys
+        self._verifiers = [key.verifier for key in keys]
         self._memories = memories
         self._origin = origin
         # What a log that nobody has named yet is called.
@@ -71,7 +80,7 @@ class Signer:
         origin = head.origin or self._name
         if origin is not None:
             held = [self._held(memory) for memory in self._memories]
-            self._prove(conn, head, origin, checkpoint_store.last(conn, origin), held)
+            self._prove(conn, head, origin, self._stored(conn, origin), held)
 
     def sign(self, conn: Connection, holder: UUID) -> Checkpoint | None:
         """Sign the tree as it is; None where it is signed already.
@@ -85,12 +94,12 @@ class Signer:
         with reading(conn):
             before = log_store.head(conn)
             origin = before.origin or self._name
-            last = checkpoint_store.last(conn, origin)
+            stored = self._stored(conn, origin)
             head = log_store.head(conn)
             if head.holder != holder or head.origin != before.origin:
                 raise NotHolderError
             keys = self._keys_of(origin)
-            proven = self._prove(conn, head, origin, last, held)
+            proven = self._prove(conn, head, origin, stored, held)
         point = proven.checkpoint
         after = Remembered(origin, head.epoch, point.size, point.root).encode()
         if proven.stored and all((tree := decode(data)) and tree.size == point.size for data in proven.held):
@@ -109,7 +118,12 @@ class Signer:
             stands = checkpoint_store.put(conn, origin, point.size, point.root, head.epoch, note.encode().decode())
         if stands is None:
             raise NotHolderError
-        if stands != point.root:
+        if not stands.is_signed(self._verifiers):
+            raise NotSignedError(
+                f"log_checkpoints has a row of {point.size} entries that no key of this log has signed: "
+                "the next larger tree is signed"
+            )
+        if stands.root != point.root:
             raise InconsistentError(f"two trees of {point.size} entries are signed")
         return point
 
@@ -125,21 +139,24 @@ class Signer:
             raise NotSignedError(f"{_KEYLESS} of the log {origin}{named}")
         return [key for key in self._keys if key.name == origin]
 
-    def _prove(self, conn: Connection, head: Head, origin: str, last: Remembered | None, held: list[bytes]) -> _Proven:
+    def _stored(self, conn: Connection, origin: str) -> _Stored:
+        return _Stored(*checkpoint_store.last_signed(conn, origin, self._verifiers))
+
+    def _prove(self, conn: Connection, head: Head, origin: str, stored: _Stored, held: list[bytes]) -> _Proven:
+        last = stored.last
         known: list[tuple[str, Remembered]] = [("the last checkpoint", last)] if last is not None else []
         empty = ""
         for memory, data in zip(self._memories, held, strict=True):
             tree = _decoded(memory, data)
             if tree is not None:
                 known.append((f"the memory in {memory.name}", tree))
-            elif last is not None:
+            elif stored.any:
                 empty = memory.name
         root = proven_root(conn, head.size, origin, known)
         # Behind the comparisons: what contradicts the log is told, whatever else is amiss.
         if empty:
             raise NotSignedError(f"the memory in {empty} is empty, and there are checkpoints")
-        stored = last is not None and last.size == head.size
-        return _Proven(Checkpoint(origin, head.size, root), held, stored)
+        return _Proven(Checkpoint(origin, head.size, root), held, last is not None and last.size == head.size)
 
     def _held(self, memory: Memory) -> bytes:
         try:

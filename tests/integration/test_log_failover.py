@@ -17,7 +17,7 @@ from tests.log_support import size, statements_of, waiting
 from tests.signing_support import KEY, ORIGIN, Head, SignedLog, Steps, new_origin, roots_of, signed_log, signed_turn
 from tests.support import Database, Valkey
 
-_TELLING = ("COMMIT put_head", "COMMIT note_proven", "advance redis", "advance file", "sign", "COMMIT root_of")
+_TELLING = ("COMMIT put_head", "COMMIT note_proven", "advance redis", "advance file", "sign", "COMMIT stands")
 
 
 Copy = Callable[[SignedLog], SignedLog]

@@ -30,6 +30,7 @@ CHECKPOINT = (
     "INSERT INTO log_checkpoints (origin, size, root, epoch, note) SELECT 'log.example/one', size, sha256(''), 1, '' "
     "FROM log_head"
 )
+NAME = "UPDATE log_head SET origin = 'log.example/one' RETURNING true"
 # Each for the role of the service, on a log with a full bundle and one that is not.
 REFUSED = [
     *(
@@ -56,6 +57,8 @@ REFUSED = [
     "UPDATE log_head SET size = size + 1",
     "UPDATE log_head SET size = size + 256000",
     "UPDATE log_head SET size = 9223372036854775807",
+    CHECKPOINT.replace("size, sha256", "size + 1, sha256"),
+    CHECKPOINT.replace("log.example/one", "log.example/two"),
     "DELETE FROM log_checkpoints",
     "TRUNCATE log_checkpoints",
     "UPDATE log_checkpoints SET note = ''",
@@ -98,6 +101,7 @@ def test_the_services_role_makes_the_log_longer_and_nothing_else(database: Datab
         turn(one)
         statements_of(database, 1)
         turn(one)
+        database.query(NAME)
         database.query(CHECKPOINT)
         before = settled(database)
         with psycopg.connect(database.service_url, autocommit=True) as conn:
@@ -120,6 +124,7 @@ def test_not_even_the_owner_changes_the_log_by_accident(database: Database) -> N
     statements_of(database, 1, count=300)
     with sequencers(database) as [one]:
         turn(one)
+    database.query(NAME)
     database.query(CHECKPOINT)
     # What it may do, and tables without rows, which refuse nothing but TRUNCATE.
     allowed = ("log_pending", "log_queue", "log_set_aside", "INSERT INTO log_acts", "DISABLE", "DROP", "CREATE TEMP")
@@ -138,8 +143,10 @@ def test_not_even_the_owner_changes_the_log_by_accident(database: Database) -> N
 
 def test_the_services_role_names_the_log_once_and_does_not_set_it_going(database: Database) -> None:
     with psycopg.connect(database.service_url, autocommit=True) as conn:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute(CHECKPOINT)
+        conn.execute(NAME)
         conn.execute(CHECKPOINT)
-        conn.execute("UPDATE log_head SET origin = 'log.example/one'")
         conn.execute("UPDATE log_head SET inconsistent = 'why'")
         for statement in KEPT:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -25,7 +25,7 @@ from tests.support import ROOT, Database, Valkey, wait_until
 # Behind each of these something has changed that others see, or was found out that may be old by the time it is used.
 _TELLING = (
     "COMMIT put_head", "read redis", "read file", "last", "tiles", "note_proven", "COMMIT note_proven", "advance redis",
-    "advance file", "sign", "put", "COMMIT root_of",
+    "advance file", "sign", "put", "COMMIT stands",
 )  # fmt: skip
 # Those at which another one finds most amiss; the others take as long.
 _OFTEN = ("COMMIT note_proven", "advance redis", "sign")
@@ -115,7 +115,7 @@ def _answer_lost(relay: Relay, steps: Steps) -> None:
 
 
 @pytest.mark.usefixtures("direct")
-@pytest.mark.parametrize("commit", ["COMMIT put_head", "COMMIT note_proven", "COMMIT root_of"])
+@pytest.mark.parametrize("commit", ["COMMIT put_head", "COMMIT note_proven", "COMMIT stands"])
 @pytest.mark.parametrize(("how", "before"), [(_cut, True), (_forgotten, True), (_answer_lost, False)])
 def test_a_commit_in_doubt_is_not_signed(
     signed: SignedLog, commit: str, how: Callable[[Relay, Steps], None], before: bool
@@ -136,7 +136,7 @@ def test_a_commit_in_doubt_is_not_signed(
             signed_turn(one)
             assert steps.done
             assert not one.leading
-            assert ("sign" in steps.said) == (commit == "COMMIT root_of")
+            assert ("sign" in steps.said) == (commit == "COMMIT stands")
             statements_of(signed.database, 3)
             signed_turn(one)
     signed.check()

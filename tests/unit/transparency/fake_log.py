@@ -58,12 +58,10 @@ class FakeLog(FakeConnection):
         if "JOIN log_tiles" in statement:
             wanted = zip(*parameters, strict=True)
             return [(*key, self.tiles[key].hashes) for key in wanted if key in self.tiles], 0
-        if statement.startswith("SELECT size, epoch, root FROM log_checkpoints"):
-            sizes = [size for origin, size in self.checkpoints if origin == parameters[0]]
-            return [(max(sizes), *self.checkpoints[parameters[0], max(sizes)][:2])] if sizes else [], 0
-        if statement.startswith("SELECT root FROM log_checkpoints"):
-            found = self.checkpoints.get(tuple(parameters))
-            return [(found[1],)] if found else [], 0
+        if statement.startswith("SELECT origin, size, epoch, root, note FROM log_checkpoints"):
+            origin, number = parameters
+            rows = [(*key, *row) for key, row in sorted(self.checkpoints.items(), reverse=True) if key[0] == origin]
+            return rows[:number] if "LIMIT" in statement else [row for row in rows if row[1] == number], 0
         if statement.startswith("INSERT INTO log_checkpoints"):
             origin, size, of_tree, epoch, note = parameters[:5]
             if origin == self.origin and self.inconsistent is None:

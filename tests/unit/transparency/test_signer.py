@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from datastorage_common.checkpoints import parse_checkpoint
-from datastorage_common.notes import make_key, parse_note
+from datastorage_common.checkpoints import Checkpoint, parse_checkpoint
+from datastorage_common.notes import Note, SigningKey, make_key, parse_note
 
 from app.transparency import log_store
 from app.transparency.memories import Remembered, decode
@@ -29,6 +29,12 @@ def sign(log: FakeLog, *memories: FakeMemory, keys: tuple[object, ...] = (KEY,),
     """Sign it as its holder; the size, -1 where there is nothing new."""
     point = Signer(keys, memories, origin).sign(log, log.holder)  # type: ignore[arg-type]
     return -1 if point is None else point.size
+
+
+def row(size: int, root: bytes, key: SigningKey = KEY, *, text: str = "") -> tuple[int, bytes, str]:
+    """What log_checkpoints has of a tree that this key has signed; ``text``: what it has signed in its place."""
+    text = text or Checkpoint(NAME, size, root).text()
+    return 1, root, Note(text, (key.sign(text),)).encode().decode()
 
 
 def held(memory: FakeMemory) -> tuple[str, int, int, bytes]:
@@ -146,13 +152,62 @@ def test_the_same_entries_again_are_no_contradiction() -> None:
 def test_a_checkpoint_that_the_log_does_not_continue() -> None:
     log = FakeLog(5)
     sign(log)
-    log.checkpoints[NAME, 5] = (1, bytes(32), "")
+    log.checkpoints[NAME, 5] = row(5, bytes(32))
     for ask in (sign, check):
         with pytest.raises(InconsistentError, match="the last checkpoint has another root of 5 entries than the log"):
             ask(log)
-    log.checkpoints[NAME, 9] = (1, bytes(32), "")
+    log.checkpoints[NAME, 9] = row(9, bytes(32))
     with pytest.raises(InconsistentError, match="the last checkpoint has 9 entries, and the log has 5"):
         sign(log)
+
+
+STRANGER = make_key(NAME, b"4" * 32)
+# What the service's role can put into log_checkpoints without a key.
+MADE_UP = {
+    "nothing": (1, bytes(32), ""),
+    "a note of another key": row(5, bytes(32), STRANGER),
+    "a signature of another tree": row(5, bytes(32), text=Checkpoint(NAME, 4, bytes(32)).text()),
+    "a signature that is wrong": (1, bytes(32), row(5, bytes(32))[2][:-5] + "AA=\n"),
+    "one that says more": row(5, bytes(32), text=Checkpoint(NAME, 5, bytes(32), ("more",)).text()),
+}
+
+
+@pytest.mark.parametrize("made_up", MADE_UP.values(), ids=MADE_UP)
+def test_a_row_that_none_of_its_keys_has_signed_contradicts_nothing(made_up: tuple[int, bytes, str]) -> None:
+    """It keeps its place, as every row does, and the next larger tree is signed."""
+    log, memory = FakeLog(4), FakeMemory()
+    sign(log, memory)
+    log.grow(1)
+    log.checkpoints[NAME, 5] = made_up
+    check(log, memory)
+    for _ in range(2):
+        with pytest.raises(NotSignedError, match="has a row of 5 entries that no key of this log has signed"):
+            sign(log, memory)
+    log.grow(1)
+    assert [sign(log, memory), sign(log, memory)] == [6, -1]
+    assert log.inconsistent is None
+
+
+def test_the_right_root_without_a_signature_is_not_signed() -> None:
+    log = FakeLog(5)
+    log.before["INSERT INTO log_checkpoints"] = lambda: log.checkpoints.update({(NAME, 5): (1, log.root(), "")})
+    with pytest.raises(NotSignedError, match="has a row of 5 entries that no key of this log has signed"):
+        sign(log)
+
+
+def test_behind_rows_that_nobody_has_signed_the_last_signed_one_counts() -> None:
+    log = FakeLog(5)
+    log.origin = NAME
+    log.checkpoints = {(NAME, 3): row(3, bytes(32)), (NAME, 4): (1, bytes(32), ""), (NAME, 5): (1, bytes(32), "")}
+    with pytest.raises(InconsistentError, match="the last checkpoint has another root of 3 entries"):
+        sign(log)
+
+
+def test_a_memory_that_is_empty_is_not_filled_where_there_is_any_row() -> None:
+    log = FakeLog(5, NAME)
+    log.checkpoints = {(NAME, 4): row(4, log.root(4), STRANGER)}
+    with pytest.raises(NotSignedError, match="the memory in redis is empty"):
+        sign(log, FakeMemory())
 
 
 def test_hashes_that_are_gone() -> None:
@@ -328,7 +383,7 @@ def test_a_failover_that_lost_the_takeover_is_no_contradiction() -> None:
 
 def test_another_tree_that_is_stored_already_is_said() -> None:
     log = FakeLog(3)
-    log.before["INSERT INTO log_checkpoints"] = lambda: log.checkpoints.update({(NAME, 3): (1, bytes(32), "")})
+    log.before["INSERT INTO log_checkpoints"] = lambda: log.checkpoints.update({(NAME, 3): row(3, bytes(32))})
     with pytest.raises(InconsistentError, match="two trees of 3 entries are signed"):
         sign(log)
 
