@@ -2,15 +2,15 @@
 
 -- name: published
 -- The checkpoint up to which the log is shown. The origin is that of the head: after a new one, the old one's are history.
-SELECT origin, size, note
+SELECT origin, size, epoch, root, note
 FROM log_checkpoints
 WHERE origin = (SELECT origin FROM log_head)
 ORDER BY size DESC
-LIMIT 1;
+LIMIT %s;
 
 -- name: published_at
 -- An earlier one, by its size.
-SELECT note FROM log_checkpoints WHERE origin = %s AND size = %s;
+SELECT origin, size, epoch, root, note FROM log_checkpoints WHERE origin = %s AND size = %s;
 
 -- name: tile
 -- One that is not full yet is longer here than in the tree of the checkpoint, perhaps; it begins with that.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 
 from datastorage_common import jsonvalue
 from datastorage_common.uuids import parse_uuid
@@ -13,6 +13,7 @@ from app.audit.event import CHANNELS, NOTIFICATION_STATUSES, OUTCOMES
 from app.audit.queries import Query
 from app.auth.read_limits import ReadLimits
 from app.http.list_parameters import ListParameters
+from app.http.query import QueryParameters
 
 EVENT_FILTERS = (
     "event_type",
@@ -31,6 +32,14 @@ _PAGE = ("limit", "offset", "cursor", "count")
 EVENT_PARAMETERS = (*EVENT_FILTERS, "event_outcome", "since", "until", "data", *_PAGE)
 NOTIFICATION_PARAMETERS = ("remediation_id", "channel", "status", "since", "until", *_PAGE)
 _NOTIFICATION_ID = re.compile(r"[0-9]{1,18}")
+
+
+def event_day(arguments: Mapping[str, str]) -> date | None:
+    """Which of the events with one id is meant: that of this day, or the newest. Raises Problem 400."""
+    read = QueryParameters(arguments)
+    found = read.day("event_date")
+    read.check()
+    return found
 
 
 def event_query(arguments: Mapping[str, str], now: datetime, reads: ReadLimits) -> Query:

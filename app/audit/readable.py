@@ -7,6 +7,8 @@ that may be read for one with limits. No other module names the tables in a stat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
+from uuid import UUID
 
 from app.audit.event import NOTIFICATION_CATEGORY
 from app.auth.read_limits import OWN_CATEGORIES, ReadLimits
@@ -77,6 +79,11 @@ def newest(reads: ReadLimits, conditions: Sequence[Sql], rows: int) -> tuple[Sql
 def joined(conditions: Sequence[Sql]) -> Sql:
     """All conditions as one."""
     return Sql(all_of(c.text for c in conditions), tuple(p for c in conditions for p in c.parameters))
+
+
+def one_event(event_id: UUID, day: date | None) -> Sql:
+    """The condition for events of this id: those of every day, or the one of the day that is named."""
+    return joined([Sql("event_id = %s", (event_id,)), *([Sql("event_date = %s", (day,))] if day is not None else [])])
 
 
 def _split(conditions: Sequence[Sql]) -> tuple[list[Sql], list[Sql]]:

@@ -7,7 +7,10 @@ raises what was noted.
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TypeVar
 
 from datastorage_common.jsonvalue import is_storable_text
@@ -17,6 +20,7 @@ from app.http.problems import Problem
 # The largest bigint of PostgreSQL: what is read here goes into its parameters.
 MAX_INTEGER = 2**63 - 1
 _MAX_DIGITS = len(str(MAX_INTEGER))
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 T = TypeVar("T", None, str)
 B = TypeVar("B", None, bool)
@@ -79,6 +83,15 @@ class QueryParameters:
         limits = f"of at least {low}" if high == MAX_INTEGER else f"from {low} to {high}"
         self.refuse(name, f"must be an integer {limits}")
         return default
+
+    def day(self, name: str) -> date | None:
+        """A day in UTC, as YYYY-MM-DD; None where there is none, or where it was refused."""
+        value = self._arguments.get(name)
+        with contextlib.suppress(ValueError):
+            if value is None or _DAY.fullmatch(value):
+                return None if value is None else date.fromisoformat(value)
+        self.refuse(name, "must be a day, as YYYY-MM-DD")
+        return None
 
     def check(self) -> None:
         """Raises Problem 400 that names every wrong parameter, if there is one."""

@@ -12,7 +12,7 @@ from datastorage_common.witness_policy import Policy
 
 from app.postgres.sessions import Connection
 from app.postgres.statements import statements
-from app.transparency.log_reads import Published, published
+from app.transparency.log_reads import Keys, Published, published, published_at
 
 _SQL = statements("checkpoints")
 # Each step goes back to a checkpoint that one witness more has cosigned. All are asked about the same ones, so that the
@@ -32,27 +32,29 @@ def sizes(conn: Connection, origin: str, keys: Iterable[VerifierKey], most: int)
     return {known[witness]: size for witness, size in rows}
 
 
-def witnessed(conn: Connection, policy: Policy) -> Published | None:
+def witnessed(conn: Connection, policy: Policy, log_keys: Keys) -> Published | None:
     """The newest checkpoint with the cosignatures that the policy asks for, those of its witnesses in the note.
 
     None where there is none, under the log's present origin. Raises psycopg.Error.
     """
-    point = published(conn)
+    point = published(conn, log_keys)
     size = None if point is None else _witnessed_size(conn, policy, point)
     if point is None or size is None:
         return None
     keys = [str(witness.key) for witness in policy.witnesses.values()]
     wanted = {"origin": point.origin, "witnesses": keys, "size": size}
+    if published_at(conn, point.origin, size, log_keys) is None:
+        return None
     row = conn.execute(_SQL["with_cosignatures"], wanted).fetchone()
     return None if row is None else Published(point.origin, size, _note(row[0], row[1]))
 
 
-def thin(conn: Connection, policy: Policy) -> int:
+def thin(conn: Connection, policy: Policy, log_keys: Keys) -> int:
     """Remove cosignatures of hours that are over, but for the last ones; how many. Raises psycopg.Error.
 
     Nothing is removed from the newest checkpoint with a quorum on.
     """
-    point = published(conn)
+    point = published(conn, log_keys)
     if point is None:
         return 0
     below = _witnessed_size(conn, policy, point)

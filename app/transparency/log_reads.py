@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeAlias
 from uuid import UUID
 
 from datastorage_common.merkle import HASH_BYTES
+from datastorage_common.notes import VerifierKey
 
 from app.postgres.sessions import Connection
 from app.postgres.statements import statements
@@ -16,8 +18,11 @@ from app.transparency.entries import as_json, event_key, notification_key, recor
 from app.transparency.log_store import LogBrokenError
 from app.transparency.tile_paths import Place
 from app.transparency.tree import consistency_proof, inclusion_proof
+from app.transparency.vouched import Row, newest_signed
 
 _SQL = statements("log_reads")
+# Those of the log that this instance has: what it shows as signed, one of them has signed.
+Keys: TypeAlias = Sequence[VerifierKey]
 
 
 class NoCheckpointError(Exception):
@@ -47,10 +52,26 @@ class Included:
     checkpoint: Published
 
 
-def published(conn: Connection) -> Published | None:
-    """The newest checkpoint under the log's present origin; None where none was signed."""
-    row = conn.execute(_SQL["published"]).fetchone()
-    return None if row is None else Published(row[0], row[1], row[2].encode())
+def published(conn: Connection, keys: Keys) -> Published | None:
+    """The newest checkpoint under the log's present origin that one of these keys has signed; None where there is none.
+
+    Where none of them is of that origin nobody can tell here who has signed, and the newest row is given.
+    """
+
+    def newest(most: int) -> list[Row]:
+        rows = conn.execute(_SQL["published"], (most,))
+        return [Row(origin, size, epoch, bytes(root), note) for origin, size, epoch, root, note in rows]
+
+    row, signed = newest_signed(newest, keys)
+    return _given(row if row is None or not _is_known(row.origin, keys) else signed)
+
+
+def _is_known(origin: str, keys: Keys) -> bool:
+    return any(key.name == origin for key in keys)
+
+
+def _given(row: Row | None) -> Published | None:
+    return None if row is None else Published(row.origin, row.size, row.note.encode())
 
 
 def tile(conn: Connection, place: Place, size: int) -> bytes | None:
@@ -77,12 +98,12 @@ def bundle(conn: Connection, place: Place, size: int) -> bytes | None:
     return b"".join([len(text).to_bytes(2, "big") + text for text in map(as_json, entries)])
 
 
-def included(conn: Connection, index: int | None) -> Included:
+def included(conn: Connection, index: int | None, keys: Keys) -> Included:
     """The entry at this index, and its proof; None stands for an index that is not given yet.
 
     Raises NoCheckpointError, NotYetInLogError.
     """
-    point = _newest(conn)
+    point = _newest(conn, keys)
     if index is None:
         raise NotYetInLogError("it has no place in the log yet")
     if index >= point.size:
@@ -91,23 +112,31 @@ def included(conn: Connection, index: int | None) -> Included:
     return Included(index, as_json(entry), inclusion_proof(conn, index, point.size), point)
 
 
-def consistent_from(conn: Connection, old: int, size: int | None) -> tuple[Published, list[bytes]] | None:
+def consistent_from(conn: Connection, old: int, size: int | None, keys: Keys) -> tuple[Published, list[bytes]] | None:
     """A checkpoint, and the proof that the tree of ``old`` entries is its beginning.
 
     ``size``: of that checkpoint; the newest, where it is None. None where there is none of this size, or it is smaller
     than ``old``. Raises NoCheckpointError.
     """
-    point: Published | None = _newest(conn)
+    point: Published | None = _newest(conn, keys)
     if point is not None and size is not None and size != point.size:
-        row = conn.execute(_SQL["published_at"], (point.origin, size)).fetchone()
-        point = None if row is None else Published(point.origin, size, row[0].encode())
+        point = published_at(conn, point.origin, size, keys)
     if point is None or old > point.size:
         return None
     return point, consistency_proof(conn, old, point.size)
 
 
-def _newest(conn: Connection) -> Published:
-    point = published(conn)
+def published_at(conn: Connection, origin: str, size: int, keys: Keys) -> Published | None:
+    """The checkpoint of this size; None where there is none that one of these keys has signed, as in `published`."""
+    found = conn.execute(_SQL["published_at"], (origin, size)).fetchone()
+    if found is None:
+        return None
+    row = Row(origin, size, found[2], bytes(found[3]), found[4])
+    return _given(row if row.is_signed(keys) or not _is_known(origin, keys) else None)
+
+
+def _newest(conn: Connection, keys: Keys) -> Published:
+    point = published(conn, keys)
     if point is None:
         raise NoCheckpointError
     return point

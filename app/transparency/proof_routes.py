@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Protocol
 
 import flask
 import orjson
 from datastorage_common.checkpoints import encode_hash
+from datastorage_common.notes import SigningKey, VerifierKey
 from datastorage_common.uuids import parse_uuid
 
+from app.audit import filters
 from app.audit.accesses import NOT_RECORDED, AccessRecorder
 from app.audit.current_caller import current_caller
 from app.auth.authorizer import read_limits
@@ -24,19 +25,24 @@ from app.transparency import log_reads
 from app.transparency.answers import NOT_KEPT, log_read, not_found, proof_answer
 from app.transparency.record_proofs import event_proof, notification_proof
 
-_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-
 
 class Parts(Protocol):
     """What these routes need of the service (`app.services.Services` has it)."""
 
     reader: Reader
+    log_keys: tuple[SigningKey, ...]
     accesses: AccessRecorder | None
+
+
+def verifiers(services: Parts) -> list[VerifierKey]:
+    """The keys by which this instance tells what is signed."""
+    return [key.verifier for key in services.log_keys]
 
 
 def add_log_proofs(blueprint: flask.Blueprint, services: Parts) -> None:
     """Proofs of entries, and of the log as it was."""
     register_field_labels(["from", "to"])
+    keys = verifiers(services)
 
     def sizes() -> tuple[int, int | None]:
         read = QueryParameters(flask.request.args)
@@ -53,7 +59,9 @@ def add_log_proofs(blueprint: flask.Blueprint, services: Parts) -> None:
     @takes(["from", "to"], sizes)
     def consistency() -> flask.Response:
         old, size = sizes()
-        found = log_read(services.reader, "log_consistency", lambda conn: log_reads.consistent_from(conn, old, size))
+        found = log_read(
+            services.reader, "log_consistency", lambda conn: log_reads.consistent_from(conn, old, size, keys)
+        )
         if found is None:
             name, wrong = (
                 ("from", "is larger than the newest checkpoint") if size is None else ("to", "has no checkpoint")
@@ -73,31 +81,25 @@ def add_log_proofs(blueprint: flask.Blueprint, services: Parts) -> None:
         number = _number(index)
         if number is None:
             raise not_found("the log has no entry with this index")
-        return proof_answer(log_read(services.reader, "log_entry_proof", lambda conn: log_reads.included(conn, number)))
+        return proof_answer(
+            log_read(services.reader, "log_entry_proof", lambda conn: log_reads.included(conn, number, keys))
+        )
 
 
 def add_record_proofs(blueprint: flask.Blueprint, services: Parts) -> None:
     """Proofs of events and notifications, for those who may read them."""
+    keys = verifiers(services)
 
-    def day() -> date | None:
-        read = QueryParameters(flask.request.args)
-        text = read.raw("event_date")
-        found = _date(text) if text is not None else None
-        if text is not None and found is None:
-            read.refuse("event_date", "must be a day, as YYYY-MM-DD")
-        read.check()
-        return found
-
-    def day_of(event_id: str) -> date | None:
-        return day()
+    def day(event_id: str) -> date | None:
+        return filters.event_day(flask.request.args)
 
     @blueprint.get("/audit/events/<event_id>/proof")
-    @takes(["event_date"], day_of)
+    @takes(["event_date"], day)
     def event(event_id: str) -> flask.Response:
-        wanted, ident, reads = day(), parse_uuid(event_id), read_limits()
+        wanted, ident, reads = day(event_id), parse_uuid(event_id), read_limits()
         found = None
         if ident is not None:
-            found = log_read(services.reader, "event_proof", lambda conn: event_proof(conn, ident, wanted, reads))
+            found = log_read(services.reader, "event_proof", lambda conn: event_proof(conn, ident, wanted, reads, keys))
         if found is None:
             raise Problem("not-found", "there is no event with this id")
         # Salt and commitment tell whether a guess of what is in the event is right.
@@ -113,7 +115,7 @@ def add_record_proofs(blueprint: flask.Blueprint, services: Parts) -> None:
         found = None
         if number is not None:
             found = log_read(
-                services.reader, "notification_proof", lambda conn: notification_proof(conn, number, reads)
+                services.reader, "notification_proof", lambda conn: notification_proof(conn, number, reads, keys)
             )
         if found is None:
             raise Problem("not-found", "there is no notification with this id")
@@ -126,10 +128,3 @@ def _number(text: str) -> int | None:
         return None
     number = int(text)
     return number if number <= MAX_INTEGER else None
-
-
-def _date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if _DAY.fullmatch(text) else None
-    except ValueError:
-        return None

@@ -9,8 +9,8 @@ from uuid import UUID
 from app.audit import readable
 from app.auth.read_limits import ReadLimits
 from app.postgres.sessions import Connection
-from app.postgres.statements import Sql, statements
-from app.transparency.log_reads import Included, event_indexes, included, notification_index
+from app.postgres.statements import statements
+from app.transparency.log_reads import Included, Keys, event_indexes, included, notification_index
 
 _SQL = statements("log_reads")
 
@@ -24,34 +24,33 @@ class RecordProof:
     is_sensitive: bool = False
 
 
-def event_proof(conn: Connection, event_id: UUID, day: date | None, reads: ReadLimits) -> RecordProof | None:
+def event_proof(
+    conn: Connection, event_id: UUID, day: date | None, reads: ReadLimits, keys: Keys
+) -> RecordProof | None:
     """That of an event, the newest that may be read if its id was used on several days and no day is named.
 
     None where there is none. Raises NoCheckpointError, NotYetInLogError.
     """
     source = readable.events(reads)
-    which = [Sql("event_id = %s", (event_id,))]
-    if day is not None:
-        which.append(Sql("event_date = %s", (day,)))
-    where = readable.joined(which)
+    where = readable.one_event(event_id, day)
     statement = _SQL["event"].format(readable=source.text, conditions=where.text)
     row = conn.execute(statement, [*source.parameters, *where.parameters]).fetchone()
     if row is None:
         return None
     found, salt, is_sensitive = row
     index = event_indexes(conn, [(event_id, found)]).get((event_id, found))
-    proof = included(conn, index)
+    proof = included(conn, index, keys)
     return RecordProof(proof, _salt(conn, salt, proof.index), is_sensitive)
 
 
-def notification_proof(conn: Connection, number: int, reads: ReadLimits) -> RecordProof | None:
+def notification_proof(conn: Connection, number: int, reads: ReadLimits, keys: Keys) -> RecordProof | None:
     """That of a notification, by its row number; as `event_proof` else."""
     source = readable.notifications(reads)
     statement = _SQL["notification"].format(readable=source.text)
     row = conn.execute(statement, [*source.parameters, number]).fetchone()
     if row is None:
         return None
-    proof = included(conn, notification_index(conn, number))
+    proof = included(conn, notification_index(conn, number), keys)
     return RecordProof(proof, _salt(conn, row[0], proof.index))
 
 

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import Protocol
 
 import flask
-from datastorage_common.notes import SigningKey
 from datastorage_common.witness_policy import Policy
 
 from app.clock import Clock
@@ -33,14 +32,18 @@ class Parts(proof_routes.Parts, Protocol):
 
     settings: Settings
     clock: Clock
-    log_keys: tuple[SigningKey, ...]
     witness_policy: Callable[[], Policy] | None  # None: there is none
 
 
 def create_blueprint(services: Parts) -> flask.Blueprint:
     """The blueprint of the log of one app."""
     blueprint = flask.Blueprint("log", __name__, url_prefix="/api/v1")
-    newest = ReadOnce(lambda: log_read(services.reader, "log_checkpoint", log_reads.published), services.clock)
+    keys = proof_routes.verifiers(services)
+
+    def read_newest() -> Published | None:
+        return log_read(services.reader, "log_checkpoint", lambda conn: log_reads.published(conn, keys))
+
+    newest = ReadOnce(read_newest, services.clock)
     _add_notes(blueprint, services, newest)
     _add_tiles(blueprint, services, newest)
     proof_routes.add_log_proofs(blueprint, services)
@@ -50,12 +53,13 @@ def create_blueprint(services: Parts) -> flask.Blueprint:
 
 def _add_notes(blueprint: flask.Blueprint, services: Parts, newest: ReadOnce[Published | None]) -> None:
     public = services.settings.log.public
+    keys = proof_routes.verifiers(services)
 
     def read_witnessed() -> Published | None:
         if services.witness_policy is None:
             return None
         policy = services.witness_policy()
-        return log_read(services.reader, "log_witnessed", lambda conn: cosignatures.witnessed(conn, policy))
+        return log_read(services.reader, "log_witnessed", lambda conn: cosignatures.witnessed(conn, policy, keys))
 
     witnessed = ReadOnce(read_witnessed, services.clock)
     # As the signer names a log that has no name yet.

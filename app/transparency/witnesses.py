@@ -70,7 +70,7 @@ class Witnesses:
         self._watchdog = watchdog
         self._clock = clock
         self._policy = policy
-        self._keys = keys
+        self._verifiers = [key.verifier for key in keys]
         self._leading = leading
         self._verify: ssl.SSLContext | None = None
         self._turns: dict[Witness, Turn] = {}
@@ -133,7 +133,7 @@ class Witnesses:
         if now >= self._thin_at:
             self._thin_at = now + _THIN_SECONDS
             with writing(conn):
-                cosignatures.thin(conn, policy)
+                cosignatures.thin(conn, policy, self._verifiers)
 
     def _take(self, policy: Policy) -> None:
         """Ask the witnesses of this policy from now on; those that stay are asked as before."""
@@ -159,7 +159,7 @@ class Witnesses:
     def _ask_all(self, conn: Connection, now: float) -> bool:
         """Ask everybody about the newest checkpoint who has not cosigned it; whether that was anybody."""
         with reading(conn):
-            point = published(conn)
+            point = published(conn, self._verifiers)
             if point is None:
                 return False
             keys = [witness.key for witness in self._turns]
@@ -187,7 +187,7 @@ class Witnesses:
         """The witness has cosigned another tree last: ask from there, if that is one of ours."""
         with reading(conn):
             # Read after its answer: all that it may have been asked about by others is here by now.
-            newest = published(conn)
+            newest = published(conn, self._verifiers)
             if newest is None or newest.origin != question.point.origin:
                 return  # a new origin: the next round asks about that
             if size <= newest.size and not question.again:
@@ -209,7 +209,7 @@ class Witnesses:
 
     def _shown(self, conn: Connection, turn: Turn, question: Question, note: Note) -> None:
         origin = question.point.origin
-        keys = [key.verifier for key in self._keys if key.name == origin]
+        keys = [key for key in self._verifiers if key.name == origin]
         with reading(conn):
             found = contradiction(conn, origin, keys, note)
         if found is not None:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from datastorage_common.checkpoints import parse_checkpoint
-from datastorage_common.notes import COSIGNATURE, make_key, parse_note
+from datastorage_common.notes import COSIGNATURE, Note, make_key, parse_note
 from werkzeug.test import TestResponse
 
 from app.postgres.database import Database as Pool
@@ -240,6 +241,44 @@ def test_keys_are_those_of_the_present_name(postgres: PostgresServer, template: 
         assert (answer.status_code, answer.content_type) == (200, TEXT)
         assert answer.text == f"{KEY.verifier}\n{NEXT_KEY.verifier}\n"
         assert "PRIVATE" not in answer.text
+
+
+def made_up(service: Service, size: int, note: str) -> None:
+    """Put a row into log_checkpoints as the service's role may, with the root of that tree."""
+    with psycopg.connect(service.database.service_url) as conn:
+        conn.execute(
+            "INSERT INTO log_checkpoints (origin, size, root, epoch, note) VALUES (%s, %s, sha256(''), 0, %s)",
+            (KEY.name, size, note),
+        )
+
+
+def test_a_checkpoint_that_no_key_of_the_log_has_signed_is_not_served(
+    postgres: PostgresServer, template: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys"
+    file.write_text(KEY.encode())
+    file.chmod(0o600)
+    clock = LateClock()
+    with log_service(postgres, template, services={"clock": clock}, log={"key_file": str(file)}) as s:
+        with psycopg.connect(s.database.service_url) as conn:
+            conn.execute("UPDATE log_head SET origin = %s", (KEY.name,))
+        append(s.database, 3)
+        made_up(s, 1, "garbage")
+        refused(s, f"{LOG}/checkpoint", "no-checkpoint")
+        point = sign(s.database, KEY)
+        append(s.database, 3)
+        made_up(s, 5, Note(point.text(), (KEY.sign(point.text()),)).encode().decode())
+        made_up(s, 6, f"{KEY.name}\n6\n")
+        clock.ahead += 2.0
+        assert parse_checkpoint(parse_note(get(s, f"{LOG}/checkpoint").data).text) == point
+        refused(s, f"{LOG}/tile/0/000.p/6")
+        refused(s, f"{LOG}/entries/4/proof", "not-yet-in-log")
+        assert get(s, f"{LOG}/consistency?from=1").json["size"] == 3
+        assert get(s, f"{LOG}/consistency?from=1&to=1").status_code == 400, "no key has signed that of 1 entry"
+        append(s.database, 1)
+        newer = sign(s.database, KEY)
+        clock.ahead += 2.0
+        assert parse_checkpoint(parse_note(get(s, f"{LOG}/checkpoint").data).text) == newer
 
 
 def test_the_witnessed_checkpoint_is_that_of_the_policy(

@@ -65,7 +65,7 @@ class Log:
     def served(self) -> Published | None:
         """What is served as the newest checkpoint with a quorum."""
         with reader(self.database) as conn:
-            return witnessed(conn, self.policy)
+            return witnessed(conn, self.policy, [KEY.verifier])
 
     def until(self, condition: Callable[[], object], what: str) -> None:
         """Let the witnesses be asked until something is so."""
@@ -430,10 +430,10 @@ def test_cosignatures_are_thinned_out(database: Database, w1: WitnessServer, w2:
             said(n, w1, 4.5)
         for n in (10, 11):
             said(n, w1, 0)
-        assert thin(conn, log.policy) == 8
+        assert thin(conn, log.policy, [KEY.verifier]) == 8
         kept = [(3, "w1"), (3, "w2"), (4, "w1"), (7, "w1"), (7, "w2"), (8, "w1"), (9, "w1"), (10, "w1"), (11, "w1")]
         assert [(n, w.removesuffix(".example")) for w, n in log.cosigned()] == kept
         found = log.served()
         assert found is not None
         assert found.size == 7
-        assert thin(conn, log.policy) == 0
+        assert thin(conn, log.policy, [KEY.verifier]) == 0
