@@ -71,10 +71,10 @@ FROM ({keys}) AS k
 JOIN audit_events e USING (event_id, event_date);
 
 -- name: event
--- The newest that may be read, if its id was used on several days.
+-- The newest that may be read, if its id was used on several days and no day is named.
 SELECT {columns}
 FROM {readable} e
-WHERE event_id = %s
+WHERE {conditions}
 ORDER BY event_timestamp DESC, event_date DESC
 LIMIT 1;
 

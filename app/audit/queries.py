@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -163,11 +163,14 @@ def list_events(conn: psycopg.Connection, query: Query, max_bytes: int, *, large
     return Answer(body, _sensitive(rows))
 
 
-def get_event(conn: psycopg.Connection, event_id: UUID, reads: ReadLimits) -> Answer | None:
-    """One event as JSON, the newest that may be read if its id was used on several days; None if there is none."""
-    source = readable.events(reads)
-    statement = _SQL["event"].format(columns=_placed(_EVENT_SELECT, reads), readable=source.text)
-    row = conn.execute(statement, [*source.parameters, event_id]).fetchone()
+def get_event(conn: psycopg.Connection, event_id: UUID, reads: ReadLimits, day: date | None = None) -> Answer | None:
+    """One event as JSON, the newest that may be read if its id was used on several days and no day is named.
+
+    None if there is none.
+    """
+    source, where = readable.events(reads), readable.one_event(event_id, day)
+    statement = _SQL["event"].format(columns=_placed(_EVENT_SELECT, reads), readable=source.text, conditions=where.text)
+    row = conn.execute(statement, [*source.parameters, *where.parameters]).fetchone()
     if row is None:
         return None
     [row] = _with_readable_parents(conn, [row], reads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
@@ -139,14 +140,18 @@ def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:
 
         return _events_answer(services, bounded.page(read), flask.request.args)
 
+    def day(event_id: str) -> date | None:
+        return filters.event_day(flask.request.args)
+
     @blueprint.get("/events/<event_id>")
+    @takes(["event_date"], day)
     def get_event(event_id: str) -> flask.Response:
-        ident = parse_uuid(event_id)
+        ident, on = parse_uuid(event_id), day(event_id)
         found = None
         if ident is not None:
             wanted: UUID = ident
             reads = read_limits()
-            found = timed_read(services.reader, "get_event", lambda conn: queries.get_event(conn, wanted, reads))
+            found = timed_read(services.reader, "get_event", lambda conn: queries.get_event(conn, wanted, reads, on))
         if found is None:
             raise Problem("not-found", "there is no event with this id")
         return _events_answer(services, found, {"event_id": event_id})

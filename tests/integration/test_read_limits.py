@@ -325,6 +325,26 @@ def test_an_answer_depends_on_what_may_be_read_alone(postgres: PostgresServer, t
         assert answers() == before
 
 
+def test_one_day_of_an_id_that_was_used_on_several(service: Service) -> None:
+    """The newest that may be read where no day is named; one of a day as any other, and of nobody else's day."""
+    days = [(NOW - timedelta(days=n, minutes=1)).date().isoformat() for n in range(3)]
+    path = f"{EVENTS}/{ident(900)}"
+    seen = {day: get(service, "unlimited", path, event_date=day).json["namespace"] for day in days}
+    assert seen == dict(zip(days, ("bank", "payments", "shop"), strict=True))
+    assert get(service, "unlimited", path).json["event_date"] == days[0]
+    for who, own in {"one": days[1:2], "two": days[1:]}.items():
+        for day in days:
+            answer = get(service, who, path, event_date=day)
+            if day in own:
+                assert answer.json["event_date"] == day
+            else:
+                problem(answer, 404, "not-found", path)
+        assert get(service, who, path).json["event_date"] == own[0]
+    answer = get(service, "one", path, event_date="2026-1-5")
+    assert answer.status_code == 400
+    assert answer.json["field_errors"] == {"event_date": "must be a day, as YYYY-MM-DD"}
+
+
 # --- programs -------------------------------------------------------------------------------------------------
 
 
