@@ -197,6 +197,10 @@ _HTTPX: dict[type[Exception], type[httpx.TransportError]] = {
 class TooLargeError(httpx.DecodingError):
     """An answer is larger than its reader takes."""
 
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"the answer is larger than {max_bytes} bytes")
+        self.max_bytes = max_bytes
+
 
 class Reading:
     """The body of an answer as it comes in, unpacked, and no more of it than ``max_bytes``."""
@@ -214,13 +218,16 @@ class Reading:
         """Take the next bytes. Raises httpx.DecodingError for what is no gzip, TooLargeError for too many."""
         room = self._max_bytes - len(self._content)
         if self._unpack is not None:
+            # What stands behind the end would be kept in there, however much it is.
+            if self._unpack.eof:
+                return
             try:
                 # 0 would be no limit.
                 part = self._unpack.decompress(part, room + 1)
             except zlib.error as e:
                 raise httpx.DecodingError(str(e)) from e
         if len(part) > room:
-            raise TooLargeError(f"the answer is larger than {self._max_bytes} bytes")
+            raise TooLargeError(self._max_bytes)
         self._content += part
 
     def whole(self, request: httpx.Request) -> httpx.Response:

@@ -60,9 +60,17 @@ class Repeat(Enum):
 
 
 _REPEAT = "datastorage_repeat"
+_MOST = "datastorage_most"
+# What went wrong may be told in more bytes than were asked for.
+_PROBLEM_BYTES = 64 * 1024
 # Of the busy answers those that follow nothing kept, unless the service says that it does not know.
 _NOTHING_KEPT = frozenset({429, 503})
 OnWait = Callable[[float, DataStorageError], None]
+
+
+def at_most(max_bytes: int | None) -> dict[str, Any]:
+    """What a request carries where its answer has to be smaller than those that the client takes."""
+    return {} if max_bytes is None else {_MOST: max_bytes}
 
 
 class UnexpectedAnswerError(ConnectionFailedError):
@@ -162,6 +170,14 @@ def repeatable(request: httpx.Request) -> bool:
     return all(isinstance(e, dict) and e.get("event_id") is not None for e in events)
 
 
+def _room(request: httpx.Request, response: httpx.Response, limits: Limits) -> int:
+    """How many bytes of an answer are taken, unpacked."""
+    asked: int = request.extensions.get(_MOST, limits.max_answer_bytes)
+    if response.status_code >= 300:
+        asked = max(asked, _PROBLEM_BYTES)
+    return min(asked, limits.max_answer_bytes)
+
+
 def _judge(request: httpx.Request, response: httpx.Response) -> DataStorageError | None:
     """What is wrong with an answer whose body was read."""
     if "/api/v1/" not in request.url.path:
@@ -258,7 +274,8 @@ class SyncTransport(httpx.BaseTransport):
         limits = self._limits
         try:
             with within(limits.timeout):
-                response = read(self._inner.handle_request(request), request, limits.max_answer_bytes)
+                response = self._inner.handle_request(request)
+                response = read(response, request, _room(request, response, limits))
         except (httpx.TransportError, httpx.DecodingError) as e:
             raise no_answer(request, e, limits.timeout) from e
         self._answered = True
@@ -311,7 +328,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout(limits.timeout):
                 response = await self._inner.handle_async_request(request)
-                response = await aread(response, request, limits.max_answer_bytes)
+                response = await aread(response, request, _room(request, response, limits))
         except TimeoutError as e:
             raise no_answer(request, httpx.ReadTimeout(""), limits.timeout) from e
         except (httpx.TransportError, httpx.DecodingError) as e:

@@ -69,10 +69,10 @@ class Log:
             self.put_event()
         self.sign()
 
-    def put_event(self, ident: str | None = None) -> str:
+    def put_event(self, ident: str | None = None, **members: str) -> str:
         """Store an event; its id."""
         ident = ident or str(uuid.UUID(int=len(self.entries) + 1))
-        self.events[ident] = event_json(ident)
+        self.events[ident] = event_json(ident, **members)
         [steps] = event_steps(parse(self.events[ident]), SALT)
         self.places[ident] = self.put(steps.entry.encode(), SALT)
         return ident

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from datastorage_client import NotFoundError
 from datastorage_client.verify import TreeError
+from datastorage_client.verify.steps import Fetch
 from datastorage_client.verify.tiles import WIDTH, BundleFormError, Place, Tiles, split_bundle
 from datastorage_client.verify.tree import Tree
 from datastorage_client.verify.trust import Trust
@@ -37,8 +38,8 @@ def log_of(count: int) -> Log:
     return log
 
 
-def fetch_from(log: Log) -> Callable[[str, str], bytes]:
-    def fetch(path: str, accept: str) -> bytes:
+def fetch_from(log: Log) -> Fetch:
+    def fetch(path: str, accept: str, max_bytes: int | None = None, /) -> bytes:
         status, kind, body = log.answer(path)
         if status == 404:
             raise NotFoundError(404, {})

@@ -15,10 +15,12 @@ from urllib.parse import urlencode
 import click
 import httpx
 from datastorage_common import jsonvalue
+from datastorage_common.checkpoints import MAX_PROOF_BYTES
 
 from datastorage_client import problems
 from datastorage_client.cli.errors import ProblemError, ServiceError, UnreachableError
-from datastorage_client.connections import Connections, beginning, within
+from datastorage_client.cli.pace import Pace, TooSlowError
+from datastorage_client.connections import Connections, TooLargeError, beginning, within
 from datastorage_client.retry import Backoff
 from datastorage_client.transport import (
     HEADERS,
@@ -27,6 +29,7 @@ from datastorage_client.transport import (
     Repeat,
     SyncTransport,
     UnexpectedAnswerError,
+    at_most,
     no_answer,
 )
 
@@ -83,6 +86,7 @@ class HTTPClient:
             timeout=read_timeout_s, retry_for=retry_limit_s, max_answer_bytes=MAX_ANSWER_BYTES, patient=False
         )
         backoff = Backoff(longest=_LONGEST_WAIT_S, random=random)
+        self._pace = Pace()
         self._timeouts = (connect_timeout_s, read_timeout_s)
         self._http = httpx.Client(
             base_url=self.url,
@@ -95,13 +99,16 @@ class HTTPClient:
         """Read. Raises ProblemError, UnreachableError or ServiceError."""
         return _success(self._ask("GET", path + ("?" + urlencode(query) if query else ""), None, Repeat.ALWAYS))
 
-    def fetch(self, path: str, accept: str) -> bytes:
-        """An answer of this media type as it came; any number of threads may ask so.
+    def fetch(self, path: str, accept: str, max_bytes: int | None = MAX_PROOF_BYTES, /) -> bytes:
+        """An answer of this media type and size (None: up to MAX_ANSWER_BYTES); any number of threads may ask so.
 
         Raises the exceptions of the library; `told` has them in words.
         """
-        headers = {"Accept": accept}
-        return self._http.request("GET", path, headers=headers, extensions=Repeat.ALWAYS.extension).content
+        self._pace.check()
+        extensions = Repeat.ALWAYS.extension | at_most(max_bytes)
+        answer = self._http.request("GET", path, headers={"Accept": accept}, extensions=extensions).content
+        self._pace.came()
+        return answer
 
     def post(self, path: str, body: bytes, *, repeatable: bool) -> Answer:
         """Send JSON. Raises ProblemError, UnreachableError or ServiceError.
@@ -153,7 +160,12 @@ class HTTPClient:
         if isinstance(error, problems.ProblemError):
             return ProblemError(error.status, error.members, url=self.url)
         if isinstance(error, AnswerTooLargeError):
+            cause = error.__cause__
+            if isinstance(cause, TooLargeError) and cause.max_bytes < MAX_ANSWER_BYTES:
+                return ServiceError(f"the answer is larger than the {cause.max_bytes:,} bytes that it can have")
             return ServiceError(f"the answer is larger than {MAX_ANSWER_BYTES:,} bytes; ask for less at a time")
+        if isinstance(error, TooSlowError):
+            return ServiceError(str(error))
         if isinstance(error, UnexpectedAnswerError):
             return ServiceError("the answer is not JSON; is there another service at this address?")
         sent = not isinstance(error, problems.ConnectionFailedError) or error.sent

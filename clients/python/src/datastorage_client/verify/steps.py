@@ -7,7 +7,9 @@ import time
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
+
+from datastorage_common.checkpoints import MAX_PROOF_BYTES
 
 from datastorage_client.problems import DataStorageError
 
@@ -19,10 +21,11 @@ TILE = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """An answer to a GET is wanted, of this media type."""
+    """An answer to a GET is wanted, of this media type, and of no more bytes; None: of as many as the client takes."""
 
     path: str
     accept: str
+    max_bytes: int | None = MAX_PROOF_BYTES  # enough for a checkpoint too
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,18 @@ class Pause:
 
 # Is sent the answer to each Ask, or thrown the exception that the client has raised instead.
 Steps = Generator[Ask | Pause, bytes, T]
-# From path and media type to the answer. Raises DataStorageError.
-Fetch = Callable[[str, str], bytes]
-AsyncFetch = Callable[[str, str], Awaitable[bytes]]
+
+
+class Fetch(Protocol):
+    """Answers an `Ask`. Raises DataStorageError, AnswerTooLargeError among them."""
+
+    def __call__(self, path: str, accept: str, max_bytes: int | None = MAX_PROOF_BYTES, /) -> bytes: ...
+
+
+class AsyncFetch(Protocol):
+    """As `Fetch`, for asyncio."""
+
+    def __call__(self, path: str, accept: str, max_bytes: int | None = MAX_PROOF_BYTES, /) -> Awaitable[bytes]: ...
 
 
 def run(fetch: Fetch, steps: Steps[T]) -> T:
@@ -53,7 +65,7 @@ def run(fetch: Fetch, steps: Steps[T]) -> T:
             resume = partial(next, steps)
             continue
         try:
-            resume = partial(steps.send, fetch(wish.path, wish.accept))
+            resume = partial(steps.send, fetch(wish.path, wish.accept, wish.max_bytes))
         except DataStorageError as e:
             resume = partial(steps.throw, e)
 
@@ -72,6 +84,6 @@ async def arun(fetch: AsyncFetch, steps: Steps[T]) -> T:
             resume = partial(next, steps)
             continue
         try:
-            resume = partial(steps.send, await fetch(wish.path, wish.accept))
+            resume = partial(steps.send, await fetch(wish.path, wish.accept, wish.max_bytes))
         except DataStorageError as e:
             resume = partial(steps.throw, e)

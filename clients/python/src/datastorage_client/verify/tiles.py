@@ -10,13 +10,14 @@ from datastorage_common.files import ReadError, read_whole
 from datastorage_common.merkle import HASH_BYTES
 
 from datastorage_client.problems import ProblemError
+from datastorage_client.transport import AnswerTooLargeError
 from datastorage_client.verify.folder import write_whole
 from datastorage_client.verify.steps import TILE, Fetch
 
 WIDTH = 256
 TILE_BYTES = WIDTH * HASH_BYTES
 _LENGTH_BYTES = 2
-_MAX_BUNDLE_BYTES = WIDTH * (_LENGTH_BYTES + 0xFFFF)
+_MAX_ENTRY_BYTES = 0xFFFF
 ENTRIES = "entries"
 
 
@@ -27,6 +28,11 @@ class Place:
     level: int | None  # None: a bundle
     number: int
     width: int = WIDTH
+
+    @property
+    def max_bytes(self) -> int:
+        """What it can have at most."""
+        return self.width * (_LENGTH_BYTES + _MAX_ENTRY_BYTES if self.level is None else HASH_BYTES)
 
     @property
     def path(self) -> str:
@@ -80,12 +86,12 @@ class Tiles:
 
     def _fetched(self, fetch: Fetch, place: Place) -> bytes:
         try:
-            return fetch(f"/api/v1/log/{place.path}", TILE)
+            return _ask(fetch, place)
         except ProblemError as e:
             if place.width == WIDTH or e.status != 404:
                 raise
         # A log need not keep a partial one once it has the complete one.
-        whole = fetch(f"/api/v1/log/{Place(place.level, place.number).path}", TILE)
+        whole = _ask(fetch, Place(place.level, place.number))
         if place.level is not None:
             return whole[: place.width * HASH_BYTES]
         return b"".join(
@@ -96,9 +102,20 @@ class Tiles:
         if self._folder is None:
             return None
         try:
-            return read_whole(self._folder / place.path, _MAX_BUNDLE_BYTES)
+            return read_whole(self._folder / place.path, place.max_bytes)
         except ReadError:
             return None
+
+
+class PlaceTooLargeError(ValueError):
+    """The service answers with more bytes than a tile or a bundle can have."""
+
+
+def _ask(fetch: Fetch, place: Place) -> bytes:
+    try:
+        return fetch(f"/api/v1/log/{place.path}", TILE, place.max_bytes)
+    except AnswerTooLargeError:
+        raise PlaceTooLargeError(f"more than the {place.max_bytes:,} bytes that it can have") from None
 
 
 class BundleFormError(ValueError):

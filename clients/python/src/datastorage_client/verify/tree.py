@@ -9,7 +9,15 @@ from datastorage_common.checkpoints import Checkpoint
 from datastorage_common.merkle import HASH_BYTES, complete_root, leaf_hash, range_root, root
 
 from datastorage_client.verify.errors import TreeError
-from datastorage_client.verify.tiles import TILE_BYTES, WIDTH, BundleFormError, Place, Tiles, split_bundle
+from datastorage_client.verify.tiles import (
+    TILE_BYTES,
+    WIDTH,
+    BundleFormError,
+    Place,
+    PlaceTooLargeError,
+    Tiles,
+    split_bundle,
+)
 
 _TILE_LEVELS = WIDTH.bit_length() - 1
 
@@ -42,7 +50,7 @@ class Tree:
         expected = above[at : at + HASH_BYTES]
         try:
             found = self._tiles.read(Place(level, number), partial(_check_tile, expected))
-        except _WrongError:
+        except (_WrongError, PlaceTooLargeError):
             first = number << _TILE_LEVELS * (level + 1)
             raise TreeError(first, f"tile {number} of level {level} does not belong to the tree") from None
         if level:
@@ -59,7 +67,11 @@ class Tree:
         leaves = self.tile(0, number)
         found: list[bytes] = []
         width = len(leaves) // HASH_BYTES
-        self._tiles.read(Place(None, number, width), partial(_check_bundle, number * WIDTH, leaves, found))
+        start = number * WIDTH
+        try:
+            self._tiles.read(Place(None, number, width), partial(_check_bundle, start, leaves, found))
+        except PlaceTooLargeError as e:
+            raise TreeError(start, f"the bundle of entry {start}: {e}") from None
         return found
 
     def root_at(self, size: int) -> bytes:
@@ -84,7 +96,7 @@ class Tree:
                 place = Place(level, count // WIDTH, width)
                 try:
                     found[level] = self._tiles.read(place, partial(_check_length, width))
-                except _WrongError as e:
+                except (_WrongError, PlaceTooLargeError) as e:
                     raise TreeError(count // WIDTH * WIDTH << _TILE_LEVELS * level, f"{place.path}: {e}") from None
                 left_over = root(found[level] + left_over)
             level += 1

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from datastorage_common import jsonvalue
-from datastorage_common.checkpoints import Checkpoint, parse_hash
+from datastorage_common.checkpoints import MAX_PROOF_BYTES, Checkpoint, parse_hash
 from datastorage_common.merkle import ProofError, check_consistency
 from datastorage_common.records import Entry
 from datastorage_common.witness_policy import Policy, parse_policy
@@ -18,6 +18,7 @@ from datastorage_common.witness_policy import Policy, parse_policy
 from datastorage_client.aio import AsyncDataStorageClient
 from datastorage_client.client import DataStorageClient
 from datastorage_client.problems import NoCheckpointError, ProblemError
+from datastorage_client.transport import at_most
 from datastorage_client.verify.errors import (
     NotesDifferError,
     NotWitnessedError,
@@ -148,7 +149,7 @@ class Verifier:
     def proving_event(self, event_id: str, event_date: str | None, wait: float) -> Steps[Proved]:
         """The steps of `event`."""
         path = _EVENTS + quote(event_id, safe="")
-        record = read_record((yield Ask(path, JSON)))
+        record = read_record((yield Ask(path, JSON, None)))
         # Another event with its own proof would be as good a proof, of something else.
         if not _is_id(event_id, record.get("event_id")):
             raise ProofFormError(f"the service answers with the event {record.get('event_id')}, not {event_id}")
@@ -287,11 +288,14 @@ def _waiting(path: str, wait: float) -> Steps[bytes]:
 
 
 def _fetch(client: DataStorageClient) -> Fetch:
-    return lambda path, accept: client._http.get(path, headers={"Accept": accept}).content
+    def fetch(path: str, accept: str, max_bytes: int | None = MAX_PROOF_BYTES, /) -> bytes:
+        return client._http.get(path, headers={"Accept": accept}, extensions=at_most(max_bytes)).content
+
+    return fetch
 
 
 def _afetch(client: AsyncDataStorageClient) -> AsyncFetch:
-    async def fetch(path: str, accept: str) -> bytes:
-        return (await client._http.get(path, headers={"Accept": accept})).content
+    async def fetch(path: str, accept: str, max_bytes: int | None = MAX_PROOF_BYTES, /) -> bytes:
+        return (await client._http.get(path, headers={"Accept": accept}, extensions=at_most(max_bytes))).content
 
     return fetch
