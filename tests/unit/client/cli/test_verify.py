@@ -74,6 +74,27 @@ def test_what_was_seen_is_remembered(log: Log, run: Run, tmp_path: Path) -> None
     }
 
 
+def test_an_old_checkpoint_is_not_taken_again_and_again(
+    log: Log, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "time", SimpleNamespace(sleep=lambda seconds: None))
+    assert run("verify", "--store", tmp_path / "store").exit_code == 0
+    assert run("log", "mirror", tmp_path / "copy").exit_code == 0
+    # It is signed, and the service proves rightly that the log has grown from it.
+    log.changes["/api/v1/log/checkpoint"] = lambda note: log.note(300)
+    result = run("verify", "--store", tmp_path / "store")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "is shown as it was, with 300 entries, and it had 600" in result.stderr
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "store" / "evidence").rglob("*.note")}
+    assert kept == {"remembered.note": log.note(), "seen.note": log.note(300)}
+    assert run("log", "mirror", tmp_path / "copy").exit_code == 1
+    # Of a moment ago it may be.
+    for command in (("verify", "--store", tmp_path / "store"), ("log", "mirror", tmp_path / "copy")):
+        sizes = iter([300, 300])
+        log.changes["/api/v1/log/checkpoint"] = lambda note, sizes=sizes: log.note(next(sizes, 600))
+        assert run(*command).exit_code == 0
+
+
 def test_events_that_differ_from_their_entries_are_found(log: Log, run: Run) -> None:
     for ident, event in log.events.items():
         log.events[ident] = event.replace(b"alert-1", b"alert-2")

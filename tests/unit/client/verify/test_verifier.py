@@ -214,15 +214,66 @@ def test_a_log_that_denies_what_is_remembered_is_told(log: Log, client: DataStor
         verifier.event(client, ident)
 
 
-def test_an_answer_of_a_moment_ago_is_no_contradiction(log: Log, client: DataStorageClient) -> None:
+def test_an_answer_of_a_moment_ago_is_asked_for_again(log: Log, client: DataStorageClient) -> None:
     verifier = Verifier(KEYS)
     verifier.update(client)
+    sizes = iter([3, 4])
+    log.changes[CHECKPOINT] = lambda note: log.note(next(sizes, 5))
+    log.asked.clear()
+    assert verifier.update(client).size == 5
+    assert log.asked == [CHECKPOINT] * 3
+
+
+def test_an_old_answer_is_not_taken_for_ever(log: Log, client: DataStorageClient, tmp_path: Path) -> None:
+    verifier = Verifier(KEYS, store=tmp_path)
+    verifier.update(client)
+    # With a right proof that the remembered tree continues it.
     log.changes[CHECKPOINT] = lambda note: log.note(3)
-    assert verifier.update(client).size == 3
+    for _ in range(2):
+        with pytest.raises(SmallerError, match="is shown as it was, with 3 entries, and it had 5") as caught:
+            verifier.update(client)
+        assert caught.value.evidence is not None
+        assert (caught.value.evidence / "remembered.note").read_bytes() == log.note(5)
+        assert (caught.value.evidence / "seen.note").read_bytes() == log.note(3)
+    # What was seen stays remembered, and what continues it is taken.
     del log.changes[CHECKPOINT]
     log.put_event()
     log.sign()
     assert verifier.update(client).size == 6
+
+
+def test_an_old_answer_that_contradicts_is_told_as_that(log: Log, client: DataStorageClient) -> None:
+    verifier = Verifier(KEYS)
+    verifier.update(client)
+    log.changes[CHECKPOINT] = lambda note: forked(log).note(3)
+    with pytest.raises(NotesDifferError):
+        verifier.update(client)
+
+
+def test_an_old_proof_proves_as_much(log: Log, client: DataStorageClient) -> None:
+    """The remembered tree continues the one that the event is in."""
+    ident = next(iter(log.events))
+    old = log.proof(0)
+    log.changes[f"/api/v1/audit/events/{ident}/proof"] = lambda proof: old
+    for _ in range(2):
+        log.put_event()
+    log.sign()
+    verifier = Verifier(KEYS)
+    assert verifier.update(client).size == 7
+    assert verifier.event(client, ident).checkpoint.size == 5
+
+
+def test_what_witnesses_have_seen_does_not_go_back(log: Log, client: DataStorageClient) -> None:
+    verifier = Verifier(KEYS, policy=POLICY)
+    log.witnessed = 4
+    verifier.update(client)
+    # The newest checkpoint of a proof is ahead of the witnesses, and does not hide how far they had come.
+    with pytest.raises(NotWitnessedError):
+        verifier.event(client, next(iter(log.events)))
+    assert verifier.update(client).size == 4
+    log.witnessed = 3
+    with pytest.raises(SmallerError, match="with 3 entries, and it had 4"):
+        verifier.update(client)
 
 
 def test_without_an_answer_nothing_is_remembered(log: Log, client: DataStorageClient, tmp_path: Path) -> None:
@@ -252,7 +303,7 @@ def test_threads_remember_the_largest(log: Log, client: DataStorageClient, tmp_p
     for _ in range(60):
         log.put_event()
     log.sign()
-    log.changes[CHECKPOINT] = lambda note: log.note(next(sizes))
+    log.changes[CHECKPOINT] = lambda note: log.note(next(sizes, 65))
     sizes = iter(range(6, 66))
     errors: list[BaseException] = []
 

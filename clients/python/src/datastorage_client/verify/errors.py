@@ -69,4 +69,5 @@ class NotesDifferError(ContradictionError):
 
 
 class SmallerError(ContradictionError):
-    """The log has fewer entries than before: its database is from an earlier time, or entries were removed."""
+    """The log has fewer entries than before: its database is from an earlier time, entries were removed, or somebody
+    gives an old answer again and again."""

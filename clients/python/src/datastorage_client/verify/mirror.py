@@ -78,11 +78,11 @@ class Mirror:
 
         Raises CheckpointGoneError where there is a copy and the service says that nothing was signed.
         """
-        return run(fetch, newest(self._trust, self._known))
+        return run(fetch, newest(self._trust, self._known()))
 
-    def _known(self) -> bytes | None:
+    def _known(self) -> list[bytes]:
         held = self.held()
-        return None if held is None else held[0]
+        return [] if held is None else [held[0]]
 
     def update(self, fetch: Fetch, note: bytes, on_progress: Callable[[int], None] = lambda done: None) -> Checkpoint:
         """Copy what is new up to this signed checkpoint; every file is checked before it is written.
@@ -146,7 +146,7 @@ class Mirror:
             raise FileNotFoundError(f"{self._folder}: there is no whole copy of a log")
         copy = Tree(Tiles(None, self._folder), held[1])
         # Witnesses may be behind, and what they have not seen yet is not missing.
-        _, newest_one = run(fetch, newest(Trust(self._trust.keys), self._known))
+        _, newest_one = run(fetch, newest(Trust(self._trust.keys), self._known()))
         log = Tree(Tiles(fetch), newest_one)
         common = _common(copy, log)
         there = {entry.identity: entry for _, entry in _entries(log, common)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from datastorage_common.checkpoints import Checkpoint
 
@@ -17,12 +17,37 @@ STALE_TRIES = 3
 PAUSE_S = 1.0
 
 
-def newest(trust: Trust, remembered: Callable[[], bytes | None]) -> Steps[tuple[bytes, Checkpoint]]:
+def newest(trust: Trust, known: Sequence[bytes]) -> Steps[tuple[bytes, Checkpoint]]:
     """The note and what it says, signed and cosigned as the policy has it.
 
-    ``remembered`` gives the note that is known of a log with these keys, if one is. Raises CheckpointGoneError where
-    one is and the service says that it has none; NoteRefusedError, NotWitnessedError, ProblemError.
+    ``known``: notes of logs with these keys that were known before it is asked; what others remember meanwhile may be
+    newer than an honest answer. Where the answer is older than they are it is asked again, and given in the end; see
+    `newer`. Raises CheckpointGoneError where one is known and the service says that it has none; NoteRefusedError,
+    NotWitnessedError, ProblemError.
     """
+    tries = 0
+    while True:
+        note, shown = yield from _shown(trust, known)
+        tries += 1
+        if tries == STALE_TRIES or newer(trust, known, shown) is None:
+            return note, shown
+        yield Pause(PAUSE_S)
+
+
+def newer(trust: Trust, known: Sequence[bytes], shown: Checkpoint) -> tuple[bytes, Checkpoint] | None:
+    """The known checkpoint of this log with more entries than the shown one. Raises NoteRefusedError.
+
+    One that has too few witnesses does not count: those that have enough come behind it.
+    """
+    for note in known:
+        if note.startswith(f"{shown.origin}\n".encode()):
+            checkpoint = trust.signed(note)
+            if checkpoint.size > shown.size and trust.is_witnessed(note):
+                return note, checkpoint
+    return None
+
+
+def _shown(trust: Trust, known: Sequence[bytes]) -> Steps[tuple[bytes, Checkpoint]]:
     if trust.policy is not None and not trust.policy.needs_none:
         # It is of the service's own policy, which may be another one, or none.
         try:
@@ -34,33 +59,33 @@ def newest(trust: Trust, remembered: Callable[[], bytes | None]) -> Steps[tuple[
             if e.status != 404:
                 raise
     try:
-        note = yield from _signed(remembered)
+        note = yield from _signed(known)
     except NoCheckpointError as e:
-        check_not_gone(trust, remembered(), e)
+        check_not_gone(trust, known, e)
         if trust.policy is not None and not trust.policy.needs_none:
             raise NotWitnessedError(f"the service shows no checkpoint that witnesses have seen: {e.detail}") from None
         raise
     return note, trust.check(note)
 
 
-def check_not_gone(trust: Trust, known: bytes | None, said: NoCheckpointError) -> None:
+def check_not_gone(trust: Trust, known: Sequence[bytes], said: NoCheckpointError) -> None:
     """Raises CheckpointGoneError where a checkpoint is known and the service says that it has none."""
-    if known is not None:
-        checkpoint = trust.signed(known)
+    if known:
+        checkpoint = trust.signed(known[0])
         raise CheckpointGoneError(
             f"the service says that it has no checkpoint ({said.detail}), and one of {checkpoint.size} entries of the "
             f"log {checkpoint.origin} is known from before",
-            known,
+            known[0],
         ) from None
 
 
-def _signed(remembered: Callable[[], bytes | None]) -> Steps[bytes]:
+def _signed(known: Sequence[bytes]) -> Steps[bytes]:
     tries = 0
     while True:
         try:
             return (yield Ask(CHECKPOINT, NOTE))
         except NoCheckpointError:
             tries += 1
-            if tries == STALE_TRIES or remembered() is None:
+            if tries == STALE_TRIES or not known:
                 raise
         yield Pause(PAUSE_S)

@@ -29,7 +29,7 @@ from datastorage_client.verify.errors import (
 )
 from datastorage_client.verify.keys import Keys, read_keys
 from datastorage_client.verify.memory import InProcess, Memory, OnDisk
-from datastorage_client.verify.newest import PAUSE_S, STALE_TRIES, check_not_gone, newest
+from datastorage_client.verify.newest import PAUSE_S, STALE_TRIES, check_not_gone, newer, newest
 from datastorage_client.verify.proofs import RecordProof, check_path, read_proof
 from datastorage_client.verify.record import Record, check_event, check_notification, read_record
 from datastorage_client.verify.steps import JSON, NOTE, Ask, AsyncFetch, Fetch, Pause, Steps, arun, run
@@ -108,7 +108,8 @@ class Verifier:
     def update(self, client: DataStorageClient) -> Checkpoint:
         """The newest checkpoint: signed, continuing the remembered one, and remembered from now on.
 
-        Raises ContradictionError where it does not continue it; other VerificationErrors.
+        Raises ContradictionError where it does not continue it, SmallerError of these where it stays older than it;
+        other VerificationErrors.
         """
         return run(_fetch(client), self.updating())
 
@@ -141,9 +142,18 @@ class Verifier:
 
     # The procedures.
 
-    def updating(self, known: bytes | None = None) -> Steps[Checkpoint]:
-        """The steps of `update`. ``known``: a note that is kept elsewhere; the service must not deny it either."""
-        note, checkpoint = yield from newest(self._trust, lambda: self._known() or known)
+    def updating(self, since: bytes | None = None) -> Steps[Checkpoint]:
+        """The steps of `update`. ``since``: a note that is kept elsewhere; the service must not deny it either."""
+        known = self._known()
+        note, checkpoint = yield from newest(self._trust, [*known, *([] if since is None else [since])])
+        if (held := newer(self._trust, known, checkpoint)) is not None:
+            # That they contradict each other would be worse.
+            yield from self._comparing(*held, note, checkpoint)
+            raise SmallerError(
+                f"the log {checkpoint.origin} is shown as it was, with {checkpoint.size} entries, and it had "
+                f"{held[1].size}: somebody gives an old answer again and again, or a cache does not let go of one",
+                held[0], note, self._memory.keep_evidence(checkpoint.origin, held[0], note),
+            )  # fmt: skip
         return (yield from self._continuing(note, checkpoint))
 
     def proving_event(self, event_id: str, event_date: str | None, wait: float) -> Steps[Proved]:
@@ -171,15 +181,16 @@ class Verifier:
         note = found.proof.note.encode()
         checkpoint = self._trust.signed(note)
         proved = self._proved(record, found, checkpoint, is_event=is_event)
-        yield from self._continuing(note, checkpoint)
-        if not self._trust.is_witnessed(note):
+        witnessed = self._trust.is_witnessed(note)
+        yield from self._continuing(note, checkpoint, remember=witnessed)
+        if not witnessed:
             yield from self._witnessing(checkpoint)
         return proved
 
-    def _known(self) -> bytes | None:
-        """A remembered note of a log that is asked about."""
-        notes = (self._memory.get(key.name) for key in self._trust.keys)
-        return next((note for note in notes if note is not None), None)
+    def _known(self) -> list[bytes]:
+        """The remembered notes of the logs that may be asked about."""
+        origins = dict.fromkeys(key.name for key in self._trust.keys)
+        return [note for note in map(self._memory.get, origins) if note is not None]
 
     def _witnessing(self, checkpoint: Checkpoint) -> Steps[None]:
         """Raises NotWitnessedError unless a witnessed checkpoint continues this one."""
@@ -194,17 +205,20 @@ class Verifier:
         except ProofError as e:
             raise NotWitnessedError(f"what the witnesses have seen does not continue this checkpoint: {e}") from None
 
-    def _continuing(self, note: bytes, seen: Checkpoint) -> Steps[Checkpoint]:
-        """Remember a checkpoint, once it is proven to continue the remembered one, or to be continued by it."""
+    def _continuing(self, note: bytes, seen: Checkpoint, *, remember: bool = True) -> Steps[Checkpoint]:
+        """Remember a checkpoint, once it is proven to continue the remembered one, or to be continued by it.
+
+        Without ``remember`` it is only proven: what has too few witnesses would hide how far those had come.
+        """
         while True:
             held_note = self._memory.get(seen.origin)
             if held_note is None:
-                if self._memory.replace(seen.origin, None, note):
+                if not remember or self._memory.replace(seen.origin, None, note):
                     return seen
                 continue
             held = self._trust.signed(held_note)
             yield from self._comparing(held_note, held, note, seen)
-            if seen.size <= held.size or self._memory.replace(seen.origin, held_note, note):
+            if not remember or seen.size <= held.size or self._memory.replace(seen.origin, held_note, note):
                 return seen
 
     def _comparing(self, held_note: bytes, held: Checkpoint, note: bytes, seen: Checkpoint) -> Steps[None]:
