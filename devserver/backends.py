@@ -28,6 +28,11 @@ class Backends:
         """Whether PostgreSQL is one of them."""
         return any(isinstance(server, EmbeddedPostgres) for server in self.embedded)
 
+    @property
+    def redis_embedded(self) -> bool:
+        """Whether Valkey is one of them."""
+        return any(isinstance(server, EmbeddedValkey) for server in self.embedded)
+
 
 def start_backends(
     environ: Mapping[str, str],

@@ -16,8 +16,11 @@ from devserver.postgres import OWNER_ROLE
 from devserver.service import base_url
 
 
-def banner(settings: Settings, backends: Backends, data_dir: Path) -> str:
-    """Where everything is, and how to store a first event and read it back; no secrets."""
+def banner(settings: Settings, backends: Backends, data_dir: Path, wrong: str | None = None) -> str:
+    """Where everything is, and how to store a first event and read it back; no secrets.
+
+    ``wrong`` is what has to be done for the log, in a line.
+    """
     url = base_url(settings)
     lines = [
         ("Service", f"{url}/api/v1/audit/events"),
@@ -29,11 +32,9 @@ def banner(settings: Settings, backends: Backends, data_dir: Path) -> str:
     ]
     if backends.embedded:
         lines.append(("Data", f"{data_dir}"))
-    password = ""
     if backends.database_embedded:
         passwords = data_dir / "postgresql" / "passwords.json"
         lines.append(("Password", f"of {OWNER_ROLE}: in {passwords}"))
-        password = f"PGPASSWORD=$(jq -r .{OWNER_ROLE} {shlex.quote(str(passwords))}) "
     lines += [("Log key", str(key.verifier)) for key in load_keys(settings.log)]
     table = "\n".join(f"  {name:<9} {value}" for name, value in lines)
     command = Path(sys.executable).parent / "datastorage"
@@ -46,6 +47,7 @@ def banner(settings: Settings, backends: Backends, data_dir: Path) -> str:
         token = f"  export DATASTORAGE_TOKEN={create if settings.auth.mode == 'token' else 'TOKEN-OF-YOUR-ISSUER'}\n"
         header = ' -H "Authorization: Bearer $DATASTORAGE_TOKEN"'
         given = "; the service asks for a token"
+    wrong_line = f"\n{wrong}\n" if wrong else ""
     return f"""
 The Data Storage Service is ready.
 
@@ -62,11 +64,32 @@ Store a first event and read it back{given}:
 
 How the log of all records stands:
 
-  {password}DATASTORAGE_DATABASE__URL={shlex.quote(without_password(backends.direct_url))} \\
+  {_for_commands(settings, backends, data_dir)} \\
     {command} log status
-
+{wrong_line}
 Ctrl-C stops everything; the data stays.
 """
+
+
+def _for_commands(settings: Settings, backends: Backends, data_dir: Path) -> str:
+    """The variables by which a command reaches the same stores and the same log, as a shell takes them."""
+    words = []
+    if backends.database_embedded:
+        passwords = data_dir / "postgresql" / "passwords.json"
+        words.append(f"PGPASSWORD=$(jq -r .{OWNER_ROLE} {shlex.quote(str(passwords))})")
+    words.append(f"DATASTORAGE_DATABASE__URL={shlex.quote(without_password(backends.direct_url))}")
+    redis = without_password(backends.redis_url)
+    if backends.redis_embedded:
+        password = f"$(jq -r .default {shlex.quote(str(data_dir / 'valkey' / 'passwords.json'))})"
+        words.append(f'DATASTORAGE_REDIS__URL="{redis.replace("//", f"//:{password}@", 1)}"')
+    else:
+        words.append(f"DATASTORAGE_REDIS__URL={shlex.quote(redis)}")
+    words += [
+        f"DATASTORAGE_LOG__{name.upper()}={shlex.quote(value)}"
+        for name in ("key_file", "origin", "checkpoint_file")
+        if (value := getattr(settings.log, name)) is not None
+    ]
+    return " \\\n  ".join(words)
 
 
 def without_password(address: str) -> str:

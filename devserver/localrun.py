@@ -15,10 +15,9 @@ import click
 
 from app.cli.migrate import record_migrations
 from app.clock import Clock
-from app.config.log_keys import new_key_file
 from app.config.settings import Settings
 from app.configuration import load_settings
-from app.postgres.migrations import migrate
+from app.postgres.migrations import MigrationError, migrate
 from devserver.backends import Backends, start_backends
 from devserver.banner import banner
 from devserver.errors import DevError, StartCancelledError
@@ -26,11 +25,12 @@ from devserver.keeper import Keeper, how
 from devserver.processes import Child
 from devserver.server import Server
 from devserver.service import base_url, check_port, launch, probe, with_absolute_paths
+from devserver.signed_log import advice, settings_before_key, with_log_key
 
 # From the start of gunicorn to a service that says it is ready; workers import for a second or two.
 SERVICE_READY_TIMEOUT = 60.0
-# What the log of a local run is called.
-LOG_NAME = "localhost/datastorage"
+# What names the database that is migrated, the first of them that is there.
+_DATABASE_VARIABLES = ("DATASTORAGE_DATABASE__DIRECT_URL", "DATABASE_URL", "DATASTORAGE_DATABASE__URL")
 # Beyond the service's own shutdown.timeout, before it is killed.
 STOP_MARGIN = 10.0
 
@@ -54,7 +54,7 @@ class LocalRun:
 
         Raises DevError, MigrationError or ConfigError, with everything stopped.
         """
-        settings = load_settings(environ=self._environ)
+        settings = settings_before_key(self._environ)
         for host in settings.server.hosts():
             check_port(host, settings.server.port)
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -62,11 +62,15 @@ class LocalRun:
         with contextlib.ExitStack() as stack:
             try:
                 backends = start_backends(self._environ, self._data_dir, stack, self._stop, say)
-                settings = self._with_log_key(settings, backends)
-                service = self._start_service(stack, settings, backends)
+                self._migrate(settings, backends)
+                if self._stop.is_set():
+                    return 0
+                environ, settings = self._complete(settings, backends)
+                wrong = advice(settings)
+                service = self._start_service(stack, settings, environ, backends)
                 if service is None or self._stop.is_set():
                     return 0
-                say(banner(settings, backends, self._data_dir))
+                say(banner(settings, backends, self._data_dir, wrong))
                 self._watch(service, backends)
             except StartCancelledError:  # that is no failure
                 return 0
@@ -82,34 +86,35 @@ class LocalRun:
         say("stopped" + (f"; the data stays in {self._data_dir}" if backends.embedded else ""))
         return 0
 
-    def _with_log_key(self, settings: Settings, backends: Backends) -> Settings:
-        """The settings with a key of the log, which lies beside the database that is started here. Raises DevError."""
-        if settings.log.key_file is not None or not backends.database_embedded:
-            return settings
-        path = self._data_dir / "log.key"
-        try:
-            with contextlib.suppress(FileExistsError):
-                new_key_file(path, LOG_NAME)
-        except OSError as e:
-            raise DevError(f"cannot make {path}: {e.strerror}") from e
-        self._environ["DATASTORAGE_LOG__KEY_FILE"] = str(path)
-        return dataclasses.replace(settings, log=dataclasses.replace(settings.log, key_file=str(path)))
-
-    def _start_service(self, stack: contextlib.ExitStack, settings: Settings, backends: Backends) -> Child | None:
-        """Migrate, start gunicorn and wait until it is ready; None when asked to stop meanwhile."""
+    def _migrate(self, settings: Settings, backends: Backends) -> None:
+        """Raises MigrationError, which says by which variable the database was named."""
         schema = self._environ.get("DATASTORAGE_DATABASE__SCHEMA", "public")
         record = record_migrations if settings.audit.record_service else None
-        migrate(backends.direct_url, service_role=backends.service_role, schema=schema, say=say, record=record)
-        if self._stop.is_set():
-            return None
-        service = launch(
-            {
-                **self._environ,
-                "DATASTORAGE_DATABASE__URL": backends.database_url,
-                "DATASTORAGE_DATABASE__DIRECT_URL": backends.direct_url,
-                "DATASTORAGE_REDIS__URL": backends.redis_url,
-            }
-        )
+        try:
+            migrate(backends.direct_url, service_role=backends.service_role, schema=schema, say=say, record=record)
+        except MigrationError as e:
+            variable = next((name for name in _DATABASE_VARIABLES if self._environ.get(name)), None)
+            if variable is None:
+                raise
+            raise MigrationError(f"{e} (the database is the one that {variable} names)") from e
+
+    def _complete(self, settings: Settings, backends: Backends) -> tuple[dict[str, str], Settings]:
+        """Where the stores are, and the key of the log, for the service. Raises DevError, ConfigError."""
+        addresses = {
+            "DATASTORAGE_DATABASE__URL": backends.database_url,
+            "DATASTORAGE_DATABASE__DIRECT_URL": backends.direct_url,
+            "DATASTORAGE_REDIS__URL": backends.redis_url,
+        }
+        database = dataclasses.replace(settings.database, url=backends.database_url, direct_url=backends.direct_url)
+        there = dataclasses.replace(settings, database=database)
+        environ = with_log_key(self._environ, self._data_dir, there) | addresses
+        return environ, load_settings(environ=environ)
+
+    def _start_service(
+        self, stack: contextlib.ExitStack, settings: Settings, environ: Mapping[str, str], backends: Backends
+    ) -> Child | None:
+        """Start gunicorn and wait until it is ready; None when asked to stop meanwhile."""
+        service = launch(environ)
         stack.callback(service.stop, signal.SIGTERM, settings.shutdown.timeout + STOP_MARGIN)
         url = urlsplit(base_url(settings))
         deadline = time.monotonic() + SERVICE_READY_TIMEOUT

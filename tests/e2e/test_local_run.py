@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -84,6 +86,71 @@ def test_the_data_survives_ctrl_c_and_kill(run: Callable[..., LocalRun], tmp_pat
     third = run().ready()
     assert third.count("local") == 2
     assert third.ctrl_c() == 0, third.text
+
+
+def signed(one: LocalRun) -> bool:
+    log = one.request("GET", "/health").json["log"]
+    return bool(log["signed_size"]) and log["signed_size"] == log["size"]
+
+
+def log_command(one: LocalRun, command: str) -> str:
+    """What the command that the banner shows says, with another one in place of `log status`."""
+    [shown] = re.findall(r"stands:\n\n((?: .*\n)+)", one.text)
+    assert "log status" in shown
+    pasted = ["bash", "-c", shown.replace("log status", command)]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DATASTORAGE_")}
+    done = subprocess.run(pasted, input="y\n", capture_output=True, text=True, check=False, env=kept)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def advised(one: LocalRun) -> list[str]:
+    return re.findall(r"^The log is not signed: .*?`(.+?)`", one.text, re.MULTILINE)
+
+
+@pytest.mark.timeout(240)
+def test_one_store_that_is_made_anew_beside_the_other(run: Callable[..., LocalRun], tmp_path: Path) -> None:
+    """What a run says then ends it, and the commands that it shows work as they are shown."""
+    first = run().ready()
+    assert first.put("first") == 201
+    wait_until(lambda: signed(first), what="signed")
+    assert "in redis:    " in log_command(first, "log status")
+    assert not advised(first)
+    assert first.ctrl_c() == 0, first.text
+
+    shutil.rmtree(tmp_path / "data" / "postgresql")
+    second = run().ready()
+    [command] = advised(second)
+    assert command.startswith("log new-origin localhost/datastorage-2 --reason ")
+    assert "moved to the new name: the memory in redis" in log_command(second, command)
+    assert second.ctrl_c() == 0, second.text
+
+    third = run().ready()
+    assert not advised(third)
+    assert third.put("third") == 201
+    wait_until(lambda: signed(third), what="signed under the new name")
+    assert len(re.findall(r"^  Log key   localhost/datastorage(?:-2)?\+", third.text, re.MULTILINE)) == 2
+    assert third.ctrl_c() == 0, third.text
+
+    shutil.rmtree(tmp_path / "data" / "valkey")
+    fourth = run().ready()
+    assert advised(fourth) == ["log remember"]
+    assert "the memory in redis remembers the log localhost/datastorage-2" in log_command(fourth, "log remember")
+    assert fourth.put("fourth") == 201
+    wait_until(lambda: signed(fourth), what="signed again")
+    assert fourth.ctrl_c() == 0, fourth.text
+
+
+def test_a_name_and_witnesses_without_a_key(run: Callable[..., LocalRun], tmp_path: Path) -> None:
+    """The run makes the key itself, after it has looked at the settings."""
+    (tmp_path / "witnesses").write_text("quorum none\n")
+    given = {"DATASTORAGE_LOG__ORIGIN": "log.example/mine", "DATASTORAGE_LOG__WITNESS_POLICY": f"{tmp_path}/witnesses"}
+    one = run(**given).ready()
+    assert "  Log key   log.example/mine+" in one.text
+    assert one.put("named") == 201
+    wait_until(lambda: signed(one), what="signed")
+    assert "origin:      log.example/mine\n" in log_command(one, "log status")
+    assert one.ctrl_c() == 0, one.text
 
 
 @pytest.mark.nightly
@@ -228,3 +295,4 @@ def test_a_database_that_does_not_answer_is_one_clear_line(run: Callable[..., Lo
     assert "Traceback" not in one.text
     assert "secret" not in one.text
     assert one.text.startswith("datastorage: ")
+    assert one.text.endswith(" (the database is the one that DATABASE_URL names)\n")

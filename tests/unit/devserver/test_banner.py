@@ -54,9 +54,20 @@ def test_the_banner_names_everything_and_no_secret(tmp_path: Path) -> None:
         ":6380/",
         str(tmp_path),
         f"PGPASSWORD=$(jq -r .datastorage_owner {tmp_path / 'postgresql' / 'passwords.json'}) ",
-        "datastorage log status",
+        f'DATASTORAGE_REDIS__URL="redis://:$(jq -r .default {tmp_path}/valkey/passwords.json)@127.0.0.1:6380/0" ',
+        f"DATASTORAGE_LOG__KEY_FILE={tmp_path / 'log.key'} ",
+        "datastorage log status\n\nCtrl-C",
     ):
         assert expected in text
+    assert text.count(str(key.verifier)) == text.count(str(tmp_path / "log.key")) == 1
+    log = LogSettings(key_file=str(tmp_path / "log.key"), origin="log.example/a", checkpoint_file="/my files/a")
+    told = banner(Settings(log=log), backends, tmp_path, "The log is not signed.")
+    for expected in (
+        "DATASTORAGE_LOG__ORIGIN=log.example/a ",
+        "DATASTORAGE_LOG__CHECKPOINT_FILE='/my files/a' ",
+        "datastorage log status\n\nThe log is not signed.\n\nCtrl-C",
+    ):
+        assert expected in told
     for url in (postgres.url("service"), postgres.url("owner")):
         assert str(conninfo_to_dict(url)["password"]) not in text
     assert valkey.url().split(":")[2].split("@")[0] not in text

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from app.config.log import LogSettings
-from app.config.log_keys import load_keys
 from app.config.settings import Settings
+from app.postgres.migrations import MigrationError
 from devserver import (
     DevError,
-    EmbeddedPostgres,
     localrun,
 )
 from devserver.backends import Backends
@@ -55,24 +52,29 @@ def test_a_start_that_fails_because_it_was_given_up_is_no_failure(
             run.run()
 
 
-def test_the_log_of_an_embedded_database_gets_a_key_once(tmp_path: Path) -> None:
-    embedded: Any = (EmbeddedPostgres(tmp_path / "postgresql", port=5433),)
-    backends = Backends(database_url="", direct_url="", service_role=None, redis_url="", embedded=embedded)
-    path = tmp_path / "log.key"
-    for _ in range(2):
-        run = localrun.LocalRun({}, 8080, tmp_path)
-        settings = run._with_log_key(Settings(), backends)
-        [key] = load_keys(settings.log)
-        assert key.name == "localhost/datastorage"
-        assert run._environ["DATASTORAGE_LOG__KEY_FILE"] == settings.log.key_file == str(path)
-        assert path.read_text() == f"{key.encode()}\n"
-        held = path.stat().st_mtime_ns
-    assert path.stat().st_mtime_ns == held
-    path.unlink()
-    others = dataclasses.replace(backends, embedded=())
-    given = Settings(log=LogSettings(key_file="mine.key"))
-    assert localrun.LocalRun({}, 8080, tmp_path)._with_log_key(Settings(), others) == Settings()
-    assert localrun.LocalRun({}, 8080, tmp_path)._with_log_key(given, backends) == given
-    assert not path.exists()
-    with pytest.raises(DevError, match=r"cannot make .*: No such file"):
-        localrun.LocalRun({}, 8080, tmp_path / "nowhere")._with_log_key(Settings(), backends)
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({}, None),
+        ({"DATABASE_URL": "postgresql://db/a"}, "DATABASE_URL"),
+        ({"DATASTORAGE_DATABASE__URL": "postgresql://db/a"}, "DATASTORAGE_DATABASE__URL"),
+        (
+            {"DATASTORAGE_DATABASE__URL": "postgresql://db/a", "DATASTORAGE_DATABASE__DIRECT_URL": "postgresql://db/a"},
+            "DATASTORAGE_DATABASE__DIRECT_URL",
+        ),
+    ],
+)
+def test_a_database_that_cannot_be_migrated_is_told_with_what_named_it(
+    given: dict[str, str], named: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A variable that was exported for a command is easily forgotten."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise MigrationError("connection refused")
+
+    monkeypatch.setattr(localrun, "migrate", refused)
+    backends = Backends(database_url="", direct_url="", service_role=None, redis_url="", embedded=())
+    with pytest.raises(MigrationError) as caught:
+        localrun.LocalRun(given, 8080, tmp_path)._migrate(Settings(), backends)
+    told = f" (the database is the one that {named} names)" if named else ""
+    assert str(caught.value) == f"connection refused{told}"
