@@ -115,6 +115,11 @@ def _tell(done: NewOrigin) -> None:
     click.echo(f"the log had {counted(details['size'], 'entry', 'entries')}, root {details['root']}")
     if done.moved:
         click.echo(f"moved to the new name: {_listed(done.moved)}")
+    if (details["size"], details["root"]) != (details["remembered_size"], details["remembered_root"]):
+        click.echo(
+            "where the database was restored or edited, tiles are others than they were: empty the caches in front of "
+            "/api/v1/log/tile/, which keep the old ones for up to a year"
+        )
 
 
 def _members(done: NewOrigin) -> dict[str, object]:

@@ -168,6 +168,7 @@ def test_a_database_that_was_restored(
         assert (told["remembered_size"], told["remembered_root"]) == (9, ahead.root.hex())
         assert (told["size"], told["index"], told["moved"], told["already"]) == (5, 5, ["redis", "file"], False)
         assert [(m["in"], m["size"]) for m in told["remembered"]] == [("checkpoint", 5), ("file", 9), ("redis", 9)]
+        assert "empty the caches in front of /api/v1/log/tile/" in run(environ).stdout, "entries behind 5 are others"
         signed_turn(one)
         assert checkpoints(database)[1:] == [(NEW.name, 8)]
         assert check_log(database.superuser_url).faults == []
