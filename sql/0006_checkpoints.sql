@@ -3,6 +3,9 @@
 ALTER TABLE log_head ADD COLUMN origin varchar(255);
 -- The size up to which the tree was last found to continue all that is remembered, in a commit of its own before it is signed.
 ALTER TABLE log_head ADD COLUMN proven bigint NOT NULL DEFAULT 0;
+-- The memories outside PostgreSQL that it was found to continue then: an operator's command that does not know of one of them
+-- would leave out what that remembers.
+ALTER TABLE log_head ADD COLUMN memories text[] NOT NULL DEFAULT '{}';
 -- Why nothing is signed for now, and when that was last tried in vain. NULL: all is well.
 ALTER TABLE log_head ADD COLUMN unsigned text;
 ALTER TABLE log_head ADD COLUMN tried_at timestamptz;

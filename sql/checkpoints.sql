@@ -7,7 +7,11 @@ SELECT origin, size, epoch, root, note FROM log_checkpoints WHERE origin = %s OR
 -- name: note_proven
 -- A commit before the signature: with all before it, it has to be on every standby that PostgreSQL waits for. Nothing is
 -- changed where another one gives places meanwhile. The first one gives the log its name.
-UPDATE log_head SET origin = %s, proven = %s WHERE holder = %s AND epoch = %s AND inconsistent IS NULL;
+UPDATE log_head SET origin = %s, proven = %s, memories = %s WHERE holder = %s AND epoch = %s AND inconsistent IS NULL;
+
+-- name: memories
+-- Those that the log was last found to continue.
+SELECT memories FROM log_head;
 
 -- name: note_unsigned
 -- Read by every worker: only the one that gives places knows. The time says that it still tries.

@@ -74,16 +74,34 @@ class ServiceEvents:
         data = {"act_id": str(act), "taken": taken, "release": version("datastorage"), "role": role}
         return self._of_service("log_intake_finished", data, actor_id=role, resource_type="Log", resource_id=str(act))
 
-    def log_remembered(self, origin: str, size: int, root: bytes, memories: Sequence[str], role: str) -> AuditEvent:
-        """Somebody accepted that memories of the log are empty; they are about to be filled with this tree."""
-        data = {"origin": origin, "size": size, "root": root.hex(), "memories": list(memories), "role": role}
+    def log_remembered(
+        self, tree: Mapping[str, Any], memories: Sequence[str], without: Sequence[str], outcome: str, role: str
+    ) -> AuditEvent:
+        """Somebody accepted that memories of the log are empty: they are to be filled with this tree, or were.
+
+        ``tree``: origin, size and root. ``without``: memories that were said to be lost for good.
+        """
+        data = {**tree, "memories": list(memories), "role": role, **({"without": list(without)} if without else {})}
         return self._of_service(
             "log_remembered",
             {**data, "release": version("datastorage")},
             actor_id=role,
+            event_outcome=outcome,
+            resource_type="Log",
+            resource_id=tree["origin"],
+        )
+
+    def log_memory_moved(self, act: UUID, name: str, memory: str, held: Mapping[str, Any], role: str) -> AuditEvent:
+        """A memory is about to be moved to the new name of the log; the act of that does not tell what it held."""
+        data = {"act_id": str(act), "new_origin": name, "memory": memory, "held": dict(held), "role": role}
+        return self._of_service(
+            "log_memory_moved",
+            {**data, "release": version("datastorage")},
+            actor_id=role,
+            severity="warning",
             event_outcome="pending",
             resource_type="Log",
-            resource_id=origin,
+            resource_id=name,
         )
 
     def log_new_origin(self, act: UUID, details: Mapping[str, Any], role: str) -> AuditEvent:

@@ -40,9 +40,18 @@ def _tree(row: Row) -> Remembered:
     return Remembered(row.origin, row.epoch, row.size, row.root)
 
 
-def note_proven(conn: Connection, origin: str, size: int, holder: UUID, epoch: int) -> bool:
-    """Write down that the tree of this size continues all that is remembered; False where the lock is another's now."""
-    return conn.execute(_SQL["note_proven"], (origin, size, holder, epoch)).rowcount == 1
+def note_proven(conn: Connection, origin: str, size: int, memories: Sequence[str], holder: UUID, epoch: int) -> bool:
+    """Write down that the tree of this size continues all that is remembered, by the names of its memories.
+
+    False where the lock is another's now.
+    """
+    return conn.execute(_SQL["note_proven"], (origin, size, list(memories), holder, epoch)).rowcount == 1
+
+
+def proven_memories(conn: Connection) -> list[str]:
+    """The names of the memories that the log was last found to continue."""
+    row = conn.execute(_SQL["memories"]).fetchone()
+    return [] if row is None else list(row[0])
 
 
 def note_unsigned(conn: Connection, why: str | None, holder: UUID) -> bool:

@@ -28,6 +28,8 @@ from app.dlq.endpoint import Endpoint
 from app.dlq.scripts import Script
 
 KEY = "audit:log:signed"
+# By the name of a memory: the setting that says where it is.
+SETTINGS = {"redis": "redis.url", "file": "log.checkpoint_file"}
 # Two memories are read under the log's lock, whose transaction PostgreSQL ends when it is idle for 2 s (lock_head).
 _ASK_SECONDS = 0.8
 _WAIT_MS = 300

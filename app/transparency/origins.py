@@ -23,7 +23,7 @@ from app.transparency.edge import grow
 from app.transparency.entries import as_json, split
 from app.transparency.log_store import Head
 from app.transparency.memories import Memory, Remembered
-from app.transparency.remembering import CHECKPOINT, advanced, tree_in
+from app.transparency.remembering import CHECKPOINT, advanced, check_all_known, tree_in
 from app.transparency.signer import of_another_log
 from app.transparency.tree import root_at
 
@@ -43,6 +43,15 @@ class NewOrigin:
     already: bool  # whether the act was there before
     tree: Remembered  # the log with the act as its last entry, as the memories have it
     moved: tuple[str, ...]  # the memories that have it since now
+    late: tuple[tuple[str, Remembered], ...]  # what those of them held that the act does not name
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the operator said."""
+
+    reason: str
+    without: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +70,53 @@ def start_origin(
     name: str,
     reason: str,
     record: Callable[[Connection, Act], None] | None,
+    record_moved: Callable[[Connection, Act, str, Remembered], None] | None = None,
+    without: Sequence[str] = (),
 ) -> NewOrigin:
     """Give the log this name, or finish what an earlier call for it began.
 
-    ``record`` is called in the transaction of the act. Raises ActRefusedError, LogBrokenError where the log's edge is
-    not whole, psycopg.Error; InsufficientPrivilege where the role does not own the tables.
+    ``record`` is called in the transaction of the act; ``record_moved`` before a memory is moved that holds something
+    that the act does not name. ``without``: memories that are lost for good.
+
+    Raises ActRefusedError, LogBrokenError where the log's edge is not whole, psycopg.Error; InsufficientPrivilege where
+    the role does not own the tables.
     """
     # Before the head: whatever is remembered by now, the log had it then.
     trees = {memory.name: tree_in(memory) for memory in memories}
-    named = _locked(conn, lambda: _named(conn, trees, name, reason, record))
+
+    def checked() -> _Named:
+        check_all_known(conn, memories, without)
+        return _named(conn, trees, name, _Said(reason, tuple(without)), record)
+
+    named = _locked(conn, checked)
     # By the act: what it names may be left.
     details = named.act.details
     left = {old["origin"] for old in details["remembered"]} | {details["old_origin"]}
     whys = [standing_still(name)]
-    moved = []
+    moved: list[str] = []
+    late: list[tuple[str, Remembered]] = []
     for memory in memories:
         found = trees[memory.name]
         if found is None and not named.standing_still:
             # That of a log that goes on already is filled by `datastorage log remember`, behind a proof.
             continue
-        if _move(memory, left, named.tree):
+
+        def overwrites(tree: Remembered, memory: Memory = memory) -> None:
+            if _told(memory.name, tree) in details["remembered"]:
+                return
+            # It may be the only trace of what was lost.
+            if record_moved is not None:
+                with writing(conn):
+                    record_moved(conn, named.act, memory.name, tree)
+            late.append((memory.name, tree))
+
+        if _move(memory, left, named.tree, overwrites):
             moved.append(memory.name)
         if found is not None and found.origin != name:
             whys.append(of_another_log(f"the memory in {memory.name}", found, name))
     with writing(conn):
         conn.execute(_SQL["go_on"], (name, whys))
-    return NewOrigin(named.act, named.already, named.tree, tuple(moved))
+    return NewOrigin(named.act, named.already, named.tree, tuple(moved), tuple(late))
 
 
 def standing_still(name: str) -> str:
@@ -114,7 +144,7 @@ def _named(
     conn: Connection,
     trees: Mapping[str, Remembered | None],
     name: str,
-    reason: str,
+    said: _Said,
     record: Callable[[Connection, Act], None] | None,
 ) -> _Named:
     """Under the lock: give the log this name, unless it has it already."""
@@ -130,7 +160,7 @@ def _named(
     used = conn.execute(_SQL["is_used"], {"name": name}).fetchone() != (False,)
     if used or head.origin == name or any(tree is not None and tree.origin == name for tree in trees.values()):
         raise ActRefusedError(f"{name} is or was the name of this log: a new origin needs a name of its own")
-    act = _act(conn, head, trees, name, reason)
+    act = _act(conn, head, trees, name, said)
     put_act(conn, act)
     grown = _put_in(conn, head)
     conn.execute(_SQL["start"], (name, standing_still(name)))
@@ -139,7 +169,7 @@ def _named(
     return _Named(act, False, Remembered(name, grown.epoch, grown.size, root_at(conn, grown.size)), True)
 
 
-def _act(conn: Connection, head: Head, trees: Mapping[str, Remembered | None], name: str, reason: str) -> Act:
+def _act(conn: Connection, head: Head, trees: Mapping[str, Remembered | None], name: str, said: _Said) -> Act:
     """What is written down for ever: what the log was called, and what was remembered of it."""
     known = {place: tree for place, tree in trees.items() if tree is not None}
     if head.origin is not None and (last := checkpoint_store.last(conn, head.origin)) is not None:
@@ -151,17 +181,19 @@ def _act(conn: Connection, head: Head, trees: Mapping[str, Remembered | None], n
     details = {
         "new_origin": name,
         "old_origin": head.origin,
-        "reason": reason,
+        "reason": said.reason,
         "size": head.size,
         "root": log_store.root(conn, head.size).hex(),
         "remembered_size": largest.size if largest is not None else None,
         "remembered_root": largest.root.hex() if largest is not None else None,
-        "remembered": [
-            {"in": place, "origin": tree.origin, "size": tree.size, "root": tree.root.hex()}
-            for place, tree in sorted(known.items())
-        ],
+        "remembered": [_told(place, tree) for place, tree in sorted(known.items())],
+        **({"without": sorted(said.without)} if said.without else {}),
     }
     return Act(uuid_utils.compat.uuid7(), NEW_ORIGIN, acted_at, role, details)
+
+
+def _told(place: str, tree: Remembered) -> dict[str, object]:
+    return {"in": place, "origin": tree.origin, "size": tree.size, "root": tree.root.hex()}
 
 
 def _put_in(conn: Connection, head: Head) -> Head:
@@ -177,10 +209,10 @@ def _put_in(conn: Connection, head: Head) -> Head:
     return grown
 
 
-def _move(memory: Memory, left: Set[str | None], tree: Remembered) -> bool:
+def _move(memory: Memory, left: Set[str | None], tree: Remembered, overwrites: Callable[[Remembered], None]) -> bool:
     """Have a memory hold this tree in place of one of a name that is left; False where it holds this log already.
 
-    Raises ActRefusedError.
+    ``overwrites`` is told of what it holds before that is overwritten. Raises ActRefusedError.
     """
     for _ in range(_MOVES):
         found = tree_in(memory)
@@ -191,6 +223,8 @@ def _move(memory: Memory, left: Set[str | None], tree: Remembered) -> bool:
                 f"the log is {tree.origin} now, and the memory in {memory.name} holds a tree of the log "
                 f"{found.origin}: look at it, remove it, then run this again"
             )
+        if found is not None:
+            overwrites(found)
         if advanced(memory, found.encode() if found is not None else b"", tree):
             return True
     raise ActRefusedError(f"the memory in {memory.name} changes all the time: run this again")

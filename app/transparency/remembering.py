@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from app.postgres.sessions import Connection, writing
 from app.transparency import checkpoint_store, log_store
 from app.transparency.acts import ActRefusedError
-from app.transparency.memories import Memory, MemoryAwayError, MemoryBrokenError, Remembered, decode
+from app.transparency.memories import SETTINGS, Memory, MemoryAwayError, MemoryBrokenError, Remembered, decode
 from app.transparency.signer import InconsistentError, proven_root
 
 CHECKPOINT = "checkpoint"  # what the last one that is stored is called, beside the memories
@@ -30,14 +30,16 @@ class Filled:
 def fill_empty(
     conn: Connection,
     memories: Sequence[Memory],
-    record: Callable[[Connection, Remembered, Sequence[str]], None] | None,
+    record: Callable[[Connection, Remembered, Sequence[str], str], None] | None,
+    without: Sequence[str] = (),
 ) -> Filled:
     """Fill the memories that are empty, once the log is proven to continue its last checkpoint and all others.
 
-    ``record`` is called before anything is filled, in a transaction of its own, with the names of what is about to be.
-    Raises ActRefusedError, psycopg.Error.
+    ``record`` is called before anything is filled, in a transaction of its own, with the names of what is about to be
+    and the outcome `pending`; behind it with what was filled, and `success`. ``without``: memories that are lost for
+    good. Raises ActRefusedError, psycopg.Error.
     """
-    if not memories:
+    if not memories and not without:
         raise ActRefusedError(
             "no memory is set up here: redis.url or log.checkpoint_file, as the service has them, say where they are"
         )
@@ -46,6 +48,7 @@ def fill_empty(
     empty = [memory for memory in memories if trees[memory.name] is None]
     # One that writes, so that nobody proves it to a standby.
     with writing(conn):
+        check_all_known(conn, memories, without)
         head = log_store.head(conn)
         known = [(f"the memory in {name}", tree) for name, tree in trees.items() if tree is not None]
         if head.origin is not None and (last := checkpoint_store.last(conn, head.origin)) is not None:
@@ -59,13 +62,33 @@ def fill_empty(
             except InconsistentError as e:
                 raise ActRefusedError(f"nothing was filled: {e}") from None
             if empty and record is not None:
-                record(conn, tree, [memory.name for memory in empty])
+                record(conn, tree, [memory.name for memory in empty], "pending")
     if tree is None:
         return Filled(None, (), ())
     held = tuple(name for name, found in trees.items() if found is not None)
     # False: another one filled it meanwhile, and perhaps the log was signed since.
     filled = tuple(memory.name for memory in empty if advanced(memory, b"", tree))
+    if filled and record is not None:
+        with writing(conn):
+            record(conn, tree, filled, "success")
     return Filled(tree, held, filled)
+
+
+def check_all_known(conn: Connection, memories: Sequence[Memory], without: Sequence[str]) -> None:
+    """That each memory that the log was last found to continue is set up here, or is given up by name.
+
+    What one of them holds may be the only trace of what was lost. Raises ActRefusedError, psycopg.Error.
+    """
+    here = {memory.name for memory in memories}
+    for name in without:
+        if name in here:
+            raise ActRefusedError(f"the memory in {name} is set up here ({SETTINGS[name]}): it can be asked")
+    for name in checkpoint_store.proven_memories(conn):
+        if name not in here and name not in without:
+            raise ActRefusedError(
+                f"the log is remembered in {name} too, which is not set up here: set {SETTINGS.get(name, name)} as the "
+                f"service has it; if it is lost for good, say --without {name}"
+            )
 
 
 def tree_in(memory: Memory) -> Remembered | None:

@@ -106,7 +106,8 @@ class Signer:
             return None
         # A commit: with it all before it is on every standby that has to have it, and the lock is still this one's.
         with writing(conn):
-            if not checkpoint_store.note_proven(conn, origin, point.size, holder, head.epoch):
+            names = [memory.name for memory in self._memories]
+            if not checkpoint_store.note_proven(conn, origin, point.size, names, holder, head.epoch):
                 raise NotHolderError
         for memory, data in zip(self._memories, proven.held, strict=True):
             # Not moved: somebody else moved it, from before a pause or on another primary. The next look tells which.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import re
@@ -69,16 +70,26 @@ def signer(redis_memory: RedisMemory, path: Path) -> Signer:
     return Signer((KEY, NEW), [redis_memory, FileMemory(str(path))])
 
 
-def run(environ: dict[str, str], *arguments: str, name: str = NEW.name, answer: str | None = None) -> Result:
-    reason = ["--reason", "the key was copied"]
+def run(
+    environ: dict[str, str],
+    *arguments: str,
+    name: str = NEW.name,
+    answer: str | None = None,
+    reason: str = "the key was copied",
+) -> Result:
     yes = [] if answer is not None else ["--yes"]
-    return CliRunner().invoke(datastorage, ["log", "new-origin", name, *reason, *yes, *arguments], answer, env=environ)
+    words = ["log", "new-origin", name, "--reason", reason, *yes, *arguments]
+    return CliRunner().invoke(datastorage, words, answer, env=environ)
 
 
 def refusal(result: Result) -> str:
     assert (result.exit_code, result.stdout) == (1, ""), result.output
     [line] = result.stderr.splitlines()
     return str(line)
+
+
+def base64_of(digits: str) -> str:
+    return base64.b64encode(bytes.fromhex(digits)).decode()
 
 
 def checkpoints(database: Database) -> list[tuple[str, int]]:
@@ -114,10 +125,10 @@ def test_the_log_goes_on_under_the_new_name(
         assert done.stdout.splitlines() == [
             f"the log is {NEW.name} now; before it was {KEY.name}",
             *(
-                f"remembered in {where}: 5 entries of {KEY.name}, root {root}"
+                f"remembered in {where}: 5 entries of {KEY.name}, root {base64_of(root)}"
                 for where in ("checkpoint", "file", "redis")
             ),
-            f"the log had 5 entries, root {root}",
+            f"the log had 5 entries, root {base64_of(root)}",
             "moved to the new name: the memory in redis and the memory in file",
         ]
         assert done.stderr == ""
@@ -222,10 +233,23 @@ def test_a_memory_that_the_command_did_not_know_of(
     with sequencers(database, signer=signer) as [one]:
         five_signed(database, one)
         without = {name: value for name, value in environ.items() if name != "DATASTORAGE_LOG__CHECKPOINT_FILE"}
-        assert run(without).exit_code == 0
+        ahead = Remembered(KEY.name, 1, 9, bytes(range(32)))
+        assert FileMemory(str(path)).advance(path.read_bytes(), ahead.encode())
+        said = refusal(run(without))
+        assert "the log is remembered in file too, which is not set up here: set log.checkpoint_file" in said
+        assert "it can be asked" in refusal(run(environ, "--without", "file"))
+        assert (database.count("log_acts"), size(database)) == (0, 5)
+        assert run(without, "--without", "file").exit_code == 0
+        assert act(database)["without"] == ["file"]
         taken_over(one)
         assert head(database)[-1] == f"the memory in file is of the log {KEY.name}, and this one is {NEW.name}"
-        assert "moved to the new name: the memory in file\n" in run(environ).stdout
+        done = run(environ, reason="another")
+        assert "moved to the new name: the memory in file\n" in done.stdout
+        held = f"9 entries of {KEY.name}, root {base64_of(ahead.root.hex())}"
+        assert f"the memory in file held what the act does not name: {held}\n" in done.stdout
+        assert "the reason that was given first stands: the key was copied\n" in done.stderr
+        [(data,)] = database.query("SELECT event_data FROM audit_events WHERE event_action = 'log_memory_moved'")
+        assert (data["memory"], data["held"]["size"], data["held"]["root"]) == ("file", 9, ahead.root.hex())
         taken_over(one)
         assert [o for o, _ in checkpoints(database)] == [KEY.name, NEW.name]
         assert head(database)[-1] is None
@@ -296,6 +320,8 @@ def test_it_asks_first(database: Database, environ: dict[str, str], signer: Sign
         asked = run(environ, answer="n\n")
         assert asked.exit_code == 1
         assert f"go on as {NEW.name}? [y/N]" in asked.output
+        for where in ("last checkpoint", "memory in redis", "memory in file"):
+            assert f"the {where}: 5 entries of {KEY.name}, root " in asked.output
         assert head(database)[0] == KEY.name
         assert run(environ, answer="y\n").exit_code == 0
         assert head(database)[0] == NEW.name

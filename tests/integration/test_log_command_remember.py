@@ -25,7 +25,7 @@ from tests.log_support import sequencers, statements_of
 from tests.support import Database, Valkey
 
 __all__ = ["redis_memory"]  # a fixture
-EVENT = "SELECT event_outcome, event_data FROM audit_events WHERE (event_category, event_action) = (%s, %s)"
+EVENT = "SELECT event_outcome, event_data FROM audit_events WHERE (event_category, event_action) = (%s, %s) ORDER BY 1"
 
 
 @pytest.fixture
@@ -80,13 +80,14 @@ def test_a_memory_that_was_lost(
         )
         assert path.read_bytes() == held
         assert redis_memory.read() == held
-        [event] = recorded(database)
+        event, done_event = recorded(database)
         assert (event["outcome"], event["memories"], event["size"]) == ("pending", ["file"], 5)
+        assert done_event == event | {"outcome": "success"}
         assert (event["origin"], event["root"]) == (KEY.name, notes(database)[0][1].hex())
         assert run(environ).stdout == "no memory is empty: nothing was done\n"
-        assert len(recorded(database)) == 1
+        assert len(recorded(database)) == 2
         signed_turn(one)
-        assert [n for n, _, _ in notes(database)] == [5, 6], "it is signed again, with the command's own event"
+        assert [n for n, _, _ in notes(database)] == [5, 7], "it is signed again, with the command's own events"
 
 
 def test_all_memories_at_once_by_the_last_checkpoint(
@@ -101,7 +102,7 @@ def test_all_memories_at_once_by_the_last_checkpoint(
         told = json.loads(run(environ, "--json").stdout)
         assert (told["filled"], told["held"], told["tree"]["size"]) == (["redis", "file"], [], 5)
         signed_turn(one)
-        assert [n for n, _, _ in notes(database)] == [5, 7]
+        assert [n for n, _, _ in notes(database)] == [5, 8]
         assert head(database)[2] is None
 
 
@@ -139,6 +140,21 @@ def test_nothing_is_filled_while_a_memory_is_away_or_none_is_set_up(
         assert away.startswith("datastorage: the memory in redis is away: ")
         assert not path.exists()
         assert "no memory is set up here" in refusal(database.environ)
+
+
+def test_a_memory_that_is_not_set_up_here_is_missed(
+    database: Database, redis_memory: RedisMemory, path: Path, environ: dict[str, str]
+) -> None:
+    with signed(database, redis_memory, path):
+        path.unlink()
+        del environ["DATASTORAGE_REDIS__URL"]
+        said = refusal(environ)
+        assert "the log is remembered in redis too, which is not set up here: set redis.url" in said
+        assert not path.exists()
+        done = run(environ, "--without", "redis")
+        assert done.exit_code == 0, done.output
+        assert [event["without"] for event in recorded(database)] == [["redis"]] * 2
+        assert path.exists()
 
 
 def test_before_anything_was_signed(environ: dict[str, str]) -> None:

@@ -72,7 +72,7 @@ class FakeLog(FakeConnection):
 
     def _updated(self, statement: str, parameters: Any) -> int:
         if "SET origin" in statement:
-            origin, proven, holder, epoch = parameters
+            origin, proven, self.memories, holder, epoch = parameters
             if (holder, epoch) != (self.holder, self.epoch) or self.inconsistent is not None:
                 return 0
             self.origin, self.proven = origin, proven
