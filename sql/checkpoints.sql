@@ -87,3 +87,10 @@ SELECT DISTINCT ON (witness) witness, size, received_at
 FROM log_cosignatures
 WHERE origin = %s
 ORDER BY witness, size DESC;
+
+-- name: earlier
+-- The names that the log had before, by the acts that ended them. The members of an act are text here, whatever they are.
+SELECT details ->> 'old_origin', coalesce(details ->> 'size', ''), acted_at, coalesce(details ->> 'reason', '')
+FROM log_acts
+WHERE kind = 'new_origin'
+ORDER BY acted_at, act_id;

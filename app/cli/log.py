@@ -72,7 +72,8 @@ def status(config_path: str | None, as_json: bool) -> None:
     for name, text in lines(found, held, policy):
         click.echo(f"{name + ':':<13}{text}")
     if found.pending and found.lag_seconds > WARN_SECONDS:
-        click.echo(f"nobody seems to give places: {NOBODY}")
+        stands = "no place is given while the log is inconsistent (docs/log.md)"
+        click.echo(stands if found.signed.inconsistent else f"nobody seems to give places: {NOBODY}")
 
 
 @log.command(

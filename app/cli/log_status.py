@@ -10,11 +10,12 @@ from datetime import datetime
 
 from datastorage_common.counts import counted
 from datastorage_common.files import read_whole
+from datastorage_common.terminal import printable
 from datastorage_common.times import rfc3339
 from datastorage_common.witness_policy import MAX_POLICY_BYTES, Policy, parse_policy
 
-from app.transparency.memories import Memory, MemoryAwayError, MemoryBrokenError, Remembered, decode
-from app.transparency.standing import Signed, Standing
+from app.transparency.memories import SETTINGS, Memory, MemoryAwayError, MemoryBrokenError, Remembered, decode
+from app.transparency.standing import Earlier, Signed, Standing
 
 NOBODY = "an instance of this release has to run"
 
@@ -54,13 +55,14 @@ def members(found: Standing, held: Sequence[Held] = (), policy: Policy | None = 
     return {
         **told,
         "origin": signed.origin,
+        "earlier": [earlier_members(each) for each in signed.earlier],
         "signing": signed.signing,
         "signing_stopped": signed.inconsistent or (signed.unsigned if signed.signing == "stopped" else None),
         "inconsistent": signed.inconsistent,
         "checkpoint": {"size": signed.size, "signed_at": _moment(signed.signed_at)}
         if signed.size is not None
         else None,
-        "memories": [_memory(each) for each in held],
+        "memories": [memory_members(each) for each in held],
         "witnesses": [
             {"name": name, "key": key, "size": size, "received_at": _moment(at)}
             for name, key, size, at in _witnesses(signed, policy)
@@ -74,8 +76,7 @@ def lines(found: Standing, held: Sequence[Held], policy: Policy | None) -> Itera
     yield "root", base64.b64encode(found.root).decode()
     waits = f", the first for {found.lag_seconds:.1f} s" if found.pending else ""
     yield "pending", counted(found.pending, "record") + waits
-    nobody = f"nobody has given places yet: {NOBODY}"
-    yield "epoch", f"{found.epoch}, last given by worker {found.holder}" if found.holder is not None else nobody
+    yield "epoch", _epoch(found)
     yield "old records", intake_line(found)
     signed = found.signed
     yield "origin", signed.origin or "none yet"
@@ -84,8 +85,13 @@ def lines(found: Standing, held: Sequence[Held], policy: Policy | None) -> Itera
     else:
         yield "checkpoint", "none under this name yet" if signed.origin else "none yet"
     yield "signing", _signing(signed)
-    for each in held:
-        yield f"in {each.name}", each.trouble or _tree(each.tree, signed.origin)
+    for each in signed.earlier:
+        yield "earlier", earlier_line(each)
+    for memory in held:
+        yield f"in {memory.name}", memory.trouble or tree_line(memory.tree, signed.origin)
+    for name, key in SETTINGS.items():
+        if all(memory.name != name for memory in held):
+            yield f"in {name}", f"not asked: {key} is not set here"
     for name, _, size, at in _witnesses(signed, policy):
         yield "witness", f"{name}: {counted(size, 'entry', 'entries')} at {_moment(at)}" if size else f"{name}: nothing"
 
@@ -105,20 +111,45 @@ def intake_line(found: Standing) -> str:
     return f"{taken}, {'at least ' if intake.more_left else ''}{intake.left:,} left"
 
 
+def _epoch(found: Standing) -> str:
+    if found.holder is not None:
+        return f"{found.epoch}, last given by worker {found.holder}"
+    if found.epoch:
+        return f"{found.epoch}, nobody gives places since: it was taken from who did (a new origin does that)"
+    return f"nobody has given places yet: {NOBODY}"
+
+
 def _signing(signed: Signed) -> str:
     if signed.inconsistent is not None:
         return f"stopped, the log is INCONSISTENT: {signed.inconsistent}"
     return signed.signing if signed.unsigned is None else f"{signed.signing}: {signed.unsigned}"
 
 
-def _tree(tree: Remembered | None, origin: str | None) -> str:
+def earlier_line(earlier: Earlier) -> str:
+    """A name that the log had."""
+    name = printable(earlier.origin) if earlier.origin is not None else "no name in this database"
+    return f"{name}, to {printable(earlier.size)} entries, until {rfc3339(earlier.until)}: {printable(earlier.reason)}"
+
+
+def tree_line(tree: Remembered | None, origin: str | None) -> str:
+    """What a memory holds; ``origin``: the log's."""
     if tree is None:
         return "nothing"
     name = f" of {tree.origin}" if tree.origin != origin else ""
     return counted(tree.size, "entry", "entries") + name
 
 
-def _memory(held: Held) -> dict[str, object]:
+def earlier_members(earlier: Earlier) -> dict[str, object]:
+    """As JSON has a name that the log had."""
+    return {
+        "origin": earlier.origin,
+        "size": int(earlier.size) if earlier.size.isdecimal() else earlier.size,
+        "until": rfc3339(earlier.until),
+        "reason": earlier.reason,
+    }
+
+
+def memory_members(held: Held) -> dict[str, object]:
     tree = held.tree
     told = None if tree is None else {"origin": tree.origin, "size": tree.size, "root": tree.root.hex()}
     return {"name": held.name, "holds": told, "trouble": held.trouble}

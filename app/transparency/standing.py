@@ -39,6 +39,16 @@ class Cosigned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """A name that the log had, as the act says that gave it the next."""
+
+    origin: str | None  # None: it was signed in another database only
+    size: str  # of the log then
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
     """What is signed of the log, and whether that goes on."""
 
@@ -48,6 +58,7 @@ class Signed:
     unsigned: str | None  # why nothing is signed for now
     inconsistent: str | None  # what the log contradicts: no place is given any more
     cosigned: list[Cosigned]
+    earlier: list[Earlier]  # the oldest first
 
     @property
     def signing(self) -> str:
@@ -126,7 +137,14 @@ def _signed(conn: Connection) -> Signed:
         unsigned=unsigned,
         inconsistent=inconsistent,
         cosigned=cosigned,
+        earlier=earlier_origins(conn),
     )
+
+
+def earlier_origins(conn: Connection) -> list[Earlier]:
+    """The names that the log had before, the oldest first, in the caller's transaction. Raises psycopg.Error."""
+    rows = conn.execute(_SIGNED["earlier"]).fetchall()
+    return [Earlier(origin=origin, size=size, until=until, reason=reason) for origin, size, until, reason in rows]
 
 
 def _left(conn: Connection, most: int | None) -> int:
