@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import sys
@@ -16,21 +17,27 @@ from datastorage_common.counts import counted
 from datastorage_common.notes import Note, VerifierKey
 from datastorage_common.witness_policy import Policy
 
+from app.cli.log_database import memories_of
+from app.cli.log_status import Held, earlier_line, earlier_members, look_at, memory_members, tree_line
 from app.clock import Clock
 from app.config.settings import Settings
 from app.configuration import exit_on_wrong_settings, load_settings
 from app.postgres.errors import one_line
-from app.postgres.sessions import Connection, Limits, connect
+from app.postgres.sessions import Connection, Limits, connect, reading
 from app.postgres.watchdog import Watchdog
+from app.transparency.standing import Earlier, earlier_origins
 from app.verify.check import check_log
 from app.verify.checkpoints import OutsideError
 from app.verify.database import database_source
-from app.verify.report import Report
+from app.verify.report import Fault, Report
+from app.verify.source import RememberedTree
 
 # As `datastorage verify` has them.
 WRONG, USAGE, NOT_LOOKED_AT = 1, 2, 3
 # A statement reads all that is left over, whatever the size of the tables.
 _LIMITS = Limits(statement=3600.0, lock=10.0)
+# So many faults are shown to people.
+_MOST_NAMED = 20
 _NOT_PROVEN = (
     "changes made before the first checkpoint was signed",
     "that who has the signing key shows the same log to others: witnesses and remembered checkpoints do that",
@@ -54,8 +61,12 @@ def verify_database(
     if not keys:
         _end("--database needs --key FILE: the keys that the checkpoints have to be signed with", USAGE)
     try:
-        with _connected(config_path) as (conn, settings):
-            report = _check(conn, settings.database.schema, keys, policy, since)
+        with _connected(config_path) as (conn, settings), memories_of(settings) as memories:
+            # Before the log: whatever is remembered by now, the log has it then.
+            held = look_at(memories)
+            report = _check(conn, settings.database.schema, keys, policy, since, held)
+            with reading(conn):
+                earlier = earlier_origins(conn)
     except OutsideError as e:
         _end(str(e), USAGE)
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
@@ -63,17 +74,23 @@ def verify_database(
     except (psycopg.Error, OSError) as e:
         _end(f"{one_line(e)} (this asks PostgreSQL by database.direct_url, or else by database.url)")
     if as_json:
-        click.echo(orjson.dumps(members(report), option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(members(report, held, earlier), option=orjson.OPT_INDENT_2))
     else:
-        for line in lines(report, policy is not None):
+        for line in lines(report, policy is not None, held, earlier):
             click.echo(line)
     if not report.well:
         sys.exit(WRONG)
 
 
 def _check(
-    conn: Connection, schema: str, keys: Sequence[VerifierKey], policy: Policy | None, since: Note | None
+    conn: Connection,
+    schema: str,
+    keys: Sequence[VerifierKey],
+    policy: Policy | None,
+    since: Note | None,
+    held: Sequence[Held],
 ) -> Report:
+    trees = {each.name: RememberedTree(t.origin, t.size, t.root) for each in held if (t := each.tree) is not None}
     with database_source(conn, schema) as source, contextlib.ExitStack() as stack:
         meter: Meter | None = None
 
@@ -83,7 +100,7 @@ def _check(
                 meter = stack.enter_context(Meter(size, unit="entries"))
             meter.show(done)
 
-        return check_log(source, keys, policy=policy, since=since, progress=progress)
+        return check_log(source, keys, policy=policy, since=since, remembered=trees, progress=progress)
 
 
 @contextlib.contextmanager
@@ -105,9 +122,8 @@ def _end(why: str, code: int = NOT_LOOKED_AT) -> NoReturn:
     sys.exit(code)
 
 
-def members(report: Report) -> dict[str, object]:
+def members(report: Report, held: Sequence[Held], earlier: Sequence[Earlier]) -> dict[str, object]:
     """What was found, for machines."""
-    first = report.first
     return {
         "ok": report.well,
         "size": report.size,
@@ -125,22 +141,24 @@ def members(report: Report) -> dict[str, object]:
         "old_waiting": report.old_waiting,
         "inconsistent": report.inconsistent,
         "faults": dict(report.faults),
-        "first": None
-        if first is None
-        else {
-            "what": first.kind,
-            "text": first.text,
-            "index": first.index,
-            "kind": first.record[0] if first.record is not None else None,
-            "id": first.record[1] if first.record is not None else None,
-        },
+        "first": None if report.first is None else _fault(report.first),
+        "wrong": [_fault(each) for each in report.wrong],
+        "memories": [memory_members(each) for each in held],
+        "earlier": [earlier_members(each) for each in earlier],
         "not_proven": list(_NOT_PROVEN),
     }
 
 
-def lines(report: Report, by_policy: bool) -> Iterator[str]:
+def _fault(fault: Fault) -> dict[str, object]:
+    kind, ident = fault.record if fault.record is not None else (None, None)
+    return {"what": fault.kind, "text": fault.text, "index": fault.index, "kind": kind, "id": ident}
+
+
+def lines(report: Report, by_policy: bool, held: Sequence[Held], earlier: Sequence[Earlier]) -> Iterator[str]:
     """What was found, for people."""
-    for name, text in _table(report, by_policy):
+    outside = [(f"in {each.name}", each.trouble or tree_line(each.tree, None)) for each in held]
+    names = [("earlier name", earlier_line(each)) for each in earlier]
+    for name, text in [*_table(report, by_policy), *outside, *names]:
         yield f"{name + ':':<14}{text}"
     for text in _NOT_PROVEN:
         yield f"{'not proven:':<14}{text}"
@@ -148,15 +166,21 @@ def lines(report: Report, by_policy: bool) -> Iterator[str]:
         yield "all is well"
         return
     yield f"{'first wrong:':<14}{report.first}"
+    for fault in report.wrong[1:_MOST_NAMED]:
+        yield f"{'wrong:':<14}{fault}"
     told = ", ".join(f"{kind} {count:,}" for kind, count in sorted(report.faults.items()))
-    yield f"{'wrong in all:':<14}{report.faults.total():,} ({told})"
+    total = report.faults.total()
+    more = f"; --json names the first {len(report.wrong):,}" if total > _MOST_NAMED else ""
+    yield f"{'wrong in all:':<14}{total:,} ({told}){more}"
 
 
 def _table(report: Report, by_policy: bool) -> Iterator[tuple[str, str]]:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.entries.items()))
     yield "entries", f"{report.size:,}" + (f" ({kinds})" if kinds else "")
-    yield "root", report.root.hex()
+    yield "root", base64.b64encode(report.root).decode()
     signed = "nothing" if report.signed_size is None else counted(report.signed_size, "entry", "entries")
+    if report.unknown_size is not None and report.unknown_size > (report.signed_size or 0):
+        signed += f" by these keys; {counted(report.unknown_size, 'entry', 'entries')} by another one"
     yield "signed", signed + (f"; {report.unsigned:,} behind them are not signed yet" if report.unsigned else "")
     unknown = f", {report.unknown_signers:,} signed by none of these keys" if report.unknown_signers else ""
     yield "checkpoints", f"{report.checkpoints:,}{unknown}"

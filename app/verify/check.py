@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from datastorage_common.notes import Note, VerifierKey
@@ -13,8 +13,9 @@ from app.transparency.entries import readable
 from app.verify.bundles import BundleCheck
 from app.verify.checkpoints import CheckpointCheck
 from app.verify.leftovers import Leftovers
+from app.verify.remembered import RememberedCheck
 from app.verify.report import Report
-from app.verify.source import Source, Totals
+from app.verify.source import RememberedTree, Source, Totals
 from app.verify.tree import TreeCheck
 
 # So many bundles at a time: 4096 entries, a megabyte or two of what is kept of their records.
@@ -27,9 +28,12 @@ def check_log(
     *,
     policy: Policy | None = None,
     since: Note | None = None,
+    remembered: Mapping[str, RememberedTree] | None = None,
     progress: Callable[[int, int], None] = lambda done, size: None,
 ) -> Report:
     """Check all of it. ``since``: an older checkpoint; ``progress`` is told of entries, done and in all.
+
+    ``remembered``: what memories hold, by their names, read before the source was made.
 
     Raises checkpoints.OutsideError where that cannot be used, and what the source raises.
     """
@@ -37,9 +41,12 @@ def check_log(
     for text in source.disguised():
         report.add("table", f"{text}: what it shows need not be what is stored")
     totals = source.totals()
-    checkpoints = CheckpointCheck(source, report, keys, policy, since)
+    memories = RememberedCheck(report, remembered or {}, totals.origin)
+    checkpoints = CheckpointCheck(source, report, keys, policy, since, memories)
     report.size = _size(source, totals)
     report.inconsistent, report.set_aside = totals.inconsistent, totals.set_aside
+    if totals.inconsistent is not None:
+        report.add("inconsistent", f"the service has stopped to sign: {totals.inconsistent}")
     bundles = BundleCheck(source, report, report.size)
     tree = TreeCheck(source, report)
     checkpoints.begin()

@@ -8,6 +8,7 @@ from datastorage_common.checkpoints import Checkpoint, parse_checkpoint
 from datastorage_common.notes import Note, NoteError, VerifierKey, parse_note, parse_signatures
 from datastorage_common.witness_policy import Policy
 
+from app.verify.remembered import RememberedCheck
 from app.verify.report import Report
 from app.verify.source import Source, StoredCheckpoint
 from app.verify.tree import Peaks
@@ -27,27 +28,31 @@ class CheckpointCheck:
         keys: Sequence[VerifierKey],
         policy: Policy | None = None,
         since: Note | None = None,
+        remembered: RememberedCheck | None = None,
     ) -> None:
-        """``since``: an older checkpoint. Raises OutsideError where no key of these has signed it."""
+        """``since``: an older checkpoint; ``remembered`` is given the roots that it needs.
+
+        Raises OutsideError where no key of these has signed it."""
         self._source = source
         self._report = report
         self._keys = keys
         self._policy = policy
         self._since = None if since is None else _trusted(since, keys)
+        self._remembered = remembered or RememberedCheck(report, {}, None)
         self._peaks = Peaks()
         self._unknown: StoredCheckpoint | None = None  # the largest that none of the keys has signed
 
     def begin(self) -> None:
         """Compare checkpoints of empty trees."""
         self._compare(self._source.checkpoints(-1, 0))
-        self._compare_since()
+        self._compare_outside()
 
     def grow(self, leaves: Sequence[bytes]) -> None:
         """Some more leaves; compare checkpoints of the trees that end in them."""
         first = self._peaks.size
         end = first + len(leaves)
         rows = self._source.checkpoints(first, end)
-        sizes = {row.size for row in rows}
+        sizes = {row.size for row in rows} | self._remembered.sizes(first, end)
         if self._since is not None and first < self._since.size <= end:
             sizes.add(self._since.size)
         by_size: dict[int, list[StoredCheckpoint]] = {}
@@ -58,7 +63,7 @@ class CheckpointCheck:
             self._peaks.extend(b"".join(leaves[at - first : size - first]))
             at = size
             self._compare(by_size.get(size, []))
-            self._compare_since()
+            self._compare_outside()
         self._peaks.extend(b"".join(leaves[at - first :]))
 
     def end(self) -> None:
@@ -68,6 +73,7 @@ class CheckpointCheck:
         for row in self._source.checkpoints(report.size, 2**63 - 1):
             report.checkpoints += 1
             report.add("checkpoint", f"{_named(row)}: the log has {report.size} entries")
+        self._remembered.end(report.size)
         if self._since is not None and self._since.size > report.size:
             report.add("since", f"the older checkpoint is of {self._since.size} entries, the log has {report.size}")
         if report.size and report.signed_size is None:
@@ -98,8 +104,10 @@ class CheckpointCheck:
             else:
                 self._report.unknown_signers += 1
                 self._unknown = row
+                self._report.unknown_size = row.size
 
-    def _compare_since(self) -> None:
+    def _compare_outside(self) -> None:
+        self._remembered.compare(self._peaks.size, self._peaks.root())
         if self._since is None or self._since.size != self._peaks.size or self._report.since_size is not None:
             return
         self._report.since_size = self._since.size

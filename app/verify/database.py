@@ -53,7 +53,7 @@ class DatabaseSource:
         waiting = self._conn.execute(_SQL["old_waiting"]).fetchone()
         if row is None or waiting is None:
             raise psycopg.errors.NoDataFound("log_head or log_intake has no row")
-        head, _, inconsistent, taken, finished_by, said, bundle_rows, bundles, places, salts, records, aside = row
+        head, origin, inconsistent, taken, finished_by, said, bundle_rows, bundles, places, salts, records, aside = row
         levels = self._conn.execute(_SQL["tile_levels"])
         return Totals(
             head=head,
@@ -68,6 +68,7 @@ class DatabaseSource:
             taken=taken,
             taken_by_act=said,
             finished_by=finished_by,
+            origin=origin,
             inconsistent=inconsistent,
         )
 

@@ -1,9 +1,13 @@
-"""What a check has found: the first fault by the order of the log, and how many there are of each kind."""
+"""What a check has found: the first faults by the order of the log, and how many there are of each kind."""
 
 from __future__ import annotations
 
+import bisect
 from collections import Counter
 from dataclasses import dataclass, field
+
+# So many faults are kept, whatever a log is like.
+MOST_FAULTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +46,33 @@ class Report:
     signed_size: int | None = None  # the largest tree under one of the keys' signatures
     witnessed_size: int | None = None  # … that the policy is content with
     unknown_signers: int = 0  # checkpoints that none of the keys has signed
+    unknown_size: int | None = None  # the largest tree that none of the keys has signed, and another one has
     since_size: int | None = None
     inconsistent: str | None = None  # why the service has stopped to sign
     faults: Counter[str] = field(default_factory=Counter)
-    first: Fault | None = None
+    wrong: list[Fault] = field(default_factory=list)  # the first of them, in their order
 
     def add(self, kind: str, text: str, *, index: int | None = None, record: tuple[str, str] | None = None) -> None:
         """Note that something is wrong."""
         fault = Fault(kind, text, index, record)
         self.faults[kind] += 1
-        if self.first is None or fault.order < self.first.order:
-            self.first = fault
+        if len(self.wrong) == MOST_FAULTS:
+            if fault.order >= self.wrong[-1].order:
+                return
+            del self.wrong[-1]
+        bisect.insort(self.wrong, fault, key=lambda each: each.order)
+
+    @property
+    def first(self) -> Fault | None:
+        """The first of all."""
+        return self.wrong[0] if self.wrong else None
 
     @property
     def well(self) -> bool:
         """Whether nothing is wrong."""
-        return self.first is None
+        return not self.wrong
 
     @property
     def unsigned(self) -> int:
-        """Entries behind the last checkpoint."""
-        return self.size - (self.signed_size or 0)
+        """Entries behind the last checkpoint, whoever has signed it."""
+        return self.size - max(self.signed_size or 0, self.unknown_size or 0)

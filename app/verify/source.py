@@ -26,6 +26,7 @@ class Totals:
     taken: int  # old records that were taken in
     taken_by_act: str | None  # … as the act that closed the log says
     finished_by: UUID | None  # the act that closed the log for them
+    origin: str | None  # the log's name; None: nothing was signed yet
     inconsistent: str | None
 
 
@@ -47,6 +48,15 @@ class Stored:
     digest: bytes  # that it has
     salt: bytes | None
     columns: bytes | None  # canonical JSON of what the digest does not cover; None for an act
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedTree:
+    """A tree that was signed, or was about to be, as a memory outside the database holds it."""
+
+    origin: str
+    size: int
+    root: bytes
 
 
 @dataclass(frozen=True, slots=True)

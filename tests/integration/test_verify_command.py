@@ -15,8 +15,20 @@ from datastorage_common.notes import Note, make_key, parse_note
 from datastorage_common.witness_policy import Policy
 
 from app.cli.verify import verify_database
+from app.transparency.memories import FileMemory, Remembered
+from app.transparency.origins import start_origin
 from tests.support import ROOT, Database
-from tests.verify_support import KEY, ORIGIN, POLICY, fill, make_events, place_all, store_events, without_triggers
+from tests.verify_support import (
+    KEY,
+    ORIGIN,
+    POLICY,
+    fill,
+    make_events,
+    pinned,
+    place_all,
+    store_events,
+    without_triggers,
+)
 
 
 @pytest.fixture
@@ -76,13 +88,88 @@ def test_the_first_wrong_record_is_named(filled: Database, capsys: pytest.Captur
     [(ident,)] = filled.query("SELECT event_id::text FROM audit_events WHERE correlation_id = 'c-8'")
     code, out, _ = run(capsys)
     assert code == 1
-    *_, first, rest = out.splitlines()
+    *_, before, first = out.splitlines()[:-20]
+    *named, rest = out.splitlines()[-20:]
+    assert before.startswith("not proven: ")
     assert first == f"first wrong:  audit_event {ident}, entry 59: its content does not give its digest"
-    assert rest == "wrong in all: 32 (columns 30, content 2)"
+    assert all(re.match("wrong:        (audit_event|notification) [0-9a-f-]+, entry [0-9]+: ", line) for line in named)
+    assert rest == "wrong in all: 32 (columns 30, content 2); --json names the first 32"
     code, out, _ = run(capsys, as_json=True)
     told = json.loads(out)
     assert (code, told["ok"], told["faults"]) == (1, False, {"columns": 30, "content": 2})
+    assert (told["wrong"][0], len(told["wrong"])) == (told["first"], 32)
+    assert [each["index"] for each in told["wrong"]] == sorted(each["index"] for each in told["wrong"])
     assert (told["first"]["id"], told["first"]["index"], told["first"]["what"]) == (ident, 59, "content")
+
+
+def test_a_log_that_the_service_found_inconsistent(filled: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    filled.query("UPDATE log_head SET inconsistent = 'the memory in redis has 400 entries, and the log has 361'")
+    code, out, _ = run(capsys)
+    assert code == 1
+    assert "first wrong:  the service has stopped to sign: the memory in redis has 400 entries" in out
+    assert json.loads(run(capsys, as_json=True)[1])["faults"] == {"inconsistent": 1}
+
+
+@pytest.mark.parametrize(
+    ("size", "right", "wrong"),
+    [
+        (300, True, ""),
+        (361, True, ""),
+        (0, False, "has another root of 0 entries than the log"),
+        (299, False, "has another root of 299 entries than the log"),
+        (400, False, "has 400 entries, and the log has 361"),
+    ],
+)
+def test_what_is_remembered_has_to_fit(
+    filled: Database,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    size: int,
+    right: bool,
+    wrong: str,
+) -> None:
+    memory = FileMemory(str(tmp_path / "signed"))
+    root = bytes(32)
+    if right:
+        [(root,)] = filled.query("SELECT root FROM log_checkpoints WHERE size = %s", size)
+    assert memory.advance(b"", Remembered(ORIGIN, 1, size, bytes(root)).encode())
+    monkeypatch.setenv("DATASTORAGE_LOG__CHECKPOINT_FILE", str(tmp_path / "signed"))
+    code, out, _ = run(capsys)
+    assert (code, f"the memory in file {wrong}" in out) == (int(bool(wrong)), bool(wrong))
+    assert "in file:" in out
+    told = json.loads(run(capsys, as_json=True)[1])
+    assert told["faults"] == ({"remembered": 1} if wrong else {})
+    assert told["memories"][0]["holds"]["size"] == size
+
+
+def test_a_memory_of_another_log_and_one_that_is_away(
+    filled: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATASTORAGE_REDIS__URL", "redis://127.0.0.1:1/0")
+    code, out, _ = run(capsys)
+    assert code == 0, "what is away contradicts nothing"
+    assert "in redis:     Redis does not answer" in out
+    memory = FileMemory(str(tmp_path / "signed"))
+    assert memory.advance(b"", Remembered("log.example/b", 1, 0, bytes(32)).encode())
+    monkeypatch.setenv("DATASTORAGE_LOG__CHECKPOINT_FILE", str(tmp_path / "signed"))
+    code, out, _ = run(capsys)
+    assert code == 1
+    assert f"the memory in file is of the log log.example/b, and this one is {ORIGIN}" in out
+
+
+def test_earlier_names_are_shown(filled: Database, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pinned(filled, filled.owner_url) as conn:
+        start_origin(conn, [FileMemory(str(tmp_path / "signed"))], "log.example/b", "the key was seen", None)
+    code, out, _ = run(capsys)
+    assert code == 0, out
+    assert re.search(rf"\nearlier name: {ORIGIN}, to 361 entries, until [0-9T:.-]+Z: the key was seen\n", out)
+    [earlier] = json.loads(run(capsys, as_json=True)[1])["earlier"]
+    assert (earlier["origin"], earlier["size"], earlier["reason"]) == (ORIGIN, 361, "the key was seen")
+    done = CliRunner().invoke(datastorage, ["log", "status"], env=filled.environ)
+    assert f"earlier:     {ORIGIN}, to 361 entries, until " in done.output
+    assert "nobody gives places since" in done.output
+    assert "in redis:    not asked: redis.url is not set here\n" in done.output
 
 
 def test_what_comes_from_outside_has_to_fit(filled: Database, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +178,9 @@ def test_what_comes_from_outside_has_to_fit(filled: Database, capsys: pytest.Cap
     code, out, err = run(capsys, since=since, key=other)
     assert (code, out) == (2, "")
     assert err == "datastorage: the older checkpoint cannot be used: none of the keys has signed it\n"
-    assert run(capsys, key=other)[0] == 1
+    code, out, _ = run(capsys, key=other)
+    assert code == 1
+    assert "signed:       nothing by these keys; 361 entries by another one\n" in out
 
 
 def test_a_database_that_is_away(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
