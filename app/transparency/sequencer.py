@@ -188,10 +188,9 @@ class Sequencer:
         if not ours and not take_over:
             raise _NotLeaderError
         edge = self._edge
-        if edge is None or not ours:
-            # Another primary perhaps, or another database behind the same address.
-            self._signing.compare(conn, head)
         if edge is None or not ours or edge.size != head.size:
+            # Another primary perhaps, or another database behind the same address: a pooler keeps the connection.
+            self._signing.compare(conn, head)
             edge = log_store.edge(conn, head.size)
         rows = log_store.pending(conn, first=first, rows=_MAX_ROWS, entries=self._max_entries)
         more = sum(row.count for row in rows) >= self._max_entries or len(rows) == _MAX_ROWS

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
+import psycopg
 import pytest
 import redis
 from datastorage_common.checkpoints import parse_checkpoint
@@ -90,6 +91,34 @@ def test_a_log_behind_its_memory_stands_still(database: Database, tmp_path: Path
         turn(one)
         assert not one.leading
     assert [n for n, _, _ in notes(database)] == [5]
+
+
+def test_a_failover_behind_the_same_connection_gives_no_place(database: Database, tmp_path: Path) -> None:
+    """A pooler keeps the connection, and what stands behind it now has the same holder, and lost the last entries."""
+    memory = FileMemory(str(tmp_path / "checkpoint"))
+    tables = ("log_bundles", "log_tiles", "log_places", "log_checkpoints", "log_head")
+    with sequencers(database, signer=Signer((KEY,), [memory])) as [one]:
+        statements_of(database, 3)
+        signed_turn(one)
+        with psycopg.connect(database.superuser_url) as conn:
+            for table in tables:
+                conn.execute(f"CREATE TABLE before_{table} AS TABLE {table}")
+        statements_of(database, 2)
+        signed_turn(one)
+        assert [n for n, _, _ in notes(database)] == [3, 5]
+        with psycopg.connect(database.superuser_url) as conn:
+            conn.execute("SET session_replication_role = replica")
+            for table in tables:
+                conn.execute(f"DELETE FROM {table}")
+                conn.execute(f"INSERT INTO {table} TABLE before_{table}")
+        connection = one._conn
+        statements_of(database, 1)
+        assert one.leading
+        one.step()
+        assert connection is not None
+        assert connection.closed, "it stands still"
+        assert size(database) == 3, "no place is given behind it"
+        assert head(database)[-1] == "the memory in file has 5 entries, and the log has 3"
 
 
 def test_an_empty_memory_is_not_filled(database: Database, tmp_path: Path) -> None:
