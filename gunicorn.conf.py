@@ -16,7 +16,8 @@ from app.server import metrics_directory
 metrics_directory.prepare()
 
 from app.config.addresses import with_port
-from app.configuration import exit_on_wrong_settings, load_settings
+from app.configuration import exit_on_wrong_settings
+from app.inherited import read_for_workers
 from app.instance import Run
 from app.server import pinning, stop_signals
 from app.server.balance import Shares
@@ -25,7 +26,7 @@ from app.server.shutdown import unfinished_mark, unfinished_workers
 from app.server.sockets import share_ports
 
 with exit_on_wrong_settings():
-    _settings = load_settings()
+    _settings = read_for_workers()
 
 _server = _settings.server
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from datastorage_common.counts import counted
-from datastorage_common.witness_policy import Policy, parse_policy
+from datastorage_common.witness_policy import Policy
 
 from app.audit.accesses import AccessRecorder
 from app.audit.buffer import Buffer
@@ -21,10 +21,8 @@ from app.audit.store import write
 from app.audit.validator import Validator
 from app.audit.writer import WriteFunction, Writer
 from app.auth.verifiers import make_verifier
-from app.auth.watched_file import WatchedFile
 from app.breaker import Breaker
 from app.clock import Clock
-from app.config.log_keys import load_keys
 from app.config.settings import LimitsSettings, Settings
 from app.dlq.admin import Admin
 from app.dlq.endpoint import Endpoint
@@ -42,6 +40,7 @@ from app.postgres.replica import Replica
 from app.telemetry import metrics
 from app.telemetry.request_log import RequestLog
 from app.telemetry.sampler import InFlight, Sampler
+from app.transparency.log_files import LogFiles, read_log_files
 from app.transparency.memories import make_memories
 from app.transparency.sequencer import Sequencer
 from app.transparency.signer import Signer
@@ -69,6 +68,7 @@ class Services:
         sink: Sink | None = None,
         write_function: WriteFunction = write,
         instance_workers: int = 1,
+        log_files: LogFiles | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or Clock()
@@ -120,16 +120,17 @@ class Services:
                 self.verifier.watch(self.recorder.credentials_changed)
         self.run: Run | None = None  # what this process is a worker of
         self.accesses = AccessRecorder(self.ingest, own) if settings.audit.record_access else None
-        self.log_keys = load_keys(settings.log)
+        self.log_files = log_files or read_log_files(settings.log)
+        self.log_keys = self.log_files.keys
         self.memories = make_memories(settings.log, endpoint, settings.redis.min_replicas)
         signer = Signer(self.log_keys, self.memories, settings.log.origin)
         self.sequencer = Sequencer(settings, self.database.watchdog, self.clock, signer)
         self.witness_policy: Callable[[], Policy] | None = None
         self.witnesses: Witnesses | None = None
-        if settings.log.witness_policy is not None:
+        if self.log_files.policy is not None:
             from app.transparency.witnesses import Witnesses  # brings what speaks HTTP, which most do without
 
-            self.witness_policy = WatchedFile(settings.log.witness_policy, parse_policy).current
+            self.witness_policy = self.log_files.policy.current
             self.witnesses = Witnesses(
                 settings,
                 self.database.watchdog,
@@ -160,7 +161,7 @@ class Services:
             in_flight=self.in_flight,
             request_threads=settings.server.threads,
             lines=self.request_log.writer,
-            credentials=self.verifier,
+            files=[self.log_files] if self.verifier is None else [self.verifier, self.log_files],
             record_log=self.log_watch,
         )
 
@@ -175,6 +176,7 @@ class Services:
 
     def start(self) -> None:
         """Start the threads. Called in the worker process, after the fork; PostgreSQL may be away."""
+        self.log_files.say_what_is_wrong()
         metrics.announce_build()
         metrics.announce_services(self.settings.audit.named_categories)
         if self.tracing is not None:
@@ -252,6 +254,10 @@ class Services:
         if self.breaker.troubled:
             return "database_unavailable"
         return self.replayer.paused
+
+    def stale_files(self) -> dict[str, bool]:
+        """For each kind of file that is watched: whether it can't be read any more. What was read stays in force."""
+        return {**(self.verifier.stale if self.verifier is not None else {}), **self.log_files.stale}
 
     def flusher_alive(self) -> bool:
         """Whether the flusher has shown itself lately."""

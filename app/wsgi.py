@@ -1,10 +1,13 @@
-"""What gunicorn imports: the application made from the configuration of this process."""
+"""What gunicorn imports in each worker: the application made from what the master has read."""
 
 from __future__ import annotations
 
 from app import create_app
-from app.configuration import load_settings
+from app.inherited import of_the_master
 from app.services import Services
 
-_settings = load_settings()
-application = create_app(_settings, Services(_settings, instance_workers=_settings.server.effective_workers()))
+_start = of_the_master()
+application = create_app(
+    _start.settings,
+    Services(_start.settings, instance_workers=_start.settings.server.effective_workers(), log_files=_start.log_files),
+)

@@ -61,7 +61,7 @@ def health_report(services: Services) -> tuple[dict[str, Any], int]:
         body["issuers"] = "unreachable" if issuers_away else "connected"
         if issuers_away:
             body["issuers_unreachable"] = list(issuers_away)
-    stale = services.verifier.stale if services.verifier is not None else {}
+    stale = services.stale_files()
     if stale:
         body["credentials"] = "stale" if any(stale.values()) else "current"
     lag = services.log_watch.lag()

@@ -233,7 +233,7 @@ AUTH_KEYS_AGE = Gauge(
 )
 AUTH_FILES_STALE = Gauge(
     "datastorage_auth_files_stale",
-    "1 while a worker cannot read a file of tokens or keys that it has read before, which stays in force.",
+    "1 while a worker cannot read a file of tokens, keys or witnesses that was read before and stays in force.",
     ["file"],
     multiprocess_mode="livemax",
 )

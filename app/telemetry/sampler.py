@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from app.breaker import Breaker
@@ -56,8 +56,8 @@ class Pool(Protocol):
     def pool_stats(self) -> dict[str, int]: ...
 
 
-class Credentials(Protocol):
-    """The files that callers are known by, as the sampler sees them."""
+class Files(Protocol):
+    """Files that are read again when they change, as the sampler sees them."""
 
     def look(self) -> Mapping[str, bool]: ...
 
@@ -103,7 +103,7 @@ class Sampler:
         in_flight: InFlight,
         request_threads: int,
         lines: LineWriter,
-        credentials: Credentials | None,
+        files: Sequence[Files],
         record_log: Log,
     ) -> None:
         self._clock = clock
@@ -115,7 +115,7 @@ class Sampler:
         self._in_flight = in_flight
         self._request_threads = request_threads
         self._lines = lines
-        self._credentials = credentials
+        self._files = files
         self._record_log = record_log
         self._waited = 0.0  # seconds spent waiting for a connection, as counted so far
         self._loop = LoopThread("sampler", self.sample, _SAMPLE_SECONDS, log)
@@ -145,9 +145,9 @@ class Sampler:
         metrics.LOG_LAG.set(self._record_log.lag())
         metrics.LOG_UNSIGNED.set(self._record_log.unsigned_for())
         metrics.LOG_DROPPED.inc(self._lines.take_dropped())
-        if self._credentials is not None:
+        for files in self._files:
             # Here too, not only where they are used: a change is then seen, and recorded, by a worker without requests.
-            for kind, stale in self._credentials.look().items():
+            for kind, stale in files.look().items():
                 metrics.AUTH_FILES_STALE.labels(kind).set(1 if stale else 0)
         stats = self._pool.pool_stats()
         metrics.POOL_SIZE.set(stats.get("pool_size", 0))
