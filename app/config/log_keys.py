@@ -23,11 +23,16 @@ _MAX_ORIGIN = 255
 
 def check_origin(name: str) -> None:
     """Raises NoteError unless a new log may have this name: a URL without its scheme (c2sp.org/tlog-checkpoint)."""
-    if len(name) > _MAX_ORIGIN or not _ORIGIN.fullmatch(name):
+    if len(name) > _MAX_ORIGIN or not _ORIGIN.fullmatch(name) or _has_dot_segments(name):
         raise NoteError(
             "the name of a log is a URL without https://, of a name that is yours, such as audit.example.com/log: "
-            f"letters, digits and . _ ~ - between slashes, {_MAX_ORIGIN} at the most"
+            f"letters, digits and . _ ~ - between slashes, no . or .. alone, {_MAX_ORIGIN} at the most"
         )
+
+
+def _has_dot_segments(name: str) -> bool:
+    """Whether this is a URL that others take for a shorter one (RFC 3986, section 5.2.4)."""
+    return not {".", ".."}.isdisjoint(name.split("/"))
 
 
 def new_key_file(path: Path, name: str) -> SigningKey:
@@ -108,6 +113,8 @@ def _key_faults(s: Settings) -> list[str]:
     if not all(key.name.isprintable() for key in keys):
         # No memory takes it back (app/transparency/memories.py), and the first checkpoint gives it to the log for good.
         return ["log.key_file: the name of a key has a character that cannot be seen"]
+    if any(_has_dot_segments(key.name) for key in keys):
+        return ["log.key_file: the name of a key has . or .. between slashes"]
     if s.log.origin is not None and all(key.name != s.log.origin for key in keys):
         return [f"log.key_file has no key of the log {s.log.origin}, which log.origin names"]
     return []

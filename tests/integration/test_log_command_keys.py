@@ -62,6 +62,8 @@ def test_no_key_is_made_through_a_link_or_where_it_can_not_be_kept(tmp_path: Pat
     "name",
     [
         "",
+        "localhost/../y",
+        "audit.example.com/.",
         "https://audit.example.com/log",
         "audit.example.com/a b",
         "audit.example.com/a+b",

@@ -70,6 +70,7 @@ def test_what_is_no_key_is_said_and_shown_to_nobody(text: str, why: str) -> None
             {},
             "log.key_file: the name of a key has a character that cannot be seen",
         ),
+        ((make_key("localhost/../y", bytes(32)),), {}, "log.key_file: the name of a key has . or .. between slashes"),
     ],
 )
 def test_what_keeps_the_log_from_being_signed_stops_the_start(
