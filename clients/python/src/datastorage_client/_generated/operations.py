@@ -143,8 +143,14 @@ class get_audit_event:
     """Read one audit event."""
 
     @staticmethod
-    def request(event_id: UUID, *, strict: bool | Unset = UNSET) -> dict[str, Any]:
+    def request(
+        event_id: UUID, *, event_date: datetime.date | Unset = UNSET, strict: bool | Unset = UNSET
+    ) -> dict[str, Any]:
         params: dict[str, Any] = {}
+        json_event_date: str | Unset = UNSET
+        if not isinstance(event_date, Unset):
+            json_event_date = event_date.isoformat()
+        params["event_date"] = json_event_date
         params["strict"] = strict
         params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
         _kwargs: dict[str, Any] = {
