@@ -95,6 +95,21 @@ def test_an_old_checkpoint_is_not_taken_again_and_again(
         assert run(*command).exit_code == 0
 
 
+def test_an_event_of_another_day_is_not_accused(log: Log, run: Run) -> None:
+    log.__dict__.update(Log(5).__dict__)
+    ident = next(iter(log.events))
+    log.put_event(ident, day="2026-01-06")
+    log.sign()
+    result = run("verify", "--sample", 6)
+    assert result.exit_code == 0, result.output
+    assert "6 events compared" in result.stdout
+    log.knows_days = False
+    result = run("verify", "--sample", 6)
+    assert result.exit_code == 0, result.output
+    assert "5 events compared" in result.stdout
+    assert "1 event not compared, whose id is given as that of another day" in result.stdout
+
+
 def test_events_that_differ_from_their_entries_are_found(log: Log, run: Run) -> None:
     for ident, event in log.events.items():
         log.events[ident] = event.replace(b"alert-1", b"alert-2")

@@ -25,14 +25,17 @@ KEY = make_key(ORIGIN, b"\1" * 32)
 OTHER_KEY = make_key(ORIGIN, b"\2" * 32)
 WITNESS = make_key("witness.example", b"\3" * 32, COSIGNATURE)
 SALT = bytes(range(16))
+DAY = "2026-01-05"
 _PROBLEM = "https://kubernaut.ai/problems/"
 Change = Callable[[bytes], bytes]
 
 
-def event_json(ident: str, *, data: str = '{"weight": 1.50, "big": 123456789012345678901234567890}') -> bytes:
+def event_json(
+    ident: str, *, day: str = DAY, data: str = '{"weight": 1.50, "big": 123456789012345678901234567890}'
+) -> bytes:
     """An event as the API answers it, its digest too."""
     members = {
-        "event_id": ident, "event_date": "2026-01-05", "version": "1.0", "event_type": "gateway.signal.received",
+        "event_id": ident, "event_date": day, "version": "1.0", "event_type": "gateway.signal.received",
         "event_timestamp": "2026-01-05T10:00:00Z", "event_category": "gateway", "event_action": "received",
         "event_outcome": "success", "correlation_id": "rr-1", "event_data": {}, "actor_type": "service",
         "actor_id": "gateway", "resource_type": "signal", "resource_id": "alert-1", "parent_event_id": None,
@@ -57,6 +60,8 @@ class Log:
         self.notifications: dict[str, str | None] = {}  # their recorded_by
         self.salts: dict[int, bytes] = {}
         self.places: dict[str, int] = {}
+        self.older: dict[tuple[str, str], tuple[bytes, int]] = {}  # of ids that were used again: by id and day
+        self.knows_days = True  # whether an event is asked for by its day, as its proof always is
         self.size = 0  # what is signed
         self.witnessed = 0
         self.changes: dict[str, Change] = {}
@@ -72,6 +77,8 @@ class Log:
     def put_event(self, ident: str | None = None, **members: str) -> str:
         """Store an event; its id."""
         ident = ident or str(uuid.UUID(int=len(self.entries) + 1))
+        if ident in self.events:
+            self.older[ident, DAY] = (self.events[ident], self.places[ident])
         self.events[ident] = event_json(ident, **members)
         [steps] = event_steps(parse(self.events[ident]), SALT)
         self.places[ident] = self.put(steps.entry.encode(), SALT)
@@ -131,6 +138,14 @@ class Log:
         parts = urlsplit(target)
         with self._lock:
             self.asked.append(parts.path)
+            if "event_date" in parts.query and not self.knows_days and not parts.path.endswith("/proof"):
+                body = {
+                    "type": _PROBLEM + "validation-error",
+                    "title": "Wrong",
+                    "status": 400,
+                    "detail": "no parameter",
+                }
+                return 400, "application/problem+json", json.dumps(body).encode()
             found = None if parts.path in self.missing else self._find(parts.path, dict(parse_qsl(parts.query)))
         if found is None:
             slug = self._slug(parts.path)
@@ -163,10 +178,14 @@ class Log:
             return self._tile(tile[1], int(re.sub("[x/]", "", tile[2])), int(tile[3] or 256))
         if record := re.fullmatch("/api/v1/audit/(?:events|notifications)/([^/]+)/proof", path):
             index = self.places.get(record[1], self.size)
+            _, index = self.older.get((record[1], query.get("event_date", "")), (b"", index))
             if index >= self.size:
                 return None
             return text, self.proof(index, recorded_by=self.notifications.get(record[1]))
-        event = self.events.get(path.rpartition("/")[2])
+        ident = path.rpartition("/")[2]
+        event = self.events.get(ident)
+        if older := self.older.get((ident, query.get("event_date", ""))):
+            event, _ = older
         return None if event is None else ("application/json", event)
 
     def _tile(self, level: str, number: int, width: int) -> tuple[str, bytes] | None:

@@ -27,6 +27,7 @@ from datastorage_client.verify import (
     NoteRefusedError,
     NotesDifferError,
     NotWitnessedError,
+    OtherDayError,
     ProofFormError,
     RecordDiffersError,
     SmallerError,
@@ -367,6 +368,28 @@ def test_an_event_is_proven_with_every_digit(log: Log, client: DataStorageClient
         assert (proved.index, proved.entry.id, proved.checkpoint.size) == (i, ident, 5)
         assert str(proved.record["event_data"]["big"]) == "123456789012345678901234567890"
     assert len(list((tmp_path / "checkpoints").iterdir())) == 1
+
+
+def test_an_id_of_two_days_is_asked_for_by_its_day(log: Log, client: DataStorageClient) -> None:
+    ident = next(iter(log.events))
+    log.put_event(ident, day="2026-01-06")
+    log.sign()
+    verifier = Verifier(KEYS)
+    for day, index in (("2026-01-05", 0), ("2026-01-06", 5)):
+        proved = verifier.event(client, ident, event_date=day)
+        assert (proved.index, proved.entry.on, proved.record["event_date"]) == (index, day, day)
+    assert verifier.event(client, ident).index == 5
+
+
+def test_a_service_of_before_gives_the_event_of_one_day(log: Log, client: DataStorageClient) -> None:
+    ident = next(iter(log.events))
+    log.put_event(ident, day="2026-01-06")
+    log.sign()
+    log.knows_days = False
+    verifier = Verifier(KEYS)
+    assert verifier.event(client, ident, event_date="2026-01-06").index == 5
+    with pytest.raises(OtherDayError, match="with the event of 2026-01-06, not of 2026-01-05"):
+        verifier.event(client, ident, event_date="2026-01-05")
 
 
 def test_an_event_is_waited_for(log: Log, client: DataStorageClient, monkeypatch: pytest.MonkeyPatch) -> None:

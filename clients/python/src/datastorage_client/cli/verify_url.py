@@ -15,7 +15,7 @@ from datastorage_common.records import EVENT, NOTIFICATION, Entry, parse_entry
 
 from datastorage_client.cli.progress import Meter
 from datastorage_client.problems import ProblemError
-from datastorage_client.verify import NoteRefusedError, TreeError, VerificationError, Verifier
+from datastorage_client.verify import NoteRefusedError, OtherDayError, TreeError, VerificationError, Verifier
 from datastorage_client.verify.memory import OnDisk
 from datastorage_client.verify.steps import Fetch, run
 from datastorage_client.verify.tiles import WIDTH, Tiles
@@ -36,6 +36,7 @@ class Report:
     kinds: dict[str, int] = field(default_factory=dict)
     since: int | None = None
     sampled: int = 0
+    other_day: int = 0  # of the sample, where the service gave the event of another day with this id
     not_read: int | None = None  # entries that were taken from the store; None where none may be
     others: list[Checkpoint] = field(default_factory=list)  # remembered in the store, of logs with other names
     heading: str = "the log is not what it was signed to be"
@@ -49,7 +50,8 @@ class Report:
         if self.checkpoint is not None:
             point = self.checkpoint
             found |= {"origin": point.origin, "size": point.size, "root": point.root.hex(), "entries": self.kinds}
-            found |= {"since": self.since, "sampled": self.sampled, "not_read_again": self.not_read or 0}
+            found |= {"since": self.since, "sampled": self.sampled, "other_day": self.other_day}
+            found["not_read_again"] = self.not_read or 0
             found["remembered_of_other_logs"] = [{"origin": old.origin, "size": old.size} for old in self.others]
         if self.wrong:
             found |= {"wrong": self.wrong, "first": {"index": self.first_index, "what": self.first}}
@@ -68,6 +70,9 @@ class Report:
             yield "since", f"continues the checkpoint of {counted(self.since, 'entry', 'entries')}"
         if self.sampled:
             yield "sample", f"{counted(self.sampled, 'event')} compared"
+        if self.other_day:
+            days = "is given as that of another day: is it an older service?"
+            yield "sample", f"{counted(self.other_day, 'event')} not compared, whose id {days}"
         for old in self.others:
             size = counted(old.size, "entry", "entries")
             told = f"another log too: {old.origin}, {size}; nothing of it is checked in {self.checkpoint.origin}"
@@ -136,6 +141,9 @@ def _compare(fetch: Fetch, verifier: Verifier, tree: Tree, sample: int, report: 
             if e.status != 404:
                 raise
             _add(report, index, f"event {entry.id} of {entry.on} has entry {index}, and is not there")
+        except OtherDayError:
+            # A service of before is not asked for a day.
+            report.other_day += 1
         except VerificationError as e:
             _add(report, index, f"entry {index}: {e}")
         else:

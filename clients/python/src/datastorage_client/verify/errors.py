@@ -35,6 +35,10 @@ class OtherRecordError(ProofFormError):
     """A proof that can be read, and is of another record, or of another place."""
 
 
+class OtherDayError(OtherRecordError):
+    """The event of another day, of an id that was used on several; a service of before gives it so."""
+
+
 class RecordDiffersError(VerificationError):
     """A record that is not the one whose entry is in the log: a member was changed, or its salt."""
 

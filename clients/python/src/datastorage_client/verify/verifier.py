@@ -22,6 +22,7 @@ from datastorage_client.transport import at_most
 from datastorage_client.verify.errors import (
     NotesDifferError,
     NotWitnessedError,
+    OtherDayError,
     OtherRecordError,
     ProofFormError,
     RecordDiffersError,
@@ -118,7 +119,9 @@ class Verifier:
     ) -> Proved:
         """Ask for an event and its proof, and check both; the checkpoint is remembered as `update` does.
 
-        ``wait``: so many seconds may pass until the event is in the log. Raises NotFoundError, VerificationError.
+        ``event_date``: the day of the event, such as 2026-01-05, where its id was used on several. ``wait``: so many
+        seconds may pass until it is in the log. Raises OtherDayError where the service gives the event of another day;
+        NotFoundError, VerificationError.
         """
         return run(_fetch(client), self.proving_event(str(event_id), event_date, wait))
 
@@ -159,11 +162,15 @@ class Verifier:
     def proving_event(self, event_id: str, event_date: str | None, wait: float) -> Steps[Proved]:
         """The steps of `event`."""
         path = _EVENTS + quote(event_id, safe="")
-        record = read_record((yield Ask(path, JSON, None)))
+        query = f"?event_date={quote(event_date)}" if event_date is not None else ""
+        record = read_record((yield from _event(path, query)))
         # Another event with its own proof would be as good a proof, of something else.
         if not _is_id(event_id, record.get("event_id")):
             raise ProofFormError(f"the service answers with the event {record.get('event_id')}, not {event_id}")
-        query = f"?event_date={quote(event_date)}" if event_date is not None else ""
+        if event_date is not None and record.get("event_date") != event_date:
+            raise OtherDayError(
+                f"the service answers with the event of {record.get('event_date')}, not of {event_date}"
+            )
         return (yield from self._proving(record, f"{path}/proof{query}", wait, is_event=True))
 
     def proving_notification(self, row: Record, wait: float) -> Steps[Proved]:
@@ -264,6 +271,17 @@ class Verifier:
         else:
             check_notification(record, found.recorded_by, found.entry, found.salt)
         return Proved(found.proof.index, found.entry, checkpoint, record)
+
+
+def _event(path: str, query: str) -> Steps[bytes]:
+    """An event. Raises ProblemError."""
+    try:
+        return (yield Ask(path + query, JSON, None))
+    except ProblemError as e:
+        # A service of before knows the day of proofs alone.
+        if not query or e.status != 400:
+            raise
+    return (yield Ask(path, JSON, None))
 
 
 def _is_id(asked: str, answered: object) -> bool:
