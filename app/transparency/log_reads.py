@@ -132,7 +132,7 @@ def published_at(conn: Connection, origin: str, size: int, keys: Keys) -> Publis
     if found is None:
         return None
     row = Row(origin, size, found[2], bytes(found[3]), found[4])
-    return _given(row if row.is_signed(keys) or not _is_known(origin, keys) else None)
+    return _given(row.signed_by(keys) if _is_known(origin, keys) else row)
 
 
 def _newest(conn: Connection, keys: Keys) -> Published:

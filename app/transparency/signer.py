@@ -119,12 +119,13 @@ class Signer:
             stands = checkpoint_store.put(conn, origin, point.size, point.root, head.epoch, note.encode().decode())
         if stands is None:
             raise NotHolderError
-        if not stands.is_signed(self._verifiers):
+        signed = stands.signed_by(self._verifiers)
+        if signed is None:
             raise NotSignedError(
                 f"log_checkpoints has a row of {point.size} entries that no key of this log has signed: "
                 "the next larger tree is signed"
             )
-        if stands.root != point.root:
+        if signed.root != point.root:
             raise InconsistentError(f"two trees of {point.size} entries are signed")
         return point
 

@@ -168,7 +168,6 @@ MADE_UP = {
     "a note of another key": row(5, bytes(32), STRANGER),
     "a signature of another tree": row(5, bytes(32), text=Checkpoint(NAME, 4, bytes(32)).text()),
     "a signature that is wrong": (1, bytes(32), row(5, bytes(32))[2][:-5] + "AA=\n"),
-    "one that says more": row(5, bytes(32), text=Checkpoint(NAME, 5, bytes(32), ("more",)).text()),
 }
 
 
