@@ -139,7 +139,7 @@ LOG_SIGNED_SIZE = Gauge(
 )
 LOG_UNSIGNED = Gauge(
     "datastorage_log_unsigned_seconds",
-    "For how long the newest of the log is in no signed checkpoint; the longest of the workers. 0 without a key.",
+    "For how long the newest of the log is in no signed checkpoint; the longest of the workers. 0 if signing is off.",
     multiprocess_mode="livemax",
 )
 LOG_INCONSISTENT = Gauge(

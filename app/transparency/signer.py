@@ -23,6 +23,7 @@ from app.transparency.tree import roots_at
 
 # How log_head.unsigned begins where the one that gives places has no key of the log, and another one may have.
 _KEYLESS = "there is no key"
+# … and nothing was ever signed: signing is off. A log that has a name was, and its key is missing.
 NO_KEY = f"{_KEYLESS}: log.key_file is not set"
 
 
@@ -88,7 +89,9 @@ class Signer:
         Raises InconsistentError, NotSignedError, NotHolderError, psycopg.Error.
         """
         if not self._keys or self._name is None:
-            raise NotSignedError(NO_KEY)
+            with reading(conn):
+                named = log_store.head(conn).origin
+            raise NotSignedError(NO_KEY if named is None else f"{_KEYLESS} of the log {named}: log.key_file is not set")
         # All this before the head: whatever is remembered by now, the tree on the primary had it then.
         held = [self._held(memory) for memory in self._memories]
         with reading(conn):

@@ -54,13 +54,15 @@ class SigningWatch:
 
     @property
     def off(self) -> bool:
-        """Whether nothing is signed because no key is set up."""
+        """Whether nothing was ever signed, because no key is set up."""
+        if self._known.origin is not None:
+            return False
         why = self._known.unsigned
         # Where nobody has given places yet, nobody has said so either.
-        return why == NO_KEY or (why is None and self._known.signed is None and not self._can_sign(self._known.origin))
+        return why == NO_KEY or (why is None and self._known.signed is None and not self._can_sign(None))
 
     def unsigned_for(self) -> float:
-        """For how long, in seconds, the newest of the log is in no signed checkpoint; 0 where no key is set up."""
+        """For how long, in seconds, the newest of the log is in no signed checkpoint; 0 where signing is off."""
         if self._unsigned_since is None or self.off:
             return 0.0
         return self._clock.monotonic() - self._unsigned_since

@@ -64,7 +64,8 @@ class Signed:
     def signing(self) -> str:
         """As in /health: on, off or stopped."""
         if (self.inconsistent or self.unsigned) is not None:
-            return "off" if self.inconsistent is None and self.unsigned == NO_KEY else "stopped"
+            never = self.origin is None and self.inconsistent is None and self.unsigned == NO_KEY
+            return "off" if never else "stopped"
         return "on"
 
 

@@ -119,11 +119,11 @@ class LogWatch:
             self._stalled()
 
     def unsigned_for(self) -> float:
-        """For how long, in seconds, the newest of the log is in no signed checkpoint; 0 where no key is set up."""
+        """For how long, in seconds, the newest of the log is in no signed checkpoint; 0 where signing is off."""
         return self._signing.unsigned_for()
 
     def signing(self) -> tuple[str, str | None]:
-        """Whether the log is signed: on, off where no key is set up, stopped; and why it is stopped."""
+        """Whether the log is signed: on, off where nothing was ever signed and no key is set up, stopped; and why."""
         why = self.state.inconsistent or self.state.unsigned
         if self.state.inconsistent is None and self._signing.off:
             return "off", None

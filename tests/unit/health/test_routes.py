@@ -272,9 +272,16 @@ def test_a_log_that_was_never_seen_is_behind_after_a_while() -> None:
     assert asked(services, "/health")[1]["log"] == {"state": "lagging", "lag_seconds": 61.0}
 
 
-def look(services: Services, signed: int | None, *, unsigned: str | None = None, wrong: str | None = None) -> None:
+def look(
+    services: Services,
+    signed: int | None,
+    *,
+    origin: str | None = "log.example",
+    unsigned: str | None = None,
+    wrong: str | None = None,
+) -> None:
     """Have the log looked at: of 70 entries so many are signed."""
-    row = (70, 0, True, True, signed, 1, "log.example", unsigned, 0.0, wrong, None, 0, 0.0)
+    row = (70, 0, True, True, signed, 1, origin, unsigned, 0.0, wrong, None, 0, 0.0)
     services.log_watch.look(FakeConnection({"FROM log_head h": [row]}))  # type: ignore[arg-type]
 
 
@@ -311,14 +318,26 @@ def test_a_log_that_is_degraded_says_why_also_where_nobody_wrote_it_down() -> No
     assert body["log"]["signing_stopped"].startswith("no instance signs it")
 
 
-def test_without_a_key_the_log_is_never_late() -> None:
+def test_without_a_key_a_log_that_was_never_signed_is_never_late() -> None:
     clock = StandingClock()
     services = services_with(clock=clock)
-    look(services, None)
+    look(services, None, origin=None)
     clock.seconds += 61.0
-    look(services, None)
+    look(services, None, origin=None)
     _, body = asked(services, "/health")
     assert (body["status"], body["log"]["signing"]) == ("healthy", "off")
+
+
+def test_a_log_that_was_signed_and_has_lost_its_key_is_degraded() -> None:
+    clock = StandingClock()
+    services = services_with(clock=clock)
+    why = "there is no key of the log log.example: log.key_file is not set"
+    look(services, 60, unsigned=why)
+    clock.seconds += 61.0
+    look(services, 60, unsigned=why)
+    _, body = asked(services, "/health")
+    assert (body["status"], body["log"]["signing"]) == ("degraded", "stopped")
+    assert body["log"]["signing_stopped"] == why
 
 
 def test_a_log_that_contradicts_what_was_signed_is_degraded_at_once() -> None:

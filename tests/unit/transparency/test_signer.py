@@ -275,7 +275,7 @@ def test_a_memory_that_goes_away_between() -> None:
     ("keys", "origin", "named", "why"),
     [
         ((), None, None, NO_KEY),
-        ((), None, NAME, NO_KEY),
+        ((), None, NAME, "there is no key of the log log.example/one: log.key_file is not set"),
         ((OTHER,), None, NAME, "there is no key of the log log.example/one: log.key_file has none"),
         ((KEY, OTHER), OTHER.name, NAME, "there is no key of the log log.example/one: log.origin is log.example/two"),
     ],
@@ -393,3 +393,14 @@ def test_a_name_that_the_log_has_left_meanwhile() -> None:
     with pytest.raises(NotHolderError):
         sign(log, memory)
     assert log.signed == []
+
+
+def test_a_log_that_was_signed_misses_its_key() -> None:
+    log = FakeLog(3)
+    with pytest.raises(NotSignedError, match=NO_KEY):
+        sign(log, keys=())
+    sign(log)
+    with pytest.raises(NotSignedError) as missed:
+        sign(log, keys=())
+    assert str(missed.value) == f"there is no key of the log {NAME}: log.key_file is not set"
+    assert is_keyless(str(missed.value))

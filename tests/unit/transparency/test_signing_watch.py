@@ -124,6 +124,16 @@ def test_without_a_key_signing_is_off_and_nothing_is_late(why: str | None) -> No
         assert (world.watch.unsigned_for(), world.watch.signing()) == (0.0, ("off", None))
 
 
+@pytest.mark.parametrize("why", [None, "there is no key of the log ours: log.key_file is not set", NO_KEY])
+@pytest.mark.parametrize("signed", [None, 7])
+def test_a_log_that_was_signed_and_has_lost_its_key_is_not_off(why: str | None, signed: int | None) -> None:
+    """Nor is one that has just got another name, whose first checkpoint is to come."""
+    world = World(keys=False)
+    world.looks(101, 9, signed, unsigned=why)
+    assert world.watch.unsigned_for() == 100.0
+    assert world.watch.signing() == (("on", None) if why is None else ("stopped", why))
+
+
 def test_one_without_a_key_sees_that_others_sign() -> None:
     world = World(keys=False)
     world.looks(1, 9, 7)
