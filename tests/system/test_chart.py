@@ -254,6 +254,11 @@ def test_connections_must_fit(tmp_path: Path, pods: int, surge: int, pool: int, 
     ("values", "said"),
     [
         (changed(log={"witnessPolicy": "quorum none\n"}), "need log.keySecret"),
+        (changed(log={"keySecret": "log", "witnessPolicy": "junk"}), 'log.witnessPolicy: "junk" begins with none of'),
+        (
+            changed(log={"keySecret": "log", "witnessPolicy": "# none yet\n"}),
+            "log.witnessPolicy has no line with the quorum",
+        ),
         ({"auth": {}}, "auth.mode is needed"),
         ({"auth": {"mode": "none"}}, "auth.anonymous: true"),
         ({"auth": {"mode": "token"}}, "auth.tokensSecret"),

@@ -160,6 +160,19 @@ database:
 {{- if and (or $v.log.checkpointClaim $v.log.witnessPolicy) (not $v.log.keySecret) -}}
 {{- fail "log.checkpointClaim and log.witnessPolicy need log.keySecret: a Secret with the key log.key (datastorage log keygen)" -}}
 {{- end -}}
+{{- /* No more than the words that lines begin with: the service reads the keys, `datastorage config check` too. */ -}}
+{{- with $v.log.witnessPolicy -}}
+{{- $quorum := false -}}
+{{- range splitList "\n" . -}}
+{{- if not (regexMatch "^[ \t]*(#.*|(log|witness|group|quorum)[ \t].*)?$" .) -}}
+{{- fail (printf "log.witnessPolicy: %q begins with none of log, witness, group, quorum and #" .) -}}
+{{- end -}}
+{{- if regexMatch "^[ \t]*quorum[ \t]" . -}}{{- $quorum = true -}}{{- end -}}
+{{- end -}}
+{{- if not $quorum -}}
+{{- fail "log.witnessPolicy has no line with the quorum" -}}
+{{- end -}}
+{{- end -}}
 {{- if and $v.migration.enabled (not $v.migration.passwordSecret) -}}
 {{- fail "migration.passwordSecret is needed: a Secret with the password of the role that owns the tables (or migration.enabled: false, and migrate by hand)" -}}
 {{- end -}}
