@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from app.auth.verifiers import auth_faults
 from app.config.checks import address_faults, file_faults, sentinel_faults, timeout_faults, tracing_faults
 from app.config.load import ENV_PREFIX, ConfigError, read_settings
-from app.config.log_keys import log_faults
+from app.config.log_keys import log_faults, open_to_all
 from app.config.settings import AuthSettings, Settings
 
 _CHECKS = (timeout_faults, auth_faults, file_faults, address_faults, sentinel_faults, tracing_faults, log_faults)
@@ -67,9 +67,11 @@ def _unused_ways_in(auth: AuthSettings) -> list[str]:
     ]
 
 
-def say_unread_variables(settings: Settings) -> None:
-    """Print what `unread_variables` says to standard error."""
-    for line in unread_variables(settings):
+def say_warnings(settings: Settings) -> None:
+    """Print to standard error what `unread_variables` says, and of a key of the log that is open to all."""
+    key_file = settings.log.key_file
+    open_key = open_to_all(key_file) if key_file is not None else None
+    for line in [*unread_variables(settings), *([f"log.key_file: {open_key}"] if open_key is not None else [])]:
         print(f"datastorage: {line}", file=sys.stderr)
 
 

@@ -11,9 +11,10 @@ import yaml
 from datastorage_common.durations import parse_duration
 
 from app.config.addresses import reached_at, with_port
+from app.config.log_keys import checkpoint_file_warning
 from app.config.settings import Settings
 from app.config.values import parse_size, ratio
-from app.configuration import exit_on_wrong_settings, load_settings, say_unread_variables
+from app.configuration import exit_on_wrong_settings, load_settings, say_warnings
 
 _config_option = click.option(
     "--config", "config_path", metavar="FILE", type=click.Path(), help="YAML file with settings. Default: CONFIG_PATH."
@@ -58,7 +59,10 @@ def check(given: str | None, config_path: str | None) -> None:
 
     The files that it names (passwords, tokens, keys, certificates) are looked at too; no server is.
     """
-    say_unread_variables(_load(config_path or given))
+    settings = _load(config_path or given)
+    say_warnings(settings)
+    if (line := checkpoint_file_warning(settings.log)) is not None:
+        click.echo(f"datastorage: {line}", err=True)
     click.echo("the configuration is good")
 
 

@@ -15,7 +15,7 @@ from app.audit.own_events import OwnEvents
 from app.audit.service_events import ServiceEvents
 from app.clock import Clock
 from app.config.settings import Settings
-from app.configuration import exit_on_wrong_settings, load_settings, say_unread_variables
+from app.configuration import exit_on_wrong_settings, load_settings, say_warnings
 from app.dlq.endpoint import Endpoint
 from app.postgres.errors import one_line
 from app.postgres.sessions import Connection, Limits, connect
@@ -38,7 +38,7 @@ def settings_of(config_path: str | None) -> Settings:
     # It listens to nobody: what an open address demands of the service is not asked of it.
     with exit_on_wrong_settings():
         settings = load_settings(config_path, {**os.environ, "DATASTORAGE_SERVER__HOST": "127.0.0.1"})
-    say_unread_variables(settings)
+    say_warnings(settings)
     return settings
 
 

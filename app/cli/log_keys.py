@@ -10,7 +10,7 @@ from datastorage_common.notes import NoteError
 from datastorage_common.terminal import printable
 
 from app.cli.log_database import config_option, end, settings_of
-from app.config.log_keys import check_origin, load_keys, new_key_file, parse_keys
+from app.config.log_keys import check_origin, load_keys, new_key_file, open_to_all, parse_keys
 
 
 def _checked(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -69,5 +69,7 @@ def key(config_path: str | None, key_file: str | None) -> None:
         end(f"{where}{e}")
     if not keys:
         end("there is no key: log.key_file is not set (`datastorage log keygen` makes one)")
+    if key_file is not None and (line := open_to_all(key_file)) is not None:
+        click.echo(f"datastorage: {line}", err=True)
     for each in keys:
         click.echo(str(each.verifier))

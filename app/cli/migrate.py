@@ -11,7 +11,7 @@ from app.audit.own_events import OwnEvents
 from app.audit.service_events import ServiceEvents
 from app.audit.store import append
 from app.clock import Clock
-from app.configuration import exit_on_wrong_settings, load_settings, say_unread_variables
+from app.configuration import exit_on_wrong_settings, load_settings, say_warnings
 from app.postgres.migrations import MigrationError
 from app.postgres.migrations import migrate as run
 from app.postgres.sessions import Connection
@@ -39,7 +39,7 @@ def migrate(config_path: str | None) -> None:
         # It listens to nobody: what an open address demands of the service is not asked of it.
         with exit_on_wrong_settings():
             settings = load_settings(config_path, {**os.environ, "DATASTORAGE_SERVER__HOST": "127.0.0.1"})
-        say_unread_variables(settings)
+        say_warnings(settings)
         d = settings.database
         record = record_migrations if settings.audit.record_service else None
         run(d.migration_conninfo(), service_role=d.service_role(), schema=d.schema, say=say, record=record)

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from app.configuration import exit_on_wrong_settings, load_settings, say_unread_variables
+from app.configuration import exit_on_wrong_settings, load_settings, say_warnings
 from app.resources import resource
 
 GUNICORN_CONF = resource("gunicorn.conf.py")
@@ -22,6 +22,6 @@ def serve(config_path: str | None) -> None:
     if config_path is not None:
         os.environ["CONFIG_PATH"] = config_path
     with exit_on_wrong_settings():
-        say_unread_variables(load_settings())
+        say_warnings(load_settings())
     arguments = [sys.executable, "-m", "gunicorn", "-c", str(GUNICORN_CONF), "app.wsgi:application"]
     os.execv(sys.executable, arguments)  # noqa: S606 - our own interpreter, no shell

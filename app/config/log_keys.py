@@ -6,10 +6,12 @@ import contextlib
 import os
 import re
 import secrets
+import stat
 from pathlib import Path
 
-from datastorage_common.files import ReadError, read_secret, read_whole
+from datastorage_common.files import ReadError, as_text, read_secret, read_whole
 from datastorage_common.notes import SIGNATURE, NoteError, SigningKey, make_key, parse_signing_key
+from datastorage_common.terminal import printable
 from datastorage_common.witness_policy import MAX_POLICY_BYTES, PolicyError, parse_policy
 
 from app.config.log import LogSettings
@@ -63,6 +65,35 @@ def load_keys(settings: LogSettings) -> tuple[SigningKey, ...]:
     if settings.key_file is None:
         return ()
     return parse_keys(read_secret(settings.key_file))
+
+
+def open_to_all(path: str) -> str | None:
+    """What is amiss where every user of this machine may read a file of signing keys; None where not."""
+    try:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+    except (OSError, ValueError):  # whether it can be read is told elsewhere
+        return None
+    if not mode & stat.S_IROTH:
+        return None
+    shown = printable(as_text(path))
+    return f"every user of this machine may read {shown} (mode {mode:04o}), and sign with it: `chmod 600`"
+
+
+def checkpoint_file_warning(settings: LogSettings) -> str | None:
+    """Why `log.checkpoint_file` could not be written here, where that is so.
+
+    No fault that stops a start: writes do not wait for what remembers the log. It may wait for a file server.
+    """
+    if settings.checkpoint_file is None:
+        return None
+    # As the memory writes it: beside what a link leads to.
+    folder = os.path.dirname(os.path.realpath(settings.checkpoint_file))
+    shown = printable(as_text(folder))
+    if not os.path.isdir(folder):
+        return f"log.checkpoint_file: the folder {shown} is not there: nothing is signed without it"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"log.checkpoint_file: nothing can be written into the folder {shown}: nothing is signed without it"
+    return None
 
 
 def parse_keys(text: str) -> tuple[SigningKey, ...]:

@@ -89,6 +89,7 @@ def test_the_verifier_keys_of_a_file(tmp_path: Path) -> None:
     one, other = make_key(NAME, bytes(32)), make_key(NAME, bytes([1]) * 32)
     file = tmp_path / "log.key"
     file.write_text(f"# the new one\n{one.encode()}\n\n{other.encode()}\n")
+    file.chmod(0o600)
     told = f"{one.verifier}\n{other.verifier}\n"
     assert run("key", "--key-file", str(file)).output == told
     assert run("key", DATASTORAGE_LOG__KEY_FILE=str(file)).output == told
@@ -101,6 +102,17 @@ def test_the_verifier_keys_of_a_file(tmp_path: Path) -> None:
     assert wrong.stderr.startswith(f"datastorage: {file}: line 1: ")
     assert one.encode()[-20:-3] not in wrong.output
     assert run("key", "--key-file", str(tmp_path / "missing")).exit_code == 1
+
+
+def test_a_key_that_everybody_can_read(tmp_path: Path) -> None:
+    path = tmp_path / "log.key"
+    path.write_text(f"{make_key(NAME, bytes(32)).encode()}\n")
+    for mode, said in ((0o600, False), (0o440, False), (0o644, True)):
+        path.chmod(mode)
+        for shown in (run("key", "--key-file", str(path)), run("key", DATASTORAGE_LOG__KEY_FILE=str(path))):
+            assert shown.exit_code == 0, shown.output
+            assert (f"every user of this machine may read {path} (mode {mode:04o})" in shown.stderr) == said
+            assert len(shown.stderr.splitlines()) == int(said)
 
 
 @pytest.mark.parametrize("name", ["keygen", "key", "remember", "new-origin", "status"])

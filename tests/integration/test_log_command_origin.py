@@ -56,6 +56,7 @@ def path(tmp_path: Path) -> Path:
 def environ(database: Database, valkey: Valkey, streams: redis.Redis, path: Path, tmp_path: Path) -> dict[str, str]:
     key_file = tmp_path / "log.key"
     key_file.write_text(f"{KEY.encode()}\n{NEW.encode()}\n")
+    key_file.chmod(0o600)
     return {
         **database.environ,
         "DATASTORAGE_DATABASE__DIRECT_URL": database.owner_url,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from datastorage_client.cli.commands import datastorage
 from datastorage_common.files import ReadError
 from datastorage_common.notes import COSIGNATURE, NoteError, make_key
 
 from app.config.load import ConfigError
 from app.config.log import LogSettings
-from app.config.log_keys import load_keys, parse_keys
+from app.config.log_keys import checkpoint_file_warning, load_keys, parse_keys
 from app.configuration import load_settings
 from tests.unit.config.helpers import env
 
@@ -92,3 +95,21 @@ def test_without_a_key_nothing_that_signs_is_brought() -> None:
     script = "import sys, app.services; print([m for m in sys.modules if m.startswith('cryptography.hazmat')])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_folder_of_the_checkpoint_file_that_is_not_there(tmp_path: Path) -> None:
+    environ = {"DATASTORAGE_LOG__CHECKPOINT_FILE": str(tmp_path / "later" / "signed")}
+    told = CliRunner().invoke(datastorage, ["config", "check"], env=environ)
+    assert told.exit_code == 0, "writes do not wait for it"
+    assert f"log.checkpoint_file: the folder {tmp_path / 'later'} is not there" in told.stderr
+    (tmp_path / "later").mkdir()
+    assert CliRunner().invoke(datastorage, ["config", "check"], env=environ).stderr == ""
+
+
+def test_a_folder_of_the_checkpoint_file_that_nothing_can_be_written_into(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/proc/sys/signed")
+    said = checkpoint_file_warning(LogSettings(checkpoint_file=str(tmp_path / "link")))
+    if os.access("/proc/sys", os.W_OK):
+        pytest.skip("root may write everywhere")
+    assert said is not None
+    assert "nothing can be written into the folder /proc/sys" in said
