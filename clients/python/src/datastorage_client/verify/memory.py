@@ -62,9 +62,10 @@ class OnDisk:
         try:
             return read_whole(path, MAX_NOTE_BYTES)
         except ReadError:
-            if path.exists():
-                raise
-            return None
+            if not path.exists():
+                return None
+        # It has come meanwhile, or it cannot be read.
+        return read_whole(path, MAX_NOTE_BYTES)
 
     def replace(self, origin: str, before: bytes | None, note: bytes) -> bool:
         with locked(self._folder / "lock"):
