@@ -55,7 +55,13 @@ def test_missing_rights_are_said_once_and_heal(
     assert client.get("/health").get_json()["status"] == "degraded"
     assert client.get("/health/ready").get_json() == {"status": "ready"}
     assert client.post(EVENTS, json=event()).status_code == 201
-    lines = [r.getMessage() for r in caplog.records if "permission denied" in r.getMessage()]
+
+    def refusals() -> list[str]:
+        return [r.getMessage() for r in caplog.records if "permission denied" in r.getMessage()]
+
+    # The log may be behind before anybody has tried to give places.
+    wait_until(lambda: refusals() != [], what="it is said why")
+    lines = refusals()
     assert [line for line in lines if line.startswith(said)] == lines
     assert len(lines) == 1
     assert lines[0].endswith(ADVICE)
