@@ -12,7 +12,8 @@ import redis
 from app import create_app
 from app.services import Services
 from tests.conftest import settings_for
-from tests.support import Database, Valkey, shared_valkey, wait_until
+from tests.support import Database, PostgresServer, Valkey, shared_valkey, wait_until
+from tests.verify_support import fill
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +47,12 @@ def make_services_on() -> Iterator[Callable[..., flask.Flask]]:
     yield make
     for services in made:
         services.stop()
+
+
+@pytest.fixture(scope="module")
+def log_of_all_kinds(postgres: PostgresServer, template: str) -> Iterator[Database]:
+    """781 entries: records of all kinds, old ones, an act; nobody changes it but in transactions that are undone."""
+    made = postgres.make_database(template)
+    fill(made, 700)
+    yield made
+    made.drop()

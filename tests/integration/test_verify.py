@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -17,7 +16,7 @@ from app.transparency.memories import FileMemory
 from app.transparency.origins import start_origin
 from app.verify.checkpoints import OutsideError
 from tests.log_support import sequencers, turn
-from tests.support import Database, PostgresServer, wait_until
+from tests.support import Database, wait_until
 from tests.verify_rows import checked, entry_at, index_of, one, put_hash
 from tests.verify_support import (
     KEY,
@@ -38,23 +37,13 @@ from tests.verify_support import (
     without_triggers,
 )
 
-
-@pytest.fixture(scope="module")
-def filled(postgres: PostgresServer, template: str) -> Iterator[Database]:
-    """781 entries: records of all kinds, old ones, an act; nobody changes it but in transactions that are undone."""
-    made = postgres.make_database(template)
-    fill(made, 700)
-    yield made
-    made.drop()
-
-
 # --- all is well ----------------------------------------------------------------------------------------------
 
 
-def test_an_untouched_database_is_well(filled: Database) -> None:
-    since = parse_note(filled.query("SELECT note FROM log_checkpoints WHERE size = 300")[0][0].encode())
+def test_an_untouched_database_is_well(log_of_all_kinds: Database) -> None:
+    since = parse_note(log_of_all_kinds.query("SELECT note FROM log_checkpoints WHERE size = 300")[0][0].encode())
     seen: list[int] = []
-    report = check(filled, policy=POLICY, since=since, progress=lambda done, size: seen.append(done))
+    report = check(log_of_all_kinds, policy=POLICY, since=since, progress=lambda done, size: seen.append(done))
     assert (report.first, report.well) == (None, True)
     assert report.entries == {"audit_event": 740, "notification": 40, "intake_finished": 1}
     assert (report.size, report.signed_size, report.witnessed_size, report.since_size) == (781, 781, 781, 300)
@@ -203,18 +192,18 @@ def test_the_act_of_a_new_origin(database: Database, tmp_path: Path) -> None:
     assert (found.kind, found.record, found.index) == ("content", ("new_origin", str(act.act_id)), 381)
 
 
-def test_an_older_checkpoint_of_another_tree(filled: Database, database: Database) -> None:
+def test_an_older_checkpoint_of_another_tree(log_of_all_kinds: Database, database: Database) -> None:
     fill(database, 320, sizes=(310,))
     since = parse_note(database.query("SELECT note FROM log_checkpoints WHERE size = 310")[0][0].encode())
-    found = check(filled, since=since).first
+    found = check(log_of_all_kinds, since=since).first
     assert found is not None
     assert (found.kind, "it was rewritten" in found.text) == ("since", True)
-    larger = parse_note(filled.query("SELECT note FROM log_checkpoints WHERE size = 781")[0][0].encode())
+    larger = parse_note(log_of_all_kinds.query("SELECT note FROM log_checkpoints WHERE size = 781")[0][0].encode())
     found = check(database, since=larger).first
     assert found is not None
     assert found.kind == "since"
     with pytest.raises(OutsideError, match="none of the keys has signed it"):
-        check(filled, keys=[make_key(ORIGIN, b"4" * 32).verifier], since=since)
+        check(log_of_all_kinds, keys=[make_key(ORIGIN, b"4" * 32).verifier], since=since)
 
 
 def test_a_policy_that_is_content_with_an_earlier_checkpoint(database: Database) -> None:

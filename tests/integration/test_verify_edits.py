@@ -12,27 +12,15 @@ import pytest
 
 from app.verify import bundles, leftovers
 from app.verify.records import record_name
-from tests.support import Database, PostgresServer
+from tests.support import Database
 from tests.verify_edits import EDITS, Edit, insert_past_the_log
 from tests.verify_rows import CHANGES, TABLES, Conn, change, checked, columns, entry_at, keys, record_of
-from tests.verify_support import (
-    fill,
-)
-
-
-@pytest.fixture(scope="module")
-def filled(postgres: PostgresServer, template: str) -> Iterator[Database]:
-    """781 entries: records of all kinds, old ones, an act; nobody changes it but in transactions that are undone."""
-    made = postgres.make_database(template)
-    fill(made, 700)
-    yield made
-    made.drop()
 
 
 @pytest.fixture
-def conn(filled: Database) -> Iterator[Conn]:
+def conn(log_of_all_kinds: Database) -> Iterator[Conn]:
     """A superuser whom no trigger sees."""
-    with contextlib.closing(psycopg.connect(filled.superuser_url)) as conn:
+    with contextlib.closing(psycopg.connect(log_of_all_kinds.superuser_url)) as conn:
         conn.execute("SET LOCAL session_replication_role = replica")
         yield conn
         conn.rollback()
