@@ -21,7 +21,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, fields
 
 from app.audit import schemas as audit
-from app.audit.queries import EVENT_MEMBERS, NOTIFICATION_MEMBERS
+from app.audit.shapes import EVENT_MEMBERS, NOTIFICATION_MEMBERS
 from app.dlq.keys import STREAMS
 from app.http.problems import CONTENT_TYPE, KINDS
 from app.validation import fields as common_fields

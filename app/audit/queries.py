@@ -8,87 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 import psycopg
-from datastorage_common.times import rfc3339
 
 from app.audit import readable
-from app.audit.schemas import EVENT_FIELDS
+from app.audit.shapes import (
+    EVENT_DATA,
+    EVENT_MEMBERS,
+    EVENT_SELECT,
+    LARGE,
+    NOTIFICATION_MEMBERS,
+    NOTIFICATION_SELECT,
+    SMALL_SELECT,
+    WIDE_SELECT,
+    event,
+    notification,
+    placed,
+    sensitive,
+    with_readable_parents,
+)
 from app.auth.read_limits import ReadLimits
 from app.postgres import pages
 from app.postgres.lists import Cursor, ListQuery
 from app.postgres.statements import Sql, statements
 
 _SQL = statements("audit_queries")
-
-# Member → column, where they differ, and how the value is read as text.
-_EVENT_EXPRESSIONS = {
-    "version": "e.event_version",
-    "event_data": "e.event_data::text",
-    "actor_ip": "host(e.actor_ip)",
-    "digest": "encode(e.digest, 'hex')",
-    "log_index": _SQL["event_log_index"],
-}
-EVENT_MEMBERS = (
-    "event_id",
-    "event_date",
-    *(f for f in EVENT_FIELDS if f != "event_id"),
-    "parent_event_date",
-    "recorded_at",
-    "recorded_by",
-    "request_id",
-    "trace_id_from_context",
-    "digest",
-    "log_index",
-)
-_EVENT_SELECT = ", ".join(_EVENT_EXPRESSIONS.get(m, f"e.{m}") for m in EVENT_MEMBERS)
-# Where a row is large, without these two; event_data is never NULL otherwise.
-_LARGE = {"event_data": "e.event_data::text", "error_message": "e.error_message"}
-_IS_SMALL = pages.is_small(["e.event_data"], ["e.error_message"])
-_SMALL_SELECT = ", ".join(
-    f"CASE WHEN {_IS_SMALL} THEN {_LARGE[m]} END" if m in _LARGE else _EVENT_EXPRESSIONS.get(m, f"e.{m}")
-    for m in EVENT_MEMBERS
-)
-_WIDE_SELECT = ", ".join(
-    f"{'e.event_data' if m == 'event_data' else _EVENT_EXPRESSIONS.get(m, f'e.{m}')} AS {m}" for m in EVENT_MEMBERS
-)
-_EVENT_DATA = EVENT_MEMBERS.index("event_data")
-_PARENT = (EVENT_MEMBERS.index("parent_event_id"), EVENT_MEMBERS.index("parent_event_date"))
-_IS_SENSITIVE = EVENT_MEMBERS.index("is_sensitive")
-
-NOTIFICATION_MEMBERS = (
-    "id",
-    "remediation_id",
-    "notification_id",
-    "recipient",
-    "channel",
-    "message_summary",
-    "status",
-    "sent_at",
-    "delivery_status",
-    "error_message",
-    "escalation_level",
-    "created_at",
-    "updated_at",
-    "request_id",
-    "recorded_by",
-    "log_index",
-)
-_NOTIFICATION_SELECT = ", ".join(
-    _SQL["notification_log_index"] if m == "log_index" else m for m in NOTIFICATION_MEMBERS
-)
-
-
-def _placed(columns: str, reads: ReadLimits) -> str:
-    """The columns. Where a record is in the log says how many others there are: no reader with limits is told."""
-    if reads.narrow:
-        for index in (_SQL["event_log_index"], _SQL["notification_log_index"]):
-            columns = columns.replace(index, "NULL::bigint")
-    return columns
 
 
 class Answer(NamedTuple):
@@ -132,14 +80,14 @@ def _event_keys(query: Query) -> tuple[str, list[object]]:
 def event_page_sql(query: Query, max_bytes: int) -> tuple[str, list[object]]:
     """The statement that reads a page of events, and its parameters; event_data is NULL where a row is not small."""
     keys, parameters = _event_keys(query)
-    statement = _SQL["event_page"].format(columns=_placed(_SMALL_SELECT, query.reads), keys=keys)
-    return statement, [pages.small_bytes(max_bytes, query.limit)] * len(_LARGE) + parameters
+    statement = _SQL["event_page"].format(columns=placed(SMALL_SELECT, query.reads), keys=keys)
+    return statement, [pages.small_bytes(max_bytes, query.limit)] * len(LARGE) + parameters
 
 
 def large_event_page_sql(query: Query, max_bytes: int) -> tuple[str, list[object]]:
     """As `event_page_sql`, for rows of any size: only the first that fit, and behind each how many there are."""
     keys, parameters = _event_keys(query)
-    rows = _SQL["large_event_rows"].format(columns=_placed(_WIDE_SELECT, query.reads), keys=pages.numbered(keys))
+    rows = _SQL["large_event_rows"].format(columns=placed(WIDE_SELECT, query.reads), keys=pages.numbered(keys))
     statement = pages.page_sql(rows, EVENT_MEMBERS, ["event_data"], ["error_message"])
     return statement, [*parameters, *pages.page_parameters(max_bytes)]
 
@@ -152,15 +100,15 @@ def list_events(conn: psycopg.Connection, query: Query, max_bytes: int, *, large
     if large:
         rows = conn.execute(*large_event_page_sql(query, max_bytes)).fetchall()
         found = rows[0][-1] if rows else 0
-        rows = _with_readable_parents(conn, [row[:-1] for row in rows], query.reads)
+        rows = with_readable_parents(conn, [row[:-1] for row in rows], query.reads)
         rows, body = _page(conn, _EVENTS, query, rows, found, max_bytes)
-        return Answer(body, _sensitive(rows))
+        return Answer(body, sensitive(rows))
     rows = conn.execute(*event_page_sql(query, max_bytes)).fetchall()
-    if None in [row[_EVENT_DATA] for row in rows]:
+    if None in [row[EVENT_DATA] for row in rows]:
         raise pages.LargeRowsError
-    rows = _with_readable_parents(conn, rows, query.reads)
+    rows = with_readable_parents(conn, rows, query.reads)
     rows, body = _page(conn, _EVENTS, query, rows, len(rows), max_bytes)
-    return Answer(body, _sensitive(rows))
+    return Answer(body, sensitive(rows))
 
 
 def get_event(conn: psycopg.Connection, event_id: UUID, reads: ReadLimits, day: date | None = None) -> Answer | None:
@@ -169,26 +117,12 @@ def get_event(conn: psycopg.Connection, event_id: UUID, reads: ReadLimits, day: 
     None if there is none.
     """
     source, where = readable.events(reads), readable.one_event(event_id, day)
-    statement = _SQL["event"].format(columns=_placed(_EVENT_SELECT, reads), readable=source.text, conditions=where.text)
+    statement = _SQL["event"].format(columns=placed(EVENT_SELECT, reads), readable=source.text, conditions=where.text)
     row = conn.execute(statement, [*source.parameters, *where.parameters]).fetchone()
     if row is None:
         return None
-    [row] = _with_readable_parents(conn, [row], reads)
-    return Answer(orjson.dumps(_event(row)), _sensitive([row]))
-
-
-def _with_readable_parents(
-    conn: psycopg.Connection, rows: list[tuple[Any, ...]], reads: ReadLimits
-) -> list[tuple[Any, ...]]:
-    """The rows, without the day of each parent that may not be read."""
-    ident, day = _PARENT
-    parents = {(row[ident], row[day]) for row in rows if row[day] is not None} if reads.narrow else None
-    if not parents:
-        return rows
-    source = readable.events(reads)
-    keys = ([p[0] for p in parents], [p[1] for p in parents])
-    found = set(conn.execute(_SQL["readable_parents"].format(readable=source.text), [*keys, *source.parameters]))
-    return [row if (row[ident], row[day]) in found else (*row[:day], None, *row[day + 1 :]) for row in rows]
+    [row] = with_readable_parents(conn, [row], reads)
+    return Answer(orjson.dumps(event(row)), sensitive([row]))
 
 
 def list_notifications(conn: psycopg.Connection, query: Query, max_bytes: int) -> bytes:
@@ -198,7 +132,7 @@ def list_notifications(conn: psycopg.Connection, query: Query, max_bytes: int) -
         conditions.append(Sql("(sent_at, id) < (%s, %s)", (query.cursor.moment, int(query.cursor.ident))))
     source, where = readable.notifications(query.reads), readable.joined(conditions)
     statement = _SQL["notification_page"].format(
-        columns=_placed(_NOTIFICATION_SELECT, query.reads), readable=source.text, conditions=where.text
+        columns=placed(NOTIFICATION_SELECT, query.reads), readable=source.text, conditions=where.text
     )
     rows = conn.execute(statement, [*where.parameters, query.limit + 1, query.offset]).fetchall()
     return _page(conn, _NOTIFICATIONS, query, rows, len(rows), max_bytes)[1]
@@ -265,27 +199,6 @@ def _answer(
     return orjson.dumps({"data": data, "pagination": pagination})
 
 
-def _event(row: tuple[Any, ...]) -> dict[str, Any]:
-    event = dict(zip(EVENT_MEMBERS, row, strict=True))
-    event["event_timestamp"] = rfc3339(event["event_timestamp"])
-    event["recorded_at"] = rfc3339(event["recorded_at"])
-    event["event_data"] = orjson.Fragment(event["event_data"])
-    return event
-
-
-def _plain(value: Any) -> Any:
-    return rfc3339(value) if isinstance(value, datetime) else value
-
-
-def _notification(row: tuple[Any, ...]) -> dict[str, Any]:
-    """A stored notification; null optionals are left out."""
-    return {member: _plain(value) for member, value in zip(NOTIFICATION_MEMBERS, row, strict=True) if value is not None}
-
-
-def _sensitive(rows: list[tuple[Any, ...]]) -> list[str]:
-    return [str(row[0]) for row in rows if row[_IS_SENSITIVE]]
-
-
 class _Kind(NamedTuple):
     """A kind of record to be listed."""
 
@@ -294,5 +207,5 @@ class _Kind(NamedTuple):
     read: Callable[[tuple[Any, ...]], dict[str, Any]]
 
 
-_EVENTS = _Kind(_counting_events, EVENT_MEMBERS.index("event_timestamp"), _event)
-_NOTIFICATIONS = _Kind(_counting_notifications, NOTIFICATION_MEMBERS.index("sent_at"), _notification)
+_EVENTS = _Kind(_counting_events, EVENT_MEMBERS.index("event_timestamp"), event)
+_NOTIFICATIONS = _Kind(_counting_notifications, NOTIFICATION_MEMBERS.index("sent_at"), notification)

@@ -23,7 +23,7 @@ from datastorage_common.uuids import parse_uuid
 
 from app.audit.event import AuditEvent
 from app.audit.filters import event_query
-from app.audit.queries import EVENT_MEMBERS
+from app.audit.shapes import EVENT_MEMBERS
 from app.audit.validator import Validator
 from app.auth.read_limits import EVERYTHING
 from app.config.settings import AuditSettings

@@ -10,7 +10,7 @@ import pytest
 
 from app.audit import queries
 from app.audit.filters import event_query, notification_query
-from app.audit.queries import EVENT_MEMBERS, NOTIFICATION_MEMBERS
+from app.audit.shapes import EVENT_MEMBERS, NOTIFICATION_MEMBERS
 from app.auth.read_limits import EVERYTHING
 from app.postgres.lists import Cursor
 from tests.unit.fakes import NOW, UUID_1, FakeConnection

@@ -10,8 +10,8 @@ import pytest
 from datastorage_common import records
 from datastorage_common.records import Entry, EntryFormError, entry_of, parse_entry
 
-from app.audit.queries import EVENT_MEMBERS
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
+from app.audit.shapes import EVENT_MEMBERS
 from tests import log_record
 
 EVENT_ID = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
