@@ -40,6 +40,7 @@ from app.postgres.replica import Replica
 from app.telemetry import metrics
 from app.telemetry.request_log import RequestLog
 from app.telemetry.sampler import InFlight, Sampler
+from app.transparency.feed_waiters import FeedWaiters
 from app.transparency.log_files import LogFiles, read_log_files
 from app.transparency.memories import make_memories
 from app.transparency.sequencer import Sequencer
@@ -139,7 +140,13 @@ class Services:
                 keys=self.log_keys,
                 leading=lambda: self.sequencer.leading,
             )
-        self.log_watch = LogWatch(self.clock, stalled=self.sequencer.wanted, can_sign=signer.can_sign)
+        self.feed_waiters = FeedWaiters(settings.server.threads // 4, self.clock)
+        self.log_watch = LogWatch(
+            self.clock,
+            stalled=self.sequencer.wanted,
+            can_sign=signer.can_sign,
+            grown=self.feed_waiters.note_growth,
+        )
         self.monitor = Monitor(
             settings,
             self.breaker,
@@ -203,12 +210,13 @@ class Services:
             self.verifier.start(metrics.keys_age)
 
     def drain(self) -> None:
-        """Turn readiness off; requests are still served."""
+        """Turn readiness off; requests are still served, and none waits any more for the log to grow."""
         self.draining = True
+        self.feed_waiters.end()
 
     def stop(self) -> bool:
         """Flush what is queued, then end every part; True if nothing was left behind. May be called twice."""
-        self.draining = True
+        self.drain()
         clean = True
         b = self.settings.buffer
         if self.recorder is not None and not self.recorder.stop():

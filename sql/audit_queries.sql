@@ -100,3 +100,44 @@ SELECT count(*) FROM {readable} WHERE {conditions};
 -- name: count_notifications
 -- As count_events.
 SELECT count(*) FROM {readable} WHERE {conditions};
+
+-- name: events_picked
+-- Which of the events of some entries of the log pass, in the order of the log. OFFSET 0 is a fence: each row is found by its
+-- key, whatever is asked for, while an index of what is asked for could hold millions of others.
+SELECT log_index
+FROM (
+    SELECT found.*, k.log_index
+    FROM unnest(%b::uuid[], %b::date[], %b::int8[]) AS k(event_id, event_date, log_index)
+    CROSS JOIN LATERAL (
+        SELECT * FROM {readable} r WHERE r.event_id = k.event_id AND r.event_date = k.event_date OFFSET 0
+    ) AS found
+) AS placed
+WHERE {conditions}
+ORDER BY log_index
+LIMIT %s;
+
+-- name: event_keys_given
+-- As event_keys, where they are known.
+SELECT * FROM unnest(%b::uuid[], %b::date[], %b::int8[]) AS given(event_id, event_date, log_index) ORDER BY log_index;
+
+-- name: events_in_order
+-- As event_page, in the order of the log.
+SELECT {columns}
+FROM ({keys}) k
+JOIN audit_events e USING (event_id, event_date)
+ORDER BY k.log_index;
+
+-- name: event_salt
+-- Of a record from before the log it lies apart, by its place.
+encode(coalesce(e.salt, (SELECT salt FROM log_salts WHERE log_index = k.log_index)), 'hex');
+
+-- name: notifications_in_order
+-- Those that an entry of the log names, in its order.
+SELECT {columns}
+FROM unnest(%b::int8[], %b::int8[]) AS k(id, log_index)
+JOIN {readable} USING (id)
+ORDER BY k.log_index;
+
+-- name: notification_salt
+-- As event_salt.
+encode(coalesce(notification_audit.salt, (SELECT s.salt FROM log_salts s WHERE s.log_index = k.log_index)), 'hex');

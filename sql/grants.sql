@@ -18,3 +18,4 @@ GRANT SELECT ON log_acts TO {role};
 GRANT SELECT, INSERT ON log_checkpoints, log_cosignatures TO {role};
 -- Those of a checkpoint that has newer ones behind it are thinned out.
 GRANT DELETE ON log_cosignatures TO {role};
+GRANT SELECT ON log_feed_key TO {role};

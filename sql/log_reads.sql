@@ -40,3 +40,6 @@ SELECT salt FROM {readable} WHERE id = %s;
 -- name: old_salt
 -- That of a record from before the log, by its place.
 SELECT salt FROM log_salts WHERE log_index = %s;
+
+-- name: oldest_bundle
+SELECT min(bundle) FROM log_bundles;

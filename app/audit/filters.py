@@ -29,7 +29,9 @@ EVENT_FILTERS = (
     "request_id",
 )
 _PAGE = ("limit", "offset", "cursor", "count")
-EVENT_PARAMETERS = (*EVENT_FILTERS, "event_outcome", "since", "until", "data", *_PAGE)
+# All that decides which events are meant.
+EVENT_CONDITIONS = (*EVENT_FILTERS, "event_outcome", "since", "until", "data")
+EVENT_PARAMETERS = (*EVENT_CONDITIONS, *_PAGE)
 NOTIFICATION_PARAMETERS = ("remediation_id", "channel", "status", "since", "until", *_PAGE)
 _NOTIFICATION_ID = re.compile(r"[0-9]{1,18}")
 
@@ -45,6 +47,12 @@ def event_day(arguments: Mapping[str, str]) -> date | None:
 def event_query(arguments: Mapping[str, str], now: datetime, reads: ReadLimits) -> Query:
     """Check the parameters of GET /api/v1/audit/events. Raises Problem 400."""
     read = ListParameters(arguments, now)
+    read_event_filters(read)
+    return _finish(read, reads, parse_uuid)
+
+
+def read_event_filters(read: ListParameters) -> None:
+    """Read the filters of events, `EVENT_CONDITIONS`."""
     for name in EVENT_FILTERS:
         read.filter_by(name)
     read.filter_by_choice("event_outcome", OUTCOMES)
@@ -56,7 +64,6 @@ def event_query(arguments: Mapping[str, str], now: datetime, reads: ReadLimits) 
     if until is not None:
         read.where("event_date <= %s", until.date())
     _containment(read)
-    return _finish(read, reads, parse_uuid)
 
 
 def notification_query(arguments: Mapping[str, str], now: datetime, reads: ReadLimits) -> Query:

@@ -42,6 +42,7 @@ SCOPE_OF: Mapping[tuple[str, str], str] = {
     ("GET", f"{_API}/audit/events"): "audit:read",
     ("GET", f"{_API}/audit/events/<event_id>"): "audit:read",
     ("GET", f"{_API}/audit/events/<event_id>/proof"): "audit:read",
+    ("GET", f"{_API}/audit/feed"): "audit:read",
     ("GET", f"{_API}/audit/notifications"): "audit:read",
     ("GET", f"{_API}/audit/notifications/<notification_id>/proof"): "audit:read",
     ("GET", f"{_API}/log/checkpoint"): "audit:read",

@@ -36,6 +36,8 @@ KINDS: dict[str, Kind] = {
         Kind("method-not-allowed", 405, "Method Not Allowed"),
         Kind("request-timeout", 408, "Request Timeout"),
         Kind("conflict", 409, "Resource Conflict"),
+        Kind("feed-expired", 410, "Feed Expired"),
+        Kind("feed-restarted", 410, "Feed Restarted"),
         Kind("request-too-large", 413, "Request Too Large"),
         Kind("unsupported-encoding", 415, "Unsupported Encoding"),
         Kind("expectation-failed", 417, "Expectation Failed"),

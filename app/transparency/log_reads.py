@@ -135,6 +135,17 @@ def published_at(conn: Connection, origin: str, size: int, keys: Keys) -> Publis
     return _given(row.signed_by(keys) if _is_known(origin, keys) else row)
 
 
+def entries_between(conn: Connection, first: int, stop: int) -> list[bytes]:
+    """The entries from ``first`` on, up to and without ``stop``, in their kept form. Raises LogBrokenError."""
+    return _at(conn, range(first, stop))
+
+
+def oldest_kept(conn: Connection) -> int:
+    """The index of the first entry that is kept."""
+    row = conn.execute(_SQL["oldest_bundle"]).fetchone()
+    return WIDTH * row[0] if row is not None and row[0] is not None else 0
+
+
 def _newest(conn: Connection, keys: Keys) -> Published:
     point = published(conn, keys)
     if point is None:

@@ -70,11 +70,16 @@ class LogWatch:
     _LATE_SECONDS = 5.0
 
     def __init__(
-        self, clock: Clock, stalled: Callable[[], None], can_sign: Callable[[str | None], bool] = lambda _: False
+        self,
+        clock: Clock,
+        stalled: Callable[[], None],
+        can_sign: Callable[[str | None], bool] = lambda _: False,
+        grown: Callable[[], None] = lambda: None,
     ) -> None:
-        """``can_sign``: whether this worker has a key of the log of that name."""
+        """``can_sign``: whether this worker has a key of the log of that name. ``grown``: called when it has grown."""
         self._clock = clock
         self._stalled = stalled
+        self._grown = grown
         self._signing = SigningWatch(clock, can_sign)
         self._floor = Floor(clock)
         self._looked_at: float | None = None  # or since when it should have been
@@ -102,6 +107,8 @@ class LogWatch:
         self.state = LogState(size, taken_in, all_taken_in, signed, unsigned, inconsistent, oldest, pending, lag)
         self._signing.see(Signed(size, signed, epoch, origin, unsigned, tried))
         self.seen = True
+        if (size, signed, inconsistent) != (before.size, before.signed, before.inconsistent):
+            self._grown()
         if oldest is not None:
             # Not the newest: where nobody gives places, what waits may be more than a floor leaves below it.
             self._floor.seen(oldest)

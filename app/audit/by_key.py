@@ -1,0 +1,120 @@
+"""Records by the keys that entries of the log have, in the order of the log: which of them pass, and what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import psycopg
+
+from app.audit import readable
+from app.audit.shapes import (
+    EVENT_DATA,
+    EVENT_MEMBERS,
+    LARGE,
+    NOTIFICATION_SELECT,
+    SMALL_SELECT,
+    WIDE_SELECT,
+    event,
+    notification,
+    placed,
+    sensitive,
+    with_readable_parents,
+)
+from app.auth.read_limits import ReadLimits
+from app.postgres import pages
+from app.postgres.statements import Sql, statements
+
+_SQL = statements("audit_queries")
+_AT = "k.log_index"
+_EVENT_SALT, _NOTIFICATION_SALT = _SQL["event_salt"], _SQL["notification_salt"]
+
+
+class EventKey(NamedTuple):
+    """An event, as its entry in the log names it."""
+
+    event_id: str
+    day: date
+    at: int  # its index in the log
+
+
+class Found(NamedTuple):
+    """The records that are there, by their index in the log."""
+
+    records: dict[int, dict[str, Any]]
+    ends_early: bool = False  # there are more behind them, for which there was no room
+    sensitive: Mapping[int, str] = MappingProxyType({})  # the ids of those that are marked so
+
+
+def pick_events(
+    conn: psycopg.Connection, keys: Sequence[EventKey], conditions: Sequence[Sql], reads: ReadLimits, most: int
+) -> set[int]:
+    """The first of these events that may be read and meet the conditions, by their index; ``most`` at the most."""
+    source, where = readable.events(reads), readable.joined(conditions)
+    statement = _SQL["events_picked"].format(readable=source.text, conditions=where.text)
+    rows = conn.execute(statement, [*_arrays(keys), *source.parameters, *where.parameters, most])
+    return {index for (index,) in rows}
+
+
+def events(
+    conn: psycopg.Connection,
+    keys: Sequence[EventKey],
+    reads: ReadLimits,
+    max_bytes: int,
+    *,
+    salts: bool,
+    large: bool,
+) -> Found:
+    """The events, which the reader may read: the caller has picked them. With ``salts`` each has its salt too.
+
+    ``large``: no more than fit into so many bytes, and one at least. Raises pages.LargeRowsError where that is needed.
+    """
+    if not keys:
+        return Found({})
+    given = _SQL["event_keys_given"]
+    if large:
+        columns = f"{placed(WIDE_SELECT, reads, _AT)}, {_AT} AS at" + (f", {_EVENT_SALT} AS salt" if salts else "")
+        inner = _SQL["large_event_rows"].format(columns=columns, keys=pages.numbered(given))
+        names = [*EVENT_MEMBERS, "at", *(["salt"] if salts else [])]
+        statement = pages.page_sql(inner, names, ["event_data"], ["error_message"])
+        rows = conn.execute(statement, [*_arrays(keys), *pages.page_parameters(max_bytes)]).fetchall()
+        ends_early = bool(rows) and len(rows) < rows[0][-1]
+        rows = [row[:-1] for row in rows]
+    else:
+        columns = f"{placed(SMALL_SELECT, reads, _AT)}, {_AT}" + (f", {_EVENT_SALT}" if salts else "")
+        statement = _SQL["events_in_order"].format(columns=columns, keys=given)
+        small = [pages.small_bytes(max_bytes, len(keys))] * len(LARGE)
+        rows = conn.execute(statement, [*small, *_arrays(keys)]).fetchall()
+        ends_early = False
+        if None in [row[EVENT_DATA] for row in rows]:
+            raise pages.LargeRowsError
+    own = len(EVENT_MEMBERS)
+    beside = [row[own:] for row in rows]
+    rows = with_readable_parents(conn, [row[:own] for row in rows], reads)
+    marked = set(sensitive(rows))
+    records, told = {}, {}
+    for row, (at, *salt) in zip(rows, beside, strict=True):
+        records[at] = {**event(row), **({"salt": salt[0]} if salts else {})}
+        if str(row[0]) in marked:
+            told[at] = str(row[0])
+    return Found(records, ends_early, told)
+
+
+def notifications(
+    conn: psycopg.Connection, keys: Sequence[tuple[int, int]], reads: ReadLimits, *, salts: bool
+) -> Found:
+    """The notifications that may be read, of these row numbers and indexes in the log; as `events` else."""
+    if not keys:
+        return Found({})
+    source = readable.notifications(reads)
+    columns = f"{_AT}, {_NOTIFICATION_SALT if salts else 'NULL'}, {placed(NOTIFICATION_SELECT, reads, _AT)}"
+    statement = _SQL["notifications_in_order"].format(columns=columns, readable=source.text)
+    rows = conn.execute(statement, [[number for number, _ in keys], [at for _, at in keys]])
+    split = [(row[0], row[1], row[2:]) for row in rows]
+    return Found({at: {**notification(row), **({"salt": salt} if salts else {})} for at, salt, row in split})
+
+
+def _arrays(keys: Sequence[EventKey]) -> list[object]:
+    return [[key.event_id for key in keys], [key.day for key in keys], [key.at for key in keys]]

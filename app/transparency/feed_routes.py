@@ -1,0 +1,144 @@
+"""HTTP of the feed: what it may be asked, who waits for more, and its answers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+from urllib.parse import urlencode
+
+import flask
+from datastorage_common.notes import SigningKey
+
+from app.audit.accesses import NOT_RECORDED, AccessRecorder
+from app.audit.current_caller import current_caller
+from app.audit.filters import EVENT_CONDITIONS, read_event_filters
+from app.auth.authorizer import read_limits
+from app.clock import Clock
+from app.config.settings import Settings
+from app.http import bounded
+from app.http.json_provider import json_response
+from app.http.list_parameters import ListParameters
+from app.http.parameters import takes
+from app.http.problems import Problem
+from app.http.validation_failures import register_field_labels
+from app.postgres.reader import Reader
+from app.postgres.statements import Sql
+from app.transparency.answers import NOT_KEPT, log_read
+from app.transparency.feed import (
+    END,
+    EVENT,
+    KINDS,
+    ExpiredError,
+    FeedPage,
+    FeedQuery,
+    NotACursorError,
+    RestartedError,
+    StandsStillError,
+    read_page,
+)
+from app.transparency.feed_cursor import looks_sealed
+from app.transparency.feed_waiters import FeedWaiters
+
+PARAMETERS = (*EVENT_CONDITIONS, "after", "limit", "wait", "kinds", "salts")
+MAX_WAIT_SECONDS = 30
+_DEFAULT_LIMIT = 100
+_NO_CURSOR = "is not a cursor of this service: take next of an answer, end, or nothing for the beginning"
+_STANDS_STILL = "the log contradicts what was signed of it: the feed stands still until that is settled"
+# Who may not wait asks again so soon.
+_AGAIN = {"Retry-After": "1"}
+
+
+class Parts(Protocol):
+    """What this route needs of the service (`app.services.Services` has it)."""
+
+    settings: Settings
+    clock: Clock
+    reader: Reader
+    log_keys: tuple[SigningKey, ...]
+    accesses: AccessRecorder | None
+    feed_waiters: FeedWaiters
+
+
+def add_feed(blueprint: flask.Blueprint, services: Parts) -> None:
+    """The feed: records in the order of the log, and a wait for more."""
+    register_field_labels(["after", "wait", "kinds", "salts"])
+    keys = [key.verifier for key in services.log_keys]
+    waiters, clock = services.feed_waiters, services.clock
+
+    def asked() -> tuple[FeedQuery, int]:
+        return _asked(services)
+
+    def page(query: FeedQuery) -> FeedPage:
+        """Raises Problem."""
+        try:
+            return bounded.page(
+                lambda large: log_read(
+                    services.reader, "feed", lambda conn: read_page(conn, query, keys, clock.monotonic, large=large)
+                )
+            )
+        except NotACursorError:
+            raise _not_a_cursor() from None
+        except RestartedError as e:
+            raise _gone("feed-restarted", f"{e}: go on with next, records may come again", e.next) from None
+        except ExpiredError as e:
+            raise _gone("feed-expired", f"{e}: go on with next, which is the oldest there is", e.next) from None
+        except StandsStillError:
+            raise Problem("service-unavailable", _STANDS_STILL, headers=NOT_KEPT) from None
+
+    def waited(query: FeedQuery, wait: int) -> tuple[FeedPage, bool]:
+        """The page, once there is something in it or the time is over; whether there was room to wait for that."""
+        until = clock.monotonic() + wait
+        seen = waiters.grown
+        found = page(query)
+        if not wait or found.items or not found.caught_up:
+            return found, True
+        with waiters.room() as admitted:
+            while admitted and waiters.wait(seen, until):
+                seen = waiters.grown
+                found = page(query.from_cursor(found.next))
+                if found.items or not found.caught_up:
+                    break
+        return found, admitted
+
+    @blueprint.get("/audit/feed")
+    @takes(PARAMETERS, asked)
+    def feed() -> flask.Response:
+        found, admitted = waited(*asked())
+        recorder, arguments = services.accesses, flask.request.args
+        if found.sensitive and recorder and not recorder.keep(current_caller(), found.sensitive, arguments):
+            raise Problem("service-unavailable", NOT_RECORDED, headers=NOT_KEPT)
+        following = urlencode({**arguments.to_dict(), "after": found.next})
+        link = f'<{flask.request.script_root}{flask.request.path}?{following}>; rel="next"'
+        return json_response(found.body(), headers={**NOT_KEPT, "Link": link, **({} if admitted else _AGAIN)})
+
+
+def _asked(services: Parts) -> tuple[FeedQuery, int]:
+    """What the current request asks for, and how many seconds it may wait. Raises Problem 400."""
+    arguments = flask.request.args
+    read = ListParameters(arguments, services.clock.now())
+    read_event_filters(read)
+    after = read.raw("after")
+    if after is not None and after != END and not looks_sealed(after):
+        read.refuse("after", _NO_CURSOR)
+    limit = read.limit(_DEFAULT_LIMIT)
+    wait = read.integer("wait", 0, MAX_WAIT_SECONDS, 0)
+    salts = read.boolean("salts", False)
+    named = read.raw("kinds")
+    kinds = [EVENT] if named is None else named.split(",")
+    if not set(kinds) <= set(KINDS):
+        read.refuse("kinds", f"must be one or more of these, with commas between: {', '.join(KINDS)}")
+    elif set(kinds) != {EVENT}:
+        for name in EVENT_CONDITIONS:
+            if name in read:
+                read.refuse(name, "filters events: leave it out, or ask for kinds=audit_event alone")
+    read.check()
+    conditions = [Sql(c, (p,)) for c, p in zip(read.conditions, read.values, strict=True)]
+    max_bytes = services.settings.server.max_response_bytes
+    return FeedQuery(after, limit, frozenset(kinds), conditions, read_limits(), salts, max_bytes), wait
+
+
+def _not_a_cursor() -> Problem:
+    return Problem("validation-error", f"after: {_NO_CURSOR}", field_errors={"after": _NO_CURSOR}, headers=NOT_KEPT)
+
+
+def _gone(slug: str, detail: str, following: str) -> Problem:
+    return Problem(slug, detail, headers=NOT_KEPT, members={"next": following})
