@@ -23,6 +23,11 @@ class FeedWaiters:
         self._ended = False
 
     @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return self._waiting
+
+    @property
     def grown(self) -> int:
         """How often the log was seen to have grown. To be read before it is looked at what there is."""
         return self._grown
