@@ -116,14 +116,17 @@ WHERE {conditions}
 ORDER BY log_index
 LIMIT %s;
 
--- name: event_keys_given
--- As event_keys, where they are known.
-SELECT * FROM unnest(%b::uuid[], %b::date[], %b::int8[]) AS given(event_id, event_date, log_index) ORDER BY log_index;
-
 -- name: events_in_order
 -- As event_page, in the order of the log.
 SELECT {columns}
-FROM ({keys}) k
+FROM unnest(%b::uuid[], %b::date[], %b::int8[]) AS k(event_id, event_date, log_index)
+JOIN audit_events e USING (event_id, event_date)
+ORDER BY k.log_index;
+
+-- name: event_keys_in_order
+-- As event_keys, of those that are still there: the first of them has to be read, however large it is.
+SELECT event_id, event_date, k.log_index
+FROM unnest(%b::uuid[], %b::date[], %b::int8[]) AS k(event_id, event_date, log_index)
 JOIN audit_events e USING (event_id, event_date)
 ORDER BY k.log_index;
 

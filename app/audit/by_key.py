@@ -73,10 +73,9 @@ def events(
     """
     if not keys:
         return Found({})
-    given = _SQL["event_keys_given"]
     if large:
         columns = f"{placed(WIDE_SELECT, reads, _AT)}, {_AT} AS at" + (f", {_EVENT_SALT} AS salt" if salts else "")
-        inner = _SQL["large_event_rows"].format(columns=columns, keys=pages.numbered(given))
+        inner = _SQL["large_event_rows"].format(columns=columns, keys=pages.numbered(_SQL["event_keys_in_order"]))
         names = [*EVENT_MEMBERS, "at", *(["salt"] if salts else [])]
         statement = pages.page_sql(inner, names, ["event_data"], ["error_message"])
         rows = conn.execute(statement, [*_arrays(keys), *pages.page_parameters(max_bytes)]).fetchall()
@@ -84,7 +83,7 @@ def events(
         rows = [row[:-1] for row in rows]
     else:
         columns = f"{placed(SMALL_SELECT, reads, _AT)}, {_AT}" + (f", {_EVENT_SALT}" if salts else "")
-        statement = _SQL["events_in_order"].format(columns=columns, keys=given)
+        statement = _SQL["events_in_order"].format(columns=columns)
         small = [pages.small_bytes(max_bytes, len(keys))] * len(LARGE)
         rows = conn.execute(statement, [*small, *_arrays(keys)]).fetchall()
         ends_early = False

@@ -21,7 +21,7 @@ from app.auth.read_limits import ReadLimits
 from app.postgres import pages
 from app.postgres.sessions import Connection
 from app.postgres.statements import Sql, statements
-from app.transparency.entries import as_json, record_of
+from app.transparency.entries import RecordEntry, as_json, record_of
 from app.transparency.feed_cursor import CursorSeal, Position, entry_tag, origin_tag
 from app.transparency.log_reads import Keys, entries_between, oldest_kept, published
 from app.transparency.log_store import LogBrokenError
@@ -117,10 +117,15 @@ class _State(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """An entry that is asked for."""
+    """An entry of the log."""
 
     at: int
     entry: bytes  # in its kept form
+    record: RecordEntry | None  # what it is about; None: an act
+
+    @property
+    def kind(self) -> str:
+        return ACT if self.record is None else self.record.kind
 
 
 def read_page(
@@ -226,7 +231,8 @@ def _places(
         stop = min(end, start + piece)
         entries = entries_between(conn, start, stop)
         missing = query.limit - len(found)
-        wanted = _wanted(conn, query, [_Place(start + i, entry) for i, entry in enumerate(entries)], missing)
+        places = [_Place(at, entry, record_of(entry)) for at, entry in enumerate(entries, start)]
+        wanted = _wanted(conn, query, places, missing)
         found += wanted[:missing]
         if len(wanted) >= missing:
             return found, found[-1].at + 1, found[-1].entry
@@ -240,21 +246,15 @@ def _wanted(conn: Connection, query: FeedQuery, places: list[_Place], most: int)
     if not query.picks:
         if len(query.kinds) == len(KINDS):
             return places
-        return [place for place in places if _kind(place) in query.kinds]
+        return [place for place in places if place.kind in query.kinds]
     keys = _event_keys(places) if EVENT in query.kinds else []
     picked = by_key.pick_events(conn, keys, query.conditions, query.reads, most) if keys else set()
     others = query.kinds & _OTHERS if query.reads.admits(None, NOTIFICATION_CATEGORY) else frozenset()
-    return [place for place in places if place.at in picked or (others and _kind(place) in others)]
-
-
-def _kind(place: _Place) -> str:
-    record = record_of(place.entry)
-    return ACT if record is None else record.kind
+    return [place for place in places if place.at in picked or (others and place.kind in others)]
 
 
 def _event_keys(places: Sequence[_Place]) -> list[EventKey]:
-    records = [(record_of(place.entry), place.at) for place in places]
-    return [EventKey(r.ident, r.day, at) for r, at in records if r is not None and r.kind == EVENT]
+    return [EventKey(r.ident, r.day, at) for at, _, r in places if r is not None and r.kind == EVENT]
 
 
 def _items(
@@ -262,15 +262,11 @@ def _items(
 ) -> tuple[list[bytes], list[str], int | None]:
     """What stands for the entries, as far as there is room; the sensitive ones; where it ends early, if it does."""
     keys = _event_keys(places)
-    numbers = [
-        (int(r.ident), place.at)
-        for place in places
-        if (r := record_of(place.entry)) is not None and r.kind == NOTIFICATION
-    ]
+    numbers = [(int(r.ident), at) for at, _, r in places if r is not None and r.kind == NOTIFICATION]
     reads, salts = query.reads, query.salts
     events = by_key.events(conn, keys, reads, query.max_bytes, salts=salts, large=large)
     notes = by_key.notifications(conn, numbers, reads, salts=salts)
-    acts = _acts(conn, [place for place in places if record_of(place.entry) is None], salts=salts)
+    acts = _acts(conn, [place for place in places if place.record is None], salts=salts)
     cut = None
     if events.ends_early:
         # The next event that is there may be the first for which there was no room.
@@ -281,11 +277,10 @@ def _items(
         if cut is not None and place.at >= cut:
             break
         item = events.records.get(place.at) or notes.records.get(place.at) or acts.get(place.at)
-        kind = _kind(place)
-        if item is None and not query.picks and kind != ACT:
-            item = _removed(place)
+        if item is None and not query.picks and place.record is not None:
+            item = _removed(place.at, place.record)
         if item is not None:
-            found.append((place.at, orjson.dumps({"kind": kind, **item})))
+            found.append((place.at, orjson.dumps({"kind": place.kind, **item})))
     fit = pages.fitting([item for _, item in found], query.max_bytes)
     if fit < len(found):
         cut = found[fit][0]
@@ -293,12 +288,10 @@ def _items(
     return [item for _, item in shown], [events.sensitive[at] for at, _ in shown if at in events.sensitive], cut
 
 
-def _removed(place: _Place) -> dict[str, Any]:
+def _removed(at: int, record: RecordEntry) -> dict[str, Any]:
     """What stands for a record that is not there any more."""
-    record = record_of(place.entry)
-    assert record is not None  # noqa: S101 - acts are not removed
     named = {"event_id": record.ident, "event_date": record.day} if record.kind == EVENT else {"id": int(record.ident)}
-    return {**named, "log_index": place.at, "removed": True}
+    return {**named, "log_index": at, "removed": True}
 
 
 def _acts(conn: Connection, places: Sequence[_Place], *, salts: bool) -> dict[int, dict[str, Any]]:

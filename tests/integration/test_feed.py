@@ -216,6 +216,15 @@ def test_what_was_removed_leaves_its_place(app: flask.Flask, database: Database)
     assert ids(page(app, event_category="gateway")["events"]) == [first, third], "nobody can say what it was"
 
 
+def test_a_large_event_behind_one_that_was_removed(make_app: Callable[..., flask.Flask], database: Database) -> None:
+    app = make_app(audit=QUIET, server={"max_response_bytes": 1 << 16})
+    [first, *_] = [*post(app, 1), *post(app, 1, event_data={"x": "y" * 200_000}), *post(app, 2)]
+    with psycopg.connect(database.superuser_url) as conn, without_triggers(conn):
+        conn.execute("DELETE FROM audit_events WHERE event_id = %s", (first,))
+    found = drained(app, limit=10)
+    assert [(row["log_index"], "removed" in row) for row in found] == [(0, True), (1, False), (2, False), (3, False)]
+
+
 def test_the_end_is_what_is_signed(app: flask.Flask, database: Database) -> None:
     post(app, 5)
     assert len(page(app)["events"]) == 5, "nothing was ever signed"
