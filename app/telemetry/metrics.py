@@ -1,5 +1,7 @@
 """Every metric of the service, defined once, and the text that Prometheus reads.
 
+Those of the log are defined in log_metrics.py, and taken from here like all others.
+
 Under gunicorn every worker writes to files in ``PROMETHEUS_MULTIPROC_DIR``, which prometheus_client reads when it
 is imported; a scrape adds them up. A gauge says how: sums for what workers share out, the least for "is it up".
 """
@@ -24,6 +26,16 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.config.settings import KNOWN_EVENT_CATEGORIES
 from app.telemetry import metric_files
+from app.telemetry.log_metrics import LOG_INCONSISTENT as LOG_INCONSISTENT
+from app.telemetry.log_metrics import LOG_LAG as LOG_LAG
+from app.telemetry.log_metrics import LOG_PENDING as LOG_PENDING
+from app.telemetry.log_metrics import LOG_SIGNED_SIZE as LOG_SIGNED_SIZE
+from app.telemetry.log_metrics import LOG_SIZE as LOG_SIZE
+from app.telemetry.log_metrics import LOG_UNSIGNED as LOG_UNSIGNED
+from app.telemetry.log_metrics import LOG_WITNESS_CONTRADICTS as LOG_WITNESS_CONTRADICTS
+from app.telemetry.log_metrics import LOG_WITNESS_FAILURES as LOG_WITNESS_FAILURES
+from app.telemetry.log_metrics import LOG_WITNESS_SIZE as LOG_WITNESS_SIZE
+from app.telemetry.log_metrics import witness_asked as witness_asked
 
 log = logging.getLogger(__name__)
 
@@ -118,54 +130,6 @@ FLUSHER_AGE = Gauge(
 DB_DURABLE = Gauge(
     "datastorage_db_durable", "1 while PostgreSQL runs with fsync and full_page_writes.", multiprocess_mode="livemin"
 )
-LOG_SIZE = Gauge(
-    "datastorage_log_size", "Entries of the log of all records, as last seen.", multiprocess_mode="livemax"
-)
-LOG_PENDING = Gauge(
-    "datastorage_log_pending",
-    "Stored records that have no place in the log yet, as last seen.",
-    multiprocess_mode="livemax",
-)
-LOG_LAG = Gauge(
-    "datastorage_log_lag_seconds",
-    "How long the first of the records without a place in the log has waited for one, or how long a worker has not "
-    "seen whether any does; the longest of the workers.",
-    multiprocess_mode="livemax",
-)
-LOG_SIGNED_SIZE = Gauge(
-    "datastorage_log_signed_size",
-    "Entries under the newest checkpoint of the log, as last seen; 0 until there is one.",
-    multiprocess_mode="livemax",
-)
-LOG_UNSIGNED = Gauge(
-    "datastorage_log_unsigned_seconds",
-    "For how long the newest of the log is in no signed checkpoint; the longest of the workers. 0 if signing is off.",
-    multiprocess_mode="livemax",
-)
-LOG_INCONSISTENT = Gauge(
-    "datastorage_log_inconsistent",
-    "1 while the log contradicts what was signed, so that no place is given any more.",
-    multiprocess_mode="livemax",
-)
-# The label ``witness`` is one of a witness that is asked: no more than app/transparency/witnesses.py takes of a policy.
-LOG_WITNESS_SIZE = Gauge(
-    "datastorage_log_witness_size",
-    "Entries of the last checkpoint that a witness has cosigned for this instance.",
-    ["witness"],
-    multiprocess_mode="livemax",
-)
-LOG_WITNESS_CONTRADICTS = Gauge(
-    "datastorage_log_witness_contradicts",
-    "1 where a witness says that it has cosigned another tree of this log, until it cosigns again.",
-    ["witness"],
-    multiprocess_mode="livemax",
-)
-LOG_WITNESS_FAILURES = Counter(
-    "datastorage_log_witness_failures_total",
-    "Requests to a witness that brought no cosignature.",
-    ["witness", "reason"],
-)
-WITNESS_REASONS = ("away", "refused", "wrong", "contradicts")
 REQUEST_THREADS = Gauge("datastorage_request_threads", "Request threads, all workers.", multiprocess_mode="livesum")
 BUSY_THREADS = Gauge(
     "datastorage_request_threads_busy",
@@ -295,14 +259,6 @@ def no_redis() -> None:
     """Say that there is no Redis to be up or down: NaN is neither 0 nor 1, so no alert fires."""
     REDIS_UP.set(math.nan)
     REDIS_DURABLE.set(math.nan)
-
-
-def witness_asked(label: str) -> None:
-    """Let the series of a witness begin at 0: the first failure of a series that is born with it has no rate."""
-    LOG_WITNESS_SIZE.labels(label).set(0)
-    LOG_WITNESS_CONTRADICTS.labels(label).set(0)
-    for reason in WITNESS_REASONS:
-        LOG_WITNESS_FAILURES.labels(label, reason)
 
 
 def keys_age(issuer: str, seconds: float) -> None:
