@@ -140,7 +140,7 @@ class Services:
                 keys=self.log_keys,
                 leading=lambda: self.sequencer.leading,
             )
-        self.feed_waiters = FeedWaiters(settings.server.threads // 4, self.clock)
+        self.feed_waiters = FeedWaiters(settings.server.threads // 4, self.clock, metrics.FEED_WAITING.set)
         self.log_watch = LogWatch(
             self.clock,
             stalled=self.sequencer.wanted,

@@ -32,6 +32,11 @@ LOG_UNSIGNED = Gauge(
     "For how long the newest of the log is in no signed checkpoint; the longest of the workers. 0 if signing is off.",
     multiprocess_mode="livemax",
 )
+FEED_WAITING = Gauge(
+    "datastorage_feed_waiting",
+    "Requests of the feed that wait for the log to grow; each keeps a request thread.",
+    multiprocess_mode="livesum",
+)
 LOG_INCONSISTENT = Gauge(
     "datastorage_log_inconsistent",
     "1 while the log contradicts what was signed, so that no place is given any more.",
