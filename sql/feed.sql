@@ -3,7 +3,7 @@
 -- name: state
 -- How far the log is, whether it can be followed, and what its cursors are sealed with. A standby may be behind what others
 -- were told already.
-SELECT h.origin, h.size, h.inconsistent, k.key, pg_is_in_recovery(),
+SELECT h.origin, h.size, h.inconsistent, cardinality(h.memories) > 0, k.key, pg_is_in_recovery(),
     EXISTS (SELECT FROM log_acts WHERE kind = 'new_origin')
 FROM log_head h, log_feed_key k;
 

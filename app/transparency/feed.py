@@ -107,6 +107,7 @@ class _State(NamedTuple):
     origin: str | None
     size: int
     inconsistent: str | None
+    remembered: bool  # outside PostgreSQL, how large it was when it was last signed
     key: bytes
     behind: bool  # perhaps: this is a standby
     renamed: bool
@@ -176,6 +177,9 @@ def _start(conn: Connection, after: str | None, state: _State, seal: CursorSeal,
     if position.passed > state.size:
         if state.behind:
             return position
+        if state.remembered:
+            # A failover that has lost something: who gives places next will say so.
+            raise StandsStillError
         _restart(conn, 0, state, seal, "the log is shorter than it was")
     kept = _tag_before(conn, position.passed)
     if kept is None:

@@ -338,6 +338,11 @@ def test_a_log_that_was_restored_unnoticed(app: flask.Flask, database: Database)
     post(app, 6)
     cursor = page(app)["next"]
     rewind(database, 4)
+    with psycopg.connect(database.superuser_url) as conn:
+        conn.execute("UPDATE log_head SET memories = '{redis}'")
+        conn.commit()
+        problem(ask(app, after=cursor), 503, "service-unavailable", FEED)
+        conn.execute("UPDATE log_head SET memories = '{}'")
     said = problem(ask(app, after=cursor), 410, "feed-restarted", FEED)
     assert len(page(app, after=said["next"])["events"]) == 4, "it is shorter"
     post(app, 5)
