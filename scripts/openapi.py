@@ -285,6 +285,17 @@ def _describe(schemas: dict[str, Node], texts: Mapping[str, Mapping[str, Node]])
             schemas[name]["properties"][member].update(node)
 
 
+def _in_feed(item: Node, record: Node) -> Node:
+    """An item of the feed: the members of a record as lists have it, and those of its own."""
+    own = item["properties"]
+    members = {m: node for m, node in record["properties"].items() if m not in ("ignored", "ignored_more")}
+    return {
+        **item,
+        "required": [*item["required"], *record["required"]],
+        "properties": {"kind": own["kind"], **members, **{m: node for m, node in own.items() if m != "kind"}},
+    }
+
+
 def _problem_types(texts: Mapping[str, Node]) -> list[Node]:
     if texts.keys() != KINDS.keys():
         raise ValueError(f"problems.yaml and app/http/problems.py differ: {sorted(texts.keys() ^ KINDS.keys())}")
@@ -394,15 +405,19 @@ def build() -> Node:
     schemas["EventCategory"] = members["event_category"]
     members["event_category"] = {"$ref": "#/components/schemas/EventCategory"}
     paths: dict[str, Node] = {}
-    for part in ("audit", "workflows", "log", "dlq", "health", "meta"):
+    parameters: dict[str, Node] = document["components"]["parameters"]
+    for part in ("audit", "feed", "workflows", "log", "dlq", "health", "meta"):
         source = _source(part)
         paths |= source["paths"]
         schemas |= source.get("schemas", {})
+        parameters |= source.get("parameters", {})
     for name in ("Notification", "Workflow"):
         # There only in the answer to the request that had them.
         said = _unshared(schemas["NotificationAccepted"]["properties"])
         schemas[name]["properties"] |= {m: said[m] for m in ("ignored", "ignored_more")}
     _describe(schemas, _source("fields"))
+    for name, record in (("FeedEvent", "AuditEvent"), ("FeedNotification", "Notification")):
+        schemas[name] = _in_feed(schemas[name], schemas[record])
     schemas |= problems["schemas"]
     schemas["Problem"]["properties"]["type"]["pattern"] = f"/({'|'.join(KINDS)})$"
     for path, item in paths.items():
@@ -411,6 +426,7 @@ def build() -> Node:
                 _finish(item[method], texts, of_api=path.startswith("/api/"))
     document["paths"] = _name_enums(paths)
     components = document.pop("components")
+    components["parameters"] = _name_enums(parameters)
     named = {name: {"type": "string", "enum": list(values)} for name, values in _ENUMS.items()}
     components["schemas"] = dict(sorted((_name_enums(schemas) | named).items()))
     components["responses"] = _shared_errors(texts)

@@ -154,6 +154,27 @@ class ConflictError(ProblemError):
         return self.members.get("identical") is True
 
 
+class _GoesOn:
+    members: Mapping[str, Any]
+
+    @property
+    def next(self) -> str | None:
+        """The cursor to go on from; None, which is from the beginning, where the answer has none."""
+        return _text(self.members, "next") or None
+
+
+class FeedRestartedError(_GoesOn, ProblemError):
+    """410: the log goes on under another origin; from ``next`` on nothing is missed, and records may come again."""
+
+    slug = "feed-restarted"
+
+
+class FeedExpiredError(_GoesOn, ProblemError):
+    """410: what comes next is not kept any more; ``next`` goes on at the oldest that is."""
+
+    slug = "feed-expired"
+
+
 class RequestTooLargeError(ProblemError):
     """413: the body is larger than the service takes."""
 

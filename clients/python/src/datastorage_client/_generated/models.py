@@ -217,6 +217,8 @@ class ProblemSlug(StrEnum):
     CONFLICT = "conflict"
     DLQ_FULL = "dlq-full"
     EXPECTATION_FAILED = "expectation-failed"
+    FEED_EXPIRED = "feed-expired"
+    FEED_RESTARTED = "feed-restarted"
     FORBIDDEN = "forbidden"
     IMMUTABLE_FIELD_VIOLATION = "immutable-field-violation"
     INTERNAL_ERROR = "internal-error"
@@ -1720,6 +1722,136 @@ class AuditEventRequestEventData:
 
 
 @_attrs_define
+class AuditFeed:
+    """
+    Attributes:
+        events (list[FeedAct | FeedEvent | FeedNotification | FeedRemovedEvent | FeedRemovedNotification]): In the order
+            of the log.
+        next_ (str): The `after` of the next request. Keep it once the page is handled.
+        caught_up (bool): Whether the end of the feed is reached.
+    """
+
+    events: list[FeedAct | FeedEvent | FeedNotification | FeedRemovedEvent | FeedRemovedNotification]
+    next_: str
+    caught_up: bool
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        events = []
+        for events_item_data in self.events:
+            events_item: dict[str, Any]
+            if isinstance(events_item_data, FeedEvent):
+                events_item = events_item_data.to_dict()
+            elif isinstance(events_item_data, FeedNotification):
+                events_item = events_item_data.to_dict()
+            elif isinstance(events_item_data, FeedAct):
+                events_item = events_item_data.to_dict()
+            elif isinstance(events_item_data, FeedRemovedEvent):
+                events_item = events_item_data.to_dict()
+            else:
+                events_item = events_item_data.to_dict()
+
+            events.append(events_item)
+
+        next_ = self.next_
+
+        caught_up = self.caught_up
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "events": events,
+                "next": next_,
+                "caught_up": caught_up,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        events = []
+        _events = d.pop("events")
+        for events_item_data in _events:
+
+            def _parse_events_item(
+                data: object,
+            ) -> FeedAct | FeedEvent | FeedNotification | FeedRemovedEvent | FeedRemovedNotification:
+                try:
+                    if not isinstance(data, dict):
+                        raise TypeError()
+                    componentsschemas_feed_item_type_0 = FeedEvent.from_dict(data)
+
+                    return componentsschemas_feed_item_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                try:
+                    if not isinstance(data, dict):
+                        raise TypeError()
+                    componentsschemas_feed_item_type_1 = FeedNotification.from_dict(data)
+
+                    return componentsschemas_feed_item_type_1
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                try:
+                    if not isinstance(data, dict):
+                        raise TypeError()
+                    componentsschemas_feed_item_type_2 = FeedAct.from_dict(data)
+
+                    return componentsschemas_feed_item_type_2
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                try:
+                    if not isinstance(data, dict):
+                        raise TypeError()
+                    componentsschemas_feed_item_type_3 = FeedRemovedEvent.from_dict(data)
+
+                    return componentsschemas_feed_item_type_3
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_feed_item_type_4 = FeedRemovedNotification.from_dict(data)
+
+                return componentsschemas_feed_item_type_4
+
+            events_item = _parse_events_item(events_item_data)
+
+            events.append(events_item)
+
+        next_ = d.pop("next")
+
+        caught_up = d.pop("caught_up")
+
+        audit_feed = cls(
+            events=events,
+            next_=next_,
+            caught_up=caught_up,
+        )
+
+        audit_feed.additional_properties = d
+        return audit_feed
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
 class CustomLabels:
     additional_properties: dict[str, list[str]] = _attrs_field(init=False, factory=dict)
 
@@ -2804,6 +2936,1041 @@ class DlqStream:
 
         dlq_stream.additional_properties = d
         return dlq_stream
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class FeedAct:
+    """What was done to the log itself.
+
+    Attributes:
+        kind (Literal['act']):
+        act (str):
+        act_id (UUID):
+        acted_at (datetime.datetime):
+        acted_by (str): The role of PostgreSQL that did it.
+        details (FeedActDetails):
+        log_index (int): Where it is in the log of all records.
+        salt (None | str | Unset): The salt of its entry in the log. Only with `salts=true`.
+    """
+
+    kind: Literal["act"]
+    act: str
+    act_id: UUID
+    acted_at: datetime.datetime
+    acted_by: str
+    details: FeedActDetails
+    log_index: int
+    salt: None | str | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        kind = self.kind
+
+        act = self.act
+
+        act_id = str(self.act_id)
+
+        acted_at = self.acted_at.isoformat()
+
+        acted_by = self.acted_by
+
+        details = self.details.to_dict()
+
+        log_index = self.log_index
+
+        salt: None | str | Unset
+        if isinstance(self.salt, Unset):
+            salt = UNSET
+        else:
+            salt = self.salt
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "kind": kind,
+                "act": act,
+                "act_id": act_id,
+                "acted_at": acted_at,
+                "acted_by": acted_by,
+                "details": details,
+                "log_index": log_index,
+            }
+        )
+        if salt is not UNSET:
+            field_dict["salt"] = salt
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        kind = cast(Literal["act"], d.pop("kind"))
+        if kind != "act":
+            raise ValueError(f"kind must match const 'act', got '{kind}'")
+
+        act = d.pop("act")
+
+        act_id = UUID(d.pop("act_id"))
+
+        acted_at = datetime.datetime.fromisoformat(d.pop("acted_at"))
+
+        acted_by = d.pop("acted_by")
+
+        details = FeedActDetails.from_dict(d.pop("details"))
+
+        log_index = d.pop("log_index")
+
+        def _parse_salt(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        salt = _parse_salt(d.pop("salt", UNSET))
+
+        feed_act = cls(
+            kind=kind,
+            act=act,
+            act_id=act_id,
+            acted_at=acted_at,
+            acted_by=acted_by,
+            details=details,
+            log_index=log_index,
+            salt=salt,
+        )
+
+        feed_act.additional_properties = d
+        return feed_act
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class FeedActDetails:
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        feed_act_details = cls()
+
+        feed_act_details.additional_properties = d
+        return feed_act_details
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class FeedEvent:
+    """
+    Attributes:
+        kind (Literal['audit_event']):
+        event_id (UUID): Unique together with event_date.
+        event_date (datetime.date): The UTC date of event_timestamp.
+        version (str):
+        event_type (str):
+        event_timestamp (datetime.datetime): In UTC, at microseconds.
+        event_category (str):
+        event_action (str):
+        event_outcome (EventOutcome):
+        correlation_id (str):
+        event_data (FeedEventEventData):
+        actor_type (str):
+        actor_id (str):
+        resource_type (str):
+        resource_id (str):
+        parent_event_id (None | UUID):
+        namespace (None | str):
+        cluster_name (None | str):
+        severity (None | str):
+        duration_ms (int | None):
+        trace_id (None | str):
+        span_id (None | str):
+        actor_ip (Any):
+        error_code (None | str):
+        error_message (None | str):
+        is_sensitive (bool):
+        retention_days (int):
+        parent_event_date (datetime.date | None): The event_date of the parent; null too where the token may not read
+            that.
+        recorded_at (datetime.datetime): When it was stored.
+        recorded_by (None | str): Who was authenticated when it was sent.
+        digest (str): SHA-256 of the canonical form; equal digests mean equal content.
+        log_index (int | None): Where it is in the log of all records; null for readers with limits.
+        request_id (None | str | Unset): The `X-Request-ID` of the request that it came with; of several, the first.
+        trace_id_from_context (bool | None | Unset): Whether trace_id is that of the request's `traceparent`, and so no
+            part of the digest; null where it is not known: an older release stored the event.
+        salt (None | str | Unset): The salt of its entry in the log. Only with `salts=true`.
+    """
+
+    kind: Literal["audit_event"]
+    event_id: UUID
+    event_date: datetime.date
+    version: str
+    event_type: str
+    event_timestamp: datetime.datetime
+    event_category: str
+    event_action: str
+    event_outcome: EventOutcome
+    correlation_id: str
+    event_data: FeedEventEventData
+    actor_type: str
+    actor_id: str
+    resource_type: str
+    resource_id: str
+    parent_event_id: None | UUID
+    namespace: None | str
+    cluster_name: None | str
+    severity: None | str
+    duration_ms: int | None
+    trace_id: None | str
+    span_id: None | str
+    actor_ip: Any
+    error_code: None | str
+    error_message: None | str
+    is_sensitive: bool
+    retention_days: int
+    parent_event_date: datetime.date | None
+    recorded_at: datetime.datetime
+    recorded_by: None | str
+    digest: str
+    log_index: int | None
+    request_id: None | str | Unset = UNSET
+    trace_id_from_context: bool | None | Unset = UNSET
+    salt: None | str | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        kind = self.kind
+
+        event_id = str(self.event_id)
+
+        event_date = self.event_date.isoformat()
+
+        version = self.version
+
+        event_type = self.event_type
+
+        event_timestamp = self.event_timestamp.isoformat()
+
+        event_category = self.event_category
+
+        event_action = self.event_action
+
+        event_outcome = self.event_outcome.value
+
+        correlation_id = self.correlation_id
+
+        event_data = self.event_data.to_dict()
+
+        actor_type = self.actor_type
+
+        actor_id = self.actor_id
+
+        resource_type = self.resource_type
+
+        resource_id = self.resource_id
+
+        parent_event_id: None | str
+        if isinstance(self.parent_event_id, UUID):
+            parent_event_id = str(self.parent_event_id)
+        else:
+            parent_event_id = self.parent_event_id
+
+        namespace: None | str
+        namespace = self.namespace
+
+        cluster_name: None | str
+        cluster_name = self.cluster_name
+
+        severity: None | str
+        severity = self.severity
+
+        duration_ms: int | None
+        duration_ms = self.duration_ms
+
+        trace_id: None | str
+        trace_id = self.trace_id
+
+        span_id: None | str
+        span_id = self.span_id
+
+        actor_ip: Any
+        actor_ip = self.actor_ip
+
+        error_code: None | str
+        error_code = self.error_code
+
+        error_message: None | str
+        error_message = self.error_message
+
+        is_sensitive = self.is_sensitive
+
+        retention_days = self.retention_days
+
+        parent_event_date: None | str
+        if isinstance(self.parent_event_date, datetime.date):
+            parent_event_date = self.parent_event_date.isoformat()
+        else:
+            parent_event_date = self.parent_event_date
+
+        recorded_at = self.recorded_at.isoformat()
+
+        recorded_by: None | str
+        recorded_by = self.recorded_by
+
+        digest = self.digest
+
+        log_index: int | None
+        log_index = self.log_index
+
+        request_id: None | str | Unset
+        if isinstance(self.request_id, Unset):
+            request_id = UNSET
+        else:
+            request_id = self.request_id
+
+        trace_id_from_context: bool | None | Unset
+        if isinstance(self.trace_id_from_context, Unset):
+            trace_id_from_context = UNSET
+        else:
+            trace_id_from_context = self.trace_id_from_context
+
+        salt: None | str | Unset
+        if isinstance(self.salt, Unset):
+            salt = UNSET
+        else:
+            salt = self.salt
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "kind": kind,
+                "event_id": event_id,
+                "event_date": event_date,
+                "version": version,
+                "event_type": event_type,
+                "event_timestamp": event_timestamp,
+                "event_category": event_category,
+                "event_action": event_action,
+                "event_outcome": event_outcome,
+                "correlation_id": correlation_id,
+                "event_data": event_data,
+                "actor_type": actor_type,
+                "actor_id": actor_id,
+                "resource_type": resource_type,
+                "resource_id": resource_id,
+                "parent_event_id": parent_event_id,
+                "namespace": namespace,
+                "cluster_name": cluster_name,
+                "severity": severity,
+                "duration_ms": duration_ms,
+                "trace_id": trace_id,
+                "span_id": span_id,
+                "actor_ip": actor_ip,
+                "error_code": error_code,
+                "error_message": error_message,
+                "is_sensitive": is_sensitive,
+                "retention_days": retention_days,
+                "parent_event_date": parent_event_date,
+                "recorded_at": recorded_at,
+                "recorded_by": recorded_by,
+                "digest": digest,
+                "log_index": log_index,
+            }
+        )
+        if request_id is not UNSET:
+            field_dict["request_id"] = request_id
+        if trace_id_from_context is not UNSET:
+            field_dict["trace_id_from_context"] = trace_id_from_context
+        if salt is not UNSET:
+            field_dict["salt"] = salt
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        kind = cast(Literal["audit_event"], d.pop("kind"))
+        if kind != "audit_event":
+            raise ValueError(f"kind must match const 'audit_event', got '{kind}'")
+
+        event_id = UUID(d.pop("event_id"))
+
+        event_date = datetime.date.fromisoformat(d.pop("event_date"))
+
+        version = d.pop("version")
+
+        event_type = d.pop("event_type")
+
+        event_timestamp = datetime.datetime.fromisoformat(d.pop("event_timestamp"))
+
+        event_category = d.pop("event_category")
+
+        event_action = d.pop("event_action")
+
+        event_outcome = EventOutcome(d.pop("event_outcome"))
+
+        correlation_id = d.pop("correlation_id")
+
+        event_data = FeedEventEventData.from_dict(d.pop("event_data"))
+
+        actor_type = d.pop("actor_type")
+
+        actor_id = d.pop("actor_id")
+
+        resource_type = d.pop("resource_type")
+
+        resource_id = d.pop("resource_id")
+
+        def _parse_parent_event_id(data: object) -> None | UUID:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                parent_event_id_type_0 = UUID(data)
+
+                return parent_event_id_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(None | UUID, data)
+
+        parent_event_id = _parse_parent_event_id(d.pop("parent_event_id"))
+
+        def _parse_namespace(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        namespace = _parse_namespace(d.pop("namespace"))
+
+        def _parse_cluster_name(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        cluster_name = _parse_cluster_name(d.pop("cluster_name"))
+
+        def _parse_severity(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        severity = _parse_severity(d.pop("severity"))
+
+        def _parse_duration_ms(data: object) -> int | None:
+            if data is None:
+                return data
+            return cast(int | None, data)
+
+        duration_ms = _parse_duration_ms(d.pop("duration_ms"))
+
+        def _parse_trace_id(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        trace_id = _parse_trace_id(d.pop("trace_id"))
+
+        def _parse_span_id(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        span_id = _parse_span_id(d.pop("span_id"))
+
+        def _parse_actor_ip(data: object) -> Any:
+            return cast(Any, data)
+
+        actor_ip = _parse_actor_ip(d.pop("actor_ip"))
+
+        def _parse_error_code(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        error_code = _parse_error_code(d.pop("error_code"))
+
+        def _parse_error_message(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        error_message = _parse_error_message(d.pop("error_message"))
+
+        is_sensitive = d.pop("is_sensitive")
+
+        retention_days = d.pop("retention_days")
+
+        def _parse_parent_event_date(data: object) -> datetime.date | None:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                parent_event_date_type_0 = datetime.date.fromisoformat(data)
+
+                return parent_event_date_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(datetime.date | None, data)
+
+        parent_event_date = _parse_parent_event_date(d.pop("parent_event_date"))
+
+        recorded_at = datetime.datetime.fromisoformat(d.pop("recorded_at"))
+
+        def _parse_recorded_by(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        recorded_by = _parse_recorded_by(d.pop("recorded_by"))
+
+        digest = d.pop("digest")
+
+        def _parse_log_index(data: object) -> int | None:
+            if data is None:
+                return data
+            return cast(int | None, data)
+
+        log_index = _parse_log_index(d.pop("log_index"))
+
+        def _parse_request_id(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        request_id = _parse_request_id(d.pop("request_id", UNSET))
+
+        def _parse_trace_id_from_context(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        trace_id_from_context = _parse_trace_id_from_context(d.pop("trace_id_from_context", UNSET))
+
+        def _parse_salt(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        salt = _parse_salt(d.pop("salt", UNSET))
+
+        feed_event = cls(
+            kind=kind,
+            event_id=event_id,
+            event_date=event_date,
+            version=version,
+            event_type=event_type,
+            event_timestamp=event_timestamp,
+            event_category=event_category,
+            event_action=event_action,
+            event_outcome=event_outcome,
+            correlation_id=correlation_id,
+            event_data=event_data,
+            actor_type=actor_type,
+            actor_id=actor_id,
+            resource_type=resource_type,
+            resource_id=resource_id,
+            parent_event_id=parent_event_id,
+            namespace=namespace,
+            cluster_name=cluster_name,
+            severity=severity,
+            duration_ms=duration_ms,
+            trace_id=trace_id,
+            span_id=span_id,
+            actor_ip=actor_ip,
+            error_code=error_code,
+            error_message=error_message,
+            is_sensitive=is_sensitive,
+            retention_days=retention_days,
+            parent_event_date=parent_event_date,
+            recorded_at=recorded_at,
+            recorded_by=recorded_by,
+            digest=digest,
+            log_index=log_index,
+            request_id=request_id,
+            trace_id_from_context=trace_id_from_context,
+            salt=salt,
+        )
+
+        feed_event.additional_properties = d
+        return feed_event
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class FeedEventEventData:
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        feed_event_event_data = cls()
+
+        feed_event_event_data.additional_properties = d
+        return feed_event_event_data
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class FeedNotification:
+    """
+    Attributes:
+        kind (Literal['notification']):
+        id (int):
+        remediation_id (str):
+        notification_id (str):
+        recipient (str):
+        channel (NotificationChannel):
+        message_summary (str):
+        status (NotificationStatus):
+        sent_at (datetime.datetime):
+        escalation_level (int):
+        created_at (datetime.datetime):
+        updated_at (datetime.datetime):
+        log_index (int | None): Where it is in the log of all records; null for readers with limits.
+        delivery_status (str | Unset):
+        error_message (str | Unset):
+        request_id (str | Unset):
+        recorded_by (str | Unset): Who was authenticated when it was sent. Only in lists.
+        salt (None | str | Unset): The salt of its entry in the log. Only with `salts=true`.
+    """
+
+    kind: Literal["notification"]
+    id: int
+    remediation_id: str
+    notification_id: str
+    recipient: str
+    channel: NotificationChannel
+    message_summary: str
+    status: NotificationStatus
+    sent_at: datetime.datetime
+    escalation_level: int
+    created_at: datetime.datetime
+    updated_at: datetime.datetime
+    log_index: int | None
+    delivery_status: str | Unset = UNSET
+    error_message: str | Unset = UNSET
+    request_id: str | Unset = UNSET
+    recorded_by: str | Unset = UNSET
+    salt: None | str | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        kind = self.kind
+
+        id = self.id
+
+        remediation_id = self.remediation_id
+
+        notification_id = self.notification_id
+
+        recipient = self.recipient
+
+        channel = self.channel.value
+
+        message_summary = self.message_summary
+
+        status = self.status.value
+
+        sent_at = self.sent_at.isoformat()
+
+        escalation_level = self.escalation_level
+
+        created_at = self.created_at.isoformat()
+
+        updated_at = self.updated_at.isoformat()
+
+        log_index: int | None
+        log_index = self.log_index
+
+        delivery_status = self.delivery_status
+
+        error_message = self.error_message
+
+        request_id = self.request_id
+
+        recorded_by = self.recorded_by
+
+        salt: None | str | Unset
+        if isinstance(self.salt, Unset):
+            salt = UNSET
+        else:
+            salt = self.salt
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "kind": kind,
+                "id": id,
+                "remediation_id": remediation_id,
+                "notification_id": notification_id,
+                "recipient": recipient,
+                "channel": channel,
+                "message_summary": message_summary,
+                "status": status,
+                "sent_at": sent_at,
+                "escalation_level": escalation_level,
+                "created_at": created_at,
+                "updated_at": updated_at,
+                "log_index": log_index,
+            }
+        )
+        if delivery_status is not UNSET:
+            field_dict["delivery_status"] = delivery_status
+        if error_message is not UNSET:
+            field_dict["error_message"] = error_message
+        if request_id is not UNSET:
+            field_dict["request_id"] = request_id
+        if recorded_by is not UNSET:
+            field_dict["recorded_by"] = recorded_by
+        if salt is not UNSET:
+            field_dict["salt"] = salt
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        kind = cast(Literal["notification"], d.pop("kind"))
+        if kind != "notification":
+            raise ValueError(f"kind must match const 'notification', got '{kind}'")
+
+        id = d.pop("id")
+
+        remediation_id = d.pop("remediation_id")
+
+        notification_id = d.pop("notification_id")
+
+        recipient = d.pop("recipient")
+
+        channel = NotificationChannel(d.pop("channel"))
+
+        message_summary = d.pop("message_summary")
+
+        status = NotificationStatus(d.pop("status"))
+
+        sent_at = datetime.datetime.fromisoformat(d.pop("sent_at"))
+
+        escalation_level = d.pop("escalation_level")
+
+        created_at = datetime.datetime.fromisoformat(d.pop("created_at"))
+
+        updated_at = datetime.datetime.fromisoformat(d.pop("updated_at"))
+
+        def _parse_log_index(data: object) -> int | None:
+            if data is None:
+                return data
+            return cast(int | None, data)
+
+        log_index = _parse_log_index(d.pop("log_index"))
+
+        delivery_status = d.pop("delivery_status", UNSET)
+
+        error_message = d.pop("error_message", UNSET)
+
+        request_id = d.pop("request_id", UNSET)
+
+        recorded_by = d.pop("recorded_by", UNSET)
+
+        def _parse_salt(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        salt = _parse_salt(d.pop("salt", UNSET))
+
+        feed_notification = cls(
+            kind=kind,
+            id=id,
+            remediation_id=remediation_id,
+            notification_id=notification_id,
+            recipient=recipient,
+            channel=channel,
+            message_summary=message_summary,
+            status=status,
+            sent_at=sent_at,
+            escalation_level=escalation_level,
+            created_at=created_at,
+            updated_at=updated_at,
+            log_index=log_index,
+            delivery_status=delivery_status,
+            error_message=error_message,
+            request_id=request_id,
+            recorded_by=recorded_by,
+            salt=salt,
+        )
+
+        feed_notification.additional_properties = d
+        return feed_notification
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class FeedRemovedEvent:
+    """An event that the log has and its table has not any more.
+
+    Attributes:
+        kind (Literal['audit_event']):
+        event_id (UUID):
+        event_date (datetime.date):
+        log_index (int):
+        removed (bool):
+    """
+
+    kind: Literal["audit_event"]
+    event_id: UUID
+    event_date: datetime.date
+    log_index: int
+    removed: bool
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        kind = self.kind
+
+        event_id = str(self.event_id)
+
+        event_date = self.event_date.isoformat()
+
+        log_index = self.log_index
+
+        removed = self.removed
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "kind": kind,
+                "event_id": event_id,
+                "event_date": event_date,
+                "log_index": log_index,
+                "removed": removed,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        kind = cast(Literal["audit_event"], d.pop("kind"))
+        if kind != "audit_event":
+            raise ValueError(f"kind must match const 'audit_event', got '{kind}'")
+
+        event_id = UUID(d.pop("event_id"))
+
+        event_date = datetime.date.fromisoformat(d.pop("event_date"))
+
+        log_index = d.pop("log_index")
+
+        removed = d.pop("removed")
+
+        feed_removed_event = cls(
+            kind=kind,
+            event_id=event_id,
+            event_date=event_date,
+            log_index=log_index,
+            removed=removed,
+        )
+
+        feed_removed_event.additional_properties = d
+        return feed_removed_event
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class FeedRemovedNotification:
+    """A notification record that the log has and its table has not any more.
+
+    Attributes:
+        kind (Literal['notification']):
+        id (int):
+        log_index (int):
+        removed (bool):
+    """
+
+    kind: Literal["notification"]
+    id: int
+    log_index: int
+    removed: bool
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        kind = self.kind
+
+        id = self.id
+
+        log_index = self.log_index
+
+        removed = self.removed
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "kind": kind,
+                "id": id,
+                "log_index": log_index,
+                "removed": removed,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        kind = cast(Literal["notification"], d.pop("kind"))
+        if kind != "notification":
+            raise ValueError(f"kind must match const 'notification', got '{kind}'")
+
+        id = d.pop("id")
+
+        log_index = d.pop("log_index")
+
+        removed = d.pop("removed")
+
+        feed_removed_notification = cls(
+            kind=kind,
+            id=id,
+            log_index=log_index,
+            removed=removed,
+        )
+
+        feed_removed_notification.additional_properties = d
+        return feed_removed_notification
 
     @property
     def additional_keys(self) -> list[str]:
@@ -4586,6 +5753,7 @@ class Problem:
             version (str | Unset): The version in conflict.
             required_scope (str | Unset): The scope that the token lacks.
             max_batch_size (int | Unset): How many elements a batch may have.
+            next_ (str | Unset): The cursor with which a feed goes on.
     """
 
     type_: str
@@ -4613,6 +5781,7 @@ class Problem:
     version: str | Unset = UNSET
     required_scope: str | Unset = UNSET
     max_batch_size: int | Unset = UNSET
+    next_: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -4688,6 +5857,8 @@ class Problem:
 
         max_batch_size = self.max_batch_size
 
+        next_ = self.next_
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -4739,6 +5910,8 @@ class Problem:
             field_dict["required_scope"] = required_scope
         if max_batch_size is not UNSET:
             field_dict["max_batch_size"] = max_batch_size
+        if next_ is not UNSET:
+            field_dict["next"] = next_
 
         return field_dict
 
@@ -4841,6 +6014,8 @@ class Problem:
 
         max_batch_size = d.pop("max_batch_size", UNSET)
 
+        next_ = d.pop("next", UNSET)
+
         problem = cls(
             type_=type_,
             title=title,
@@ -4867,6 +6042,7 @@ class Problem:
             version=version,
             required_scope=required_scope,
             max_batch_size=max_batch_size,
+            next_=next_,
         )
 
         problem.additional_properties = d
@@ -7689,6 +8865,7 @@ __all__ = [
     "AuditEventPage",
     "AuditEventRequest",
     "AuditEventRequestEventData",
+    "AuditFeed",
     "CustomLabels",
     "DeadLetter",
     "DeadLetterAccepted",
@@ -7704,6 +8881,13 @@ __all__ = [
     "DlqStream",
     "DlqStreamName",
     "EventOutcome",
+    "FeedAct",
+    "FeedActDetails",
+    "FeedEvent",
+    "FeedEventEventData",
+    "FeedNotification",
+    "FeedRemovedEvent",
+    "FeedRemovedNotification",
     "GetDocsAssetName",
     "GetOpenapiJsonResponse200",
     "GitOpsTool",

@@ -18,6 +18,7 @@ from datastorage_client._generated.models import (
     AuditEventCreated,
     AuditEventPage,
     AuditEventRequest,
+    AuditFeed,
     DeadLetter,
     DeadLetterAccepted,
     DeadLetterDeleted,
@@ -193,6 +194,71 @@ class get_audit_event_proof:
     def answer(response: httpx.Response) -> Any:
         if response.status_code == 200:
             response_200 = LogProof.from_dict(response.json())
+            return response_200
+        return None
+
+
+class get_audit_feed:
+    """Follow what is stored, in the order of the log."""
+
+    @staticmethod
+    def request(
+        *,
+        after: str | Unset = UNSET,
+        limit: int | Unset = 100,
+        wait: int | Unset = 0,
+        kinds: str | Unset = "audit_event",
+        salts: bool | Unset = False,
+        event_type: str | Unset = UNSET,
+        event_category: str | Unset = UNSET,
+        event_outcome: EventOutcome | Unset = UNSET,
+        severity: str | Unset = UNSET,
+        correlation_id: str | Unset = UNSET,
+        actor_type: str | Unset = UNSET,
+        actor_id: str | Unset = UNSET,
+        resource_type: str | Unset = UNSET,
+        resource_id: str | Unset = UNSET,
+        namespace: str | Unset = UNSET,
+        cluster_name: str | Unset = UNSET,
+        request_id: str | Unset = UNSET,
+        since: str | Unset = UNSET,
+        until: str | Unset = UNSET,
+        data: str | Unset = UNSET,
+        strict: bool | Unset = UNSET,
+    ) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        params["after"] = after
+        params["limit"] = limit
+        params["wait"] = wait
+        params["kinds"] = kinds
+        params["salts"] = salts
+        params["event_type"] = event_type
+        params["event_category"] = event_category
+        json_event_outcome: str | Unset = UNSET
+        if not isinstance(event_outcome, Unset):
+            json_event_outcome = event_outcome.value
+        params["event_outcome"] = json_event_outcome
+        params["severity"] = severity
+        params["correlation_id"] = correlation_id
+        params["actor_type"] = actor_type
+        params["actor_id"] = actor_id
+        params["resource_type"] = resource_type
+        params["resource_id"] = resource_id
+        params["namespace"] = namespace
+        params["cluster_name"] = cluster_name
+        params["request_id"] = request_id
+        params["since"] = since
+        params["until"] = until
+        params["data"] = data
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {"method": "get", "url": "/api/v1/audit/feed", "params": params}
+        return _kwargs
+
+    @staticmethod
+    def answer(response: httpx.Response) -> Any:
+        if response.status_code == 200:
+            response_200 = AuditFeed.from_dict(response.json())
             return response_200
         return None
 
@@ -882,6 +948,7 @@ __all__ = [
     "enable_workflow",
     "get_audit_event",
     "get_audit_event_proof",
+    "get_audit_feed",
     "get_dead_letter",
     "get_dlq_status",
     "get_latest_workflow",
