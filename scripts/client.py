@@ -51,6 +51,8 @@ _SYNC = (
     ("AsyncClient", "Client"),
     ("AsyncDataStorageClient", "DataStorageClient"),
     ("AsyncToken", "Token"),
+    ("AsyncFeedFollower", "FeedFollower"),
+    ("AsyncStop", "Stop"),
     ("make_async_http", "make_http"),
     ("__aenter__", "__enter__"),
     ("__aexit__", "__exit__"),

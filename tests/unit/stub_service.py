@@ -115,18 +115,18 @@ class StubService:
         if request.method == "POST" and request.path == "/api/v1/audit/events/batch":
             return self._batch(request)
         if request.method == "GET" and request.path == "/api/v1/audit/events":
-            return _json(200, self._page(request.query))
+            return json_answer(200, self._page(request.query))
         if request.method == "GET" and request.path.startswith("/api/v1/audit/events/"):
             ident = parse_uuid(request.path.rpartition("/")[2])
             found = [row for row in self.stored() if row["event_id"] == str(ident)]
             if found:
-                return _json(200, found[0])
+                return json_answer(200, found[0])
         if request.method == "POST" and request.path == "/api/v1/workflows/search":
             search = search_request.search(jsonvalue.parse(request.body))
             if isinstance(search, ValidationFailure):
                 errors = {f.name: str(f.message) for f in search.errors}
                 raise Problem(search.slug, search.detail, field_errors=errors)
-            return _json(200, {"workflows": []})
+            return json_answer(200, {"workflows": []})
         raise Problem("not-found", "there is nothing here")
 
     def _batch(self, request: Request) -> Canned:
@@ -142,7 +142,7 @@ class StubService:
         ids = [str(e.event_id) for e in events]
         if self.accept_only:
             message = f"{len(ids)} audit events queued for async processing"
-            return _json(202, {"status": "accepted", "message": message, "count": len(ids), "event_ids": ids})
+            return json_answer(202, {"status": "accepted", "message": message, "count": len(ids), "event_ids": ids})
         conflicts = [i for i, e in enumerate(events) if self.rows.get(e.key, (e.digest,))[0] != e.digest]
         if conflicts:
             raise Problem(
@@ -154,7 +154,7 @@ class StubService:
         for event, item in zip(events, items, strict=True):
             self.rows.setdefault(event.key, (event.digest, _row(event, item)))
         status = 200 if len(duplicates) == len(events) else 201
-        return _json(status, {"event_ids": ids, "message": "created", "duplicates": duplicates})
+        return json_answer(status, {"event_ids": ids, "message": "created", "duplicates": duplicates})
 
     def _validated(self, items: list[Any]) -> list[AuditEvent]:
         events: list[AuditEvent] = []
@@ -233,8 +233,9 @@ def _row(event: AuditEvent, item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _json(status: int, value: Any) -> Canned:
-    return Canned(status, jsonvalue.compact(value), (("Content-Type", "application/json"),))
+def json_answer(status: int, value: Any, *headers: tuple[str, str]) -> Canned:
+    """An answer whose body is the value."""
+    return Canned(status, jsonvalue.compact(value), (("Content-Type", "application/json"), *headers))
 
 
 def _handler(stub: StubService) -> type[BaseHTTPRequestHandler]:

@@ -574,7 +574,7 @@ def test_a_wrong_argument_is_named_at_the_call_with_those_that_exist(
 def test_both_clients_take_the_same_arguments() -> None:
     def arguments(kind: type) -> dict[str, list[str]]:
         return {
-            name: [str(p) for p in inspect.signature(method).parameters.values()]
+            name: [str(p).replace("AsyncStop", "Stop") for p in inspect.signature(method).parameters.values()]
             for name, method in inspect.getmembers(kind, inspect.isfunction)
             if not name.startswith("_")
         }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datastorage_client.arguments import EventFilters, NotificationFilters, WorkflowFilters
     from datastorage_client.buffered import BufferedAuditStore, Stats, StoreClosedError, block, drop_new, spool
     from datastorage_client.client import DataStorageClient
+    from datastorage_client.feed import AsyncFeedFollower, FeedFollower, FeedItem, FeedOptions, FeedPage
     from datastorage_client.ids import uuid7
     from datastorage_client.problems import (
         PROBLEMS,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
         DLQFullError,
         ExpectationFailedError,
         ExpiredError,
+        FeedExpiredError,
+        FeedRestartedError,
         ForbiddenError,
         HeadersTooLargeError,
         ImmutableFieldError,
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PROBLEMS",
     "AsyncDataStorageClient",
+    "AsyncFeedFollower",
     "Backoff",
     "BatchSizeExceededError",
     "BufferFullError",
@@ -63,6 +67,12 @@ __all__ = [
     "EventFilters",
     "ExpectationFailedError",
     "ExpiredError",
+    "FeedExpiredError",
+    "FeedFollower",
+    "FeedItem",
+    "FeedOptions",
+    "FeedPage",
+    "FeedRestartedError",
     "ForbiddenError",
     "HeadersTooLargeError",
     "ImmutableFieldError",
@@ -93,10 +103,15 @@ __all__ = [
 
 _OTHER_MODULES = {
     "AsyncDataStorageClient": "aio",
+    "AsyncFeedFollower": "feed",
     "Backoff": "retry",
     "BufferedAuditStore": "buffered",
     "DataStorageClient": "client",
     "EventFilters": "arguments",
+    "FeedFollower": "feed",
+    "FeedItem": "feed",
+    "FeedOptions": "feed",
+    "FeedPage": "feed",
     "NotificationFilters": "arguments",
     "Stats": "buffered",
     "StoreClosedError": "buffered",

@@ -70,14 +70,24 @@ from datastorage_client.arguments import (
     understood,
     workflow_filters,
 )
+from datastorage_client.asking import Repeat
 from datastorage_client.buffered.event import plain
 from datastorage_client.connections import MAX_ANSWER_BYTES
+from datastorage_client.feed import (
+    DEFAULT_FEED_WAIT_S,
+    Course,
+    FeedFollower,
+    FeedOptions,
+    FeedPage,
+    FeedQuery,
+    Stop,
+    feed_page,
+)
 from datastorage_client.problems import ConflictError
 from datastorage_client.transport import (
     DEFAULT_RETRY_FOR_S,
     DEFAULT_TIMEOUT_S,
     Limits,
-    Repeat,
     Token,
     make_http,
 )
@@ -117,6 +127,7 @@ class DataStorageClient:
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         limits = Limits(timeout=timeout, retry_for=retry_for, max_answer_bytes=max_answer_bytes)
+        self._retry_for = retry_for
         self._http = make_http(base_url, token, limits, verify)
 
     def close(self) -> None:
@@ -196,6 +207,34 @@ class DataStorageClient:
         return self._pages(
             AuditEventPage, list_audit_events, offset=UNSET, limit=page_size, count=ListAuditEventsCount.NONE, **wanted
         )
+
+    # The feed
+
+    def read_feed(self, *, after: str | None = None, wait: int = 0, **options: Unpack[FeedOptions]) -> FeedPage:
+        """A page of the feed, in the order of the log: what comes behind the cursor ``after``.
+
+        Without it from the beginning, with ``"end"`` from the present end. The answer may ``wait`` so many seconds for
+        something to come, on top of the client's timeout. Raises FeedRestartedError and FeedExpiredError, whose
+        ``next`` is the cursor to go on from.
+        """
+        return feed_page(self._http.request(**FeedQuery.of(wait, options).request(after)))
+
+    def follow_feed(
+        self,
+        *,
+        after: str | None = None,
+        wait: int = DEFAULT_FEED_WAIT_S,
+        retry_for: float | None = None,
+        stop: Stop | None = None,
+        **options: Unpack[FeedOptions],
+    ) -> FeedFollower:
+        """The pages of the feed one after the other, empty ones too, until ``stop`` is set or the follower is closed.
+
+        Arguments and exceptions as of `read_feed`. While the service does not answer, or not now, it is asked again
+        for ``retry_for`` seconds, by default those of the client; `math.inf` does so without end.
+        """
+        give_up = self._retry_for if retry_for is None else retry_for
+        return FeedFollower(self._http, Course(FeedQuery.of(wait, options), after, give_up), stop)
 
     # Notifications
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import encodings.idna  # noqa: F401
 import socket
 import ssl
+import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -25,18 +26,23 @@ ACCEPTED_ENCODINGS = "gzip"
 MAX_CONNECTIONS = 100
 _KEEP_ALIVE_S = 5.0
 
+# How often who waits for an answer looks whether it is still wanted.
+_LOOK_S = 0.25
+
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+_stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
 SocketOption = Any
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Let everything that `Connections` does in here end within so many seconds."""
-    token = _deadline.set(time.monotonic() + seconds)
+def within(seconds: float, stop: threading.Event | None = None) -> Iterator[None]:
+    """Let all that `Connections` does in here end within so many seconds, and its reading soon after ``stop`` too."""
+    deadline, until = _deadline.set(time.monotonic() + seconds), _stop.set(stop)
     try:
         yield
     finally:
-        _deadline.reset(token)
+        _stop.reset(until)
+        _deadline.reset(deadline)
 
 
 def _left(timeout: float | None, too_late: type[Exception]) -> float | None:
@@ -64,7 +70,13 @@ class _Stream(httpcore.NetworkStream):
         self._inner = inner
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        if (stop := _stop.get()) is None:
+            return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        while not stop.is_set():
+            left = _left(timeout, httpcore.ReadTimeout)
+            with suppress(httpcore.ReadTimeout):
+                return self._inner.read(max_bytes, _LOOK_S if left is None else min(left, _LOOK_S))
+        raise httpcore.ReadError("the answer is not wanted any more")
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         # The inner one gives each part that the peer takes the same time again.

@@ -13,11 +13,10 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any
 
 import httpx
 
+from datastorage_client.asking import Repeat, limit_time, most_bytes, repeat_of, stop_of
 from datastorage_client.connections import (
     ACCEPTED_ENCODINGS,
     MAX_CONNECTIONS,
@@ -45,32 +44,11 @@ _JSON = "application/json"
 HEADERS = {"Accept": _JSON, "Accept-Encoding": ACCEPTED_ENCODINGS}
 
 
-class Repeat(Enum):
-    """When a request is sent again."""
-
-    NEVER = "never: its sender tries again by itself"
-    IF_NOT_SENT = "if it cannot have been sent"
-    IF_NOT_KEPT = "so too if the answer says that nothing was kept"
-    ALWAYS = "after any failure: carrying it out twice is the same as once"
-
-    @property
-    def extension(self) -> dict[str, Any]:
-        """What a request carries to say so."""
-        return {_REPEAT: self}
-
-
-_REPEAT = "datastorage_repeat"
-_MOST = "datastorage_most"
 # What went wrong may be told in more bytes than were asked for.
 _PROBLEM_BYTES = 64 * 1024
 # Of the busy answers those that follow nothing kept, unless the service says that it does not know.
 _NOTHING_KEPT = frozenset({429, 503})
 OnWait = Callable[[float, DataStorageError], None]
-
-
-def at_most(max_bytes: int | None) -> dict[str, Any]:
-    """What a request carries where its answer has to be smaller than those that the client takes."""
-    return {} if max_bytes is None else {_MOST: max_bytes}
 
 
 class UnexpectedAnswerError(ConnectionFailedError):
@@ -135,7 +113,7 @@ class Attempts:
         return wait
 
     def _again(self, error: DataStorageError, answered: bool) -> bool:
-        repeat = self._request.extensions.get(_REPEAT)
+        repeat = repeat_of(self._request)
         if repeat is Repeat.NEVER:
             return False
         if isinstance(error, ConnectionFailedError):
@@ -143,12 +121,16 @@ class Attempts:
                 return False
             if not error.sent:
                 return True
-        if isinstance(error, ProblemError):
-            if error.status not in _BUSY:
-                return False
-            if repeat is Repeat.IF_NOT_KEPT:
-                return error.status in _NOTHING_KEPT and not error.outcome_unknown
+        if not may_pass(error):
+            return False
+        if isinstance(error, ProblemError) and repeat is Repeat.IF_NOT_KEPT:
+            return error.status in _NOTHING_KEPT and not error.outcome_unknown
         return repeat is Repeat.ALWAYS or (repeat is None and repeatable(self._request))
+
+
+def may_pass(error: DataStorageError) -> bool:
+    """Whether the same request can be answered otherwise a moment later."""
+    return not isinstance(error, ProblemError) or error.status in _BUSY
 
 
 def repeatable(request: httpx.Request) -> bool:
@@ -172,7 +154,7 @@ def repeatable(request: httpx.Request) -> bool:
 
 def _room(request: httpx.Request, response: httpx.Response, limits: Limits) -> int:
     """How many bytes of an answer are taken, unpacked."""
-    asked: int = request.extensions.get(_MOST, limits.max_answer_bytes)
+    asked = most_bytes(request, limits.max_answer_bytes)
     if response.status_code >= 300:
         asked = max(asked, _PROBLEM_BYTES)
     return min(asked, limits.max_answer_bytes)
@@ -272,12 +254,13 @@ class SyncTransport(httpx.BaseTransport):
             self._parents.append(self._inner)
             self._inner, self._pid = self._make(), os.getpid()
         limits = self._limits
+        seconds = limit_time(request, limits.timeout)
         try:
-            with within(limits.timeout):
+            with within(seconds, stop_of(request)):
                 response = self._inner.handle_request(request)
                 response = read(response, request, _room(request, response, limits))
         except (httpx.TransportError, httpx.DecodingError) as e:
-            raise no_answer(request, e, limits.timeout) from e
+            raise no_answer(request, e, seconds) from e
         self._answered = True
         if (error := _judge(request, response)) is not None:
             raise error
@@ -325,14 +308,15 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def _attempt(self, request: httpx.Request) -> httpx.Response:
         limits = self._limits
+        seconds = limit_time(request, limits.timeout)
         try:
-            async with asyncio.timeout(limits.timeout):
+            async with asyncio.timeout(seconds):
                 response = await self._inner.handle_async_request(request)
                 response = await aread(response, request, _room(request, response, limits))
         except TimeoutError as e:
-            raise no_answer(request, httpx.ReadTimeout(""), limits.timeout) from e
+            raise no_answer(request, httpx.ReadTimeout(""), seconds) from e
         except (httpx.TransportError, httpx.DecodingError) as e:
-            raise no_answer(request, e, limits.timeout) from e
+            raise no_answer(request, e, seconds) from e
         self._answered = True
         if (error := _judge(request, response)) is not None:
             raise error

@@ -18,6 +18,7 @@ from datastorage_common import jsonvalue
 from datastorage_common.checkpoints import MAX_PROOF_BYTES
 
 from datastorage_client import problems
+from datastorage_client.asking import Repeat, at_most
 from datastorage_client.cli.errors import ProblemError, ServiceError, UnreachableError
 from datastorage_client.cli.pace import Pace, TooSlowError
 from datastorage_client.connections import Connections, TooLargeError, beginning, within
@@ -26,10 +27,8 @@ from datastorage_client.transport import (
     HEADERS,
     AnswerTooLargeError,
     Limits,
-    Repeat,
     SyncTransport,
     UnexpectedAnswerError,
-    at_most,
     no_answer,
 )
 

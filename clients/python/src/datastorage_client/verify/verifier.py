@@ -16,9 +16,9 @@ from datastorage_common.records import Entry
 from datastorage_common.witness_policy import Policy, parse_policy
 
 from datastorage_client.aio import AsyncDataStorageClient
+from datastorage_client.asking import at_most
 from datastorage_client.client import DataStorageClient
 from datastorage_client.problems import NoCheckpointError, ProblemError
-from datastorage_client.transport import at_most
 from datastorage_client.verify.errors import (
     NotesDifferError,
     NotWitnessedError,
