@@ -20,7 +20,9 @@ READS = re.compile(r"\b(?:FROM|JOIN|TABLE|COPY)\s+(?:ONLY\s+)?(audit_events|noti
 # Statements that read the tables by name, and why they may.
 BY_NAME = {
     ("audit_queries", "event_page"): "reads the rows whose keys event_keys has picked",
-    ("audit_queries", "large_event_rows"): "reads the rows whose keys event_keys has picked",
+    ("audit_queries", "large_event_rows"): "reads the rows whose keys event_keys or events_picked has picked",
+    ("audit_queries", "events_in_order"): "reads the rows whose keys events_picked has picked, for readers with limits",
+    ("audit_queries", "event_keys_in_order"): "says which of those keys have rows",
     ("audit", "event_digests"): "tells a writer whether what he has sent himself is there",
     ("audit", "notification_digests"): "tells a writer whether what he has sent himself is there",
     ("log", "old_events"): "gives the sequencer what the log has to take in, whoever may read it",
@@ -43,6 +45,8 @@ NARROWED = {
     ("audit_queries", "notification_page"),
     ("audit_queries", "count_events"),
     ("audit_queries", "count_notifications"),
+    ("audit_queries", "events_picked"),
+    ("audit_queries", "notifications_in_order"),
     ("audit", "parents"),
     ("log_reads", "event"),
     ("log_reads", "notification"),
