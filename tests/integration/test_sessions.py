@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -23,7 +24,7 @@ from app.transparency.memories import FileMemory, Remembered
 from app.transparency.origins import start_origin
 from tests.conftest import settings_for
 from tests.hostile import HOSTILE
-from tests.integration.service import BATCH, NOTIFICATIONS, Service, running
+from tests.integration.service import BATCH, EVENTS, NOTIFICATIONS, Service, running
 from tests.integration.workflow_support import LABELS, SEARCH, WORKFLOWS, workflow
 from tests.log_check import LogReport, check_log
 from tests.pooler import BINARY, pgbouncer
@@ -230,6 +231,34 @@ def test_texts_times_and_numbers_come_back_as_they_went(service: Service) -> Non
     assert flow.json["parameters"] == {"null": None, "list": [None, "NULL"]}
     assert service.client.get(WORKFLOWS).json["total"] >= 1
     assert service.post({"filters": LABELS}, SEARCH).json["total_results"] >= 1
+
+
+def test_the_feed_gives_what_the_lists_give(service: Service) -> None:
+    sent = event(
+        correlation_id="größe", event_data={"user": "Jürgen", "n": 0.1}, actor_ip="192.0.2.7", is_sensitive=True
+    )
+    assert service.post(sent).status_code == 201
+    told = notification(recipient="größe@example.com")
+    assert service.post(told, NOTIFICATIONS).status_code == 201
+    asked = {"kinds": "audit_event,notification", "limit": "1000", "salts": "true"}
+
+    def told_of() -> dict[str, dict[str, Any]]:
+        answer = service.client.get("/api/v1/audit/feed", query_string=asked)
+        assert answer.status_code == 200, answer.text
+        return {str(row.get("event_id", row.get("notification_id"))): row for row in answer.json["events"]}
+
+    [stored] = service.list(correlation_id="größe")["data"]
+    ident, number = stored["event_id"], told["notification_id"]
+    rows = wait_until(lambda: found if {ident, number} <= (found := told_of()).keys() else None, what="signed")
+    [stored] = service.client.get(EVENTS, query_string={"correlation_id": "größe"}).json["data"]
+    salts = service.database.query("SELECT encode(salt, 'hex') FROM public.audit_events WHERE event_id = %s", ident)
+    assert rows[ident] == {"kind": "audit_event", **stored, "salt": salts[0][0]}
+    listed = service.client.get(NOTIFICATIONS, query_string={"limit": "1000"}).json["data"]
+    [expected] = [row for row in listed if row["notification_id"] == number]
+    salts = service.database.query(
+        "SELECT encode(salt, 'hex') FROM public.notification_audit WHERE id = %s", expected["id"]
+    )
+    assert rows[number] == {"kind": "notification", **expected, "salt": salts[0][0]}
 
 
 def fill_and_empty_both_pending_tables(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
