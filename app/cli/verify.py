@@ -29,7 +29,7 @@ from app.transparency.standing import Earlier, earlier_origins
 from app.verify.check import check_log
 from app.verify.checkpoints import OutsideError
 from app.verify.database import database_source
-from app.verify.report import Fault, Report
+from app.verify.report import Report
 from app.verify.source import RememberedTree
 
 # As `datastorage verify` has them.
@@ -140,18 +140,11 @@ def members(report: Report, held: Sequence[Held], earlier: Sequence[Earlier]) ->
         "set_aside": report.set_aside,
         "old_waiting": report.old_waiting,
         "inconsistent": report.inconsistent,
-        "faults": dict(report.faults),
-        "first": None if report.first is None else _fault(report.first),
-        "wrong": [_fault(each) for each in report.wrong],
+        **report.fault_members(),
         "memories": [memory_members(each) for each in held],
         "earlier": [earlier_members(each) for each in earlier],
         "not_proven": list(_NOT_PROVEN),
     }
-
-
-def _fault(fault: Fault) -> dict[str, object]:
-    kind, ident = fault.record if fault.record is not None else (None, None)
-    return {"what": fault.kind, "text": fault.text, "index": fault.index, "kind": kind, "id": ident}
 
 
 def lines(report: Report, by_policy: bool, held: Sequence[Held], earlier: Sequence[Earlier]) -> Iterator[str]:
@@ -168,10 +161,8 @@ def lines(report: Report, by_policy: bool, held: Sequence[Held], earlier: Sequen
     yield f"{'first wrong:':<14}{report.first}"
     for fault in report.wrong[1:_MOST_NAMED]:
         yield f"{'wrong:':<14}{fault}"
-    told = ", ".join(f"{kind} {count:,}" for kind, count in sorted(report.faults.items()))
-    total = report.faults.total()
-    more = f"; --json names the first {len(report.wrong):,}" if total > _MOST_NAMED else ""
-    yield f"{'wrong in all:':<14}{total:,} ({told}){more}"
+    more = f"; --json names the first {len(report.wrong):,}" if report.faults.total() > _MOST_NAMED else ""
+    yield f"{'wrong in all:':<14}{report.told()}{more}"
 
 
 def _table(report: Report, by_policy: bool) -> Iterator[tuple[str, str]]:

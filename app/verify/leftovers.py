@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 from uuid import UUID
 
+from datastorage_common.faults import second_entry
+
 from app.transparency.edge import WIDTH
 from app.transparency.entries import place_key, readable
 from app.verify.bundles import MOST_WITHOUT_PLACE, BundleCheck
@@ -89,8 +91,8 @@ class Leftovers:
                     first = seen.setdefault(identity(entry), index)
                     if first != index:
                         self._with_record -= 1
-                        text = f"it has two entries, the first is {first}"
-                        self._report.add("two entries", text, index=index, record=record_name(entry))
+                        kind, text = second_entry(first)
+                        self._report.add(kind, text, index=index, record=record_name(entry))
 
     def _name(self, *, finished: bool) -> int:
         """Look for the entry of every record; how many have none."""

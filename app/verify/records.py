@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
 from uuid import UUID
 
 import orjson
 from datastorage_common import records
+from datastorage_common.faults import NO_RECORD, NO_SALT, Wrong, mismatch
 
 from app.transparency.entries import ACT, EVENT, NOTIFICATION, OLD_EVENT, OLD_NOTIFICATION, as_json
 from app.verify.source import Stored
 
 _OLD = (OLD_EVENT, OLD_NOTIFICATION)
-
-
-class Wrong(NamedTuple):
-    """What is wrong with a record: the kind of it, and a sentence without its subject."""
-
-    kind: str
-    text: str
 
 
 def identity(entry: bytes) -> bytes:
@@ -45,22 +38,19 @@ def is_old(entry: bytes) -> bool:
 def wrong_with(entry: bytes, stored: Stored | None, old_salt: bytes | None) -> Wrong | None:
     """What of a record does not fit its entry. ``old_salt``: the one by the entry's place."""
     if stored is None:
-        return Wrong("no row", "there is no such record")
+        return NO_RECORD
     code = entry[0]
     old = code in _OLD
     salt = old_salt if old else stored.salt
     if salt is None:
-        return Wrong("salt", "its salt is not there")
+        return NO_SALT
     if old and stored.salt is not None:
         return Wrong("salt", "it has a salt of its own, and its entry is that of a record from before the log")
-    whole = stored.digest in stored.digests
-    if entry_of(stored, code, salt, stored.digest) == entry:
-        return None if whole else Wrong("content", "its content does not give its digest")
-    if any(entry_of(stored, code, salt, digest) == entry for digest in stored.digests):
-        return Wrong("digest", "its digest was changed; its content is that of its entry")
-    if not whole:
-        return Wrong("content", "its content does not give its digest, and its entry is of another digest")
-    return Wrong("columns", "a column outside its digest was changed, or its salt, or content and digest together")
+
+    def fits(digest: bytes) -> bool:
+        return entry_of(stored, code, salt, digest) == entry
+
+    return mismatch(fits, stored.digest, stored.digests)
 
 
 def entry_of(stored: Stored, code: int, salt: bytes, digest: bytes) -> bytes:
