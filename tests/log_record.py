@@ -69,6 +69,7 @@ def _number(value: Decimal) -> str:
 def event_steps(event: dict[str, Any], salt: bytes, version: int = 1) -> list[Steps]:
     """The steps of an event; two ways where it does not say whether its trace_id is that of the request."""
     members = {name: event[name] for name in EVENT_MEMBERS}
+    members["actor_ip"] = _address(members["actor_ip"])
     without_trace = {**members, "trace_id": None}
     flag = event["trace_id_from_context"]
     ways = [members, without_trace] if flag is None else [without_trace if flag else members]
@@ -98,6 +99,14 @@ def act_steps(act: dict[str, Any], salt: bytes) -> Steps:
 def id_hash(prefix: bytes, ident: bytes) -> int:
     """By which log_places finds the places of an id."""
     return int.from_bytes(sha256(prefix + ident).digest()[:8], "big", signed=True)
+
+
+def _address(text: str | None) -> str | None:
+    if text is None or ":" not in text or "." not in text:
+        return text
+    head, _, last = text.rpartition(":")
+    a, b, c, d = map(int, last.split("."))
+    return f"{head}:{256 * a + b:x}:{256 * c + d:x}"
 
 
 def _steps(form: str, members: dict[str, Any], columns: dict[str, Any], names: dict[str, Any], salt: bytes) -> Steps:

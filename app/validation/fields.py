@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 from datastorage_common import jsonvalue
+from datastorage_common.addresses import canonical_address
 from datastorage_common.times import parse_rfc3339
 from datastorage_common.uuids import parse_uuid
 from marshmallow import ValidationError, fields
@@ -153,7 +153,7 @@ def parse_address(value: object) -> str:
     """The canonical text of an IPv4 or IPv6 address; ValueError if it is not one."""
     # Zone ids (fe80::1%eth0) mean nothing on another host, and PostgreSQL's inet refuses them.
     if isinstance(value, str) and "%" not in value and len(value) <= 45:
-        return str(ipaddress.ip_address(value))
+        return canonical_address(value)
     raise ValueError("not an IP address")
 
 

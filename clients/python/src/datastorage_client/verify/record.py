@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
 from datastorage_common import jsonvalue, records
+from datastorage_common.addresses import canonical_address
 from datastorage_common.records import EVENT, NOTIFICATION, Entry
 from datastorage_common.times import parse_rfc3339, rfc3339
 
@@ -62,7 +64,7 @@ def check_event(event: dict[str, Any], entry: Entry, salt: bytes) -> None:
     if not isinstance(event.get("event_data"), dict):
         raise ProofFormError(f"event {ident} has no event_data here: take it as it is given by id")
     columns = jsonvalue.canonical({name: event.get(name) for name in records.EVENT_COLUMNS})
-    found = list(_event_digests(event))
+    found = list(event_digests(event))
     if (answered := event.get("digest")) is not None:
         found = [digest for digest in found if digest.hex() == answered]
         if not found:
@@ -83,14 +85,26 @@ def check_notification(row: dict[str, Any], recorded_by: str | None, entry: Entr
     _check_commitment(f"notification {ident}", entry, salt, [digest], jsonvalue.canonical(columns))
 
 
-def _event_digests(event: dict[str, Any]) -> Iterator[bytes]:
-    """One, or two where it is not known whether the trace_id is the event's own."""
+def event_digests(event: dict[str, Any]) -> Iterator[bytes]:
+    """Of the members of an event: one, or two where it is not known whether the trace_id is the event's own."""
     members = {name: event.get(name) for name in records.EVENT_MEMBERS}
+    if isinstance(address := members["actor_ip"], str):
+        members["actor_ip"] = _address(address)
     flag = event.get("trace_id_from_context")
     if not flag:
         yield records.event_digest(jsonvalue.canonical(members))
     if flag is not False:
         yield records.event_digest(jsonvalue.canonical({**members, "trace_id": None}))
+
+
+# Most events come from a few.
+@lru_cache(4096)
+def _address(text: str) -> str:
+    """An address as the digest has it: answers have some as PostgreSQL writes them."""
+    try:
+        return canonical_address(text)
+    except ValueError:
+        return text
 
 
 def _check_has(members: dict[str, Any], what: str, *names: str) -> None:
