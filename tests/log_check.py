@@ -101,6 +101,13 @@ def entries_of(kept: bytes) -> list[bytes]:
     return [entry.text for entry in _entries(kept)]
 
 
+def records_of(conn: psycopg.Connection) -> Iterator[tuple[str, str]]:
+    """Of each entry of the log, in their order, the kind and the id."""
+    for (kept,) in _rows(conn, "SELECT entries FROM log_bundles ORDER BY bundle"):
+        for entry in _entries(bytes(kept)):
+            yield entry.kind, entry.ident
+
+
 @dataclass
 class LogReport:
     """What the log of a database is, and everything that is wrong with it."""

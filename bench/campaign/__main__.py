@@ -48,6 +48,11 @@ def show(report: Report, console: Console) -> None:
         table.add_row(name.replace("_", " "), str(getattr(report, name)))
     wrong = len(report.log_faults)
     table.add_row("log faults", f"[bold red]{wrong}[/]" if wrong else "[green]0[/]")
+    for name in ("followers", "feed_items", "feed_repeated"):
+        table.add_row(name.replace("_", " "), str(getattr(report, name)))
+    for name in ("feed_missing", "feed_out_of_order", "feed_strange"):
+        value = getattr(report, name)
+        table.add_row(name.replace("_", " "), f"[bold red]{value}[/]" if value else f"[green]{value}[/]")
     table.add_row("seconds to drain", f"{report.drain_seconds:g}")
     console.print(table)
     if report.missing:
@@ -56,6 +61,8 @@ def show(report: Report, console: Console) -> None:
         console.print(f"{name.replace('_', ' ')}, for example: {', '.join(idents)}")
     for fault in report.log_faults[:20]:
         console.print(f"log: {fault}")
+    for fault in report.feed_faults[:20]:
+        console.print(f"feed: {fault}")
     for name, count in report.unexpected.items():
         console.print(f"unexpected answer: {name} × {count}")
     for error in report.errors:

@@ -6,6 +6,7 @@ campaign can fail; no setting of the service switches them on.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ from app.dlq import scripts
 from app.services import Services
 from app.transparency import sequencer
 from app.transparency.log_store import PendingRow
+from bench.campaign.follower import FEED
 from bench.campaign.signing import watch_signing
 
 
@@ -126,6 +128,21 @@ def _forging() -> flask.Flask:
     return app
 
 
+def _gappy() -> flask.Flask:
+    """Planted fault: a page of the feed with several records is given without its last, and with the same cursor."""
+    app = _honest()
+
+    @app.after_request
+    def leave_out(response: flask.Response) -> flask.Response:
+        if flask.request.path == FEED and response.status_code == 200:
+            answer = response.get_json()
+            answer["events"][1:] = answer["events"][1:-1]
+            response.set_data(json.dumps(answer))
+        return response
+
+    return app
+
+
 _BUILDERS = {
     "honest": _honest,
     "early": _early,
@@ -133,6 +150,7 @@ _BUILDERS = {
     "altered": _altered,
     "forgetful": _forgetful,
     "forging": _forging,
+    "gappy": _gappy,
 }
 
 

@@ -3,7 +3,8 @@
 Three gunicorn instances, a real PostgreSQL and Valkey, several client processes that retry with ids of their own.
 At the end, with everything back, each acknowledged record must be stored exactly once with the content that was
 sent, or, where the campaign made that impossible, be a dead letter with its reason. Each stored one must have exactly
-one entry in the log, and the log must begin as it was whenever it was looked at.
+one entry in the log, and the log must begin as it was whenever it was looked at. Consumers of the feed must have got
+all of the log, in its order.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from bench.campaign.faults import FAULTS
 from bench.campaign.faults.injector import Injector
 from bench.campaign.faults.queue import COUNTS, move, spoil_counter
 from bench.campaign.faults.tools import outage, send
+from bench.campaign.feed_count import Feed, FeedCount
 from bench.campaign.goals import NO_GOALS, Goals
 from bench.campaign.log_count import count_log
 from bench.campaign.report import Report
@@ -35,6 +37,7 @@ from tests.support import GunicornService, scratch_dir, wait_until
 _DRAIN_SECONDS = 180.0
 _LAST_OUTAGE_SECONDS = 30.0
 _LOG_SECONDS = 60.0
+_FEED_SECONDS = 120.0
 
 
 def run(
@@ -76,10 +79,12 @@ def run(
                 if not report.errors:
                     _last_outage(stage, names, report, drain_seconds)
                 _wait_for_log(stage, report)
+                _drain_followers(stage, report)
             stage.ledger.finish()
             report.kills = stage.kills
             count(stage, [*ledgers, stage.ledger_path], report)
             count_log(stage, watch, notes, report)
+            _count_feed(stage, report)
             _keep_logs(stage, report)
     return report
 
@@ -172,6 +177,27 @@ def _wait_for_log(stage: Stage, report: Report) -> None:
         wait_until(stage.signed, _LOG_SECONDS, "the log is signed, and cosigned")
     except AssertionError as e:
         report.errors.append(str(e))
+
+
+def _drain_followers(stage: Stage, report: Report) -> None:
+    for follower in stage.followers:
+        try:
+            follower.drain(_FEED_SECONDS)
+        except AssertionError as e:
+            report.errors.append(str(e))
+
+
+def _count_feed(stage: Stage, report: Report) -> None:
+    found = FeedCount()
+    with stage.connect(statement_timeout="0") as conn:
+        feed = Feed.read(conn)
+    for follower in stage.followers:
+        each = feed.count(follower.lines(), follower.query)
+        each.faults = [f"{follower.name}: {fault}" for fault in each.faults]
+        found.add(each)
+    report.followers = len(stage.followers)
+    report.feed_items, report.feed_repeated, report.feed_missing = found.items, found.repeated, found.missing
+    report.feed_out_of_order, report.feed_strange, report.feed_faults = found.out_of_order, found.strange, found.faults
 
 
 def _disturbances(stage: Stage, names: list[str], rng: random.Random) -> Iterator[str]:

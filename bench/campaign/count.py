@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import psycopg
+from psycopg.rows import dict_row
+
 from app.dlq.keys import EVENTS, KEYS
 from bench.campaign.load import EVENT_COLUMNS, NOTIFICATION_COLUMNS, fingerprint
 from bench.campaign.report import Report
@@ -56,28 +59,32 @@ def count(stage: Stage, paths: Sequence[Path], report: Report) -> None:
     ledgers = _Ledgers()
     for path in paths:
         ledgers.read(path)
-    stored = Counter[str]()
+    there = Counter[str]()
     altered = set()
-    for ident, found in _stored(stage):
-        stored[ident] += 1
-        if ledgers.sent.get(ident, found) != found:
-            altered.add(ident)
+    with stage.connect(statement_timeout="0") as conn:
+        for kind, record in stored(conn):
+            of_event = kind == "audit_event"
+            ident = record["event_id" if of_event else "notification_id"]
+            found = fingerprint(EVENT_COLUMNS if of_event else NOTIFICATION_COLUMNS, record)
+            there[ident] += 1
+            if ledgers.sent.get(ident, found) != found:
+                altered.add(ident)
     dead = dict(_dead(stage))
     altered |= {ident for ident, found in dead.items() if ledgers.sent.get(ident, found) != found}
     report.counts = dict(sorted(ledgers.answers.items()))
     report.unexpected = dict(ledgers.unexpected)
     report.unanswered = ledgers.unanswered
     report.acknowledged = len(ledgers.acknowledged)
-    report.found = sum(1 for ident in ledgers.acknowledged if stored[ident])
-    gone = {ident: kind for ident, kind in ledgers.acknowledged.items() if not stored[ident]}
+    report.found = sum(1 for ident in ledgers.acknowledged if there[ident])
+    gone = {ident: kind for ident, kind in ledgers.acknowledged.items() if not there[ident]}
     # Only what the campaign itself made impossible to store may be a dead letter.
     missing = [ident for ident, kind in gone.items() if kind != "poison" or ident not in dead]
     report.dead_letters = len(gone) - len(missing)
     waiting = {ident for name, keys in KEYS.items() for ident, _, _ in _entries(stage, name, keys.stream)}
     report.waiting = sum(1 for ident in missing if ident in waiting)
     report.wrongly_dead = sum(1 for ident in missing if ident in dead)
-    doubled = [ident for ident, times in stored.items() if times > 1]
-    refused = [ident for ident in ledgers.refused if stored[ident]]
+    doubled = [ident for ident, times in there.items() if times > 1]
+    refused = [ident for ident in ledgers.refused if there[ident]]
     broken = {"missing": missing, "doubled": doubled, "altered": sorted(altered), "refused_but_stored": refused}
     for name, idents in broken.items():
         setattr(report, name, len(idents))
@@ -85,20 +92,20 @@ def count(stage: Stage, paths: Sequence[Path], report: Report) -> None:
             report.examples[name] = idents[:_EXAMPLES]
 
 
-def _stored(stage: Stage) -> Iterator[tuple[str, str]]:
-    """The id and the fingerprint of each row."""
+def stored(conn: psycopg.Connection[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The kind of each record, and the columns of its row that are compared, with its ids as text."""
     tables = (
-        ("audit_events", "event_id::text", EVENT_COLUMNS),
-        ("notification_audit", "notification_id", NOTIFICATION_COLUMNS),
+        ("audit_event", "audit_events", ("event_id::text", *EVENT_COLUMNS)),
+        ("notification", "notification_audit", ("notification_id", "id::text", *NOTIFICATION_COLUMNS)),
     )
-    with stage.connect(statement_timeout="0") as conn, conn.transaction():
-        for table, ident, columns in tables:
+    with conn.transaction():
+        for kind, table, columns in tables:
             # A cursor of the server's: large events do not all have to be here at once.
-            with conn.cursor(name=table) as rows:
+            with conn.cursor(name=table, row_factory=dict_row) as rows:
                 rows.itersize = 200
-                rows.execute(f"SELECT {ident}, {', '.join(columns)} FROM {table}")
-                for name, *values in rows:
-                    yield str(name), fingerprint(columns, dict(zip(columns, values, strict=True)))
+                rows.execute(f"SELECT {', '.join(columns)} FROM {table}")
+                for row in rows:
+                    yield kind, row
 
 
 def _dead(stage: Stage) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ EVENT_COLUMNS = (
     "event_category",
     "event_action",
     "event_outcome",
+    "severity",
     "correlation_id",
     "actor_type",
     "actor_id",
@@ -33,6 +34,7 @@ EVENT_COLUMNS = (
 )
 NOTIFICATION_COLUMNS = ("remediation_id", "recipient", "channel", "message_summary", "status", "sent_at")
 _MOMENTS = ("event_timestamp", "sent_at")
+SEVERITIES = ("critical", "warning", "info")  # each of a third of the events
 BATCH_EVENTS = 40  # of a batch at the most, where nothing else is said
 
 
@@ -69,6 +71,7 @@ def event(rng: random.Random, *, large: bool = False, **members: Any) -> dict[st
         "event_category": "gateway",
         "event_action": "received",
         "event_outcome": "success",
+        "severity": rng.choice(SEVERITIES),
         "correlation_id": f"c-{rng.randrange(1000)} {rng.choice(_TEXTS)}",
         "actor_type": "user",
         "actor_id": rng.choice(_TEXTS),

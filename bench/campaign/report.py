@@ -33,6 +33,13 @@ class Report:
     log_checkpoints: int = 0  # those that are stored
     log_served: int = 0  # different ones that clients were given
     log_faults: list[str] = field(default_factory=list)
+    followers: int = 0  # consumers of the feed; what follows is counted each time that it came to one of them
+    feed_items: int = 0
+    feed_repeated: int = 0  # had come before, as a consumer went on from its cursor
+    feed_missing: int = 0
+    feed_out_of_order: int = 0
+    feed_strange: int = 0  # are not in the log at that place, say something else, or were not asked for
+    feed_faults: list[str] = field(default_factory=list)
     unanswered: int = 0
     unexpected: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)  # a few ids of each kind of broken promise
@@ -41,8 +48,10 @@ class Report:
 
     @property
     def kept_promise(self) -> bool:
-        """Whether nothing was lost, doubled, altered or kept although it was refused, and the log is right."""
-        return not (self.missing or self.doubled or self.altered or self.refused_but_stored or self.log_faults)
+        """Whether nothing was lost, doubled, altered or kept although it was refused, and log and feed are right."""
+        records = self.missing or self.doubled or self.altered or self.refused_but_stored
+        feed = self.feed_missing or self.feed_out_of_order or self.feed_strange or self.feed_faults
+        return not (records or self.log_faults or feed)
 
     @property
     def ok(self) -> bool:

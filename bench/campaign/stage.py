@@ -1,4 +1,4 @@
-"""Everything that the faults can break: three gunicorn instances, PostgreSQL, two Valkeys, and what lies between."""
+"""Everything that the faults can break: three instances, their stores, what lies between, who follows the feed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import redis
 from app.dlq.keys import GROUP, KEYS
 from bench.campaign.client import Ledger
 from bench.campaign.disks import SmallDisk
+from bench.campaign.followers import FollowerProcess, following
 from bench.campaign.queue_servers import QueueServers
 from bench.campaign.signing import SigningStage
 from devserver import EmbeddedPostgres
@@ -67,6 +68,7 @@ class Stage:
         self.signing = SigningStage(directory)
         self.tables_disk: SmallDisk | None = None
         self.services: list[GunicornService] = []
+        self.followers: list[FollowerProcess] = []
         self.ledger_path = directory / "ledger-faults"
         self.ledger: Ledger  # of what the faults send
         # Faults of one kind do not overlap with themselves; of different kinds they do.
@@ -104,7 +106,8 @@ class Stage:
                 self._make_database()
                 self._start_instances(max_len)
                 try:
-                    yield
+                    with following(self.directory, self.ports) as self.followers:
+                        yield
                 finally:
                     for service in self.services:
                         with contextlib.suppress(Exception):

@@ -17,6 +17,8 @@ def test_nothing_acknowledged_is_lost_doubled_or_altered() -> None:
     assert report.acknowledged > 200
     assert sum(report.faults.values()) >= 15
     assert report.log_size > 200
+    assert report.followers == 2
+    assert report.feed_items >= report.log_size
     assert report.log_looks > 5
 
 
@@ -45,6 +47,23 @@ def test_no_two_trees_are_signed_whatever_befalls_who_signs() -> None:
     assert report.log_checkpoints > 2
     assert report.log_notes >= report.log_checkpoints
     assert report.log_served > 2
+
+
+def test_who_follows_the_feed_gets_all_of_it_in_order_whatever_befalls_it() -> None:
+    faults = ["follower_kill", "worker_kill", "postgres_kill", "sequencer_kill", "rolling_restart"]
+    report = run(
+        seconds=15, seed=7, clients=2, gap=0.5, pause=0.005, only=["follower_kill", *faults], goals=Goals(kills=20)
+    )
+    assert report.ok, report.as_json()
+    assert report.kills["follower"] > 5
+    assert report.feed_items >= report.log_size > 200
+
+
+def test_the_campaign_notices_a_record_that_the_feed_leaves_out() -> None:
+    report = run(seconds=3, seed=7, clients=1, pause=0.005, app="gappy", only=["follower_kill"], drain_seconds=10)
+    assert report.feed_missing > 0, report.as_json()
+    assert not report.ok
+    assert (report.missing, report.log_faults) == (0, []), report.as_json()
 
 
 def test_the_campaign_notices_a_second_tree_that_is_signed() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.campaign.faults import postgres, processes, queue, sequencer, signing
+from bench.campaign.faults import feed, postgres, processes, queue, sequencer, signing
 from bench.campaign.faults.tools import Fault
 
 FAULTS: dict[str, Fault] = {
@@ -30,6 +30,7 @@ FAULTS: dict[str, Fault] = {
         signing.memory_file_restored,
         signing.memory_redis_restored,
         signing.witness_away,
+        feed.follower_kill,
         postgres.disk_full,
         postgres.session_settings,
         postgres.revoked_rights,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from bench.campaign.faults.tools import pause, sql
+from bench.campaign.faults.tools import nobody_following, pause, sql
 from bench.campaign.stage import Stage
 from devserver import SERVICE_ROLE
 from tests.hostile import HOSTILE
@@ -69,12 +69,16 @@ def lock_contention(stage: Stage, rng: random.Random) -> None:
 
 
 def month_detached(stage: Stage, rng: random.Random) -> None:
-    """The partition of this month is taken out by hand, with all that is in it, and put back."""
+    """The partition of this month is taken out by hand, with all that is in it, and put back.
+
+    Nobody follows the feed meanwhile. What is in no partition is removed: the feed says so of each such event, and with
+    a filter it gives nothing for it. It does not come again when the partition is back.
+    """
     first = datetime.now(UTC).date().replace(day=1)
     following = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
     month = f"audit_events_{first:%Y_%m}"
     names = {"attached": _ATTACHED.format(month=month), "month": month, "first": first, "next": following}
-    with stage.month:
+    with stage.month, nobody_following(stage):
         sql(stage, _DETACH.format(**names))
         pause(rng, 1, 4)
         sql(stage, _ATTACH.format(**names))

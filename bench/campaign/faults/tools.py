@@ -79,6 +79,18 @@ def send_poison(stage: Stage, rng: random.Random, state: str) -> None:
 
 
 @contextlib.contextmanager
+def nobody_following(stage: Stage) -> Iterator[None]:
+    """All consumers of the feed are killed before the block, and go on from their cursors after it."""
+    with contextlib.ExitStack() as held:
+        for follower in stage.followers:
+            held.enter_context(follower.lock)
+            follower.end()
+            stage.killed("follower")
+            held.callback(follower.start)
+        yield
+
+
+@contextlib.contextmanager
 def outage(stage: Stage, *, with_entries: bool = False) -> Iterator[None]:
     """PostgreSQL is away during the block, and entries wait in the queue when it begins."""
     with stage.postgres_process:
