@@ -69,6 +69,7 @@ def service(postgres: PostgresServer, template: str) -> Iterator[Service]:
             conn.execute(
                 "DELETE FROM audit_events WHERE event_action IN ('3', '4') AND correlation_id <> 'plain' "
                 "OR event_action = '7' AND correlation_id IN ('larger', 'apart', 'plain') "
+                "OR event_action = '5' AND correlation_id IN ('compressed', 'escaped', 'numbers') "
                 "OR event_action = '0' AND correlation_id = 'plain'"
             )
             conn.execute("DELETE FROM notification_audit WHERE notification_id IN ('n-2', 'n-3', 'n-11')")
