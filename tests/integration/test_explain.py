@@ -105,7 +105,7 @@ class Explaining:
         self.conn = conn
         self.plans: list[Plan] = []
 
-    def execute(self, statement: str, parameters: Any) -> Any:
+    def execute(self, statement: str, parameters: Any, **_: Any) -> Any:
         row = self.conn.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).fetchone()
         assert row is not None
         nodes: list[dict[str, Any]] = []
