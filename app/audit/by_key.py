@@ -54,7 +54,7 @@ def pick_events(
     """The first of these events that may be read and meet the conditions, by their index; ``most`` at the most."""
     source, where = readable.events(reads), readable.joined(conditions)
     statement = _SQL["events_picked"].format(readable=source.text, conditions=where.text)
-    rows = conn.execute(statement, [*_arrays(keys), *source.parameters, *where.parameters, most])
+    rows = _planned(conn, statement, [*_arrays(keys), *source.parameters, *where.parameters, most])
     return {index for (index,) in rows}
 
 
@@ -78,14 +78,14 @@ def events(
         inner = _SQL["large_event_rows"].format(columns=columns, keys=pages.numbered(_SQL["event_keys_in_order"]))
         names = [*EVENT_MEMBERS, "at", *(["salt"] if salts else [])]
         statement = pages.page_sql(inner, names, ["event_data"], ["error_message"])
-        rows = conn.execute(statement, [*_arrays(keys), *pages.page_parameters(max_bytes)]).fetchall()
+        rows = _planned(conn, statement, [*_arrays(keys), *pages.page_parameters(max_bytes)]).fetchall()
         ends_early = bool(rows) and len(rows) < rows[0][-1]
         rows = [row[:-1] for row in rows]
     else:
         columns = f"{placed(SMALL_SELECT, reads, _AT)}, {_AT}" + (f", {_EVENT_SALT}" if salts else "")
         statement = _SQL["events_in_order"].format(columns=columns)
         small = [pages.small_bytes(max_bytes, len(keys))] * len(LARGE)
-        rows = conn.execute(statement, [*small, *_arrays(keys)]).fetchall()
+        rows = _planned(conn, statement, [*small, *_arrays(keys)]).fetchall()
         ends_early = False
         if None in [row[EVENT_DATA] for row in rows]:
             raise pages.LargeRowsError
@@ -113,6 +113,14 @@ def notifications(
     rows = conn.execute(statement, [[number for number, _ in keys], [at for _, at in keys]])
     split = [(row[0], row[1], row[2:]) for row in rows]
     return Found({at: {**notification(row), **({"salt": salt} if salts else {})} for at, salt, row in split})
+
+
+def _planned(conn: psycopg.Connection, statement: str, parameters: Sequence[object]) -> psycopg.Cursor[Any]:
+    """Run a statement that looks for keys, with a plan of its own.
+
+    A prepared one may keep its plan from when a month was empty: then it reads the month whole, for each of the keys.
+    """
+    return conn.execute(statement, parameters, prepare=False)
 
 
 def _arrays(keys: Sequence[EventKey]) -> list[object]:
