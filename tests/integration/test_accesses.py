@@ -17,9 +17,11 @@ from app.audit.own_events import ACCESS
 from app.auth.principal import token_digest
 from app.dlq.keys import KEYS
 from tests.integration.test_dlq_replay import put
+from tests.read_limits import bearer, named_principals
 from tests.support import Database, Valkey, event, wait_until
 
 EVENTS = "/api/v1/audit/events"
+FEED = "/api/v1/audit/feed"
 
 
 @pytest.fixture
@@ -115,6 +117,106 @@ def test_what_cannot_be_recorded_is_not_answered(make_app: Callable[..., flask.F
     assert client.get(f"{EVENTS}/{other}").status_code == 200
     database.query("GRANT INSERT ON audit_events TO datastorage")
     wait_until(lambda: client.get(EVENTS).status_code == 200, what="read again")
+    assert len(accesses(database)) == 1
+
+
+def in_the_log(app: flask.Flask) -> None:
+    """Wait until every record has its place, from where the feed gives it."""
+    database = app.extensions["datastorage"].database
+    pending = "SELECT EXISTS (SELECT FROM log_pending_a) OR EXISTS (SELECT FROM log_pending_b)"
+    wait_until(lambda: database.read(lambda c: c.execute(pending).fetchone()) == (False,), what="all has its place")
+
+
+def test_who_follows_the_log_is_recorded_too(
+    make_app: Callable[..., flask.Flask], database: Database, alice: dict[str, Any]
+) -> None:
+    app = make_app(auth=alice)
+    client, headers = app.test_client(), {"Authorization": "Bearer a", "X-Request-ID": "r-1"}
+    sent = [event(correlation_id=f"c-{n}", is_sensitive=n in (1, 4)) for n in range(6)]
+    stored = client.post(EVENTS + "/batch", json=sent, headers=headers).json["event_ids"]
+    in_the_log(app)
+    first = client.get(f"{FEED}?limit=1", headers=headers).json
+    following = f"{FEED}?after={first['next']}"
+    for path in (f"{FEED}?correlation_id=c-2", f"{FEED}?after=end", f"{FEED}?kinds=notification,act"):
+        assert client.get(path, headers=headers).status_code == 200
+    assert accesses(database) == [], "nobody was given a sensitive event"
+
+    page = client.get(f"{following}&limit=2", headers=headers).json
+    assert [row["is_sensitive"] for row in page["events"]] == [True, False]
+    [one] = accesses(database)
+    assert (one["actor_id"], one["correlation_id"], one["resource_id"]) == ("alice", "r-1", stored[1])
+    assert one["data"] == {
+        "request_id": "r-1",
+        "route": f"GET {FEED}",
+        "filters": {"after": first["next"], "limit": "2"},
+        "sensitive_events": 1,
+        "event_ids": [stored[1]],
+    }
+    assert len(client.get(f"{FEED}?kinds=audit_event,notification", headers=headers).json["events"]) >= 6
+    assert accesses(database)[1]["data"]["event_ids"] == [stored[1], stored[4]]
+    in_the_log(app)
+    # What is recorded of readers is no secret itself: reading it makes no more of it.
+    own = client.get(f"{FEED}?event_category={ACCESS}", headers=headers).json["events"]
+    assert len(own) == len(accesses(database)) == 2
+
+
+def test_who_may_read_some_records_is_recorded_with_those(
+    make_app: Callable[..., flask.Flask], database: Database
+) -> None:
+    with named_principals():
+        app = make_app()
+        client = app.test_client()
+        teams = ("payments", "bank", "payments", None)
+        sent = [event(namespace=team, is_sensitive=True) for team in teams]
+        stored = client.post(EVENTS + "/batch", json=sent, headers=bearer("unlimited")).json["event_ids"]
+        in_the_log(app)
+        assert client.get(FEED, headers=bearer("unknown")).json["events"] == []
+        assert accesses(database) == []
+        given = client.get(FEED, headers=bearer("one")).json["events"]
+        assert [row["event_id"] for row in given] == [stored[0], stored[2]]
+        [row] = accesses(database)
+        assert (row["actor_id"], row["data"]["event_ids"]) == ("one", [stored[0], stored[2]])
+        database.query("REVOKE INSERT ON audit_events FROM datastorage")
+        assert client.get(FEED, headers=bearer("one")).status_code == 503
+        assert client.get(f"{FEED}?event_outcome=failure", headers=bearer("one")).status_code == 200
+        database.query("GRANT INSERT ON audit_events TO datastorage")
+
+
+def test_only_what_a_page_of_the_feed_had_room_for_is_recorded(
+    make_app: Callable[..., flask.Flask], database: Database
+) -> None:
+    app = make_app(server={"max_response_bytes": 1 << 16}, audit={"record_service": False})
+    client = app.test_client()
+    # Each fills more than half of a page; the events between them are small.
+    sizes = [10, 40_000, 10, 40_000, 10]
+    sent = [event(event_data={"text": "x" * size}, is_sensitive=True) for size in sizes]
+    stored = client.post(EVENTS + "/batch", json=sent).json["event_ids"]
+    in_the_log(app)
+    page = client.get(f"{FEED}?kinds=audit_event,notification").json
+    assert [row["event_id"] for row in page["events"]] == stored[:3]
+    assert not page["caught_up"]
+    assert accesses(database)[0]["data"]["event_ids"] == stored[:3]
+
+
+def test_a_page_of_the_feed_that_cannot_be_recorded_is_not_answered(
+    make_app: Callable[..., flask.Flask], database: Database
+) -> None:
+    app = make_app()
+    client = app.test_client()
+    sent = [event(correlation_id="secret", is_sensitive=True), event(correlation_id="other")]
+    assert client.post(EVENTS + "/batch", json=sent).status_code == 201
+    in_the_log(app)
+    database.query("REVOKE INSERT ON audit_events FROM datastorage")
+    for asked in ("", "?correlation_id=secret", "?limit=1", "?wait=1", "?salts=true"):
+        refused = client.get(FEED + asked)
+        assert (refused.status_code, refused.headers["Cache-Control"]) == (503, "no-store")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert "Link" not in refused.headers, "nobody gets past what he was not given"
+        assert not {"events", "next"} & refused.json.keys()
+    assert client.get(f"{FEED}?correlation_id=other").status_code == 200
+    database.query("GRANT INSERT ON audit_events TO datastorage")
+    answered = wait_until(lambda: a if (a := client.get(FEED)).status_code == 200 else None, what="read again")
+    assert [row["correlation_id"] for row in answered.json["events"]][:2] == ["secret", "other"]
     assert len(accesses(database)) == 1
 
 
