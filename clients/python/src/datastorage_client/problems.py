@@ -158,9 +158,9 @@ class _GoesOn:
     members: Mapping[str, Any]
 
     @property
-    def next(self) -> str | None:
-        """The cursor to go on from; None, which is from the beginning, where the answer has none."""
-        return _text(self.members, "next") or None
+    def next(self) -> str:
+        """The cursor to go on from; empty where the answer has none, which the service's own always has."""
+        return _text(self.members, "next")
 
 
 class FeedRestartedError(_GoesOn, ProblemError):
