@@ -144,3 +144,7 @@ ORDER BY k.log_index;
 -- name: notification_salt
 -- As event_salt.
 encode(coalesce(notification_audit.salt, (SELECT s.salt FROM log_salts s WHERE s.log_index = k.log_index)), 'hex');
+
+-- name: notification_digest
+-- Given with the salt, to those who make the commitment again.
+encode(notification_audit.digest, 'hex');

@@ -16,7 +16,7 @@ WHERE kind = 'new_origin'
 ORDER BY acted_at, act_id;
 
 -- name: acts
--- Their salts too: a commitment can be made again by who may read it.
-SELECT act_id, kind, acted_at, acted_by, details::text, encode(salt, 'hex')
+-- Their salts and digests too: a commitment can be made again by who may read it.
+SELECT act_id, kind, acted_at, acted_by, details::text, encode(salt, 'hex'), encode(digest, 'hex')
 FROM log_acts
 WHERE act_id = ANY(%b::uuid[]);

@@ -30,6 +30,7 @@ from app.postgres.statements import Sql, statements
 _SQL = statements("audit_queries")
 _AT = "k.log_index"
 _EVENT_SALT, _NOTIFICATION_SALT = _SQL["event_salt"], _SQL["notification_salt"]
+_NOTIFICATION_DIGEST = _SQL["notification_digest"]
 
 
 class EventKey(NamedTuple):
@@ -104,15 +105,19 @@ def events(
 def notifications(
     conn: psycopg.Connection, keys: Sequence[tuple[int, int]], reads: ReadLimits, *, salts: bool
 ) -> Found:
-    """The notifications that may be read, of these row numbers and indexes in the log; as `events` else."""
+    """The notifications that may be read, of these row numbers and indexes in the log; as `events` else.
+
+    With ``salts`` each has its digest too, which no other answer shows.
+    """
     if not keys:
         return Found({})
     source = readable.notifications(reads)
-    columns = f"{_AT}, {_NOTIFICATION_SALT if salts else 'NULL'}, {placed(NOTIFICATION_SELECT, reads, _AT)}"
+    beside = f"{_NOTIFICATION_SALT}, {_NOTIFICATION_DIGEST}" if salts else "NULL, NULL"
+    columns = f"{_AT}, {beside}, {placed(NOTIFICATION_SELECT, reads, _AT)}"
     statement = _SQL["notifications_in_order"].format(columns=columns, readable=source.text)
     rows = conn.execute(statement, [[number for number, _ in keys], [at for _, at in keys]])
-    split = [(row[0], row[1], row[2:]) for row in rows]
-    return Found({at: {**notification(row), **({"salt": salt} if salts else {})} for at, salt, row in split})
+    split = [(row[0], {"digest": row[2], "salt": row[1]} if salts else {}, row[3:]) for row in rows]
+    return Found({at: {**notification(row), **more} for at, more, row in split})
 
 
 def _planned(conn: psycopg.Connection, statement: str, parameters: Sequence[object]) -> psycopg.Cursor[Any]:

@@ -304,8 +304,8 @@ def _acts(conn: Connection, places: Sequence[_Place], *, salts: bool) -> dict[in
         return {}
     at = {UUID(orjson.loads(as_json(place.entry))["id"]): place.at for place in places}
     found = {}
-    for act_id, act, acted_at, acted_by, details, salt in conn.execute(_SQL["acts"], (list(at),)):
+    for act_id, act, acted_at, acted_by, details, salt, digest in conn.execute(_SQL["acts"], (list(at),)):
         told = {"act": act, "act_id": str(act_id), "acted_at": rfc3339(acted_at), "acted_by": acted_by}
         members = {**told, "details": orjson.Fragment(details), "log_index": at[act_id]}
-        found[at[act_id]] = {**members, **({"salt": salt} if salts else {})}
+        found[at[act_id]] = {**members, **({"digest": digest, "salt": salt} if salts else {})}
     return found
