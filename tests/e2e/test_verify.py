@@ -81,6 +81,7 @@ def test_every_record_is_proven_and_the_whole_log_verified(service: GunicornServ
     total = verifier_total(service)
     told = verified(service, tmp_path, total, "--sample", "20", "--store", "seen")
     assert (told["ok"], told["sampled"]) == (True, 20)
+    assert (told["compared"], told["not_compared"]) == (told["size"], None)
 
 
 def verifier_total(service: GunicornService) -> int:
@@ -92,10 +93,19 @@ def verifier_total(service: GunicornService) -> int:
 
 def test_an_edited_record_is_found(service: GunicornService, database: Database, tmp_path: Path) -> None:
     assert service.request("POST", "/api/v1/audit/events", event()).status == 201
+    made = service.request("POST", "/api/v1/audit/events", event(is_sensitive=True)).json
     verified(service, tmp_path, verifier_total(service), "--sample", "5")
     database.query("ALTER TABLE audit_events DISABLE TRIGGER USER")
-    database.query("UPDATE audit_events SET actor_id = 'somebody else' WHERE event_category <> 'datastorage'")
-    done = command(service, tmp_path, "verify", "--sample", "50")
+    changed = "UPDATE audit_events SET actor_id = 'somebody else'"
+    database.query(f"{changed} WHERE event_id = '{made['event_id']}'")
+    done = command(service, tmp_path, "verify", "--records")
+    assert done.returncode == 1
+    said = "its content does not give its digest\n"
+    assert re.search(
+        f"a record is not the one in the log: audit_event {made['event_id']}, entry [0-9]+: {said}", done.stderr
+    )
+    database.query(f"{changed} WHERE event_category <> 'datastorage'")
+    done = command(service, tmp_path, "verify", "--no-records", "--sample", "50")
     assert done.returncode == 1
     assert "does not give the digest" in done.stderr
 

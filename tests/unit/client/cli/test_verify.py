@@ -17,7 +17,7 @@ from tests.unit.client.verify.log_server import KEY, ORIGIN, OTHER_KEY, WITNESS,
 
 NAMES = (
     "--proof", "--since", "--store", "--url", "--database", "--event", "--notification", "--sample", "--only-new",
-    "--config", "--token",
+    "--records", "--config", "--token",
 )  # fmt: skip
 
 
@@ -30,10 +30,17 @@ def test_a_whole_log_is_verified(log: Log, run: Run, tmp_path: Path) -> None:
     (tmp_path / "since").write_bytes(log.note(300))
     result = run("verify", "--since", tmp_path / "since", "--sample", 5, "--store", tmp_path / "store")
     assert result.exit_code == 0, result.output
-    for said in ("601 entries", "600 events, 1 notification, 0 acts", "checkpoint of 300 entries", "5 events compared"):
+    for said in (
+        "601 entries",
+        "600 events, 1 notification, 0 acts",
+        "checkpoint of 300 entries",
+        "5 events compared",
+        "compared:     601 records with their entries",
+    ):
         assert said in result.stdout
     told = json.loads(run("verify", "--json", "--store", tmp_path / "store").stdout)
     assert (told["ok"], told["size"], told["entries"]) == (True, 601, {"audit_event": 600, "notification": 1})
+    assert (told["compared"], told["not_compared"], told["faults"], told["first"]) == (601, None, {}, None)
 
 
 def test_the_first_wrong_entry_is_named(log: Log, run: Run) -> None:
@@ -41,9 +48,9 @@ def test_the_first_wrong_entry_is_named(log: Log, run: Run) -> None:
     log.changes[path] = lambda data: data.replace(b"2026-01-05", b"2026-01-06")
     result = run("verify")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "entry 256 is not the one that the tree has there" in result.stderr
+    assert "entry 256: is not the one that the tree has there" in result.stderr
     told = json.loads(run("verify", "--json").stdout)
-    assert (told["ok"], told["first"]["index"], told["wrong"]) == (False, 256, 1)
+    assert (told["ok"], told["first"]["index"], told["faults"]) == (False, 256, {"tree": 1})
 
 
 def test_a_log_that_does_not_continue_an_older_checkpoint_is_told(log: Log, run: Run, tmp_path: Path) -> None:
@@ -113,11 +120,11 @@ def test_an_event_of_another_day_is_not_accused(log: Log, run: Run) -> None:
 def test_events_that_differ_from_their_entries_are_found(log: Log, run: Run) -> None:
     for ident, event in log.events.items():
         log.events[ident] = event.replace(b"alert-1", b"alert-2")
-    result = run("verify", "--sample", 3)
+    result = run("verify", "--no-records", "--sample", 3)
     assert result.exit_code == 1
-    assert "(2 more are wrong)" in result.stderr
+    assert "; wrong in all: 3 (proof 3)" in result.stderr
     log.events.clear()
-    assert "and is not there" in run("verify", "--sample", 3).stderr
+    assert "there is no such record; wrong in all: 3 (no row 3)" in run("verify", "--no-records", "--sample", 3).stderr
 
 
 def test_a_policy_of_witnesses_is_asked_for(log: Log, run: Run, tmp_path: Path) -> None:
@@ -171,7 +178,7 @@ def test_all_is_read_again_unless_only_what_is_new_is_asked_for(log: Log, run: R
     log.changes["/api/v1/log/tile/entries/000"] = lambda data: data.replace(b"2026-01-05", b"2026-01-06")
     assert run("verify", "--store", store, "--only-new").exit_code == 0
     result = run("verify", "--store", store)
-    assert (result.exit_code, "entry 0 is not the one" in result.stderr) == (1, True)
+    assert (result.exit_code, "entry 0: is not the one" in result.stderr) == (1, True)
     log.changes.clear()
     result = run("verify", "--store", tmp_path / "another")
     assert (result.exit_code, "not read:" in result.stdout) == (0, False)
@@ -179,8 +186,10 @@ def test_all_is_read_again_unless_only_what_is_new_is_asked_for(log: Log, run: R
 
 
 def test_what_was_not_compared_is_said(run: Run) -> None:
-    assert "not compared: records with their entries: --sample N" in run("verify").stdout
-    assert "not compared: records with their entries (but 3 events):" in run("verify", "--sample", 3).stdout
+    why = "as that was not asked for: --sample N compares events"
+    assert f"not compared: records with their entries, {why}" in run("verify", "--no-records").stdout
+    told = run("verify", "--no-records", "--sample", 3).stdout
+    assert f"not compared: records with their entries (but 3 events), {why}" in told
 
 
 @pytest.mark.parametrize("kept", ["--store", "--since"])
@@ -224,7 +233,9 @@ def test_a_checkpoint_of_another_name_is_told_of(log: Log, run: Run, tmp_path: P
         *(("--database", name, "x") for name in ("--store", "--proof", "--event", "--url")),
         ("--proof", "x", "--sample", "0"), ("--proof", "x", "--only-new"), ("--event", "x", "--notification", "x"),
         ("--proof", "x", "--token", "x"), ("--database", "--token", "x"),
-        ("--database", "--sample", "3"), ("--database", "--only-new"), ("--only-new", "--sample", "3"),
+        ("--database", "--sample", "3"),
+        ("--proof", "x", "--records"), ("--database", "--records"),
+        ("--database", "--only-new"), ("--only-new", "--sample", "3"),
         ("--config", "x"), ("--event", "x"),
     ],
 )  # fmt: skip

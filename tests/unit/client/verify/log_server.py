@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from datastorage_common.notes import COSIGNATURE, Note, SigningKey, make_key
 
-from tests.log_record import event_steps, notification_steps, parse
+from tests.log_record import act_steps, event_steps, notification_steps, parse
 from tests.log_tree import LogTree, audit_path, consistency_path
 
 ORIGIN = "log.example/audit"
@@ -28,6 +28,8 @@ SALT = bytes(range(16))
 DAY = "2026-01-05"
 _PROBLEM = "https://kubernaut.ai/problems/"
 Change = Callable[[bytes], bytes]
+# Of the members events, texts of JSON, next and caught_up.
+PageChange = Callable[[dict[str, Any]], None]
 
 
 def event_json(
@@ -64,6 +66,9 @@ class Log:
         self.knows_days = True  # whether an event is asked for by its day, as its proof always is
         self.size = 0  # what is signed
         self.witnessed = 0
+        self.records: dict[int, tuple[str, str]] = {}  # kind and id by place; of an event its day behind it
+        self.others: dict[int, dict[str, Any]] = {}  # notifications and acts by place, as the feed gives them
+        self.turn: PageChange = lambda page: None  # alters each page of the feed
         self.changes: dict[str, Change] = {}
         self.missing: set[str] = set()  # paths that are answered 404
         self.denies = False  # whether all that is missing is said to be so for want of a checkpoint
@@ -82,13 +87,24 @@ class Log:
         self.events[ident] = event_json(ident, **members)
         [steps] = event_steps(parse(self.events[ident]), SALT)
         self.places[ident] = self.put(steps.entry.encode(), SALT)
+        self.records[self.places[ident]] = ("audit_event", f"{ident} {members.get('day', DAY)}")
         return ident
 
     def put_notification(self, row: dict[str, Any], recorded_by: str | None) -> None:
         """Store a notification, as lists answer it."""
         steps = notification_steps({**row, "recorded_by": recorded_by}, SALT)
         self.notifications[str(row["id"])] = recorded_by
-        self.places[str(row["id"])] = self.put(steps.entry.encode(), SALT)
+        self.places[str(row["id"])] = index = self.put(steps.entry.encode(), SALT)
+        self.records[index] = ("notification", str(row["id"]))
+        self.others[index] = {**row, "recorded_by": recorded_by, "digest": steps.digest.hex()}
+
+    def put_act(self, ident: str) -> None:
+        """Put an act in its place."""
+        act = {"act_id": ident, "acted_at": "2026-01-06T09:30:00Z", "acted_by": "owner", "details": {"taken": 3}}
+        steps = act_steps(parse(json.dumps({**act, "kind": "intake_finished"})), SALT)
+        index = self.put(steps.entry.encode(), SALT)
+        self.records[index] = ("act", ident)
+        self.others[index] = {"act": "intake_finished", **act, "digest": steps.digest.hex()}
 
     def put(self, entry: bytes, salt: bytes = b"") -> int:
         """Put an entry behind the others; its place."""
@@ -182,11 +198,33 @@ class Log:
             if index >= self.size:
                 return None
             return text, self.proof(index, recorded_by=self.notifications.get(record[1]))
+        if path == "/api/v1/audit/feed":
+            return "application/json", self._feed(query)
         ident = path.rpartition("/")[2]
         event = self.events.get(ident)
         if older := self.older.get((ident, query.get("event_date", ""))):
             event, _ = older
         return None if event is None else ("application/json", event)
+
+    def _feed(self, query: dict[str, str]) -> bytes:
+        start, most = int(query.get("after", "0")), int(query.get("limit", "100"))
+        stop = min(start + most, self.size)
+        found = [self._item(index) for index in range(start, stop) if index in self.records]
+        page = {"events": found, "next": str(stop), "caught_up": stop == self.size}
+        self.turn(page)
+        told = json.dumps({**page, "events": []})
+        return told.replace('"events": []', f'"events": [{", ".join(page["events"])}]').encode()
+
+    def _item(self, index: int) -> str:
+        kind, ident = self.records[index]
+        more = {"kind": kind, "log_index": index}
+        if kind != "audit_event":
+            return json.dumps({**self.others[index], **more, "salt": self.salts[index].hex()})
+        ident, _, day = ident.partition(" ")
+        event = self.older[ident, day][0] if (ident, day) in self.older else self.events.get(ident)
+        if event is None:
+            return json.dumps({"event_id": ident, "event_date": day, **more, "removed": True})
+        return f"{event.decode()[:-1]}, {json.dumps({**more, 'salt': self.salts[index].hex()})[1:]}"
 
     def _tile(self, level: str, number: int, width: int) -> tuple[str, bytes] | None:
         size = self.size if level == "entries" else self.size >> 8 * int(level)

@@ -27,25 +27,28 @@ from datastorage_client.verify import (
     VerificationError,
     Verifier,
 )
+from datastorage_client.verify.feed import NoFeedError
 from datastorage_client.verify.trust import Trust
 
 _NAMES = {
-    "url": "--url", "since": "--since", "store": "--store", "only_new": "--only-new", "sample": "--sample",
+    "url": "--url", "since": "--since", "store": "--store", "only_new": "--only-new",
+    "records": "--records", "sample": "--sample",
     "proof": "--proof", "event": "--event", "notification": "--notification", "database": "--database",
     "config_path": "--config", "token": "--token", "token_file": "--token-file",
 }  # fmt: skip
 # Of two that exclude each other one would be ignored.
 _EXCLUDES = {
-    "proof": ("database", "since", "store", "only_new", "sample", "url", "token", "token_file"),
-    "database": ("event", "notification", "store", "only_new", "sample", "url", "token", "token_file"),
+    "proof": ("database", "since", "store", "only_new", "records", "sample", "url", "token", "token_file"),
+    "database": ("event", "notification", "store", "only_new", "records", "sample", "url", "token", "token_file"),
     "event": ("notification",),
 }
 _NEEDS = {"event": "proof", "notification": "proof", "only_new": "store", "config_path": "database"}
-# Where it is not the log that is wrong, its findings say what is; a checkpoint's say it themselves.
+# What is wrong, and how it is headed; a checkpoint's findings say it themselves.
 _HEADINGS = (
-    (TreeError, "the log is not what it was signed to be"),
-    ((RecordDiffersError, OtherRecordError), "the record is not the one in the log"),
-    (InclusionError, "the proof does not hold"),
+    (TreeError, "tree", "the log is not what it was signed to be"),
+    ((RecordDiffersError, OtherRecordError), "proof", "the record is not the one in the log"),
+    (InclusionError, "proof", "the proof does not hold"),
+    (VerificationError, "checkpoint", ""),
 )
 
 
@@ -54,7 +57,7 @@ _HEADINGS = (
 Examples:
   datastorage verify --url https://db-api --key log.pub --store /var/lib/log-seen
   datastorage verify --url https://db-api --key log.pub --store /var/lib/log-seen --only-new
-  datastorage verify --url https://db-api --key log.pub --since checkpoint.old --sample 100 --json
+  datastorage verify --url https://db-api --key log.pub --since checkpoint.old --no-records --sample 100 --json
   datastorage verify --proof event.tlog-proof --event event.json --key log.pub
   datastorage verify --database --key log.pub
 
@@ -77,7 +80,12 @@ Exit codes:
 @click.option(
     "--only-new",
     is_flag=True,
-    help="Keep complete tiles in --store, and do not read again what it has: faster, and blind to edits of it.",
+    help="Keep complete tiles in --store, and neither read nor compare again what it has: faster, and blind to edits.",
+)
+@click.option(
+    "--records/--no-records",
+    default=None,
+    help="Demand that all records are compared, or leave it; without either they are where the service gives them.",
 )
 @click.option(
     "--sample", metavar="N", type=click.IntRange(0), default=0, help="Compare N random events by their proofs."
@@ -97,6 +105,7 @@ def verify(
     since: Path | None,
     store: Path | None,
     only_new: bool,
+    records: bool | None,
     sample: int,
     proof: Path | None,
     event: Path | None,
@@ -107,9 +116,9 @@ def verify(
 ) -> None:
     """Check the log of all records against what was signed.
 
-    By default everything that the service publishes: its checkpoint, every tile and entry, and the root above them;
-    records only with --sample. With --proof one record, offline. With --database everything in the database, records
-    too.
+    By default everything that the service publishes: its checkpoint, every tile and entry, the root above them, and
+    every record against its entry. With --proof one record, offline. With --database everything in the database, and
+    records that the log does not know.
     """
     _check_go_together()
     before = None if since is None else _note("--since", since)
@@ -125,9 +134,11 @@ def verify(
     client = HTTPClient(url, token=token)
     try:
         with Meter(0, unit="entries") as meter:
-            report = verify_url(client.fetch, trust, before, store, sample, meter, only_new=only_new)
+            report = verify_url(client.fetch, trust, before, store, sample, meter, only_new=only_new, records=records)
     except VerificationError as e:
         _say(_wrong(e), as_json)
+    except NoFeedError as e:
+        end(str(e), NOT_LOOKED_AT)
     except DataStorageError as e:
         end(str(client.told(e)), NOT_LOOKED_AT)
     except OSError as e:
@@ -184,20 +195,21 @@ def _verify_proof(trust: Trust, proof: Path, event: Path | None, notification: P
 
 
 def _wrong(error: VerificationError) -> Report:
-    return Report(wrong=1, first=str(error), heading=next((h for kind, h in _HEADINGS if isinstance(error, kind)), ""))
+    kind, heading = next((kind, heading) for errors, kind, heading in _HEADINGS if isinstance(error, errors))
+    report = Report(heading=heading)
+    report.found.add(kind, str(error))
+    return report
 
 
 def _say(report: Report, as_json: bool) -> None:
     """Print a report; ends the command where something is wrong."""
     if as_json:
         click.echo(jsonvalue.readable(report.members()))
-    elif not report.wrong:
+    elif report.found.well:
         for name, text in report.lines():
             click.echo(f"{name + ':':<14}{text}")
-    if report.wrong:
-        more = f" ({report.wrong - 1:,} more are wrong)" if report.wrong > 1 else ""
-        heading = f"{report.heading}: " if report.heading else ""
-        end(f"{heading}{report.first}{more}", WRONG)
+    if not report.found.well:
+        end(report.wrong(), WRONG)
 
 
 def _check_signed(trust: Trust, option: str, note: Note) -> None:

@@ -10,52 +10,61 @@ from typing import Any
 
 from datastorage_common.checkpoints import Checkpoint, encode_hash, parse_checkpoint
 from datastorage_common.counts import counted
+from datastorage_common.faults import NO_RECORD
 from datastorage_common.notes import Note, NoteError, parse_note
 from datastorage_common.records import EVENT, NOTIFICATION, Entry, parse_entry
 
 from datastorage_client.cli.progress import Meter
 from datastorage_client.problems import ProblemError
 from datastorage_client.verify import NoteRefusedError, OtherDayError, TreeError, VerificationError, Verifier
+from datastorage_client.verify.feed import NoFeedError
 from datastorage_client.verify.memory import OnDisk
 from datastorage_client.verify.steps import Fetch, run
 from datastorage_client.verify.tiles import WIDTH, Tiles
 from datastorage_client.verify.tree import Tree
 from datastorage_client.verify.trust import Trust
-from datastorage_client.verify.walk import walk
+from datastorage_client.verify.whole import Whole, check_whole
 
 # Of so many random entries none may be an event's.
 _TRIES = 20
-_OTHER_RECORD = "a record is not the one in the log"
+_OTHER_LOG, _OTHER_RECORD = "the log is not what it was signed to be", "a record is not the one in the log"
 
 
 @dataclass(slots=True)
 class Report:
     """What was found."""
 
+    found: Whole = field(default_factory=Whole)
     checkpoint: Checkpoint | None = None
-    kinds: dict[str, int] = field(default_factory=dict)
     since: int | None = None
     sampled: int = 0
     other_day: int = 0  # of the sample, where the service gave the event of another day with this id
     not_read: int | None = None  # entries that were taken from the store; None where none may be
     others: list[Checkpoint] = field(default_factory=list)  # remembered in the store, of logs with other names
-    heading: str = "the log is not what it was signed to be"
-    wrong: int = 0
-    first: str = ""
-    first_index: int | None = None
+    heading: str | None = None  # None: as what is wrong has it
 
     def members(self) -> dict[str, Any]:
         """As JSON has it."""
-        found: dict[str, Any] = {"ok": not self.wrong}
+        told: dict[str, Any] = {"ok": self.found.well}
         if self.checkpoint is not None:
-            point = self.checkpoint
-            found |= {"origin": point.origin, "size": point.size, "root": point.root.hex(), "entries": self.kinds}
-            found |= {"since": self.since, "sampled": self.sampled, "other_day": self.other_day}
-            found["not_read_again"] = self.not_read or 0
-            found["remembered_of_other_logs"] = [{"origin": old.origin, "size": old.size} for old in self.others]
-        if self.wrong:
-            found |= {"wrong": self.wrong, "first": {"index": self.first_index, "what": self.first}}
-        return found
+            point, found = self.checkpoint, self.found
+            told |= {"origin": point.origin, "size": point.size, "root": point.root.hex(), "entries": found.kinds}
+            told |= {"compared": found.compared, "compared_before": found.compared_before}
+            told |= {"not_compared": found.not_compared}
+            told |= {"since": self.since, "sampled": self.sampled, "other_day": self.other_day}
+            told["not_read_again"] = self.not_read or 0
+            told["remembered_of_other_logs"] = [{"origin": old.origin, "size": old.size} for old in self.others]
+        return {**told, **self.found.fault_members()}
+
+    def wrong(self) -> str:
+        """What is wrong, as people read it: the first of it, and how much there is."""
+        first = self.found.first
+        assert first is not None  # noqa: S101 - asked for where something is
+        heading = self.heading
+        if heading is None:
+            heading = _OTHER_LOG if first.record is None else _OTHER_RECORD
+        more = f"; wrong in all: {self.found.told()}" if self.found.faults.total() > 1 else ""
+        return (f"{heading}: " if heading else "") + f"{first}{more}"
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """As people read it, where nothing is wrong."""
@@ -63,8 +72,9 @@ class Report:
         yield "log", self.checkpoint.origin
         yield "size", counted(self.checkpoint.size, "entry", "entries")
         yield "root", encode_hash(self.checkpoint.root)
-        events, rows = self.kinds.get(EVENT, 0), self.kinds.get(NOTIFICATION, 0)
-        acts = sum(self.kinds.values()) - events - rows
+        kinds = self.found.kinds
+        events, rows = kinds.get(EVENT, 0), kinds.get(NOTIFICATION, 0)
+        acts = sum(kinds.values()) - events - rows
         yield "entries", f"{counted(events, 'event')}, {counted(rows, 'notification')}, {counted(acts, 'act')}"
         if self.since is not None:
             yield "since", f"continues the checkpoint of {counted(self.since, 'entry', 'entries')}"
@@ -79,35 +89,58 @@ class Report:
             yield "remembered", told
         if self.not_read is not None:
             yield "not read", f"{counted(self.not_read, 'entry', 'entries')} that the store has from before"
-        but = f" (but {counted(self.sampled, 'event')})" if self.sampled else ""
-        yield "not compared", f"records with their entries{but}: --sample N compares events, --database all records"
-        yield "verified", "all tiles and entries lead to the signed root"
+        yield from self._compared()
+
+    def _compared(self) -> Iterator[tuple[str, str]]:
+        found = self.found
+        if found.not_compared is not None:
+            but = f" (but {counted(self.sampled, 'event')})" if self.sampled else ""
+            how = "--sample N compares events, --database all records"
+            yield "not compared", f"records with their entries{but}, as {found.not_compared}: {how}"
+            yield "verified", "all tiles and entries lead to the signed root"
+            return
+        yield (
+            "compared",
+            f"{counted(found.compared, 'record')} with {'its entry' if found.compared == 1 else 'their entries'}",
+        )
+        if found.compared_before:
+            yield "not compared", f"{counted(found.compared_before, 'record')} that an earlier run has compared"
+        yield "verified", "all tiles and entries lead to the signed root, and each record gives its entry"
 
 
 def verify_url(
-    fetch: Fetch, trust: Trust, since: Note | None, store: Path | None, sample: int, meter: Meter, *, only_new: bool
+    fetch: Fetch,
+    trust: Trust,
+    since: Note | None,
+    store: Path | None,
+    sample: int,
+    meter: Meter,
+    *,
+    only_new: bool,
+    records: bool | None,
 ) -> Report:
     """Check everything that the log publishes. Raises DataStorageError, OSError.
 
-    ``only_new``: complete tiles are kept in ``store``, and those that it has are not read again.
+    ``only_new``: complete tiles are kept in ``store``, and those that it has are not read again, nor records compared
+    again. ``records``: whether records are compared; None: where the service gives them.
     """
     verifier = Verifier(trust.keys, store=store, policy=trust.policy)
     checkpoint = run(fetch, verifier.updating(None if since is None else since.encode()))
     meter.expect(checkpoint.size)
     tiles = Tiles(fetch, store if only_new else None)
     tree = Tree(tiles, checkpoint)
-    report = Report(checkpoint, others=[] if store is None else _others(store, checkpoint.origin))
+    report = Report(checkpoint=checkpoint, others=[] if store is None else _others(store, checkpoint.origin))
     if since is not None:
         report.since = _check_since(trust, since, tree)
-    found = walk(tree, meter.show)
-    report.kinds = dict(found.kinds)
-    report.wrong, report.first = found.wrong, found.first_wrong
-    report.first_index = found.first_index if found.wrong else None
+    report.found = found = check_whole(
+        fetch, tree, records=records is not False, follow=store if only_new else None, on_progress=meter.show
+    )
+    if records and found.well and found.not_compared is not None:
+        raise NoFeedError(f"the records cannot be compared: {found.not_compared}; see --no-records")
     if only_new:
         report.not_read = len(tiles.held_bundles) * WIDTH
-    if not report.wrong:
+    if found.well:
         _compare(fetch, verifier, tree, sample, report)
-        report.heading = _OTHER_RECORD if report.wrong else report.heading
     return report
 
 
@@ -135,20 +168,22 @@ def _check_since(trust: Trust, since: Note, tree: Tree) -> int:
 def _compare(fetch: Fetch, verifier: Verifier, tree: Tree, sample: int, report: Report) -> None:
     """Compare random events with their entries."""
     for index, entry in _random_events(tree, sample):
+        record = (entry.kind, entry.id)
         try:
             proved = run(fetch, verifier.proving_event(entry.id, entry.on, 0.0))
         except ProblemError as e:
             if e.status != 404:
                 raise
-            _add(report, index, f"event {entry.id} of {entry.on} has entry {index}, and is not there")
+            report.found.add(*NO_RECORD, index=index, record=record)
         except OtherDayError:
             # A service of before is not asked for a day.
             report.other_day += 1
         except VerificationError as e:
-            _add(report, index, f"entry {index}: {e}")
+            report.found.add("proof", str(e), index=index, record=record)
         else:
             if proved.index != index:
-                _add(report, index, f"event {entry.id} has entry {proved.index} by its proof, and entry {index} too")
+                text = f"by its proof it is entry {proved.index}"
+                report.found.add("proof", text, index=index, record=record)
             report.sampled += 1
 
 
@@ -161,9 +196,3 @@ def _random_events(tree: Tree, wanted: int) -> Iterator[tuple[int, Entry]]:
         if entry.kind == EVENT:
             wanted -= 1
             yield index, entry
-
-
-def _add(report: Report, index: int, what: str) -> None:
-    report.wrong += 1
-    if report.first_index is None or index < report.first_index:
-        report.first_index, report.first = index, what

@@ -20,7 +20,9 @@ for _name in ("cryptography", "msgspec", "orjson"):
 from datastorage_client.verify.errors import (  # noqa: E402
     CheckpointGoneError,
     ContradictionError,
+    FeedError,
     InclusionError,
+    LogWrongError,
     NoteRefusedError,
     NotesDifferError,
     NotWitnessedError,
@@ -34,11 +36,14 @@ from datastorage_client.verify.errors import (  # noqa: E402
 )
 from datastorage_client.verify.keys import read_keys  # noqa: E402
 from datastorage_client.verify.verifier import Proved, Verifier  # noqa: E402
+from datastorage_client.verify.whole import Whole  # noqa: E402
 
 __all__ = [
     "CheckpointGoneError",
     "ContradictionError",
+    "FeedError",
     "InclusionError",
+    "LogWrongError",
     "NotWitnessedError",
     "NoteRefusedError",
     "NotesDifferError",
@@ -51,5 +56,6 @@ __all__ = [
     "TreeError",
     "VerificationError",
     "Verifier",
+    "Whole",
     "read_keys",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from datastorage_common.faults import Faults
+
 from datastorage_client.problems import DataStorageError
 
 
@@ -53,6 +55,22 @@ class TreeError(VerificationError):
     def __init__(self, index: int, reason: str) -> None:
         super().__init__(reason)
         self.index = index
+
+
+class FeedError(VerificationError):
+    """Records that are not given in the order of the log; ``index`` is the first entry whose record is not known."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(reason)
+        self.index = index
+
+
+class LogWrongError(VerificationError):
+    """Entries or records of a log that are wrong; ``found`` says which."""
+
+    def __init__(self, found: Faults) -> None:
+        super().__init__(f"{found.first}; wrong in all: {found.told()}")
+        self.found = found
 
 
 class ContradictionError(VerificationError):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 from datastorage_common.files import ReadError, read_whole
@@ -14,6 +15,14 @@ from datastorage_common.notes import MAX_NOTE_BYTES
 from datastorage_client.verify.folder import locked, write_whole
 
 _NAME_CHARACTERS = 100
+_MAX_FOLLOWED_BYTES = 4096
+
+
+class Followed(NamedTuple):
+    """How many entries were compared with their records, and the cursor of the feed behind these; None: none were."""
+
+    size: int
+    cursor: str | None
 
 
 class Memory(Protocol):
@@ -90,6 +99,24 @@ class OnDisk:
         """The notes of all other logs, in the order of their names. Raises ReadError."""
         paths = sorted((self._folder / "checkpoints").glob("*.note"))
         return [read_whole(path, MAX_NOTE_BYTES) for path in paths if path != self.path(origin)]
+
+    def follow(self, origin: str, followed: Followed) -> None:
+        """Remember how far the records of a log were compared. Raises OSError."""
+        write_whole(self._followed(origin), f"{followed.size}\n{followed.cursor}\n".encode())
+
+    def followed(self, origin: str, most: int) -> Followed:
+        """How far the records of a log were compared, if that is not behind ``most`` entries; else nothing was."""
+        try:
+            kept = read_whole(self._followed(origin), _MAX_FOLLOWED_BYTES)
+        except ReadError:
+            kept = b""
+        found = re.fullmatch(rb"([0-9]{1,18})\n([!-~]+)\n", kept)
+        if found is None or int(found[1]) > most:
+            return Followed(0, None)
+        return Followed(int(found[1]), found[2].decode())
+
+    def _followed(self, origin: str) -> Path:
+        return self._folder / "compared" / f"{_file_name(origin)}.cursor"
 
     def path(self, origin: str) -> Path:
         """The file of a log's note."""

@@ -20,6 +20,7 @@ from datastorage_client.asking import at_most
 from datastorage_client.client import DataStorageClient
 from datastorage_client.problems import NoCheckpointError, ProblemError
 from datastorage_client.verify.errors import (
+    LogWrongError,
     NotesDifferError,
     NotWitnessedError,
     OtherDayError,
@@ -34,7 +35,10 @@ from datastorage_client.verify.newest import PAUSE_S, STALE_TRIES, check_not_gon
 from datastorage_client.verify.proofs import RecordProof, check_path, read_proof
 from datastorage_client.verify.record import Record, check_event, check_notification, read_record
 from datastorage_client.verify.steps import JSON, NOTE, Ask, AsyncFetch, Fetch, Pause, Steps, arun, run
+from datastorage_client.verify.tiles import Tiles
+from datastorage_client.verify.tree import Tree
 from datastorage_client.verify.trust import Trust
+from datastorage_client.verify.whole import Whole, check_whole
 
 _EVENTS = "/api/v1/audit/events/"
 _NOTIFICATIONS = "/api/v1/audit/notifications/"
@@ -128,6 +132,18 @@ class Verifier:
     def notification(self, client: DataStorageClient, row: Record, *, wait: float = 0.0) -> Proved:
         """As `event`, for a notification as a list or the answer to its storing gives it."""
         return run(_fetch(client), self.proving_notification(row, wait))
+
+    def whole_log(self, client: DataStorageClient, *, records: bool = True) -> Whole:
+        """Check all that the service shows: entries against the newest checkpoint, and ``records`` against entries.
+
+        Raises LogWrongError where any is wrong, and what `update` does.
+        """
+        fetch = _fetch(client)
+        tree = Tree(Tiles(fetch), run(fetch, self.updating()))
+        found = check_whole(fetch, tree, records=records)
+        if not found.well:
+            raise LogWrongError(found)
+        return found
 
     async def aupdate(self, client: AsyncDataStorageClient) -> Checkpoint:
         """As `update`, for asyncio."""

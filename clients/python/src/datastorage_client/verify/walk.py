@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from datastorage_common.records import EntryFormError, parse_entry
+from datastorage_common.faults import Faults, second_entry
+from datastorage_common.records import Entry, EntryFormError, parse_entry
 
 from datastorage_client.verify.errors import TreeError
 from datastorage_client.verify.tiles import WIDTH
@@ -23,41 +24,51 @@ _BUCKETS = 256
 
 
 @dataclass(slots=True)
-class Walked:
-    """What was found in a tree."""
+class Walked(Faults):
+    """What was found in a tree: entries by kind, and what is wrong."""
 
     kinds: Counter[str] = field(default_factory=Counter)
-    wrong: int = 0  # bundles and entries
-    first_index: int = -1
-    first_wrong: str = ""
-
-    def add(self, index: int, what: str) -> None:
-        """Note what is wrong with an entry."""
-        self.wrong += 1
-        if self.first_index < 0 or index < self.first_index:
-            self.first_index, self.first_wrong = index, what
 
 
-def walk(tree: Tree, on_progress: Callable[[int], None] = lambda done: None) -> Walked:
-    """Read and check every entry. Raises DataStorageError, OSError where something cannot be read."""
-    found, seen = Walked(), Identities()
-    for number, entries in _read(tree):
-        if isinstance(entries, TreeError):
-            found.add(entries.index, str(entries))
-            continue
-        for index, data in enumerate(entries, number * WIDTH):
-            try:
-                entry = parse_entry(data)
-            except EntryFormError as e:
-                found.add(index, f"entry {index}: {e}")
-                continue
-            found.kinds[entry.kind] += 1
-            seen.add("\0".join(entry.identity), index)
-        on_progress(min((number + 1) * WIDTH, tree.size))
-    for first, again in seen.doubles():
+def walk(
+    tree: Tree,
+    on_progress: Callable[[int], None] = lambda done: None,
+    on_entries: Callable[[int, Sequence[Entry | None]], None] = lambda first, entries: None,
+    found: Walked | None = None,
+) -> Walked:
+    """Read and check every entry. Raises DataStorageError, OSError where something cannot be read.
+
+    ``on_entries`` is given the entries in their order, with the place of the first; None stands for one that cannot be
+    read. ``found``: to which is added.
+    """
+    found, seen = found or Walked(), Identities()
+    for number, bundle in _read(tree):
+        first = number * WIDTH
+        if isinstance(bundle, TreeError):
+            # The place is said beside it.
+            what = str(bundle).removeprefix(f"entry {bundle.index} ")
+            found.add("tree", what, index=bundle.index)
+            entries: list[Entry | None] = [None] * min(WIDTH, tree.size - first)
+        else:
+            entries = [_entry(data, index, found) for index, data in enumerate(bundle, first)]
+        for index, entry in enumerate(entries, first):
+            if entry is not None:
+                found.kinds[entry.kind] += 1
+                seen.add("\0".join(entry.identity), index)
+        on_entries(first, entries)
+        on_progress(first + len(entries))
+    for earlier, again in seen.doubles():
         entry = parse_entry(tree.entries(again // WIDTH)[again % WIDTH])
-        found.add(again, f"the {entry.kind} {entry.id} has entry {first}, and entry {again} too")
+        found.add(*second_entry(earlier), index=again, record=(entry.kind, entry.id))
     return found
+
+
+def _entry(data: bytes, index: int, found: Walked) -> Entry | None:
+    try:
+        return parse_entry(data)
+    except EntryFormError as e:
+        found.add("entry", str(e), index=index)
+        return None
 
 
 def read_ahead(tree: Tree, start: int = 0) -> Iterator[tuple[int, list[bytes]]]:

@@ -1,0 +1,55 @@
+"""`datastorage verify` of a service whose records are not those of its log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from datastorage_client.verify.feed import FEED
+
+from tests.unit.client.cli.support import Run
+from tests.unit.client.verify.log_server import Log
+
+
+def test_the_first_record_that_differs_is_named(log: Log, run: Run) -> None:
+    idents = list(log.events)
+    for ident in idents[300:303]:
+        log.events[ident] = log.events[ident].replace(b"alert-1", b"alert-2")
+    result = run("verify")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"datastorage: a record is not the one in the log: audit_event {idents[300]}, entry 300: its content does not "
+        "give its digest; wrong in all: 3 (content 3)\n"
+    )
+    told = json.loads(run("verify", "--json").stdout)
+    assert (told["ok"], told["faults"], told["compared"], len(told["wrong"])) == (False, {"content": 3}, 600, 3)
+    named = {"what": "content", "index": 300, "kind": "audit_event", "id": idents[300]}
+    assert named.items() < told["first"].items()
+    assert run("verify", "--no-records").exit_code == 0
+
+
+def test_records_are_demanded(log: Log, run: Run) -> None:
+    log.missing.add(FEED)
+    result = run("verify")
+    assert result.exit_code == 0
+    assert "not compared: records with their entries, as the service has no feed of its records: --sam" in result.stdout
+    assert json.loads(run("verify", "--json").stdout)["not_compared"] == "the service has no feed of its records"
+    result = run("verify", "--records")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr == (
+        "datastorage: the records cannot be compared: the service has no feed of its records; see --no-records\n"
+    )
+    log.missing.clear()
+    assert run("verify", "--records").exit_code == 0
+
+
+def test_what_was_compared_before_is_said(log: Log, run: Run, tmp_path: Path) -> None:
+    for _ in range(2):
+        result = run("verify", "--store", tmp_path / "store", "--only-new")
+        assert result.exit_code == 0
+    assert "compared:     0 records with their entries" in result.stdout
+    assert "not compared: 600 records that an earlier run has compared" in result.stdout
+    ident = list(log.events)[3]
+    log.events[ident] = log.events[ident].replace(b"alert-1", b"alert-2")
+    assert run("verify", "--store", tmp_path / "store", "--only-new").exit_code == 0
+    assert run("verify", "--store", tmp_path / "store").exit_code == 1
