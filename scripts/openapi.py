@@ -319,8 +319,9 @@ def _examples(texts: Mapping[str, Node]) -> dict[str, Node]:
 def _error(status: int, slugs: list[str], texts: Mapping[str, Node]) -> Node:
     """One error response: the problems of one status that an operation can have."""
     headers = {"X-Request-ID": {"$ref": "#/components/headers/XRequestId"}}
-    if any(KINDS[slug].retry_after is not None for slug in slugs):
-        headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+    said = [KINDS[slug].retry_after is not None for slug in slugs]
+    if any(said):
+        headers["Retry-After"] = {"$ref": f"#/components/headers/{'RetryAfter' if all(said) else 'MayRetryAfter'}"}
     if status in (401, 403):
         headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WWWAuthenticate"}
     if status == 415:
