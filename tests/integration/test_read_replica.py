@@ -10,10 +10,12 @@ import pytest
 
 from app.postgres import replica
 from app.telemetry import metrics
+from tests.log_support import waiting
 from tests.support import Database, event, wait_until
 
 pytestmark = pytest.mark.usefixtures("direct")
 EVENTS = "/api/v1/audit/events"
+FEED = "/api/v1/audit/feed"
 
 
 @pytest.fixture
@@ -56,6 +58,29 @@ def test_a_replica_answers_while_the_primary_is_away(
     assert app.test_client().get(EVENTS).status_code == 200
     parts.replica._failed(OSError())
     assert app.test_client().get(EVENTS).status_code == 503
+    other.drop()
+
+
+def test_the_feed_is_read_from_the_primary(
+    make_app: Callable[..., flask.Flask], database: Database, other: Database
+) -> None:
+    """What was given once is not missing the next time: the replica may be behind."""
+    app = make_app(database={"read_url": other.service_url}, audit={"record_service": False})
+    client = app.test_client()
+    ident = str(uuid.uuid4())
+    assert client.post(EVENTS, json=event(event_id=ident)).status_code == 201
+    wait_until(lambda: waiting(database) == 0, what="it has its place in the log")
+    page = client.get(FEED).json
+    assert [row["event_id"] for row in page["events"]] == [ident]
+    assert client.get(f"{FEED}?after={page['next']}").json["next"] == page["next"]
+    parts = app.extensions["datastorage"]
+    parts.monitor.stop()
+    parts.breaker.failed(unreachable=True)
+    assert client.get(FEED).json["events"] == [], "this is the other one"
+    parts.replica._failed(OSError())
+    away = client.get(FEED)
+    assert (away.status_code, away.json["type"].rpartition("/")[2]) == (503, "service-unavailable")
+    assert int(away.headers["Retry-After"]) > 0
     other.drop()
 
 
