@@ -152,7 +152,7 @@ def read_page(
     if cut is not None:
         stop, last = cut, entries_between(conn, cut - 1, cut)[0] if cut else None
     tag = start.entry if stop == start.passed else entry_tag(None if last is None else as_json(last))
-    return FeedPage(items, seal.seal(Position(stop, state.tag, tag)), stop >= end, sensitive)
+    return FeedPage(items, seal.seal(Position(stop, start.origin, tag)), stop >= end, sensitive)
 
 
 def _end(conn: Connection, state: _State, keys: Keys) -> int:
@@ -173,7 +173,10 @@ def _start(conn: Connection, after: str | None, state: _State, seal: CursorSeal,
     if position is None:
         raise NotACursorError
     if position.origin != state.tag:
-        _restart(conn, _still_known(conn, position, state), state, seal, "the log goes on under another name")
+        known = _still_known(conn, position, state)
+        if known is not None or not state.behind:
+            _restart(conn, known or 0, state, seal, "the log goes on under another name")
+        # A standby has not heard of the name yet, perhaps: the cursor keeps it.
     if position.passed > state.size:
         if state.behind:
             return position
@@ -198,12 +201,15 @@ def _restart(conn: Connection, index: int, state: _State, seal: CursorSeal, said
     raise RestartedError(said, seal.seal(_position(conn, max(index, oldest_kept(conn)), state)))
 
 
-def _still_known(conn: Connection, position: Position, state: _State) -> int:
-    """Up to where what a cursor of another name stands for is in this log: to where it got a name since."""
+def _still_known(conn: Connection, position: Position, state: _State) -> int | None:
+    """Up to where what a cursor of another name stands for is in this log: to where it got a name since.
+
+    None: it never had that name.
+    """
     names = [(name, int(size) if size.isdecimal() else 0) for name, size in conn.execute(_SQL["origins"])]
     tags = [origin_tag(None), *(origin_tag(name) for name, _ in names)]
     if position.origin not in tags:
-        return 0
+        return None
     since = names[tags.index(position.origin) :]
     return min(position.passed, state.size, *(size for _, size in since))
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import flask
 import pytest
-from datastorage_common.notes import make_key
+from datastorage_common.notes import SigningKey, make_key
 from werkzeug.test import TestResponse
 
+from app.transparency.memories import FileMemory
+from app.transparency.origins import start_origin
 from tests.integration.service import BATCH, problem
 from tests.log_support import waiting
 from tests.standby import Pair, superuser, synchronous_pair
 from tests.support import event, wait_until
-from tests.verify_support import sign
+from tests.verify_support import KEY, pinned, sign
 
 pytestmark = pytest.mark.embedded
 FEED = "/api/v1/audit/feed"
@@ -60,6 +63,12 @@ def hold_back(pair: Pair) -> None:
     wait_until(lambda: superuser(pair.standby, state) == [("paused",)], what="it is held back")
 
 
+def name_anew(pair: Pair, folder: Path, key: SigningKey) -> None:
+    with pinned(pair.database, pair.database.owner_url) as conn:
+        start_origin(conn, [FileMemory(str(folder / "signed"))], key.name, "the key was seen", None)
+    sign(pair.database, key, origin=key.name)
+
+
 def lose_the_primary(app: flask.Flask, pair: Pair) -> None:
     pair.primary.kill()
     wait_until(lambda: ask(app).status_code == 200, what="the standby is read")
@@ -91,3 +100,28 @@ def test_the_feed_is_read_from_the_primary_and_from_a_standby_while_that_is_away
     post(app, pair, 1)
     sign(pair.database)
     assert indexes(ask(app, late)) == [7, 8]
+
+
+def test_a_name_that_the_standby_has_not_heard_of_sends_nobody_back(
+    app: flask.Flask, pair: Pair, tmp_path: Path
+) -> None:
+    post(app, pair, 5)
+    sign(pair.database, KEY)
+    old = ask(app, limit=3).json["next"]
+    hold_back(pair)
+    name_anew(pair, tmp_path, NEW_KEY)
+    post(app, pair, 2)
+    sign(pair.database, NEW_KEY, origin=NEW_KEY.name)
+    early = problem(ask(app, old), 410, "feed-restarted", FEED)["next"]
+    late = ask(app).json["next"]
+    lose_the_primary(app, pair)
+    assert indexes(ask(app, old)) == [3, 4]
+    beyond = ask(app, late)
+    assert (beyond.status_code, beyond.json) == (200, {"events": [], "next": late, "caught_up": True})
+    # Who is at a place that the standby has goes on, and need not start anew when the primary is there again.
+    followed = ask(app, early)
+    assert indexes(followed) == [3, 4]
+    pair.primary.start()
+    wait_until(lambda: app.extensions["datastorage"].monitor.state.connected, what="the primary is back")
+    assert indexes(ask(app, followed.json["next"])) == [6, 7]
+    assert indexes(ask(app, late)) == []
