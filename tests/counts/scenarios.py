@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from bench.catalogue import search_body, workflow
 from bench.client import Connection
 from bench.requests import event_bytes, get, now, post
+from tests.support import wait_until
 
 EVENTS = "/api/v1/audit/events"
+FEED = "/api/v1/audit/feed"
 WORKFLOWS = "/api/v1/workflows"
 BATCH = 500
 ROWS = 100
@@ -54,16 +56,25 @@ REQUESTS = {
     "batch": Request(_batch, 201),
     # By a correlation of its own: the same rows, whatever else was stored meanwhile.
     "list": Request(lambda: get(f"{EVENTS}?limit={ROWS}&correlation_id={_LISTED}-7"), 200),
+    # From the beginning: the log keeps its order.
+    "feed": Request(lambda: get(f"{FEED}?limit={ROWS}"), 200),
     "search": Request(lambda: post(f"{WORKFLOWS}/search", json.dumps(search_body(7)).encode()), 200),
 }
 SCENARIOS = (*REQUESTS, "start", "replay")
 
 
 def fill(port: int) -> None:
-    """Store the events that are listed and the workflows that are searched."""
+    """Store the events that are listed and followed, and the workflows that are searched."""
     connection = Connection(port)
     Request(lambda: _batch(_LISTED), 201).send(connection)
     connection.ask(
         post(f"{WORKFLOWS}/batch", json.dumps([workflow("counts", n) for n in range(CATALOGUE)]).encode()), 201
     )
+    wait_until(lambda: _followed(connection) == ROWS, what="a whole page has its place in the log")
     connection.close()
+
+
+def _followed(connection: Connection) -> int:
+    """How many events the page of the feed holds."""
+    answer = connection.ask(REQUESTS["feed"].make(), REQUESTS["feed"].status)
+    return len(json.loads(answer)["events"])
