@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -82,6 +83,7 @@ def explaining(filled: Database) -> Iterator[Explaining]:
 def keys(filled: Database) -> Keys:
     """Keys of events as entries of the log name them, of every kind in turn, of one month or of all."""
 
+    @functools.cache
     def of(number: int, month: int | None = None) -> list[EventKey]:
         first = midnight(-1 if month is None else month)
         rows = filled.query(
