@@ -255,10 +255,9 @@ def test_the_feed_gives_what_the_lists_give(service: Service) -> None:
     assert rows[ident] == {"kind": "audit_event", **stored, "salt": salts[0][0]}
     listed = service.client.get(NOTIFICATIONS, query_string={"limit": "1000"}).json["data"]
     [expected] = [row for row in listed if row["notification_id"] == number]
-    salts = service.database.query(
-        "SELECT encode(salt, 'hex') FROM public.notification_audit WHERE id = %s", expected["id"]
-    )
-    assert rows[number] == {"kind": "notification", **expected, "salt": salts[0][0]}
+    kept = "SELECT encode(salt, 'hex'), encode(digest, 'hex') FROM public.notification_audit WHERE id = %s"
+    [(salt, digest)] = service.database.query(kept, expected["id"])
+    assert rows[number] == {"kind": "notification", **expected, "salt": salt, "digest": digest}
 
 
 def fill_and_empty_both_pending_tables(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
