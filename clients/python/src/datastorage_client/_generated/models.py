@@ -2966,6 +2966,7 @@ class FeedAct:
         acted_by (str): The role of PostgreSQL that did it.
         details (FeedActDetails):
         log_index (int): Where it is in the log of all records.
+        digest (None | str | Unset): The digest that it is stored with. Only with `salts=true`.
         salt (None | str | Unset): The salt of its entry in the log. Only with `salts=true`.
     """
 
@@ -2976,6 +2977,7 @@ class FeedAct:
     acted_by: str
     details: FeedActDetails
     log_index: int
+    digest: None | str | Unset = UNSET
     salt: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -2993,6 +2995,12 @@ class FeedAct:
         details = self.details.to_dict()
 
         log_index = self.log_index
+
+        digest: None | str | Unset
+        if isinstance(self.digest, Unset):
+            digest = UNSET
+        else:
+            digest = self.digest
 
         salt: None | str | Unset
         if isinstance(self.salt, Unset):
@@ -3013,6 +3021,8 @@ class FeedAct:
                 "log_index": log_index,
             }
         )
+        if digest is not UNSET:
+            field_dict["digest"] = digest
         if salt is not UNSET:
             field_dict["salt"] = salt
 
@@ -3037,6 +3047,15 @@ class FeedAct:
 
         log_index = d.pop("log_index")
 
+        def _parse_digest(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        digest = _parse_digest(d.pop("digest", UNSET))
+
         def _parse_salt(data: object) -> None | str | Unset:
             if data is None:
                 return data
@@ -3054,6 +3073,7 @@ class FeedAct:
             acted_by=acted_by,
             details=details,
             log_index=log_index,
+            digest=digest,
             salt=salt,
         )
 
@@ -3632,6 +3652,7 @@ class FeedNotification:
         error_message (str | Unset):
         request_id (str | Unset):
         recorded_by (str | Unset): Who was authenticated when it was sent. Only in lists.
+        digest (None | str | Unset): The digest that it is stored with. Only with `salts=true`.
         salt (None | str | Unset): The salt of its entry in the log. Only with `salts=true`.
     """
 
@@ -3652,6 +3673,7 @@ class FeedNotification:
     error_message: str | Unset = UNSET
     request_id: str | Unset = UNSET
     recorded_by: str | Unset = UNSET
+    digest: None | str | Unset = UNSET
     salt: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -3691,6 +3713,12 @@ class FeedNotification:
 
         recorded_by = self.recorded_by
 
+        digest: None | str | Unset
+        if isinstance(self.digest, Unset):
+            digest = UNSET
+        else:
+            digest = self.digest
+
         salt: None | str | Unset
         if isinstance(self.salt, Unset):
             salt = UNSET
@@ -3724,6 +3752,8 @@ class FeedNotification:
             field_dict["request_id"] = request_id
         if recorded_by is not UNSET:
             field_dict["recorded_by"] = recorded_by
+        if digest is not UNSET:
+            field_dict["digest"] = digest
         if salt is not UNSET:
             field_dict["salt"] = salt
 
@@ -3773,6 +3803,15 @@ class FeedNotification:
 
         recorded_by = d.pop("recorded_by", UNSET)
 
+        def _parse_digest(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        digest = _parse_digest(d.pop("digest", UNSET))
+
         def _parse_salt(data: object) -> None | str | Unset:
             if data is None:
                 return data
@@ -3800,6 +3839,7 @@ class FeedNotification:
             error_message=error_message,
             request_id=request_id,
             recorded_by=recorded_by,
+            digest=digest,
             salt=salt,
         )
 
