@@ -1,0 +1,133 @@
+"""A feed that does not give the records in the order of the log has an end, and is told."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.unit.client.verify.feed_support import Lie, asked_pages, whole
+from tests.unit.client.verify.log_server import Log
+
+pytestmark = pytest.mark.usefixtures("small_pages")
+
+
+@pytest.fixture
+def log(all_kinds: Log) -> Log:
+    return all_kinds
+
+
+def page_of(number: int) -> Callable[[Lie], Lie]:
+    """A lie about one page of a hundred."""
+
+    def only(lie: Lie) -> Lie:
+        def told(page: dict[str, Any]) -> None:
+            if page["next"] == str(100 * (number + 1)):
+                lie(page)
+
+        return told
+
+    return only
+
+
+def repeats(page: dict[str, Any]) -> None:
+    page["events"][5] = page["events"][4]
+
+
+def mixes(page: dict[str, Any]) -> None:
+    page["events"][4:6] = page["events"][5:3:-1]
+
+
+def drops(page: dict[str, Any]) -> None:
+    del page["events"][5:8]
+
+
+def stays(page: dict[str, Any]) -> None:
+    page["next"] = "100"
+
+
+def stays_empty(page: dict[str, Any]) -> None:
+    page.update(events=[], next="100")
+
+
+def ends(page: dict[str, Any]) -> None:
+    page.update(events=page["events"][:5], next="105", caught_up=True)
+
+
+def adds(page: dict[str, Any]) -> None:
+    page["events"].append(page["events"][-1].replace('"log_index": 199', '"log_index": 200'))
+
+
+def hides_places(page: dict[str, Any]) -> None:
+    page["events"][5] = page["events"][5].replace('"log_index": 105', '"log_index": null')
+
+
+def breaks(page: dict[str, Any]) -> None:
+    page["next"] = 7
+
+
+def long_cursor(page: dict[str, Any]) -> None:
+    page["next"] = "1" * 2000
+
+
+def text_place(page: dict[str, Any]) -> None:
+    page["events"][5] = page["events"][5].replace('"log_index": 105', '"log_index": "105"')
+
+
+@pytest.mark.parametrize(
+    ("lie", "kind", "at", "says"),
+    [
+        (repeats, "feed", 105, "the service gives the record of entry 104 again, or out of its order"),
+        (mixes, "no row", 104, "there is no such record"),
+        (drops, "no row", 105, "there is no such record"),
+        (stays, "feed", 200, "the service gives the record of entry 100 again"),
+        (stays_empty, "feed", 100, "the service gives the same page of records again and again"),
+        (ends, "feed", 105, "the service says that no record follows, of 303 entries"),
+        (adds, "feed", 200, "the service gives more records than it was asked for"),
+        (hides_places, "feed", 105, "the service gives a record that it cannot say the place of"),
+        (breaks, "feed", 100, "a page of records cannot be read"),
+        (long_cursor, "feed", 100, "a page of records cannot be read"),
+        (text_place, "feed", 105, "a record cannot be read"),
+    ],
+)
+def test_a_feed_that_lies_about_its_order_has_an_end(log: Log, lie: Lie, kind: str, at: int, says: str) -> None:
+    def turn(page: dict[str, Any]) -> None:
+        page_of(1)(lie)(page)
+        if lie is ends and page["next"] == "205":  # and so it stays
+            page.update(events=[], next="105", caught_up=True)
+
+    log.turn = turn
+    found = whole(log)
+    fault = found.first
+    assert fault is not None
+    assert (fault.kind, fault.index, fault.record) == (kind, at, ("audit_event", str(uuid.UUID(int=at + 1))))
+    assert says in fault.text
+    assert asked_pages(log) <= 8
+    if kind == "feed":
+        assert fault.text.endswith("; the records from here on are not compared")
+        assert found.compared == at
+
+
+def test_empty_pages_without_end_have_one(log: Log) -> None:
+    """Each with another cursor."""
+    numbers = iter(range(10**9))
+
+    def lie(page: dict[str, Any]) -> None:
+        page.update(events=[], next=str(next(numbers) % 200), caught_up=False)
+
+    log.turn = lie
+    found = whole(log)
+    assert (found.faults, asked_pages(log)) == ({"no row": 303}, 4)
+
+
+def test_a_feed_that_is_behind_for_a_moment_is_asked_again(log: Log) -> None:
+    tries = iter(range(10))
+
+    def lie(page: dict[str, Any]) -> None:
+        if page["next"] == "200" and next(tries) < 2:
+            page.update(events=[], next="100", caught_up=True)
+
+    log.turn = lie
+    assert (whole(log).first, next(tries)) == (None, 3)
