@@ -17,13 +17,14 @@ metrics_directory.prepare()
 
 from app.config.addresses import with_port
 from app.configuration import exit_on_wrong_settings
-from app.inherited import read_for_workers
+from app.inherited import read_for_workers, refresh
 from app.instance import Run
 from app.server import pinning, stop_signals
 from app.server.balance import Shares
 from app.server.room import end_until_there_is_room, is_no_room, keep_spawning
 from app.server.shutdown import unfinished_mark, unfinished_workers
 from app.server.sockets import share_ports
+from app.server.turns import at_each_turn
 
 with exit_on_wrong_settings():
     _settings = read_for_workers()
@@ -67,8 +68,9 @@ stop_signals.let_through_after_fork()
 
 
 def on_starting(server):  # type: ignore[no-untyped-def]
-    """Say what starts, and do not end where a worker cannot be started for a while."""
+    """Say what starts, keep what workers inherit fresh, and do not end where one cannot be started for a while."""
     keep_spawning(server)
+    at_each_turn(server, refresh)
     server.log.info("datastorage: %d workers × %d threads%s", workers, threads, ", pinned" if _pin else "")
     if not _settings.redis.configured:
         server.log.warning("datastorage: no Redis is set up: while PostgreSQL is away, writes are refused")

@@ -20,6 +20,7 @@ from app.audit.service_events import ServiceEvents
 from app.audit.store import write
 from app.audit.validator import Validator
 from app.audit.writer import WriteFunction, Writer
+from app.auth.principal import Verifier
 from app.auth.verifiers import make_verifier
 from app.breaker import Breaker
 from app.clock import Clock
@@ -69,11 +70,13 @@ class Services:
         sink: Sink | None = None,
         write_function: WriteFunction = write,
         instance_workers: int = 1,
+        verifier: Verifier | None = None,
         log_files: LogFiles | None = None,
     ) -> None:
+        """``verifier``, ``log_files``: what the settings ask for, where the files have been read already."""
         self.settings = settings
         self.clock = clock or Clock()
-        self.verifier = make_verifier(settings.auth, self.clock)
+        self.verifier = verifier or make_verifier(settings.auth, self.clock)
         self.validator = Validator(settings.audit, self.clock.now)
         self.bodies = Bodies(settings.server.max_body_size, settings.server.max_body_bytes_in_flight)
         # pool_size is an instance's; its workers share it out, and each has at least one.
@@ -202,9 +205,13 @@ class Services:
             metrics.no_redis()
         if self.replayer is not None:
             self.replayer.start()
-        self.sampler.start()
         if self.recorder is not None:
             self.recorder.start(self.run)
+        # What this worker has inherited may be older than the files, or they broken: that is said from the beginning.
+        self.log_files.look()
+        if self.verifier is not None:
+            self.verifier.look()
+        self.sampler.start()
         # Last: it waits for the first keys, a little while.
         if self.verifier is not None:
             self.verifier.start(metrics.keys_age)

@@ -7,7 +7,10 @@ from app.inherited import of_the_master
 from app.services import Services
 
 _start = of_the_master()
-application = create_app(
+_services = Services(
     _start.settings,
-    Services(_start.settings, instance_workers=_start.settings.server.effective_workers(), log_files=_start.log_files),
+    instance_workers=_start.settings.server.effective_workers(),
+    verifier=_start.verifier,
+    log_files=_start.log_files,
 )
+application = create_app(_start.settings, _services)

@@ -114,6 +114,10 @@ class JWTVerifier(Verifier):
             file.current()
         return self.stale
 
+    def refresh(self) -> None:
+        for file in self._files:
+            file.refresh()
+
     @property
     def stale(self) -> Mapping[str, bool]:
         return {"keys": any(file.stale for file in self._files)} if self._files else {}

@@ -108,6 +108,9 @@ class Verifier:
         """Look now whether files have changed, at most once a second each, and return `stale`."""
         return {}
 
+    def refresh(self) -> None:
+        """Take files that have changed and can be understood, and say nothing: in the master, for workers to come."""
+
     @property
     def stale(self) -> Mapping[str, bool]:
         """For each kind of file that there is, ``tokens`` or ``keys``: whether one of them can't be read any more.

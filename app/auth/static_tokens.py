@@ -134,6 +134,9 @@ class TokenVerifier(Verifier):
         self.file.current()
         return self.stale
 
+    def refresh(self) -> None:
+        self.file.refresh()
+
     @property
     def stale(self) -> Mapping[str, bool]:
         return {"tokens": self.file.stale}

@@ -53,6 +53,10 @@ class EitherVerifier(Verifier):
     def look(self) -> Mapping[str, bool]:
         return {**self._static.look(), **self._jwt.look()}
 
+    def refresh(self) -> None:
+        self._static.refresh()
+        self._jwt.refresh()
+
     @property
     def stale(self) -> Mapping[str, bool]:
         return {**self._static.stale, **self._jwt.stale}

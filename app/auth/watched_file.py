@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -62,6 +63,7 @@ class WatchedFile(Generic[T]):
         self._mark, self._sha256, self.value = self._read()
         self._next_look = monotonic() + _RECHECK_SECONDS
         self._complained: str | None = None
+        self._not_understood: _Mark | None = None
 
     @property
     def stale(self) -> bool:
@@ -76,6 +78,18 @@ class WatchedFile(Generic[T]):
             finally:
                 self._lock.release()
         return self.value
+
+    def refresh(self) -> None:
+        """Take another content if it can be understood, and say nothing: whoever inherits this says what is amiss.
+
+        One that could not be understood is not read again before it changes.
+        """
+        self._next_look = self._monotonic()
+        with contextlib.suppress(CredentialFileError):
+            mark = self._stat()
+            if mark not in (self._mark, self._not_understood):
+                self._not_understood = mark
+                self._mark, self._sha256, self.value = self._read()
 
     def _look(self) -> None:
         self._next_look = self._monotonic() + _RECHECK_SECONDS

@@ -17,6 +17,7 @@
     pinning.py    a core for each worker
     metrics_directory.py  the folder in which workers share their metrics
     room.py       a system without room for a worker: it is tried again
+    turns.py      what the master does at each of its turns
     sockets.py    how the master makes its listening sockets
     log.py        gunicorn's own lines in the form of all others
 

@@ -42,6 +42,11 @@ class LogFiles:
             self.policy.current()
         return self.stale
 
+    def refresh(self) -> None:
+        """Take a policy that has changed and can be understood, and say nothing: in the master, for workers to come."""
+        if self.policy is not None:
+            self.policy.refresh()
+
     @property
     def stale(self) -> Mapping[str, bool]:
         """Whether the policy, where there is one, can't be read any more; what was read before stays in force."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 from datastorage_common.notes import COSIGNATURE, make_key
 
+from tests.e2e.workers import replaced
 from tests.support import GunicornService, event, wait_until
 
 Run = Callable[..., GunicornService]
@@ -30,22 +28,9 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return keys, policy
 
 
-def workers_of(service: GunicornService) -> set[int]:
-    assert service.process is not None
-    return {child.pid for child in psutil.Process(service.process.pid).children()}
-
-
 def signed_size(service: GunicornService) -> int:
     answer = service.request("GET", "/api/v1/log/checkpoint")
     return int(answer.body.split(b"\n")[1]) if answer.status == 200 else 0
-
-
-def replaced(service: GunicornService, number: int) -> None:
-    """Let every worker die, and others take their place."""
-    before = workers_of(service)
-    for pid in before:
-        os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: len(workers_of(service) - before) == number and not workers_of(service) & before, what="others")
 
 
 def test_broken_files_end_no_instance_and_stop_no_signature(run_service: Run, files: tuple[Path, Path]) -> None:

@@ -128,3 +128,40 @@ def test_a_file_that_is_none_stops_the_start_and_nothing_later(
         assert file.current() == b"one"
         [line] = [r.getMessage() for r in caplog.records]
         assert line == f"{path}: {reason}; what was read before stays in force"
+
+
+def test_who_inherits_a_file_has_what_could_be_read_last_and_says_what_is_amiss(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("1")
+    read: list[bytes] = []
+    told: list[CredentialChange] = []
+    ticks = Ticks()
+
+    def parse(content: bytes) -> int:
+        read.append(content)
+        return int(content)
+
+    file = WatchedFile(str(path), parse, ticks, lambda value: {"value": value})
+    file.on_change = told.append
+    caplog.set_level("INFO")
+    replace(path, "2")
+    file.refresh()
+    assert file.value == 2
+    replace(path, "x")
+    for _ in range(3):
+        file.refresh()
+    assert (file.value, file.stale) == (2, False)
+    assert read == [b"1", b"2", b"x"], "what cannot be understood is read once"
+    assert not told
+    assert not caplog.messages
+    # From here on as a worker that has inherited it: it looks at once.
+    assert file.current() == 2
+    assert file.stale
+    assert "what was read before stays in force" in caplog.text
+    path.unlink()
+    file.refresh()
+    replace(path, "3")
+    file.refresh()
+    assert file.value == 3

@@ -30,9 +30,9 @@ from tests.tree import modules
 
 SERVER = ROOT / "app" / "server"
 
-# What is imported, and where from.
+# What is imported, and where to.
 IMPORTED = {
-    "gunicorn.arbiter.Arbiter": "room.py",
+    "gunicorn.arbiter.Arbiter": "room.py turns.py",
     "gunicorn.glogging.Logger": "log.py",
     "gunicorn.http.errors": "heads.py",
     "gunicorn.http.message.Request": "heads.py",
@@ -63,7 +63,7 @@ OF_CLASSES: dict[type, set[str]] = {
     wsgi.Response: {"start_response", "write", "close", "should_close", "sent", "response_length", "status_code"},
     glogging.Logger: {"setup", "error_log", "info", "warning", "error", "exception"},
     sock.TCP6Socket: {"bind"},  # overridden
-    arbiter.Arbiter: {"spawn_worker", "log"},  # the first is replaced
+    arbiter.Arbiter: {"spawn_worker", "manage_workers", "log"},  # the first two are replaced
 }
 # Of gunicorn's settings, in code; those that gunicorn.conf.py sets are found there.
 SETTINGS = {"keepalive", "threads", "worker_connections"}
@@ -131,7 +131,10 @@ def imports(tree: ast.Module) -> Iterator[str]:
 
 
 def test_all_imports_are_listed() -> None:
-    found = {name: file for file, tree in FILES.items() for name in imports(tree)}
+    found: dict[str, str] = {}
+    for file, tree in FILES.items():
+        for name in imports(tree):
+            found[name] = f"{found[name]} {file}" if name in found else file
     assert found == IMPORTED, "list what app/server imports of gunicorn, and assert below what it takes from there"
 
 
@@ -518,6 +521,13 @@ def test_what_the_hooks_use_of_the_master(conf: dict[str, Any]) -> None:
     assert spawn.index("pre_fork") < spawn.index("os.fork()") < spawn.index("post_fork") < spawn.index("init_process")
     assert "self.spawn_worker()" in inspect.getsource(arbiter.Arbiter.spawn_workers), moved(
         "spawn_worker() as what is called for each worker", "app/server/room.py replaces it"
+    )
+    turns = inspect.getsource(arbiter.Arbiter.run).partition("while True:")[2]
+    assert turns.index("self.wait_for_signals(timeout=1.0)") < turns.index("self.manage_workers()"), moved(
+        "manage_workers() once a second", "app/server/turns.py replaces it"
+    )
+    assert "self.spawn_workers()" in inspect.getsource(arbiter.Arbiter.manage_workers), moved(
+        "manage_workers() as what starts workers", "app/server/turns.py replaces it"
     )
     assert 1 not in (arbiter.Arbiter.WORKER_BOOT_ERROR, arbiter.Arbiter.APP_LOAD_ERROR), moved(
         "1 as an exit code after which the master goes on", "app/server/room.py"
