@@ -6,12 +6,19 @@ SELECT origin, size, epoch, root, note FROM log_checkpoints WHERE origin = %s OR
 
 -- name: note_proven
 -- A commit before the signature: with all before it, it has to be on every standby that PostgreSQL waits for. Nothing is
--- changed where another one gives places meanwhile. The first one gives the log its name.
-UPDATE log_head SET origin = %s, proven = %s, memories = %s WHERE holder = %s AND epoch = %s AND inconsistent IS NULL;
+-- changed where another one gives places meanwhile. The first one gives the log its name. A memory stays among those that
+-- were moved, also while an instance signs that has it not set up; there are two names (app/transparency/memories.py).
+UPDATE log_head SET origin = %s, proven = %s,
+    memories = ARRAY(SELECT DISTINCT unnest(memories || %s::text[]) AS name ORDER BY name)
+WHERE holder = %s AND epoch = %s AND inconsistent IS NULL;
 
 -- name: memories
--- Those that the log was last found to continue.
+-- All that were ever moved under the log's name, but for those that were given up.
 SELECT memories FROM log_head;
+
+-- name: give_up_memories
+-- Lost for good, as an operator says. Whoever has one and signs puts it back.
+UPDATE log_head SET memories = ARRAY(SELECT unnest(memories) AS name EXCEPT SELECT unnest(%s::text[]) ORDER BY name);
 
 -- name: note_unsigned
 -- Read by every worker: only the one that gives places knows. The time says that it still tries.

@@ -33,8 +33,9 @@ LIMIT 1;
 SELECT currval('log_pending_id');
 
 -- name: start
--- Behind put_head. Until the memories outside PostgreSQL have the new name it stands still, and says why.
-UPDATE log_head SET origin = %s, inconsistent = %s, unsigned = NULL, tried_at = NULL, proven = 0;
+-- Behind put_head. Until the memories outside PostgreSQL have the new name it stands still, and says why. Those that are set
+-- up are the ones that it moves.
+UPDATE log_head SET origin = %s, inconsistent = %s, memories = %s, unsigned = NULL, tried_at = NULL, proven = 0;
 
 -- name: go_on
 -- Unless something else was found meanwhile.

@@ -41,7 +41,7 @@ def _tree(row: Row) -> Remembered:
 
 
 def note_proven(conn: Connection, origin: str, size: int, memories: Sequence[str], holder: UUID, epoch: int) -> bool:
-    """Write down that the tree of this size continues all that is remembered, by the names of its memories.
+    """Write down that the tree of this size continues all that is remembered, and that these memories are moved.
 
     False where the lock is another's now.
     """
@@ -49,9 +49,15 @@ def note_proven(conn: Connection, origin: str, size: int, memories: Sequence[str
 
 
 def proven_memories(conn: Connection) -> list[str]:
-    """The names of the memories that the log was last found to continue."""
+    """The names of all memories that were ever moved under the log's name, but for those that were given up."""
     row = conn.execute(_SQL["memories"]).fetchone()
     return [] if row is None else list(row[0])
+
+
+def give_up_memories(conn: Connection, names: Sequence[str]) -> None:
+    """Write down that these memories are lost for good."""
+    if names:
+        conn.execute(_SQL["give_up_memories"], (list(names),))
 
 
 def note_unsigned(conn: Connection, why: str | None, holder: UUID) -> bool:

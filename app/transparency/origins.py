@@ -116,6 +116,7 @@ def start_origin(
             whys.append(of_another_log(f"the memory in {memory.name}", found, name))
     with writing(conn):
         conn.execute(_SQL["go_on"], (name, whys))
+        checkpoint_store.give_up_memories(conn, without)
     return NewOrigin(named.act, named.already, named.tree, tuple(moved), tuple(late))
 
 
@@ -163,7 +164,7 @@ def _named(
     act = _act(conn, head, trees, name, said)
     put_act(conn, act)
     grown = _put_in(conn, head)
-    conn.execute(_SQL["start"], (name, standing_still(name)))
+    conn.execute(_SQL["start"], (name, standing_still(name), sorted(trees)))
     if record is not None:
         record(conn, act)
     return _Named(act, False, Remembered(name, grown.epoch, grown.size, root_at(conn, grown.size)), True)

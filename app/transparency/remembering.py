@@ -68,14 +68,16 @@ def fill_empty(
     held = tuple(name for name, found in trees.items() if found is not None)
     # False: another one filled it meanwhile, and perhaps the log was signed since.
     filled = tuple(memory.name for memory in empty if advanced(memory, b"", tree))
-    if filled and record is not None:
+    if filled:
         with writing(conn):
-            record(conn, tree, filled, "success")
+            checkpoint_store.give_up_memories(conn, without)
+            if record is not None:
+                record(conn, tree, filled, "success")
     return Filled(tree, held, filled)
 
 
 def check_all_known(conn: Connection, memories: Sequence[Memory], without: Sequence[str]) -> None:
-    """That each memory that the log was last found to continue is set up here, or is given up by name.
+    """That each memory that was ever moved under the log's name is set up here, or is given up by name.
 
     What one of them holds may be the only trace of what was lost. Raises ActRefusedError, psycopg.Error.
     """

@@ -108,6 +108,11 @@ def act(database: Database) -> dict[str, Any]:
     return {"act_id": str(ident), "kind": kind, **details}
 
 
+def proven_memories(database: Database) -> list[str]:
+    [(names,)] = database.query("SELECT memories FROM log_head")
+    return list(names)
+
+
 def five_signed(database: Database, one: Sequencer) -> None:
     statements_of(database, 5)
     signed_turn(one)
@@ -254,6 +259,45 @@ def test_a_memory_that_the_command_did_not_know_of(
         taken_over(one)
         assert [o for o, _ in checkpoints(database)] == [KEY.name, NEW.name]
         assert head(database)[-1] is None
+
+
+def test_a_memory_that_the_last_signer_did_not_know_of(
+    database: Database, path: Path, environ: dict[str, str], signer: Signer
+) -> None:
+    """What was ever moved is asked for, also where an instance signs meanwhile that has it not set up."""
+    with sequencers(database, signer=signer) as [one]:
+        five_signed(database, one)
+    file = FileMemory(str(path))
+    with sequencers(database, signer=Signer((KEY, NEW), [file])) as [other]:
+        statements_of(database, 2)
+        signed_turn(other)
+        assert checkpoints(database)[1:] == [(KEY.name, 7)]
+        assert proven_memories(database) == ["file", "redis"]
+        without = {name: value for name, value in environ.items() if name != "DATASTORAGE_REDIS__URL"}
+        assert "the log is remembered in redis too, which is not set up here" in refusal(run(without))
+        assert run(without, "--without", "redis").exit_code == 0
+        assert proven_memories(database) == ["file"], "what was given up is not asked for under the new name"
+        taken_over(other)
+        assert proven_memories(database) == ["file"]
+
+
+def test_a_memory_that_is_given_up_when_the_command_is_run_again(
+    database: Database, environ: dict[str, str], signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sequencers(database, signer=signer) as [one]:
+        five_signed(database, one)
+
+        def killed(*_: object) -> None:
+            raise SystemExit(137)
+
+        monkeypatch.setattr(origins, "_move", killed)
+        assert run(environ).exit_code == 137
+        monkeypatch.undo()
+        del environ["DATASTORAGE_REDIS__URL"]
+        assert "--without redis" in refusal(run(environ))
+        assert proven_memories(database) == ["file", "redis"]
+        assert run(environ, "--without", "redis").exit_code == 0
+        assert proven_memories(database) == ["file"]
 
 
 def test_a_memory_that_is_away(database: Database, path: Path, environ: dict[str, str], signer: Signer) -> None:

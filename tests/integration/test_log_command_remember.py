@@ -155,6 +155,20 @@ def test_a_memory_that_is_not_set_up_here_is_missed(
         assert done.exit_code == 0, done.output
         assert [event["without"] for event in recorded(database)] == [["redis"]] * 2
         assert path.exists()
+        path.unlink()
+        assert run(environ).exit_code == 0, "it is given up once"
+
+
+def test_a_memory_that_was_given_up_and_is_moved_again_is_missed_again(
+    database: Database, redis_memory: RedisMemory, path: Path, environ: dict[str, str]
+) -> None:
+    with signed(database, redis_memory, path) as one:
+        path.unlink()
+        del environ["DATASTORAGE_REDIS__URL"]
+        assert run(environ, "--without", "redis").exit_code == 0
+        signed_turn(one)
+        path.unlink()
+        assert "the log is remembered in redis too" in refusal(environ)
 
 
 def test_before_anything_was_signed(environ: dict[str, str]) -> None:
