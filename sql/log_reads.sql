@@ -8,6 +8,10 @@ WHERE origin = (SELECT origin FROM log_head)
 ORDER BY size DESC
 LIMIT %s;
 
+-- name: origin
+-- The log's name, for a log that has nothing signed to show under it.
+SELECT origin FROM log_head;
+
 -- name: published_at
 -- An earlier one, by its size.
 SELECT origin, size, epoch, root, note FROM log_checkpoints WHERE origin = %s AND size = %s;

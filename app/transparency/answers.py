@@ -20,6 +20,7 @@ from app.transparency.log_reads import Included, NoCheckpointError, NotYetInLogE
 T = TypeVar("T")
 
 TEXT_TYPE = "text/plain; charset=utf-8"
+NONE_SIGNED = "no checkpoint of the log was signed yet"
 NOT_KEPT = {"Cache-Control": "no-store"}
 # A proof holds the salt of a record, and another one is given once the log has grown.
 _HEADERS = {"Cache-Control": "private, no-store", "Vary": "Accept"}
@@ -32,15 +33,17 @@ def log_read(reader: Reader, operation: str, query: Callable[[Connection], T]) -
     """
     try:
         return timed_read(reader, operation, query, newest=True)
-    except NoCheckpointError:
-        raise no_checkpoint("no checkpoint of the log was signed yet") from None
+    except NoCheckpointError as e:
+        raise no_checkpoint(NONE_SIGNED, e.origin) from None
     except NotYetInLogError as e:
         raise Problem("not-yet-in-log", f"{e} - please retry", headers=NOT_KEPT) from None
 
 
-def no_checkpoint(detail: str) -> Problem:
-    """The 404 of a log that has nothing signed to show."""
-    return Problem("no-checkpoint", detail, headers=NOT_KEPT)
+def no_checkpoint(detail: str, origin: str | None = None) -> Problem:
+    """The 404 of a log that has nothing signed to show; ``origin``: its name, which may be a new one."""
+    return Problem(
+        "no-checkpoint", detail, headers=NOT_KEPT, members={"origin": origin} if origin is not None else None
+    )
 
 
 def not_found(detail: str) -> Problem:

@@ -26,7 +26,11 @@ Keys: TypeAlias = Sequence[VerifierKey]
 
 
 class NoCheckpointError(Exception):
-    """Nothing was signed yet under the log's present origin."""
+    """Nothing was signed yet under the log's present origin; ``origin``: None where it has none."""
+
+    def __init__(self, origin: str | None) -> None:
+        super().__init__(origin)
+        self.origin = origin
 
 
 class NotYetInLogError(Exception):
@@ -64,6 +68,12 @@ def published(conn: Connection, keys: Keys) -> Published | None:
 
     row, signed = newest_signed(newest, keys)
     return _given(row if row is None or not _is_known(row.origin, keys) else signed)
+
+
+def origin(conn: Connection) -> str | None:
+    """The log's name; None where nothing was signed yet."""
+    row = conn.execute(_SQL["origin"]).fetchone()
+    return None if row is None else row[0]
 
 
 def _is_known(origin: str, keys: Keys) -> bool:
@@ -149,7 +159,7 @@ def oldest_kept(conn: Connection) -> int:
 def _newest(conn: Connection, keys: Keys) -> Published:
     point = published(conn, keys)
     if point is None:
-        raise NoCheckpointError
+        raise NoCheckpointError(origin(conn))
     return point
 
 

@@ -14,7 +14,7 @@ from app.clock import Clock
 from app.config.settings import Settings
 from app.postgres.sessions import Connection
 from app.transparency import cosignatures, feed_routes, log_reads, proof_routes
-from app.transparency.answers import NOT_KEPT, TEXT_TYPE, log_read, no_checkpoint, not_found
+from app.transparency.answers import NONE_SIGNED, NOT_KEPT, TEXT_TYPE, log_read, no_checkpoint, not_found
 from app.transparency.log_reads import Published
 from app.transparency.read_once import ReadOnce
 from app.transparency.tile_paths import Place, parse_bundle, parse_tile
@@ -63,6 +63,7 @@ def _add_notes(blueprint: flask.Blueprint, services: Parts, newest: ReadOnce[Pub
         return log_read(services.reader, "log_witnessed", lambda conn: cosignatures.witnessed(conn, policy, keys))
 
     witnessed = ReadOnce(read_witnessed, services.clock)
+    origin = ReadOnce(lambda: log_read(services.reader, "log_checkpoint", log_reads.origin), services.clock)
     # As the signer names a log that has no name yet.
     named = services.settings.log.origin or next((own.name for own in services.log_keys), "")
 
@@ -70,7 +71,7 @@ def _add_notes(blueprint: flask.Blueprint, services: Parts, newest: ReadOnce[Pub
     def checkpoint() -> flask.Response:
         point = newest.get()
         if point is None:
-            raise no_checkpoint("no checkpoint of the log was signed yet")
+            raise no_checkpoint(NONE_SIGNED, origin.get())
         return _kept(flask.Response(point.note, content_type=TEXT_TYPE), public, _A_MOMENT)
 
     @blueprint.get("/log/checkpoint/witnessed")

@@ -152,7 +152,7 @@ def as_text(answer: TestResponse) -> tuple[dict[str, Any], int, list[bytes], str
 
 def test_a_log_that_is_not_signed(service: Service) -> None:
     for path in ("checkpoint", "checkpoint/witnessed", "key", "consistency?from=0", "entries/0/proof"):
-        refused(service, f"{LOG}/{path}", "no-checkpoint")
+        assert "origin" not in refused(service, f"{LOG}/{path}", "no-checkpoint"), "it has no name yet"
     append(service.database, 300)
     for path in ("tile/0/000", "tile/0/001.p/44", "tile/entries/000"):
         refused(service, f"{LOG}/{path}")
@@ -214,8 +214,8 @@ def test_a_log_under_another_name(service: Service) -> None:
     sign(service.database, KEY)
     new_name(service.database, "log.example/two")
     forget(service)
-    refused(service, f"{LOG}/checkpoint", "no-checkpoint")
-    refused(service, f"{LOG}/entries/0/proof", "no-checkpoint")
+    for path in ("checkpoint", "entries/0/proof", "consistency?from=1"):
+        assert refused(service, f"{LOG}/{path}", "no-checkpoint")["origin"] == "log.example/two"
     append(service.database, 2)
     point = sign(service.database, OTHER_KEY)
     forget(service)

@@ -121,9 +121,16 @@ class NotFoundError(ProblemError):
 
 
 class NoCheckpointError(NotFoundError):
-    """404: the log has signed nothing yet, or nothing that was cosigned as asked for."""
+    """404: the log has signed nothing yet, or nothing that was cosigned as asked for.
+
+    ``origin``: the name that the log has, where the service says so; it may be a new one.
+    """
 
     slug = "no-checkpoint"
+
+    @property
+    def origin(self) -> str | None:
+        return _text(self.members, "origin") or None
 
 
 class NotYetInLogError(NotFoundError):

@@ -210,6 +210,26 @@ def test_a_log_that_denies_a_checkpoint_is_told(
     assert run("verify").exit_code == 3  # nothing to hold it against
 
 
+@pytest.mark.parametrize("kept", ["--store", "--since"])
+def test_a_log_that_was_just_given_another_name_cannot_be_told_of_yet(
+    log: Log, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    monkeypatch.setattr(steps, "time", SimpleNamespace(sleep=lambda seconds: None))
+    (tmp_path / "since").write_bytes(log.note(300))
+    assert run("verify", "--store", tmp_path / "store").exit_code == 0
+    other = make_key("log.example/audit-2", b"\4" * 32)
+    (tmp_path / "keys").write_text(f"{KEY.verifier}\n{other.verifier}\n")
+    (tmp_path / "policy").write_text(f"witness w {WITNESS.verifier}\nquorum w\n")
+    log.missing.add("/api/v1/log/checkpoint")
+    log.called = other.name
+    options = ("verify", kept, tmp_path / kept.strip("-"))
+    assert run(*options).exit_code == 1, "its key is not known"
+    for more in ((), ("--witness-policy", tmp_path / "policy")):
+        result = run(*options, "--key", tmp_path / "keys", *more)
+        assert result.exit_code == 3
+        assert f"the log {ORIGIN} is called {other.name} now, and no checkpoint was signed" in result.stderr
+
+
 def test_a_checkpoint_of_another_name_is_told_of(log: Log, run: Run, tmp_path: Path) -> None:
     assert run("verify", "--store", tmp_path / "store").exit_code == 0
     other = make_key("log.example/audit-2", b"\4" * 32)

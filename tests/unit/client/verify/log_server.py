@@ -72,6 +72,7 @@ class Log:
         self.changes: dict[str, Change] = {}
         self.missing: set[str] = set()  # paths that are answered 404
         self.denies = False  # whether all that is missing is said to be so for want of a checkpoint
+        self.called: str | None = None  # the name that the log is said to have where there is no checkpoint
         self.asked: list[str] = []
         self._lock = threading.Lock()
         self._tree = LogTree(b"")
@@ -166,6 +167,8 @@ class Log:
         if found is None:
             slug = self._slug(parts.path)
             body = {"type": _PROBLEM + slug, "title": "Not found", "status": 404, "detail": "there is no such thing"}
+            if slug == "no-checkpoint" and self.called is not None:
+                body["origin"] = self.called
             return 404, "application/problem+json", json.dumps(body).encode()
         kind, body_ = found
         return 200, kind, self.changes.get(parts.path, lambda same: same)(body_)

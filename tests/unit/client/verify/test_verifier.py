@@ -215,6 +215,35 @@ def test_a_log_that_denies_what_is_remembered_is_told(log: Log, client: DataStor
         verifier.event(client, ident)
 
 
+def test_a_log_that_was_just_given_another_name_is_no_alarm(log: Log, client: DataStorageClient) -> None:
+    other, ident = make_key("log.example/audit-2", b"\4" * 32), next(iter(log.events))
+    both = f"{KEYS}\n{other.verifier}\n"
+    verifier, old_only = Verifier(both), Verifier(KEYS)
+    for each in (verifier, old_only):
+        each.update(client)
+    log.missing |= {CHECKPOINT, f"/api/v1/audit/events/{ident}/proof"}
+    log.denies = True
+    # What it does not say, or of a name that it had before, is no excuse.
+    for called in (None, ORIGIN, "log.example/audit-3"):
+        log.called = called
+        with pytest.raises(CheckpointGoneError):
+            verifier.update(client)
+    log.called = other.name
+    renamed = f"the log {ORIGIN} is called {other.name} now, and no checkpoint was signed under that name yet"
+    for ask in (lambda: verifier.update(client), lambda: verifier.event(client, ident)):
+        with pytest.raises(NoCheckpointError, match=renamed):
+            ask()
+    with pytest.raises(CheckpointGoneError, match=f"; its log is called {other.name}"):
+        old_only.update(client)
+    # Once it was signed under that name, it is.
+    log.missing.clear()
+    log.origin, log.keys = other.name, (other,)
+    assert verifier.update(client).origin == other.name
+    log.missing.add(CHECKPOINT)
+    with pytest.raises(CheckpointGoneError):
+        verifier.update(client)
+
+
 def test_an_answer_of_a_moment_ago_is_asked_for_again(log: Log, client: DataStorageClient) -> None:
     verifier = Verifier(KEYS)
     verifier.update(client)

@@ -5792,6 +5792,7 @@ class Problem:
             workflow_name (str | Unset): The name in conflict.
             version (str | Unset): The version in conflict.
             required_scope (str | Unset): The scope that the token lacks.
+            origin (str | Unset): The name of the log that has nothing signed to show.
             max_batch_size (int | Unset): How many elements a batch may have.
             next_ (str | Unset): The cursor with which a feed goes on.
     """
@@ -5820,6 +5821,7 @@ class Problem:
     workflow_name: str | Unset = UNSET
     version: str | Unset = UNSET
     required_scope: str | Unset = UNSET
+    origin: str | Unset = UNSET
     max_batch_size: int | Unset = UNSET
     next_: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -5895,6 +5897,8 @@ class Problem:
 
         required_scope = self.required_scope
 
+        origin = self.origin
+
         max_batch_size = self.max_batch_size
 
         next_ = self.next_
@@ -5948,6 +5952,8 @@ class Problem:
             field_dict["version"] = version
         if required_scope is not UNSET:
             field_dict["required_scope"] = required_scope
+        if origin is not UNSET:
+            field_dict["origin"] = origin
         if max_batch_size is not UNSET:
             field_dict["max_batch_size"] = max_batch_size
         if next_ is not UNSET:
@@ -6052,6 +6058,8 @@ class Problem:
 
         required_scope = d.pop("required_scope", UNSET)
 
+        origin = d.pop("origin", UNSET)
+
         max_batch_size = d.pop("max_batch_size", UNSET)
 
         next_ = d.pop("next", UNSET)
@@ -6081,6 +6089,7 @@ class Problem:
             workflow_name=workflow_name,
             version=version,
             required_scope=required_scope,
+            origin=origin,
             max_batch_size=max_batch_size,
             next_=next_,
         )

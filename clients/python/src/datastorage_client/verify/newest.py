@@ -22,8 +22,8 @@ def newest(trust: Trust, known: Sequence[bytes]) -> Steps[tuple[bytes, Checkpoin
 
     ``known``: notes of logs with these keys that were known before it is asked; what others remember meanwhile may be
     newer than an honest answer. Where the answer is older than they are it is asked again, and given in the end; see
-    `newer`. Raises CheckpointGoneError where one is known and the service says that it has none; NoteRefusedError,
-    NotWitnessedError, ProblemError.
+    `newer`. Raises CheckpointGoneError where one is known and the service says that it has none, NoCheckpointError
+    where none was known, or the log was just given another name; NoteRefusedError, NotWitnessedError, ProblemError.
     """
     tries = 0
     while True:
@@ -69,14 +69,37 @@ def _shown(trust: Trust, known: Sequence[bytes]) -> Steps[tuple[bytes, Checkpoin
 
 
 def check_not_gone(trust: Trust, known: Sequence[bytes], said: NoCheckpointError) -> None:
-    """Raises CheckpointGoneError where a checkpoint is known and the service says that it has none."""
-    if known:
-        checkpoint = trust.signed(known[0])
-        raise CheckpointGoneError(
-            f"the service says that it has no checkpoint ({said.detail}), and one of {checkpoint.size} entries of the "
-            f"log {checkpoint.origin} is known from before",
-            known[0],
+    """Raises CheckpointGoneError where a checkpoint is known and the service says that it has none.
+
+    NoCheckpointError, where it says that its log has another name by now, whose key is known and no checkpoint: that
+    one is not signed yet, and nobody can tell whether it continues what is known.
+    """
+    if not known:
+        return
+    checkpoint = trust.signed(known[0])
+    name = said.origin
+    if name is not None and _is_new(trust, known, name):
+        raise NoCheckpointError(
+            said.status,
+            {
+                **said.members,
+                "detail": f"the log {checkpoint.origin} is called {name} now, and no checkpoint was signed under that "
+                "name yet: ask again in a moment",
+            },
+            retry_after=said.retry_after,
         ) from None
+    called = f"; its log is called {name}" if name not in (None, checkpoint.origin) else ""
+    raise CheckpointGoneError(
+        f"the service says that it has no checkpoint ({said.detail}{called}), and one of {checkpoint.size} entries of "
+        f"the log {checkpoint.origin} is known from before",
+        known[0],
+    ) from None
+
+
+def _is_new(trust: Trust, known: Sequence[bytes], name: str) -> bool:
+    """Whether a log of this name is expected, by its key, and no checkpoint of it was seen yet."""
+    expected = any(key.name == name for key in trust.keys)
+    return expected and not any(note.startswith(f"{name}\n".encode()) for note in known)
 
 
 def _signed(known: Sequence[bytes]) -> Steps[bytes]:
