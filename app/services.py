@@ -149,6 +149,7 @@ class Services:
             stalled=self.sequencer.wanted,
             can_sign=signer.can_sign,
             grown=self.feed_waiters.note_growth,
+            keys=[key.verifier for key in self.log_keys],
         )
         self.monitor = Monitor(
             settings,

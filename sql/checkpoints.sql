@@ -88,6 +88,10 @@ LEFT JOIN LATERAL (
     SELECT size, signed_at FROM log_checkpoints WHERE origin = h.origin ORDER BY size DESC LIMIT 1
 ) AS c ON true;
 
+-- name: signed_at
+-- When the checkpoint of this size came.
+SELECT signed_at FROM log_checkpoints WHERE origin = %s AND size = %s;
+
 -- name: cosigned_by
 -- The newest of each witness that has ever said something.
 SELECT DISTINCT ON (witness) witness, size, received_at

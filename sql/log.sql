@@ -184,7 +184,8 @@ UPDATE log_intake SET notifications_done = true;
 
 -- name: look
 -- How the log is, in one statement. What was set aside has no place either. No more rows are counted than a minute's worth:
--- where more wait, their number says no more than that. What is signed is the newest checkpoint under the log's name.
+-- where more wait, their number says no more than that. The newest checkpoint under the log's name may be one that nobody has
+-- signed (signing_watch.py).
 SELECT h.size, i.taken, i.events_done AND i.notifications_done,
     i.events_done OR coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('audit_events_unsalted')), false),
     (SELECT size FROM log_checkpoints WHERE origin = h.origin ORDER BY size DESC LIMIT 1), h.epoch, h.origin, h.unsigned,

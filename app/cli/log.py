@@ -12,7 +12,7 @@ from datastorage_common.counts import counted
 from datastorage_common.times import rfc3339
 
 from app.audit.store import append
-from app.cli.log_database import config_option, connected, json_option, memories_of, own_events
+from app.cli.log_database import config_option, connected, json_option, keys_of, memories_of, own_events
 from app.cli.log_keys import key, keygen
 from app.cli.log_origin import new_origin, remember
 from app.cli.log_status import NOBODY, intake_line, lines, look_at, members, policy_of
@@ -63,7 +63,7 @@ def status(config_path: str | None, as_json: bool) -> None:
     --json in hexadecimal digits. Keep it with the size to see later whether the log was changed (docs/log.md).
     """
     with connected(config_path) as (conn, settings), memories_of(settings) as memories:
-        found = standing(conn, most=_MOST)
+        found = standing(conn, most=_MOST, keys=keys_of(settings.log))
         held = look_at(memories)
         policy = policy_of(settings.log.witness_policy)
     if as_json:

@@ -10,10 +10,14 @@ from typing import NoReturn
 
 import click
 import psycopg
+from datastorage_common.files import ReadError
+from datastorage_common.notes import NoteError, VerifierKey
 
 from app.audit.own_events import OwnEvents
 from app.audit.service_events import ServiceEvents
 from app.clock import Clock
+from app.config.log import LogSettings
+from app.config.log_keys import load_keys
 from app.config.settings import Settings
 from app.configuration import exit_on_wrong_settings, load_settings, say_warnings
 from app.dlq.endpoint import Endpoint
@@ -81,6 +85,14 @@ def memories_of(settings: Settings) -> Iterator[list[Memory]]:
     finally:
         for memory in memories:
             memory.close()
+
+
+def keys_of(settings: LogSettings) -> list[VerifierKey]:
+    """The verifier keys of `log.key_file`; none where it cannot be read here."""
+    try:
+        return [key.verifier for key in load_keys(settings)]
+    except (ReadError, NoteError):
+        return []
 
 
 def own_events() -> ServiceEvents:

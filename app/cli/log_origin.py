@@ -8,17 +8,14 @@ from collections.abc import Callable, Sequence
 import click
 import orjson
 from datastorage_common.counts import counted
-from datastorage_common.files import ReadError
 from datastorage_common.jsonvalue import is_storable_text
-from datastorage_common.notes import NoteError
 from datastorage_common.times import rfc3339
 
 from app.audit.store import append
-from app.cli.log_database import config_option, connected, json_option, memories_of, own_events
+from app.cli.log_database import config_option, connected, json_option, keys_of, memories_of, own_events
 from app.cli.log_keys import origin_argument
 from app.cli.log_status import look_at
 from app.config.log import LogSettings
-from app.config.log_keys import load_keys
 from app.config.settings import Settings
 from app.postgres.sessions import Connection, reading
 from app.transparency import checkpoint_store, log_store
@@ -200,11 +197,7 @@ def _still_to_do(settings: Settings, name: str) -> list[str]:
     found = []
     if log.origin not in (None, name):
         found.append(f"log.origin is still {log.origin}: nothing is signed before it is {name}")
-    try:
-        has_key = any(key.name == name for key in load_keys(log))
-    except (ReadError, NoteError):
-        has_key = False
-    if not has_key:
+    if all(key.name != name for key in keys_of(log)):
         found.append(
             f"log.key_file has no key of {name} here: nothing is signed before the service has one "
             f"(`datastorage log keygen {name}`)"

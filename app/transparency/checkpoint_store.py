@@ -18,16 +18,17 @@ _SQL = statements("checkpoints")
 
 def last(conn: Connection, origin: str) -> Remembered | None:
     """The largest tree of this origin that has a checkpoint, whoever put it there."""
-    return next((_tree(row) for row in _newest(conn, origin, 1)), None)
+    return next((_tree(row) for row in newest_rows(conn, origin, 1)), None)
 
 
 def last_signed(conn: Connection, origin: str, keys: Sequence[VerifierKey]) -> tuple[bool, Remembered | None]:
     """Whether there are checkpoints of this origin, and the largest tree of those that one of these keys has signed."""
-    newest, signed = newest_signed(lambda most: _newest(conn, origin, most), keys)
+    newest, signed = newest_signed(lambda most: newest_rows(conn, origin, most), keys)
     return newest is not None, None if signed is None else _tree(signed)
 
 
-def _newest(conn: Connection, origin: str, most: int) -> list[Row]:
+def newest_rows(conn: Connection, origin: str, most: int) -> list[Row]:
+    """So many rows of this origin, whoever put them there; the largest tree first."""
     return [_row(row) for row in conn.execute(_SQL["last"], (origin, most))]
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from datastorage_common.notes import VerifierKey
+
 from app.clock import Clock
+from app.postgres.sessions import Connection
+from app.transparency.checkpoint_store import newest_rows
 from app.transparency.signer import NO_KEY, is_keyless
+
+# So many rows of log_checkpoints are looked at for one that is signed. What was found signed once stays known.
+_ROWS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +21,37 @@ class Signed:
     """What one look found of it."""
 
     size: int = 0  # of the log
-    signed: int | None = None  # the size of its newest checkpoint
+    signed: int | None = None  # the size of its newest checkpoint, as `SignedSize` has it
     epoch: int = 0  # grows whenever another one gives places
     origin: str | None = None
     unsigned: str | None = None  # why nothing is signed, as the one that gives places said it last
     tried: float = 0.0  # how long ago it said so, in seconds
+
+
+class SignedSize:
+    """How far the log is signed: where its keys are known here, only what one of them has signed counts.
+
+    The service's role may put other rows into log_checkpoints. Nothing is asked while the newest row is the one that
+    was found signed before.
+    """
+
+    def __init__(self, keys: Sequence[VerifierKey]) -> None:
+        self._keys = keys
+        self._known: tuple[str | None, int] = (None, -1)  # the name of the log, and how far it was found signed
+
+    def look(self, conn: Connection, origin: str | None, newest: int | None) -> int | None:
+        """The size of the newest checkpoint; ``newest``: that of the newest row. Raises psycopg.Error."""
+        if origin is None or newest is None or all(key.name != origin for key in self._keys):
+            return newest
+        name, size = self._known
+        if name != origin or size > newest:  # another log, or a database that was restored
+            size = -1
+        if size < newest:
+            # Not those that came since: whoever asks holds the answer against the log as it was.
+            rows = [row for row in newest_rows(conn, origin, _ROWS) if size < row.size <= newest]
+            size = next((row.size for row in rows if row.signed_by(self._keys) is not None), size)
+        self._known = origin, size
+        return None if size < 0 else size
 
 
 class SigningWatch:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from datastorage_common.notes import VerifierKey
+
 from app.postgres.sessions import Connection, reading
 from app.postgres.statements import statements
+from app.transparency.checkpoint_store import last_signed
 from app.transparency.log_store import root
 from app.transparency.signer import NO_KEY
 
@@ -53,7 +57,7 @@ class Signed:
     """What is signed of the log, and whether that goes on."""
 
     origin: str | None  # None: nothing was signed yet
-    size: int | None  # of the newest checkpoint
+    size: int | None  # of the newest checkpoint; where keys of the log are known, of those that they have signed
     signed_at: datetime | None
     unsigned: str | None  # why nothing is signed for now
     inconsistent: str | None  # what the log contradicts: no place is given any more
@@ -83,9 +87,10 @@ class Standing:
     signed: Signed
 
 
-def standing(conn: Connection, *, most: int | None = None) -> Standing:
+def standing(conn: Connection, *, most: int | None = None, keys: Sequence[VerifierKey] = ()) -> Standing:
     """Look at the log; of old records that are left, no more than ``most`` of each kind are counted.
 
+    ``keys``: those that are known here; of a log with another name they say nothing.
     Raises psycopg.Error, UndefinedTable where there is no log yet; LogBrokenError where its tiles do not fit its size.
     """
     with reading(conn):
@@ -95,7 +100,7 @@ def standing(conn: Connection, *, most: int | None = None) -> Standing:
     size, (pending, lag) = looked[0], looked[-2:]
     with reading(conn):
         of_all = root(conn, size)
-        signed = _signed(conn)
+        signed = _signed(conn, keys)
     epoch, holder, taken, events_done, notifications_done, indexed, act, acted_at, acted_by = row
     done = events_done and notifications_done
     left = None
@@ -123,7 +128,7 @@ def standing(conn: Connection, *, most: int | None = None) -> Standing:
     )
 
 
-def _signed(conn: Connection) -> Signed:
+def _signed(conn: Connection, keys: Sequence[VerifierKey]) -> Signed:
     row = conn.execute(_SIGNED["signed"]).fetchone()
     assert row is not None  # noqa: S101 - 0005_log.sql puts a row into log_head
     cosigned = [
@@ -131,6 +136,11 @@ def _signed(conn: Connection) -> Signed:
         for witness, size, at in conn.execute(_SIGNED["cosigned_by"], (row[0],))
     ]
     origin, size, signed_at, unsigned, inconsistent = row
+    if size is not None and any(key.name == origin for key in keys):
+        # The service's role may put rows there that nobody has signed.
+        _, tree = last_signed(conn, origin, keys)
+        found = conn.execute(_SIGNED["signed_at"], (origin, tree.size)).fetchone() if tree is not None else None
+        size, signed_at = (tree.size, found[0]) if tree is not None and found is not None else (None, None)
     return Signed(
         origin=origin,
         size=size,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from datastorage_common.notes import VerifierKey
 
 from app.clock import Clock
 from app.postgres.sessions import Connection
 from app.postgres.statements import statements
 from app.telemetry import metrics
-from app.transparency.signing_watch import Signed, SigningWatch
+from app.transparency.signing_watch import Signed, SignedSize, SigningWatch
 
 _LOOK = statements("log")["look"]
 
@@ -21,7 +23,7 @@ class LogState:
     size: int = 0
     taken_in: int = 0  # records from before there was a log that it has
     all_taken_in: bool = True
-    signed: int | None = None  # the size of the newest checkpoint
+    signed: int | None = None  # the size of the newest checkpoint, as `SignedSize` has it
     unsigned: str | None = None  # why nothing is signed for now
     inconsistent: str | None = None  # what the log contradicts: no place is given any more
     oldest: int | None = None  # the number of the first row that waits
@@ -75,12 +77,17 @@ class LogWatch:
         stalled: Callable[[], None],
         can_sign: Callable[[str | None], bool] = lambda _: False,
         grown: Callable[[], None] = lambda: None,
+        keys: Sequence[VerifierKey] = (),
     ) -> None:
-        """``can_sign``: whether this worker has a key of the log of that name. ``grown``: called when it has grown."""
+        """``can_sign``: whether this worker has a key of the log of that name. ``grown``: called when it has grown.
+
+        ``keys``: all keys of logs that this worker has.
+        """
         self._clock = clock
         self._stalled = stalled
         self._grown = grown
         self._signing = SigningWatch(clock, can_sign)
+        self._signed_size = SignedSize(keys)
         self._floor = Floor(clock)
         self._looked_at: float | None = None  # or since when it should have been
         self._old_wait_since: float | None = None  # records from before there was a log, of which none was taken in
@@ -92,8 +99,9 @@ class LogWatch:
         row = conn.execute(_LOOK, {"first": self._floor.first()}).fetchone()
         if row is None:  # nothing was migrated yet
             return
-        size, taken_in, all_taken_in, indexed, signed, *rest = row
+        size, taken_in, all_taken_in, indexed, newest, *rest = row
         epoch, origin, unsigned, tried, inconsistent, oldest, pending, lag = rest
+        signed = self._signed_size.look(conn, origin, newest)
         before = self.state
         now = self._clock.monotonic()
         if all_taken_in:

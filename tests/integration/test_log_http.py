@@ -275,6 +275,9 @@ def test_a_checkpoint_that_no_key_of_the_log_has_signed_is_not_served(
         refused(s, f"{LOG}/entries/4/proof", "not-yet-in-log")
         assert get(s, f"{LOG}/consistency?from=1").json["size"] == 3
         assert get(s, f"{LOG}/consistency?from=1&to=1").status_code == 400, "no key has signed that of 1 entry"
+        s.parts.database.read(s.parts.log_watch.look)
+        state = s.parts.log_watch.state
+        assert (state.size, state.signed) == (6, 3), "/health says so too"
         append(s.database, 1)
         newer = sign(s.database, KEY)
         clock.ahead += 2.0

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from datastorage_common.checkpoints import Checkpoint
+from datastorage_common.notes import Note, make_key
 
 from app.telemetry import metrics
 from app.transparency.signer import NO_KEY
-from app.transparency.signing_watch import SigningWatch
+from app.transparency.signing_watch import SignedSize, SigningWatch
 from app.transparency.watch import LogWatch
 from tests.unit.fakes import FakeConnection, StandingClock
 
@@ -140,3 +142,26 @@ def test_one_without_a_key_sees_that_others_sign() -> None:
     assert world.watch.signing() == ("on", None)
     world.looks(60, 9, 7)
     assert world.watch.unsigned_for() == 60.0
+
+
+def test_a_newest_row_that_was_found_signed_is_not_asked_for_again() -> None:
+    key = make_key("ours", bytes(32))
+    conn = FakeConnection()
+    signed = SignedSize([key.verifier])
+
+    def look(newest: int, rows: list[tuple[int, bool]]) -> tuple[int | None, int]:
+        """What is found, and by how many statements; ``rows``: sizes, and whether the key has signed them."""
+        texts = {n: Checkpoint("ours", n, bytes(32)).text() for n, _ in rows}
+        notes = {n: Note(texts[n], (key.sign(texts[n]),)).encode().decode() if by_us else "x" for n, by_us in rows}
+        conn.answers = {"FROM log_checkpoints": [("ours", n, 1, bytes(32), notes[n]) for n, _ in rows]}
+        before = len(conn.executed)
+        found = signed.look(conn, "ours", newest)  # type: ignore[arg-type]
+        return found, len(conn.executed) - before
+
+    assert look(7, [(7, True)]) == (7, 1)
+    assert [look(7, []) for _ in range(3)] == [(7, 0)] * 3
+    assert look(9, [(9, False), (7, True)]) == (7, 1)
+    assert look(9, [(10, True), (9, False), (7, True)]) == (7, 1), "what came since is not of this look"
+    assert look(10, [(10, True), (9, False), (7, True)]) == (10, 1)
+    assert look(10, []) == (10, 0)
+    assert signed.look(conn, "theirs", 4) == 4, "a log whose keys are not known"  # type: ignore[arg-type]
