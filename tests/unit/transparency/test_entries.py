@@ -19,6 +19,7 @@ from app.transparency.entries import (
     event_key,
     notification_key,
     place_key,
+    readable,
     record_of,
     split,
 )
@@ -114,6 +115,14 @@ def test_entries_that_are_kept_one_behind_the_other_are_found_again(entries: lis
     assert split(b"".join(entries)) == entries
 
 
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_events_are_read_up_to_the_first_whose_day_no_calendar_has(at: int) -> None:
+    entries = [event_entry(day=FIRST_DAY + timedelta(days=n)) for n in range(3)]
+    broken = [*entries]
+    broken[at] = entries[at][:17] + b"\x7f\xff\xff\xff" + entries[at][21:]
+    assert readable(b"".join(broken)) == (entries[:at], "no such entry: OverflowError")
+
+
 @given(st.lists(ANY_ENTRY, min_size=1, max_size=4), st.data())
 def test_a_cut_is_noticed_unless_it_is_between_two(entries: list[bytes], data: st.DataObject) -> None:
     kept = b"".join(entries)
@@ -122,10 +131,12 @@ def test_a_cut_is_noticed_unless_it_is_between_two(entries: list[bytes], data: s
         split(kept[:-cut])
 
 
+@pytest.mark.parametrize("length", [53, 61])
 @pytest.mark.parametrize("code", [5, 6, 127, 255])
-def test_an_unknown_kind_is_refused(code: int) -> None:
+def test_an_unknown_kind_is_refused(code: int, length: int) -> None:
+    """Also where it is as long as an event."""
     with pytest.raises(EntryError, match=f"of the kind {code}"):
-        split(event_entry() + bytes([code]) + bytes(60))
+        split(event_entry() + bytes([code]) + bytes(length - 1))
 
 
 def test_keys() -> None:
