@@ -85,9 +85,8 @@ SELECT * FROM unnest(%b::int2[], %b::int8[], %b::int2[], %b::bytea[])
 ON CONFLICT (level, tile) DO UPDATE SET width = EXCLUDED.width, hashes = EXCLUDED.hashes;
 
 -- name: put_places
--- Indexes are counted here: they have no gaps.
-INSERT INTO log_places (id_hash, log_index)
-SELECT id_hash, %s + n - 1 FROM unnest(%b::int8[]) WITH ORDINALITY AS u(id_hash, n);
+-- Its rows go into a page, and into the WAL, many at once; those of INSERT one by one.
+COPY log_places (id_hash, log_index) FROM STDIN (FORMAT binary);
 
 -- name: put_head
 -- Last: what it covers is there by now.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,6 +21,10 @@ _SQL = statements("log")
 
 # Rows of log_pending_a and log_pending_b by turns (log_queue in sql/0005_log.sql).
 TURN_ROWS = 16_384
+
+# COPY in binary: what it begins with, the two int8 of a row, each behind its length, and what it ends with.
+_COPY_BEGINS, _COPY_ENDS = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
+_place_row = struct.Struct(">hiqiq").pack
 
 
 class LogBrokenError(Exception):
@@ -161,7 +166,9 @@ def write(conn: Connection, growth: Growth, entries: Sequence[bytes]) -> None:
         ([t.level for t in tiles], [t.number for t in tiles], [t.width for t in tiles], [t.hashes for t in tiles]),
     )
     first = growth.edge.size - len(entries)
-    conn.execute(_SQL["put_places"], (first, [place_key(entry) for entry in entries]))
+    rows = [_place_row(2, 8, place_key(entry), 8, index) for index, entry in enumerate(entries, first)]
+    with conn.cursor() as cursor, cursor.copy(_SQL["put_places"]) as copy:
+        copy.write(b"".join([_COPY_BEGINS, *rows, _COPY_ENDS]))
 
 
 def put_head(conn: Connection, new: Head) -> None:

@@ -382,7 +382,7 @@ KNOWN = {
     ("sql/log.sql", "TRUNCATE log_pending_b"),
     ("sql/log.sql", "INSERT INTO log_bundles ("),
     ("sql/log.sql", "INSERT INTO log_tiles ("),
-    ("sql/log.sql", "INSERT INTO log_places ("),
+    ("sql/log.sql", "COPY log_places ("),
     ("sql/log.sql", "INSERT INTO log_salts ("),
     ("sql/log.sql", "UPDATE log_head SET "),
     ("sql/log.sql", "UPDATE log_intake SET "),

@@ -75,6 +75,27 @@ class FakeCursor:
         return iter(self.rows)
 
 
+class FakeCopying:
+    """The cursor of a connection, for COPY: what is written to it stands with its statement in ``executed``."""
+
+    def __init__(self, executed: list[tuple[str, Any]]) -> None:
+        self._executed = executed
+
+    def __enter__(self) -> FakeCopying:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def copy(self, statement: str) -> FakeCopying:
+        self._executed.append((statement, b""))
+        return self
+
+    def write(self, data: bytes) -> None:
+        statement, written = self._executed[-1]
+        self._executed[-1] = statement, written + data
+
+
 _IDLE = SimpleNamespace(
     transaction_status=psycopg.pq.TransactionStatus.IDLE, parameter_status=lambda name: "UTF8", server_version=180000
 )
@@ -108,6 +129,9 @@ class FakeConnection:
                     raise rows
                 return FakeCursor(rows)
         return FakeCursor([])
+
+    def cursor(self) -> FakeCopying:
+        return FakeCopying(self.executed)
 
     def add_notice_handler(self, handler: object) -> None:
         pass

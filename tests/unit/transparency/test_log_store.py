@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -104,6 +105,15 @@ def test_an_edge_that_is_not_all_there_is_refused(what: str) -> None:
         log_store.edge(FakeConnection({TILES: rows_of_edge(edge)}), 600)  # type: ignore[arg-type]
 
 
+def places_in(copied: bytes) -> list[tuple[int, int]]:
+    """The rows that COPY in binary was given: keys and indexes."""
+    rows = copied[19:-2]
+    assert copied == b"PGCOPY\n\xff\r\n\0" + bytes(8) + rows + b"\xff\xff"
+    found = [struct.unpack(">hiqiq", rows[i : i + 26]) for i in range(0, len(rows), 26)]
+    assert all(row[:2] + row[3:4] == (2, 8, 8) for row in found), "two columns of 8 bytes"
+    return [(row[2], row[4]) for row in found]
+
+
 def test_what_the_log_has_grown_by_is_written_with_the_places_behind_it() -> None:
     entries = [event_entry(), notification_entry()]
     edge = grow(Edge(), [b"x"] * 255, [bytes(HASH_BYTES)] * 255).edge
@@ -115,7 +125,8 @@ def test_what_the_log_has_grown_by_is_written_with_the_places_behind_it() -> Non
     assert [len(h) for h in hashes] == [256 * HASH_BYTES, HASH_BYTES, HASH_BYTES]
     [(bundles, widths, _)] = said(conn, "INSERT INTO log_bundles")
     assert list(zip(bundles, widths, strict=True)) == [(0, 256), (1, 1)]
-    assert said(conn, "INSERT INTO log_places") == [(255, [place_key(entry) for entry in entries])]
+    [copied] = said(conn, "COPY log_places")
+    assert places_in(copied) == [(place_key(entry), 255 + i) for i, entry in enumerate(entries)]
 
 
 # --- what waits ------------------------------------------------------------------------------------------------------
