@@ -45,5 +45,8 @@ SELECT salt FROM {readable} WHERE id = %s;
 -- That of a record from before the log, by its place.
 SELECT salt FROM log_salts WHERE log_index = %s;
 
--- name: oldest_bundle
-SELECT min(bundle) FROM log_bundles;
+-- name: leaf_beginnings
+-- How the hashes of the entries before these numbers of entries begin: of a tile that is kept as it is so much is read.
+SELECT k.at, substring(t.hashes FROM 32 * mod(k.at - 1, 256)::int + 1 FOR %b)
+FROM unnest(%b::int8[]) AS k(at)
+JOIN log_tiles t ON t.level = 0 AND t.tile = (k.at - 1) / 256;

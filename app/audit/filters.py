@@ -28,6 +28,7 @@ EVENT_FILTERS = (
     "cluster_name",
     "request_id",
 )
+MAX_DATA_ELEMENTS = 32
 _PAGE = ("limit", "offset", "cursor", "count")
 # All that decides which events are meant.
 EVENT_CONDITIONS = (*EVENT_FILTERS, "event_outcome", "since", "until", "data")
@@ -92,6 +93,9 @@ def _containment(read: ListParameters) -> None:
         read.refuse("data", "holds something that cannot be stored")
     elif jsonvalue.growth_bytes(value) > jsonvalue.MAX_GROWTH_BYTES:
         read.refuse("data", "holds too many numbers with large exponents")
+    elif jsonvalue.array_elements(value) > MAX_DATA_ELEMENTS:
+        # PostgreSQL compares each of them with each element of what is stored.
+        read.refuse("data", f"holds arrays of more than {MAX_DATA_ELEMENTS} elements in all")
     else:
         read.where("event_data @> %s::jsonb", jsonvalue.compact(value).decode())
 

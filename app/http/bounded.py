@@ -27,6 +27,25 @@ def page(read: Callable[[bool], T]) -> T:
             return read(True)
 
 
+class Room(contextlib.AbstractContextManager[None]):
+    """Room for a few requests at a time, of each of which a part goes on inside the block; for one at the least.
+
+    Who finds none for so many seconds is answered 503. To be entered before a connection is taken.
+    """
+
+    def __init__(self, at_once: int, patience: float, said: str) -> None:
+        self._places = threading.BoundedSemaphore(max(1, at_once))
+        self._patience = patience
+        self._said = said
+
+    def __enter__(self) -> None:
+        if not self._places.acquire(timeout=self._patience):
+            raise Problem("service-unavailable", self._said, headers={"Retry-After": "1"})
+
+    def __exit__(self, *_: object) -> None:
+        self._places.release()
+
+
 @contextlib.contextmanager
 def large_page() -> Iterator[None]:
     """Room to fetch a page of large rows and to make an answer of it. Raises Problem 503.

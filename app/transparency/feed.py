@@ -6,6 +6,7 @@ whoever follows it is told, and from where nothing is missed.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -22,9 +23,8 @@ from app.postgres import pages
 from app.postgres.sessions import Connection
 from app.postgres.statements import Sql, statements
 from app.transparency.entries import RecordEntry, as_json, record_of
-from app.transparency.feed_cursor import CursorSeal, Position, entry_tag, origin_tag
-from app.transparency.log_reads import Keys, entries_between, oldest_kept, published
-from app.transparency.log_store import LogBrokenError
+from app.transparency.feed_cursor import TAG_BYTES, CursorSeal, Position, marks, origin_tag, position
+from app.transparency.log_reads import Keys, entries_between, leaf_beginnings, published
 
 EVENT, NOTIFICATION, ACT = KINDS = ("audit_event", "notification", "act")
 # Given for a cursor: from the present end on.
@@ -36,8 +36,8 @@ _OTHERS = frozenset({NOTIFICATION})
 # A page looks at so many entries at the most, and for about so long: what is asked for may be rare.
 _MAX_LOOKED_AT = 50_000
 _MAX_SECONDS = 1.0
-# In pieces that grow, for what is rare.
-_FIRST_PIECE, _LARGEST_PIECE = 256, 4096
+# In pieces that grow while they are short, for what is rare.
+_FIRST_PIECE, _LARGEST_PIECE, _SHORT_SECONDS = 8, 4096, 0.1
 
 
 class NotACursorError(ValueError):
@@ -107,7 +107,7 @@ class _State(NamedTuple):
     origin: str | None
     size: int
     inconsistent: str | None
-    remembered: bool  # outside PostgreSQL, how large it was when it was last signed
+    oldest: int  # the first entry that is kept
     key: bytes
     behind: bool  # perhaps: this is a standby
     renamed: bool
@@ -142,17 +142,24 @@ def read_page(
     state = _State(*row)
     if state.inconsistent is not None:
         raise StandsStillError
-    seal = CursorSeal(bytes(state.key))
+    cursors = CursorSeal(bytes(state.key))
+
+    def seal(place: Position) -> str:
+        # Who may not read everything must not see whether others have stored something since.
+        return cursors.seal(place, each_another=query.reads.narrow)
+
     end = _end(conn, state, keys)
-    start = _start(conn, query.after, state, seal, end)
+    start = _start(conn, query.after, cursors.open, state, end)
+    if isinstance(start, _Gone):
+        raise start.error(start.said, seal(start.following))
     if start.passed >= end:
-        return FeedPage([], seal.seal(start), True, [])
-    places, stop, last = _places(conn, query, start.passed, end, monotonic)
+        return FeedPage([], seal(start), True, [])
+    places, stop = _places(conn, query, start.passed, end, monotonic)
     items, sensitive, cut = _items(conn, query, places, large=large)
     if cut is not None:
-        stop, last = cut, entries_between(conn, cut - 1, cut)[0] if cut else None
-    tag = start.entry if stop == start.passed else entry_tag(None if last is None else as_json(last))
-    return FeedPage(items, seal.seal(Position(stop, start.origin, tag)), stop >= end, sensitive)
+        stop = cut
+    following = start if stop == start.passed else _position(conn, stop, start.origin)
+    return FeedPage(items, seal(following), stop >= end, sensitive)
 
 
 def _end(conn: Connection, state: _State, keys: Keys) -> int:
@@ -163,92 +170,80 @@ def _end(conn: Connection, state: _State, keys: Keys) -> int:
     return state.size if state.origin is None and not keys else 0
 
 
-def _start(conn: Connection, after: str | None, state: _State, seal: CursorSeal, end: int) -> Position:
+class _Gone(NamedTuple):
+    """Why it does not go on from a cursor, and from where it does."""
+
+    error: type[GoneError]
+    said: str
+    following: Position
+
+
+def _start(
+    conn: Connection, after: str | None, opened: Callable[[str], Position | None], state: _State, end: int
+) -> Position | _Gone:
+    """Where the page begins. Raises NotACursorError, LogBrokenError."""
     if after is None:
-        return _position(conn, oldest_kept(conn), state)
+        return _position(conn, state.oldest, state.tag)
     if after == END:
         # Before the first checkpoint of a name nothing is shown, and what is there by now is not meant.
-        return _position(conn, end or state.size, state)
-    position = seal.open(after)
-    if position is None:
+        return _position(conn, end or state.size, state.tag)
+    place = opened(after)
+    if place is None:
         raise NotACursorError
-    if position.origin != state.tag:
-        known = _still_known(conn, position, state)
-        if known is not None or not state.behind:
-            _restart(conn, known or 0, state, seal, "the log goes on under another name")
-        # A standby has not heard of the name yet, perhaps: the cursor keeps it.
-    if position.passed > state.size:
-        if state.behind:
-            return position
-        if state.remembered:
-            # A failover that has lost something: who gives places next will say so.
-            raise StandsStillError
-        _restart(conn, 0, state, seal, "the log is shorter than it was")
-    kept = _tag_before(conn, position.passed)
-    if kept is None:
-        oldest = oldest_kept(conn)
-        if position.passed < oldest:
-            said = "what follows is not kept any more"
-            raise ExpiredError(said, seal.seal(_position(conn, oldest, state)))
-        if position.passed > oldest:
-            raise LogBrokenError(f"entry {position.passed - 1} is not there")
-    elif kept != position.entry and position.entry != entry_tag(None):
-        _restart(conn, 0, state, seal, "the log is another one than it was")
-    return position
+    if state.behind and place.passed > state.size:
+        # A standby has not heard of all that was told already.
+        return place
+    if place.passed < state.oldest:
+        return _Gone(ExpiredError, "what follows is not kept any more", _position(conn, state.oldest, state.tag))
+    known = place.known()
+    found = leaf_beginnings(conn, known, TAG_BYTES)
+    same = [at for at in known if at <= state.size and found.get(at) == known[at]]
+    if place.passed <= state.size and (place.passed in same or place.passed not in known):
+        # Nor has it heard of a new name, perhaps: the cursor keeps it.
+        if place.origin == state.tag or state.behind:
+            return place
+        # All that was passed is in the log that goes on under another name.
+        return _Gone(RestartedError, "the log goes on under another name", place._replace(origin=state.tag))
+    if place.passed == state.oldest and place.passed not in found:
+        return place
+    # Another log from somewhere on. Up to the last entry that both have nothing is missed.
+    said = "the log is shorter than it was" if place.passed > state.size else "the log is another one than it was"
+    return _Gone(RestartedError, said, _position(conn, max([state.oldest, *same]), state.tag))
 
 
-def _restart(conn: Connection, index: int, state: _State, seal: CursorSeal, said: str) -> None:
-    raise RestartedError(said, seal.seal(_position(conn, max(index, oldest_kept(conn)), state)))
-
-
-def _still_known(conn: Connection, position: Position, state: _State) -> int | None:
-    """Up to where what a cursor of another name stands for is in this log: to where it got a name since.
-
-    None: it never had that name.
-    """
-    names = [(name, int(size) if size.isdecimal() else 0) for name, size in conn.execute(_SQL["origins"])]
-    tags = [origin_tag(None), *(origin_tag(name) for name, _ in names)]
-    if position.origin not in tags:
-        return None
-    since = names[tags.index(position.origin) :]
-    return min(position.passed, state.size, *(size for _, size in since))
-
-
-def _position(conn: Connection, index: int, state: _State) -> Position:
-    return Position(index, state.tag, _tag_before(conn, index) or entry_tag(None))
-
-
-def _tag_before(conn: Connection, index: int) -> bytes | None:
-    """What a cursor keeps of the entry before this index; None where that is not there."""
-    if index == 0:
-        return entry_tag(None)
-    try:
-        return entry_tag(as_json(entries_between(conn, index - 1, index)[0]))
-    except LogBrokenError:
-        return None
+def _position(conn: Connection, passed: int, origin: bytes) -> Position:
+    return position(passed, origin, leaf_beginnings(conn, marks(passed), TAG_BYTES))
 
 
 def _places(
     conn: Connection, query: FeedQuery, start: int, end: int, monotonic: Callable[[], float]
-) -> tuple[list[_Place], int, bytes | None]:
-    """The entries that are asked for, as many as a page may have; up to where was looked; the last entry before."""
+) -> tuple[list[_Place], int]:
+    """The entries that are asked for, as many as a page may have; up to where was looked."""
     until = monotonic() + _MAX_SECONDS
-    end = min(end, start + _MAX_LOOKED_AT)
+    end = min(end, start + _about(query, _MAX_LOOKED_AT))
     piece = _FIRST_PIECE if query.picks else query.limit
     found: list[_Place] = []
-    last: bytes | None = None
-    while start < end and (last is None or monotonic() < until):
-        stop = min(end, start + piece)
+    began = start
+    while start < end and (start == began or monotonic() < until):
+        looked = monotonic()
+        stop = min(end, start + _about(query, piece))
         entries = entries_between(conn, start, stop)
         missing = query.limit - len(found)
         places = [_Place(at, entry, record_of(entry)) for at, entry in enumerate(entries, start)]
         wanted = _wanted(conn, query, places, missing)
         found += wanted[:missing]
         if len(wanted) >= missing:
-            return found, found[-1].at + 1, found[-1].entry
-        start, last = stop, entries[-1]
-        piece = min(2 * piece, _LARGEST_PIECE)
-    return found, start, last
+            return found, found[-1].at + 1
+        start = stop
+        # What is asked for may take long for each event: the next piece may not take all of the time.
+        if monotonic() - looked < _SHORT_SECONDS:
+            piece = min(2 * piece, _LARGEST_PIECE)
+    return found, start
+
+
+def _about(query: FeedQuery, number: int) -> int:
+    """The number; less for readers with limits, nobody knows how much: by it they could count others' records."""
+    return number - secrets.randbelow(number // 2 + 1) if query.reads.narrow else number
 
 
 def _wanted(conn: Connection, query: FeedQuery, places: list[_Place], most: int) -> list[_Place]:

@@ -4,43 +4,57 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 import struct
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
-from datastorage_common.merkle import leaf_hash
-
 _VERSION = 1
-_HASH_BYTES = 8
-_form = struct.Struct(f">BQ{_HASH_BYTES}s{_HASH_BYTES}s")
-_TAG_BYTES = 16
-_CHARACTERS = -(-(_form.size + _TAG_BYTES) * 4 // 3)  # of base64 without padding
+# Of hashes so much is kept.
+TAG_BYTES = 8
+NO_TAG = bytes(TAG_BYTES)
+# How far back a cursor knows the log, in bits of the number of entries: where the last ones became others, that 256 or
+# 65536 before may not have.
+_BACK = (0, 8, 16, 24)
+_form = struct.Struct(f">BQ{TAG_BYTES}s{TAG_BYTES * len(_BACK)}s")
+_NONCE_BYTES = 16
+_SEAL_BYTES = 16
+_CHARACTERS = -(-(_NONCE_BYTES + _SEAL_BYTES + _form.size) * 4 // 3)  # of base64 without padding
 _TEXT = re.compile(f"[A-Za-z0-9_-]{{{_CHARACTERS}}}")
-_NO_ENTRY = bytes(_HASH_BYTES)
 _MAX_PASSED = 2**63 - 1
 
 
 class Position(NamedTuple):
     """Where a consumer is: behind so many entries of a log (``passed``).
 
-    ``origin`` and ``entry`` are the beginnings of hashes: of the log's name, as `origin_tag` gives it, and of the last
-    of them, as `entry_tag` does. By them a log is known again that became another one.
+    By the others a log is known again that became another one. ``origin``: what is kept of its name, as `origin_tag`
+    gives it. ``tags``: for each of `marks`, how the hash of the entry before it begins; `NO_TAG` where there is none.
     """
 
     passed: int
     origin: bytes
-    entry: bytes
+    tags: tuple[bytes, ...]
+
+    def known(self) -> dict[int, bytes]:
+        """The tags by the number of entries that they stand behind, without those that say nothing."""
+        return {at: tag for at, tag in zip(marks(self.passed), self.tags, strict=True) if at and tag != NO_TAG}
+
+
+def marks(passed: int) -> list[int]:
+    """The numbers of entries at which a cursor knows the log: that which it stands behind first, then rounder ones."""
+    return [passed >> bits << bits for bits in _BACK]
+
+
+def position(passed: int, origin: bytes, found: Mapping[int, bytes]) -> Position:
+    """The position behind so many entries, by what was found of those before its marks."""
+    return Position(passed, origin, tuple(found.get(at, NO_TAG) if at else NO_TAG for at in marks(passed)))
 
 
 def origin_tag(name: str | None) -> bytes:
     """What a cursor keeps of the log's name; None: it never got another one than its first."""
-    return _NO_ENTRY if name is None else sha256(name.encode()).digest()[:_HASH_BYTES]
-
-
-def entry_tag(entry: bytes | None) -> bytes:
-    """What a cursor keeps of an entry, canonical JSON; None: there is none before it."""
-    return _NO_ENTRY if entry is None else leaf_hash(entry)[:_HASH_BYTES]
+    return NO_TAG if name is None else sha256(name.encode()).digest()[:TAG_BYTES]
 
 
 def looks_sealed(text: str) -> bool:
@@ -49,7 +63,7 @@ def looks_sealed(text: str) -> bool:
 
 
 class CursorSeal:
-    """Seals positions with a key of 32 bytes (AES-SIV, RFC 5297): the same position is always the same text."""
+    """Seals positions with a key of 32 bytes (AES-SIV, RFC 5297)."""
 
     def __init__(self, key: bytes) -> None:
         # Imported here: only who reads the feed pays for it.
@@ -57,10 +71,13 @@ class CursorSeal:
 
         self._cipher = AESSIV(key)
 
-    def seal(self, position: Position) -> str:
-        """The cursor of a position."""
-        sealed = self._cipher.encrypt(_form.pack(_VERSION, *position), None)
-        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+    def seal(self, place: Position, *, each_another: bool = False) -> str:
+        """The cursor of a position. With ``each_another`` nobody can tell whether two of them are of the same one."""
+        return self._seal(place, os.urandom(_NONCE_BYTES) if each_another else bytes(_NONCE_BYTES))
+
+    def _seal(self, place: Position, nonce: bytes) -> str:
+        plain = _form.pack(_VERSION, place.passed, place.origin, b"".join(place.tags))
+        return base64.urlsafe_b64encode(nonce + self._cipher.encrypt(plain, [nonce])).rstrip(b"=").decode()
 
     def open(self, text: str) -> Position | None:
         """The position of a cursor; None where this key has not sealed it."""
@@ -69,11 +86,13 @@ class CursorSeal:
         if not looks_sealed(text):
             return None
         try:
-            plain = self._cipher.decrypt(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), None)
+            sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            nonce = sealed[:_NONCE_BYTES]
+            plain = self._cipher.decrypt(sealed[_NONCE_BYTES:], [nonce])
         except (InvalidTag, binascii.Error):
             return None
-        version, passed, origin, entry = _form.unpack(plain)
-        position = Position(passed, origin, entry)
-        # Its last character has two bits that say nothing: one spelling is the cursor.
-        well = version == _VERSION and passed <= _MAX_PASSED and self.seal(position) == text
-        return position if well else None
+        version, passed, origin, tags = _form.unpack(plain)
+        found = Position(passed, origin, tuple(tags[n : n + TAG_BYTES] for n in range(0, len(tags), TAG_BYTES)))
+        # Bits of its last character may say nothing: one spelling is the cursor.
+        well = version == _VERSION and passed <= _MAX_PASSED and self._seal(found, nonce) == text
+        return found if well else None

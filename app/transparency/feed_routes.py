@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -43,6 +44,10 @@ MAX_WAIT_SECONDS = 30
 _DEFAULT_LIMIT = 100
 _NO_CURSOR = "is not a cursor of this service: take next of an answer, end, or nothing for the beginning"
 _STANDS_STILL = "the log contradicts what was signed of it: the feed stands still until that is settled"
+# Each looks at many events, on a connection of its own. Who finds no room soon is sent away: the threads that wait
+# would be missing for everybody else.
+_PICKING_PATIENCE_SECONDS = 0.1
+_TOO_MANY = "too many look for few records in the feed now - please retry"
 # Who may not wait asks again so soon.
 _AGAIN = {"Retry-After": "1"}
 
@@ -63,6 +68,7 @@ def add_feed(blueprint: flask.Blueprint, services: Parts) -> None:
     register_field_labels(["after", "wait", "kinds", "salts"])
     keys = [key.verifier for key in services.log_keys]
     waiters, clock = services.feed_waiters, services.clock
+    picking = bounded.Room(services.settings.server.threads // 8, _PICKING_PATIENCE_SECONDS, _TOO_MANY)
 
     def asked() -> tuple[FeedQuery, int]:
         return _asked(services)
@@ -72,11 +78,14 @@ def add_feed(blueprint: flask.Blueprint, services: Parts) -> None:
         # Looking for what is rare takes its time, and would hide how long other reads take.
         operation = "feed_filtered" if query.picks else "feed"
         try:
-            return bounded.page(
-                lambda large: log_read(
-                    services.reader, operation, lambda conn: read_page(conn, query, keys, clock.monotonic, large=large)
+            with picking if query.picks else contextlib.nullcontext():
+                return bounded.page(
+                    lambda large: log_read(
+                        services.reader,
+                        operation,
+                        lambda conn: read_page(conn, query, keys, clock.monotonic, large=large),
+                    )
                 )
-            )
         except NotACursorError:
             raise _not_a_cursor() from None
         except RestartedError as e:

@@ -150,10 +150,11 @@ def entries_between(conn: Connection, first: int, stop: int) -> list[bytes]:
     return _at(conn, range(first, stop))
 
 
-def oldest_kept(conn: Connection) -> int:
-    """The index of the first entry that is kept."""
-    row = conn.execute(_SQL["oldest_bundle"]).fetchone()
-    return WIDTH * row[0] if row is not None and row[0] is not None else 0
+def leaf_beginnings(conn: Connection, sizes: Iterable[int], octets: int) -> dict[int, bytes]:
+    """For trees of these sizes, so many bytes of the hash of the last leaf; without those that are not there."""
+    wanted = sorted({size for size in sizes if size > 0})
+    rows = conn.execute(_SQL["leaf_beginnings"], (octets, wanted), binary=True) if wanted else ()
+    return {size: bytes(found) for size, found in rows if len(found) == octets}
 
 
 def _newest(conn: Connection, keys: Keys) -> Published:

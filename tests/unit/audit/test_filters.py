@@ -118,6 +118,10 @@ WRONG_FOR_NOTIFICATIONS = [
 ]
 GROWING = '{"a": [' + ",".join(["1e400"] * 700) + "]}"
 WRONG_FOR_EVENTS.append(("data", GROWING, "holds too many numbers with large exponents"))
+WRONG_FOR_EVENTS += [
+    ("data", data, "holds arrays of more than 32 elements in all")
+    for data in ('{"a": [' + ",".join(["[1]"] * 17) + "]}", '{"a": [{"b": [' + ",".join("1" * 32) + "]}]}")
+]
 NO_CURSOR = "is not a cursor of this service"
 MOMENT = "2026-01-05T10:00:00Z"
 BAD_CURSORS = [

@@ -27,3 +27,15 @@ def test_a_page_that_fails_gives_its_room_back(monkeypatch: pytest.MonkeyPatch) 
     for _ in range(5):
         with pytest.raises(ZeroDivisionError), bounded.large_page():
             raise ZeroDivisionError
+
+
+def test_a_room_has_so_many_places_and_one_at_the_least() -> None:
+    room = bounded.Room(2, 0, "too many")
+    with room, room:
+        with pytest.raises(Problem) as caught, room:
+            pytest.fail("a third was let in")
+        assert (caught.value.detail, caught.value.headers["Retry-After"]) == ("too many", "1")
+    with pytest.raises(ZeroDivisionError), bounded.Room(0, 0, "") as _:
+        raise ZeroDivisionError
+    with room, room:
+        pass

@@ -213,6 +213,20 @@ def growth_bytes(value: Any) -> int:
     return grown
 
 
+def array_elements(value: Any) -> int:
+    """How many elements the arrays in a parsed value have, all together."""
+    found = 0
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            found += len(item)
+            stack.extend(item)
+    return found
+
+
 def written_bytes(value: Any) -> int:
     """The size of a parsed value as compact UTF-8 with its numbers written out."""
     text = compact(value)
