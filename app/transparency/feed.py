@@ -158,8 +158,7 @@ def read_page(
     items, sensitive, cut = _items(conn, query, places, large=large)
     if cut is not None:
         stop = cut
-    following = start if stop == start.passed else _position(conn, stop, start.origin)
-    return FeedPage(items, seal(following), stop >= end, sensitive)
+    return FeedPage(items, seal(_position(conn, stop, start.origin)), stop >= end, sensitive)
 
 
 def _end(conn: Connection, state: _State, keys: Keys) -> int:
@@ -218,14 +217,16 @@ def _position(conn: Connection, passed: int, origin: bytes) -> Position:
 def _places(
     conn: Connection, query: FeedQuery, start: int, end: int, monotonic: Callable[[], float]
 ) -> tuple[list[_Place], int]:
-    """The entries that are asked for, as many as a page may have; up to where was looked."""
+    """The entries that are asked for, as many as a page may have; up to where was looked.
+
+    ``start`` is below ``end``, and one entry at least is looked at.
+    """
     until = monotonic() + _MAX_SECONDS
     end = min(end, start + _about(query, _MAX_LOOKED_AT))
     piece = _FIRST_PIECE if query.picks else query.limit
     found: list[_Place] = []
-    began = start
-    while start < end and (start == began or monotonic() < until):
-        looked = monotonic()
+    while True:
+        began = monotonic()
         stop = min(end, start + _about(query, piece))
         entries = entries_between(conn, start, stop)
         missing = query.limit - len(found)
@@ -234,11 +235,13 @@ def _places(
         found += wanted[:missing]
         if len(wanted) >= missing:
             return found, found[-1].at + 1
+        now = monotonic()
+        if stop == end or now >= until:
+            return found, stop
         start = stop
         # What is asked for may take long for each event: the next piece may not take all of the time.
-        if monotonic() - looked < _SHORT_SECONDS:
+        if now - began < _SHORT_SECONDS:
             piece = min(2 * piece, _LARGEST_PIECE)
-    return found, start
 
 
 def _about(query: FeedQuery, number: int) -> int:

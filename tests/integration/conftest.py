@@ -11,8 +11,10 @@ import redis
 
 from app import create_app
 from app.services import Services
+from app.transparency import feed
 from tests.conftest import settings_for
 from tests.support import Database, PostgresServer, Valkey, shared_valkey, wait_until
+from tests.unit.fakes import HOUR
 from tests.verify_support import fill
 
 
@@ -29,6 +31,12 @@ def streams(valkey: Valkey) -> Iterator[redis.Redis]:
     client.flushall()
     yield client
     client.close()
+
+
+@pytest.fixture
+def unhurried_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No page of the feed ends because a busy machine took long for it."""
+    monkeypatch.setattr(feed, "_MAX_SECONDS", HOUR)
 
 
 @pytest.fixture

@@ -103,11 +103,19 @@ def ids(rows: list[dict[str, Any]]) -> list[str]:
     return [row["event_id"] for row in rows]
 
 
-def reading(database: Database, keys: Keys = (), after: str | None = None, limit: int = 1000, **more: Any) -> FeedPage:
+def reading(
+    database: Database,
+    keys: Keys = (),
+    *,
+    after: str | None = None,
+    limit: int = 1000,
+    kind: str = "audit_event",
+    monotonic: Callable[[], float] = lambda: 0.0,
+) -> FeedPage:
     """A page as the service reads it, without one."""
-    asked = FeedQuery(after, limit, frozenset(more.pop("kinds", ["audit_event"])), (), EVERYTHING, False, 2**20)
+    asked = FeedQuery(after, limit, frozenset([kind]), (), EVERYTHING, False, 2**20)
     with pinned(database, database.service_url) as conn:
-        return read_page(conn, asked, keys, lambda: 0.0, **more)
+        return read_page(conn, asked, keys, monotonic)
 
 
 # --- what is in it ------------------------------------------------------------------------------------------------
@@ -185,6 +193,7 @@ def test_filters_are_those_of_the_list(filled: Database, make_services_on: Calla
         assert drained(app, limit=2, **asked)[:20] == expected[:20], asked
 
 
+@pytest.mark.usefixtures("unhurried_feed")
 def test_a_filter_that_matches_little_moves_the_cursor(
     filled: Database, make_services_on: Callable[..., flask.Flask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +208,19 @@ def test_a_filter_that_matches_little_moves_the_cursor(
             break
     assert steps == [0, 0, 1]
     assert page(app, correlation_id="c-699", after=after)["events"] == []
+
+
+def test_a_page_that_takes_long_ends_where_it_is(filled: Database) -> None:
+    """In pieces of 300, of which each takes longer than a page may."""
+    moments = iter(range(100))
+    after, found, steps = None, [], 0
+    while True:
+        answer = reading(filled, after=after, limit=300, kind="act", monotonic=lambda: 10.0 * next(moments))
+        after, steps = answer.next, steps + 1
+        found += answer.items
+        if answer.caught_up:
+            break
+    assert (len(found), steps) == (1, 3)
 
 
 def test_what_was_removed_leaves_its_place(app: flask.Flask, database: Database) -> None:

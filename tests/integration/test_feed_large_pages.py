@@ -37,6 +37,8 @@ FEED = "/api/v1/audit/feed"
 ROUNDS = 16
 BOTH = "audit_event,notification"
 
+pytestmark = pytest.mark.usefixtures("unhurried_feed")
+
 
 @pytest.fixture(scope="module")
 def service(postgres: PostgresServer, template: str) -> Iterator[Service]:

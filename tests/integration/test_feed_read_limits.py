@@ -26,6 +26,8 @@ KINDS = ("audit_event", "notification", "act")
 ALL_KINDS = ",".join(KINDS)
 Rows = list[dict[str, Any]]
 
+pytestmark = pytest.mark.usefixtures("unhurried_feed")
+
 
 @pytest.fixture(scope="module")
 def service(postgres: PostgresServer, template: str) -> Iterator[Service]:
