@@ -162,6 +162,16 @@ def test_a_later_run_goes_on_where_all_was_well(log: Log, tmp_path: Path) -> Non
         assert (found.compared, found.faults) == (1, {"content": 1})
 
 
+def test_a_later_run_whose_feed_cannot_be_read_names_where_it_would_have_gone_on(log: Log, tmp_path: Path) -> None:
+    assert whole(log, follow=tmp_path).well
+    log.put_event()
+    log.sign()
+    log.turn = lambda page: page.update(next=7)
+    found = whole(log, follow=tmp_path)
+    assert found.first is not None
+    assert (found.first.kind, found.first.index, found.compared) == ("feed", 303, 0)
+
+
 @pytest.mark.parametrize("status", [400, 410])
 def test_a_kept_cursor_that_is_refused_is_forgotten(log: Log, tmp_path: Path, status: int) -> None:
     assert whole(log, follow=tmp_path).well

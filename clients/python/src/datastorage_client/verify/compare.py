@@ -24,7 +24,7 @@ class RecordCheck:
     """Is given the entries one after the other, takes their records from the feed, and notes what is wrong.
 
     ``start``: the first entry whose record is compared. ``compared``: how many were. ``failed``: why the others are not
-    known, where that is no fault of the records. ``next``: the cursor behind all of them.
+    known, where that is no fault of the records.
     """
 
     def __init__(self, fetch: Fetch, size: int, held: Followed, faults: Faults) -> None:
@@ -41,13 +41,16 @@ class RecordCheck:
 
     @property
     def next(self) -> str | None:
+        """The cursor behind all that was compared; None before the first."""
         return None if self._feed is None else self._feed.next
 
     def check(self, first: int, entries: Sequence[Entry | None]) -> None:
         """Compare the next entries, from place ``first`` on; None stands for one that is not known."""
         if self._stopped:
             return
-        index, entry = first, entries[0]
+        # Where the feed cannot be opened, this one's record is the first that is not known.
+        index = max(first, self.start)
+        entry = next(iter(entries[index - first :]), None)
         try:
             records = self._begun()
             for index, entry in enumerate(entries, first):
