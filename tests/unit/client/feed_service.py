@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from app.audit.queries import EVENT_MEMBERS, NOTIFICATION_MEMBERS
+from app.audit.shapes import EVENT_MEMBERS, NOTIFICATION_MEMBERS
 from app.http.problems import Problem
 from tests.unit.stub_service import Canned, Request, StubService, json_answer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -392,8 +393,8 @@ def test_one_that_is_ended_before_asks_for_nothing(both: Both) -> None:
     with FeedService([event(0)]) as service:
         stop: Any = threading.Event() if both.kind == "sync" else asyncio.Event()
         stop.set()
-        with pytest.raises(StopAsyncIteration) if both.kind == "async" else pytest.raises(AssertionError):
-            assert both.follow(service.url, 1, stop=stop) != []
+        with pytest.raises(StopAsyncIteration) if both.kind == "async" else contextlib.nullcontext():
+            assert both.follow(service.url, 1, stop=stop) == []
         assert service.requests == []
 
 
