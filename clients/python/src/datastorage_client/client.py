@@ -213,9 +213,9 @@ class DataStorageClient:
     def read_feed(self, *, after: str | None = None, wait: int = 0, **options: Unpack[FeedOptions]) -> FeedPage:
         """A page of the feed, in the order of the log: what comes behind the cursor ``after``.
 
-        Without it from the beginning, with ``"end"`` from the present end. The answer may ``wait`` so many seconds for
-        something to come, on top of the client's timeout. Raises FeedRestartedError and FeedExpiredError, whose
-        ``next`` is the cursor to go on from.
+        Without it from the beginning, with ``"end"`` from the present end. The answer may ``wait`` so many seconds, up
+        to 30, for something to come, on top of the client's timeout. Raises FeedRestartedError and FeedExpiredError,
+        whose ``next`` is the cursor to go on from.
         """
         return feed_page(self._http.request(**FeedQuery.of(wait, options).request(after)))
 
