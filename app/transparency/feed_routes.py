@@ -43,6 +43,8 @@ PARAMETERS = (*EVENT_CONDITIONS, "after", "limit", "wait", "kinds", "salts")
 MAX_WAIT_SECONDS = 30
 _DEFAULT_LIMIT = 100
 _NO_CURSOR = "is not a cursor of this service: take next of an answer, end, or nothing for the beginning"
+# Else the first would count, as of other parameters, and records would be passed over or given again.
+_TWO_CURSORS = "is given more than once: take one"
 _STANDS_STILL = "the log contradicts what was signed of it: the feed stands still until that is settled"
 # Each looks at many events, on a connection of its own. Who finds no room soon is sent away: the threads that wait
 # would be missing for everybody else.
@@ -128,7 +130,9 @@ def _asked(services: Parts) -> tuple[FeedQuery, int]:
     read = ListParameters(arguments, services.clock.now())
     read_event_filters(read)
     after = read.raw("after")
-    if after is not None and after != END and not looks_sealed(after):
+    if len(arguments.getlist("after")) > 1:
+        read.refuse("after", _TWO_CURSORS)
+    elif after is not None and after != END and not looks_sealed(after):
         read.refuse("after", _NO_CURSOR)
     limit = read.limit(_DEFAULT_LIMIT)
     wait = read.integer("wait", 0, MAX_WAIT_SECONDS, 0)

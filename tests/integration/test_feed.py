@@ -320,6 +320,20 @@ def test_a_cursor_that_nobody_gave(app: flask.Flask) -> None:
         assert problem(ask(app, after=changed), 400, "validation-error", FEED)["field_errors"].keys() == {"after"}
 
 
+def test_two_cursors_are_none(app: flask.Flask) -> None:
+    post(app, 3)
+    given = page(app, limit=1)["next"]
+    for query in (
+        f"after=end&after={given}",
+        f"after={given}&limit=2&after={given}",
+        f"after={given}&after=",
+        "after=&after=",
+    ):
+        for more in ("", "&strict=false"):
+            found = problem(app.test_client().get(f"{FEED}?{query}{more}"), 400, "validation-error", FEED)
+            assert found["field_errors"] == {"after": "is given more than once: take one"}
+
+
 def test_a_log_under_another_name(app: flask.Flask, database: Database, tmp_path: Path) -> None:
     first = post(app, 5)
     sign(database)
