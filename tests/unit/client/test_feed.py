@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import threading
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from datastorage_client import (
     ValidationError,
 )
 from datastorage_client import feed as feed_module
+from datastorage_client.elements import elements
 from datastorage_client.feed import AsyncFeedFollower, FeedFollower
 from datastorage_client.models import (
     FeedAct,
@@ -150,6 +152,45 @@ def test_every_kind_of_item_has_its_type(both: Both) -> None:
         assert done.details.to_dict() == {"reason": "restored"}
         [query] = service.feed_queries()
         assert (query["kinds"], query["salts"], query["wait"]) == ("audit_event,notification,act", "true", "0")
+
+
+EXACT = b"123456789012345678901234567890.10"
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        pytest.param(b'{"events":[%s],"next":"1","caught_up":true}', id="as the service writes it"),
+        pytest.param(
+            b' { "caught_up" : true ,\n"next" :"1", "more" : {"events" : [ 1.0 ]}, "events":[\n%s ]\n} ',
+            id="as it may",
+        ),
+    ],
+)
+def test_items_are_there_as_they_were_sent_with_every_digit(both: Both, between: bytes) -> None:
+    made = json.dumps({**event(0), "event_data": {"x": 17}}, separators=(",", ":"), ensure_ascii=False).encode()
+    first = made.replace(b"17", EXACT + b',"y":"\\u00e9 \xc3\xa9 \\"]} ","z":1E400,"n":[[],{},-0.0]')
+    second = json.dumps(removed_event(1), indent=1).encode()
+    for items in ([], [first], [first, second]):
+        with FeedService() as service:
+            service.script.append(Canned(200, between % b", ".join(items), (("Content-Type", "application/json"),)))
+            found = both.read(service.url)
+            assert found.raw_events() == items
+            assert len(found.events) == len(items)
+
+
+def test_a_page_of_somebody_else_has_no_raw_items() -> None:
+    made = FeedPage(events=[], next="1", caught_up=True)
+    assert made.raw_events() == []
+    assert "body" not in repr(made)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"events"', b'{"events":', b'{"events":[', b'{"events":[1', b'{"a":1;']
+)
+def test_what_is_no_object_has_no_elements(body: bytes) -> None:
+    with pytest.raises(ValueError):
+        elements(body, "events")
 
 
 def test_an_item_of_a_reader_with_limits_has_no_place(both: Both) -> None:

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self, cast
 
 import httpx
@@ -24,6 +24,7 @@ from datastorage_client._generated.models import (
 from datastorage_client._generated.operations import get_audit_feed
 from datastorage_client.arguments import EventFilters, event_filters, understood
 from datastorage_client.asking import Repeat, waiting
+from datastorage_client.elements import elements
 from datastorage_client.problems import DataStorageError, ProblemError, retry_after
 from datastorage_client.retry import Backoff
 from datastorage_client.transport import AnswerTooLargeError, may_pass
@@ -47,13 +48,22 @@ class FeedPage:
     events: what comes next, in the order of the log; tombstones among them are FeedRemovedEvent and
     FeedRemovedNotification. next: the cursor to go on from, to be kept once the page is handled. caught_up: whether the
     end of the feed is reached; an empty page alone does not say so. retry_after: seconds after which the service wants
-    to be asked again, where it says so.
+    to be asked again, where it says so. body: the answer, JSON as it was sent.
     """
 
     events: list[FeedItem]
     next: str
     caught_up: bool
     retry_after: float | None = None
+    body: bytes = field(default=b'{"events": []}', repr=False, compare=False)
+
+    def raw_events(self) -> list[bytes]:
+        """The JSON text of each of `events`, in the same order, byte for byte as it was sent.
+
+        `events` have numbers as floats, which rounds them, and times as datetimes. Who has to have the digest of a
+        record, or every digit, reads this.
+        """
+        return elements(self.body, "events")
 
 
 class FeedOptions(EventFilters, total=False):
@@ -95,7 +105,13 @@ def feed_page(response: httpx.Response) -> FeedPage:
     """The page in an answer. Raises UnexpectedAnswerError."""
     answer = understood(get_audit_feed, response, AuditFeed)
     after = retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
-    return FeedPage(events=answer.events, next=answer.next_, caught_up=answer.caught_up, retry_after=after)
+    return FeedPage(
+        events=answer.events,
+        next=answer.next_,
+        caught_up=answer.caught_up,
+        retry_after=after,
+        body=response.content,
+    )
 
 
 class Course:
