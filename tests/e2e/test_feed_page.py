@@ -14,16 +14,26 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from datastorage_client.verify.record import event_digests, read_record
 from datastorage_common.notes import make_key
 
+from app.http.problems import Problem
 from tests.e2e.test_docs import blocks, run
-from tests.support import ROOT, Guarded, GunicornService, event, wait_until
+from tests.support import ROOT, Database, Guarded, GunicornService, event, wait_until
+from tests.unit.client.feed_service import FeedService, page
+from tests.unit.client.feed_service import event as event_item
+from tests.unit.stub_service import Canned, StubService, busy
+from tests.verify_support import without_triggers
 
 PAGE = ROOT / "docs" / "feed.md"
 KEY = make_key("log.example/audit", b"\7" * 32)
-# Handles a page as the one of the page does, and dies with its caller before that could keep where it is: once.
-DEADLY = '#!/bin/sh\ncat >> pages.jsonl && echo >> pages.jsonl\n[ -e died ] || { : > died; kill -9 "$PPID"; }\n'
+# Put behind what handles a page, it dies with its caller before that could keep where it is: once.
+DEADLY = '[ -e died ] || { : > died; kill -9 "$PPID"; }\n'
+# In the place of `sleep`: it takes no time, and is written down.
+NO_SLEEP = '#!/bin/sh\necho "$1" >> slept\n'
+EXACT = "123456789012345678901234567890.10"
 
 
 @pytest.fixture
@@ -50,13 +60,13 @@ def store(service: GunicornService, count: int, **members: Any) -> list[str]:
 
 
 @contextmanager
-def consumer(service: GunicornService, folder: Path, *command: str) -> Iterator[Guarded]:
+def consumer(service: GunicornService | StubService, folder: Path, *command: str, **environ: str) -> Iterator[Guarded]:
     """A consumer of the page; what it says goes into a file, and it is killed at the end."""
     with (folder / "said").open("ab") as said:
         process = Guarded(
             command,
             cwd=folder,
-            env={**os.environ, "URL": service.url},
+            env={**os.environ, "URL": service.url, **environ},
             stdout=said,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -72,7 +82,7 @@ def consumer(service: GunicornService, folder: Path, *command: str) -> Iterator[
 def python_block(service: GunicornService, folder: Path, name: str) -> tuple[str, str]:
     """The command of a consumer in Python, which is written into the folder."""
     [block] = [block for block in blocks(PAGE, "python") if block.startswith(f"# {name}\n")]
-    assert "http://127.0.0.1:8080" in block
+    assert "http://127.0.0.1:8080" in block or "DataStorageClient" not in block
     (folder / name).write_text(block.replace("http://127.0.0.1:8080", service.url))
     return sys.executable, name
 
@@ -83,14 +93,23 @@ def shell_block(folder: Path) -> None:
 
 
 def handled(folder: Path) -> list[list[str]]:
-    """The ids of the events of each page that the consumer in shell has handled, of those that have any."""
-    path = folder / "pages.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    found = []
-    for line in lines:
-        with suppress(ValueError):  # the last one is being written
-            found.append([item["event_id"] for item in json.loads(line)["events"]])
-    return [page for page in found if page]
+    """The ids of the events of each page that the consumer in shell has handled, whole ones all of them."""
+    paths = sorted((folder / "pages").glob("*.json"))
+    return [[item["event_id"] for item in json.loads(path.read_bytes())["events"]] for path in paths]
+
+
+def in_front(folder: Path, name: str, text: str) -> tuple[str, str]:
+    """Another program of this name, and what has to stand before a command so that it takes that."""
+    (folder / "bin").mkdir(exist_ok=True)
+    (folder / "bin" / name).write_text(text)
+    (folder / "bin" / name).chmod(0o755)
+    return "env", f"PATH={folder / 'bin'}:{os.environ['PATH']}"
+
+
+def remove(database: Database, ident: str) -> None:
+    """Remove the row of an event, as somebody who owns the database can."""
+    with psycopg.connect(database.superuser_url) as conn, without_triggers(conn):
+        assert conn.execute("DELETE FROM audit_events WHERE event_id = %s", (ident,)).rowcount == 1
 
 
 def all_handled(folder: Path) -> list[str]:
@@ -120,7 +139,8 @@ def test_the_commands_of_the_page(service: GunicornService, folder: Path) -> Non
 def test_a_consumer_in_shell_that_dies_before_it_has_kept_its_place(signed: GunicornService, folder: Path) -> None:
     stored = store(signed, 30)
     shell_block(folder)
-    (folder / "handle").write_text(DEADLY)
+    handle = (folder / "handle").read_text()
+    (folder / "handle").write_text(handle + DEADLY)
     with consumer(signed, folder, "sh", "follow.sh") as first:
         assert first.wait(60) == -signal.SIGKILL
     assert [sorted(page) for page in handled(folder)] == [sorted(stored)]
@@ -132,17 +152,127 @@ def test_a_consumer_in_shell_that_dies_before_it_has_kept_its_place(signed: Guni
     first_page, again, *others = handled(folder)
     assert first_page == again
     assert sorted(ident for page in others for ident in page) == sorted(more)
+    # What is killed while it writes leaves nothing under the name of a page.
+    broken = subprocess.run(["sh", "-c", "cat() { head -c 5; kill -9 $$; }; . ./handle"], cwd=folder, input=b"{}" * 9)
+    assert broken.returncode == -signal.SIGKILL
+    assert [path.read_bytes() for path in (folder / "pages").glob("new.*")] == [b"{}{}{"]
+    assert len(all_handled(folder)) == 2 * len(stored) + len(more)
+    # Who reads the pages has each record once.
+    command = python_block(signed, folder, "read_pages.py")
+    read = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert sorted(read.stdout.split("\n")) == ["", *sorted(f"stored {ident}" for ident in [*stored, *more])]
+
+
+def test_a_consumer_in_shell_tells_what_was_removed(signed: GunicornService, database: Database, folder: Path) -> None:
+    shell_block(folder)
+    stored = store(signed, 3, event_data={"removed": True})
+    remove(database, stored[1])
+    with consumer(signed, folder, "sh", "follow.sh"):
+        wait_until(lambda: len(all_handled(folder)) == 3, what="all three")
+    command = python_block(signed, folder, "read_pages.py")
+    read = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    told = [f"{'removed' if ident == stored[1] else 'stored'} {ident}" for ident in stored]
+    assert sorted(read.stdout.splitlines()) == sorted(told)
+
+
+def test_a_consumer_in_shell_asks_for_what_its_file_says_from_where_it_is(folder: Path) -> None:
+    def answer(items: list[dict[str, Any]], place: int, *, caught_up: bool, **more: str) -> Canned:
+        link = f'</prefix/api/v1/audit/feed?limit=500&wait=20&after={place}>; rel="next"'
+        return page(items, str(place), caught_up, Link=link, **more)
+
+    shell_block(folder)
+    path = in_front(folder, "sleep", NO_SLEEP)
+    environ = {"TOKEN": "secret-token"}
+    follow = folder / "follow.sh"
+    with FeedService() as service:
+        service.script += [
+            answer([], 1, caught_up=False),
+            # What a record says is no end of a page.
+            answer([event_item(1)], 2, caught_up=True),
+            answer([], 3, caught_up=True),
+            answer([], 4, caught_up=True, Retry_After="7"),
+            busy(retry_after="9"),
+            refused("unauthorized", 401),
+        ]
+        with consumer(service, folder, *path, "sh", "follow.sh", **environ) as process:
+            assert process.wait(60) == 1
+        assert [query.get("after") for query in service.feed_queries()] == [None, "1", "2", "3", "4", "4"]
+        assert {request.headers["Authorization"] for request in service.requests} == {"Bearer secret-token"}
+        # At once where more follows, and where something came.
+        assert (folder / "slept").read_text().split() == ["1", "7", "9"]
+        assert "problems/unauthorized" in said(folder)
+        assert len(list((folder / "pages").glob("*.json"))) == 1
+        # Another filter and limit, from the cursor that was kept; without a token.
+        follow.write_text(follow.read_text().replace("limit=500&wait=20", "limit=7&event_category=auth"))
+        service.script += [answer([], 5, caught_up=True), refused("forbidden", 403)]
+        with consumer(service, folder, *path, "sh", "follow.sh") as process:
+            assert process.wait(60) == 1
+        assert service.feed_queries()[-2:] == [
+            {"limit": "7", "event_category": "auth", "after": "4"},
+            {"limit": "7", "event_category": "auth", "after": "5"},
+        ]
+        assert "Authorization" not in service.requests[-1].headers
+
+
+def refused(slug: str, status: int) -> Canned:
+    made = Problem(slug, "no")
+    assert made.kind.status == status
+    return Canned(
+        status, made.body("https://kubernaut.ai/problems", "/x"), (("Content-Type", "application/problem+json"),)
+    )
+
+
+def test_a_consumer_in_shell_without_an_address_ends_at_once(folder: Path) -> None:
+    shell_block(folder)
+    for environ in ({}, {"URL": ""}):
+        kept = {name: value for name, value in os.environ.items() if name != "URL"}
+        done = subprocess.run(
+            ["sh", "follow.sh"], cwd=folder, env={**kept, **environ}, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode != 0
+        assert "URL" in done.stderr
+        assert not (folder / "cursor").exists()
+
+
+def test_a_consumer_that_begins_at_the_end_keeps_that_first(signed: GunicornService, folder: Path) -> None:
+    stored = store(signed, 3)
+    wait_until(lambda: cursor_of(signed, 3), what="they are signed")
+    first, *_, begin = blocks(PAGE, "sh")
+    asking = next(line for line in first.splitlines() if line.startswith("feed()"))
+    subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"{asking}\n{begin}"],
+        cwd=folder,
+        env={**os.environ, "URL": signed.url},
+        check=True,
+    )
+    later = store(signed, 2)
+    shell_block(folder)
+    with consumer(signed, folder, "sh", "follow.sh"):
+        wait_until(lambda: len(all_handled(folder)) >= 2, what="what came before it was started")
+    assert sorted(all_handled(folder)) == sorted(later)
+    assert not {*stored} & {*later}
+
+
+def test_records_are_kept_as_they_were_sent_and_give_their_digests(signed: GunicornService, folder: Path) -> None:
+    sent = {**event(), "event_data": {"x": "NUMBER"}}
+    body = json.dumps(sent).replace('"NUMBER"', EXACT).encode()
+    assert signed.request("POST", "/api/v1/audit/events", body).status == 201
+    wait_until(lambda: cursor_of(signed, 1), what="it is signed")
+    subprocess.run(python_block(signed, folder, "exact.py"), cwd=folder, check=True)
+    [line] = (folder / "records.jsonl").read_bytes().splitlines()
+    assert EXACT.encode() in line
+    members = json.loads(line)
+    assert len(members["salt"]) == 32
+    assert members["digest"] in {digest.hex() for digest in event_digests(read_record(line))}
 
 
 def test_a_consumer_in_shell_goes_on_where_a_410_says(signed: GunicornService, folder: Path) -> None:
     shell_block(folder)
     store(signed, 3)
     cursor = wait_until(lambda: cursor_of(signed, 3), what="they are signed")
-    (folder / "curl").write_text(GONE_ONCE.replace("CURSOR", cursor))
-    (folder / "curl").chmod(0o755)
-    (folder / "next").write_text("/api/v1/audit/feed?after=another\n")
-    path = f"PATH={folder}:{os.environ['PATH']}"
-    with consumer(signed, folder, "env", path, "sh", "follow.sh"):
+    path = in_front(folder, "curl", GONE_ONCE.replace("CURSOR", cursor))
+    (folder / "cursor").write_text("another\n")
+    with consumer(signed, folder, *path, "sh", "follow.sh"):
         wait_until(lambda: (folder / "gone").exists(), what="the 410")
         more = store(signed, 2)
         wait_until(lambda: len(all_handled(folder)) >= 2, what="what is behind the cursor of the 410")
@@ -169,6 +299,15 @@ def lines_of(folder: Path) -> list[str]:
     return [line.split()[1] for line in said(folder).splitlines() if re.match(r"\d+ [0-9a-f-]{36}$", line)]
 
 
+def test_a_consumer_in_python_tells_what_was_removed(signed: GunicornService, database: Database, folder: Path) -> None:
+    first, gone, last = store(signed, 3)
+    remove(database, gone)
+    with consumer(signed, folder, *python_block(signed, folder, "follow.py")):
+        wait_until(lambda: last in said(folder) and gone in said(folder), what=f"all: {said(folder)}")
+    assert sorted(lines_of(folder)) == sorted([first, last])
+    assert re.search(rf"^\d+ {gone} is not there now$", said(folder), re.MULTILINE)
+
+
 def test_a_consumer_in_python_through_kills_and_restarts_of_the_service(signed: GunicornService, folder: Path) -> None:
     command = python_block(signed, folder, "follow.py")
 
@@ -193,17 +332,20 @@ def test_a_consumer_in_python_through_kills_and_restarts_of_the_service(signed: 
 
 
 def test_a_consumer_that_keeps_its_cursor_in_its_database_takes_each_event_once(
-    signed: GunicornService, folder: Path
+    signed: GunicornService, database: Database, folder: Path
 ) -> None:
     command = python_block(signed, folder, "into_database.py")
     stored: list[str] = []
 
-    def taken() -> list[str]:
-        if not (folder / "logins.db").exists():
+    def rows(condition: str = "") -> list[Any]:
+        if not (folder / "events.db").exists():
             return []
-        with sqlite3.connect(folder / "logins.db", isolation_level=None) as database:
-            there = database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'logins'").fetchone()
-            return [row[0] for row in database.execute("SELECT event_id FROM logins")] if there else []
+        with sqlite3.connect(folder / "events.db", isolation_level=None) as copy:
+            there = copy.execute("SELECT 1 FROM sqlite_schema WHERE name = 'events'").fetchone()
+            return copy.execute(f"SELECT * FROM events {condition}").fetchall() if there else []
+
+    def taken() -> list[str]:
+        return [row[0] for row in rows()]
 
     def taken_more_than(count: int) -> Callable[[], bool]:
         return lambda: len(taken()) > count
@@ -212,17 +354,21 @@ def test_a_consumer_that_keeps_its_cursor_in_its_database_takes_each_event_once(
         before = len(taken())
         with consumer(signed, folder, *command):
             for _ in range(5):
-                store(signed, 2)
-                stored += store(signed, 8, event_type="user.login")
+                stored += store(signed, 10, event_type="user.login")
             # Killed wherever it is then.
             wait_until(taken_more_than(before), what=f"some are taken: {said(folder)}")
     with consumer(signed, folder, *command):
         wait_until(taken_more_than(len(stored) - 1), what=f"all are taken: {said(folder)}")
     assert sorted(taken()) == sorted(stored)
-    # From the beginning: records come again, and are known.
-    with sqlite3.connect(folder / "logins.db") as database:
-        database.execute("DELETE FROM feed")
+    # From the beginning: records come again, and are known; two are not there any more, of one there is a copy.
+    unseen, *_ = store(signed, 1, event_type="user.login")
+    remove(database, stored[0])
+    remove(database, unseen)
+    with sqlite3.connect(folder / "events.db") as copy:
+        copy.execute("DELETE FROM feed")
     with consumer(signed, folder, *command):
-        stored += store(signed, 1, event_type="user.login")
+        stored += [unseen, *store(signed, 1, event_type="user.login")]
         wait_until(taken_more_than(len(stored) - 1), what=f"what came last: {said(folder)}")
     assert sorted(taken()) == sorted(stored)
+    marked = {row[0]: row[2] for row in rows("WHERE removed")}
+    assert marked == {stored[0]: "user.login", unseen: None}
