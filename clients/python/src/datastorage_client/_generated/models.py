@@ -3865,7 +3865,7 @@ class FeedNotification:
 
 @_attrs_define
 class FeedRemovedEvent:
-    """An event that the log has and its table has not any more.
+    """An event that the log has and its table has not now; keep your copy.
 
     Attributes:
         kind (Literal['audit_event']):
@@ -3952,7 +3952,7 @@ class FeedRemovedEvent:
 
 @_attrs_define
 class FeedRemovedNotification:
-    """A notification record that the log has and its table has not any more.
+    """A notification record that the log has and its table has not now; keep your copy.
 
     Attributes:
         kind (Literal['notification']):
