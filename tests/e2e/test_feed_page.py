@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +81,15 @@ def consumer(service: GunicornService | StubService, folder: Path, *command: str
 
 def python_block(service: GunicornService, folder: Path, name: str) -> tuple[str, str]:
     """The command of a consumer in Python, which is written into the folder."""
+    (folder / name).write_text(python_text(name, service.url))
+    return sys.executable, name
+
+
+def python_text(name: str, url: str) -> str:
+    """A consumer in Python, which asks there."""
     [block] = [block for block in blocks(PAGE, "python") if block.startswith(f"# {name}\n")]
     assert "http://127.0.0.1:8080" in block or "DataStorageClient" not in block
-    (folder / name).write_text(block.replace("http://127.0.0.1:8080", service.url))
-    return sys.executable, name
+    return block.replace("http://127.0.0.1:8080", url)
 
 
 def shell_block(folder: Path) -> None:
@@ -283,6 +288,32 @@ def cursor_of(service: GunicornService, size: int) -> str:
     """The end of the feed once so many events are in it; empty before."""
     found = service.request("GET", "/api/v1/audit/feed?limit=1000").json
     return found["next"] if len(found["events"]) == size else ""
+
+
+def test_the_cursor_of_a_410_that_has_none_is_not_kept(folder: Path) -> None:
+    with FeedService() as service:
+        told = Problem("feed-restarted", "no", members={"next": ""})
+        headers = (("Content-Type", "application/problem+json"), *told.headers.items())
+        gone = Canned(410, told.body("https://kubernaut.ai/problems", "/x"), headers)
+        shell_block(folder)
+        (folder / "cursor").write_text("1")
+        (folder / "follow.py").write_text(python_text("follow.py", service.url))
+        (folder / "into_database.py").write_text(python_text("into_database.py", service.url))
+        for command in (("sh", "follow.sh"), (sys.executable, "follow.py"), (sys.executable, "into_database.py")):
+            service.script.append(gone)
+            process = subprocess.run(
+                command,
+                cwd=folder,
+                env={**os.environ, "URL": service.url},
+                capture_output=True,
+                timeout=60,
+                check=False,
+            )
+            assert (process.returncode, len(service.script)) == (1, 0), process.stderr
+            assert b"feed-restarted" in process.stderr or b"FeedRestartedError" in process.stderr
+        assert (folder / "cursor").read_text() == "1"
+        with closing(sqlite3.connect(folder / "events.db")) as database:
+            assert database.execute("SELECT cursor FROM feed").fetchall() == []
 
 
 # In the place of curl: a 410 as the service gives it, once, then curl.

@@ -12,6 +12,7 @@ from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from datastorage_client import (
     AsyncDataStorageClient,
@@ -235,7 +236,6 @@ def test_a_page_is_read_again_as_other_reads_are(both: Both, monkeypatch: pytest
         pytest.param(page([], "0", Retry_After="0"), 20, [1.25], id="it says no time"),
         pytest.param(page([], "0"), 0, [1.25], id="it was not asked to wait"),
         pytest.param(page([], "7", caught_up=False), 20, [], id="a filter let nothing through, and more follows"),
-        pytest.param(page([], "0", caught_up=False), 20, [1.25], id="it does not move"),
         pytest.param(page([event(0)], "1"), 20, [], id="something came"),
         pytest.param(page([event(0)], "1", Retry_After="2"), 20, [2.25], id="something came, and it says how long"),
     ],
@@ -247,6 +247,69 @@ def test_an_answer_at_once_is_not_asked_for_at_once(
         service.script += [first, page([event(8)], "9")]
         both.follow(service.url, 2, after="0", wait=wait)
         assert waits == pause
+
+
+def test_pages_that_go_round_are_not_asked_for_at_once(both: Both, waits: list[float]) -> None:
+    with FeedService() as service:
+        service.script += [page([], cursor, caught_up=False) for cursor in "ababa"] + [page([event(8)], "9")]
+        both.follow(service.url, 6, after="0")
+        assert [query["after"] for query in service.feed_queries()] == ["0", *"ababa"]
+        assert waits == [1.25] * 3
+        # Behind an item it is another round.
+        waits.clear()
+        service.script += [page([], cursor, caught_up=False) for cursor in "ab"] + [page([event(8)], "9")] * 2
+        both.follow(service.url, 3, after="0")
+        assert waits == []
+
+
+def test_empty_pages_that_do_not_end_are_not_asked_for_at_once(waits: list[float]) -> None:
+    course = feed_module.Course(feed_module.FeedQuery.of(20, {}), "0", HOUR)
+    request = httpx.Request("GET", "http://localhost/api/v1/audit/feed")
+
+    def paused(cursor: int, caught_up: bool = False) -> bool:
+        members = {"events": [], "next": str(cursor), "caught_up": caught_up}
+        course.answered(httpx.Response(200, json=members, request=request), 0.0)
+        waits.append(course.pause())  # and so the time is over
+        return waits[-1] > 0
+
+    assert [n for n in range(1, 1004) if paused(n)] == [1001, 1002, 1003]
+    assert [paused(2000, caught_up=True), paused(2001)] == [True, False]
+
+
+NO_CURSORS = ["", "a b", "a/b", "\u00e9", "1\r\nX: y", "1\n", "x" * 513, 5, None, ["1"]]
+
+
+@pytest.mark.parametrize("cursor", NO_CURSORS)
+def test_a_page_without_a_usable_cursor_is_none(both: Both, waits: list[float], cursor: Any) -> None:
+    members = {"events": [event(0)], "next": cursor, "caught_up": False}
+    with FeedService() as service:
+        for ask in (lambda: both.follow(service.url, 1, after="0"), lambda: both.read(service.url, after="0")):
+            service.script.append(json_answer(200, members))
+            with pytest.raises(UnexpectedAnswerError, match=r"has no usable cursor$"):
+                ask()
+        assert len(service.requests) == 2
+        assert waits == []
+
+
+@pytest.mark.parametrize("cursor", ["-", "x" * 512, "aZ09_-"])
+def test_a_cursor_is_taken_as_it_is(both: Both, cursor: str) -> None:
+    with FeedService() as service:
+        service.script.append(page([event(0)], cursor))
+        assert both.read(service.url).next == cursor
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [page([event(0)], "7"), page([event(0)], "7", caught_up=False), page([], "7", caught_up=False)],
+    ids=["an item, at the end", "an item", "none"],
+)
+def test_a_page_that_leads_to_itself_is_none(both: Both, waits: list[float], answer: Canned) -> None:
+    with FeedService() as service:
+        for ask in (lambda: both.follow(service.url, 2, after="7"), lambda: both.read(service.url, after="7")):
+            service.script.append(answer)
+            with pytest.raises(UnexpectedAnswerError, match=r"leads to itself$"):
+                ask()
+        assert len(service.requests) == 2
 
 
 def test_after_a_wait_for_nothing_it_is_asked_at_once() -> None:
@@ -331,8 +394,10 @@ def test_a_cursor_that_leads_nowhere_says_where_to_go_on(
         assert waits == []
 
 
-def test_a_410_without_a_cursor_has_none() -> None:
-    assert FeedRestartedError(410, {}).next == ""
+@pytest.mark.parametrize("kind", [FeedRestartedError, FeedExpiredError])
+def test_a_410_without_a_usable_cursor_has_none(kind: type[FeedRestartedError | FeedExpiredError]) -> None:
+    assert kind(410, {}).next is None
+    assert {kind(410, {"next": cursor}).next for cursor in NO_CURSORS} == {None}
 
 
 @pytest.mark.parametrize(
@@ -341,6 +406,7 @@ def test_a_410_without_a_cursor_has_none() -> None:
         (refused("validation-error", field_errors={"after": "is no cursor"}), ValidationError),
         (refused("not-found"), NotFoundError),
         (json_answer(200, {"events": [], "caught_up": True}), UnexpectedAnswerError),
+        (json_answer(200, {"events": [], "next": "1", "caught_up": "no"}), UnexpectedAnswerError),
         (json_answer(200, {"events": [{"kind": "new"}], "next": "1", "caught_up": True}), UnexpectedAnswerError),
         (page([event(i) for i in range(200)], "200"), AnswerTooLargeError),
     ],

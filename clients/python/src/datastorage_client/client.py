@@ -217,7 +217,7 @@ class DataStorageClient:
         to 30, for something to come, on top of the client's timeout. Raises FeedRestartedError and FeedExpiredError,
         whose ``next`` is the cursor to go on from.
         """
-        return feed_page(self._http.request(**FeedQuery.of(wait, options).request(after)))
+        return feed_page(self._http.request(**FeedQuery.of(wait, options).request(after)), after)
 
     def follow_feed(
         self,

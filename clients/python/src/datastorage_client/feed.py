@@ -25,14 +25,16 @@ from datastorage_client._generated.operations import get_audit_feed
 from datastorage_client.arguments import EventFilters, event_filters, understood
 from datastorage_client.asking import Repeat, waiting
 from datastorage_client.elements import elements
-from datastorage_client.problems import DataStorageError, ProblemError, retry_after
+from datastorage_client.problems import DataStorageError, ProblemError, cursor, retry_after
 from datastorage_client.retry import Backoff
-from datastorage_client.transport import AnswerTooLargeError, may_pass
+from datastorage_client.transport import AnswerTooLargeError, UnexpectedAnswerError, address, may_pass
 
 # Below the minute after which many proxies end a request that nothing comes of.
 DEFAULT_FEED_WAIT_S = 20
 # Between two requests, where there was nothing and the service did not wait.
 _PAUSE_S = 1.0
+# So many pages without an item, one after the other, come at full speed: of 50,000 entries each.
+_MOST_EMPTY = 1000
 _OWN = ("limit", "kinds", "salts")
 _log = logging.getLogger(__name__)
 
@@ -101,15 +103,22 @@ class FeedQuery:
         return {**asked, "extensions": {**waiting(self.wait, stop), **repeat}}
 
 
-def feed_page(response: httpx.Response) -> FeedPage:
-    """The page in an answer. Raises UnexpectedAnswerError."""
+def feed_page(response: httpx.Response, after: str | None) -> FeedPage:
+    """The page in an answer about what comes behind ``after``. Raises UnexpectedAnswerError."""
     answer = understood(get_audit_feed, response, AuditFeed)
-    after = retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
+    wait = retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
+    if cursor(answer.next_) is None:
+        raise UnexpectedAnswerError(f"{address(response.url)}: the page of the feed has no usable cursor")
+    if not isinstance(answer.caught_up, bool):
+        raise UnexpectedAnswerError(f"{address(response.url)}: the page of the feed does not say if it is the last")
+    # Its items would come again and again.
+    if answer.next_ == after and (answer.events or not answer.caught_up):
+        raise UnexpectedAnswerError(f"{address(response.url)}: the page of the feed leads to itself")
     return FeedPage(
         events=answer.events,
         next=answer.next_,
         caught_up=answer.caught_up,
-        retry_after=after,
+        retry_after=wait,
         body=response.content,
     )
 
@@ -126,6 +135,7 @@ class Course:
         self._failures = 0
         self._give_up_at = 0.0
         self._not_before = 0.0
+        self._passed: set[str] = set()  # cursors of the pages without an item that came one after the other
 
     def pause(self) -> float:
         """Seconds until the next request may be sent."""
@@ -133,17 +143,26 @@ class Course:
 
     def answered(self, answer: httpx.Response, seconds: float) -> FeedPage:
         """The page in an answer that came so many seconds after it was asked for. Raises UnexpectedAnswerError."""
-        page = feed_page(answer)
+        page = feed_page(answer, self.after)
         if self._failures:
             _log.info("the feed answers again")
         self._failures = 0
-        stands = not page.events and (page.caught_up or page.next == self.after)
+        if page.events or page.caught_up:
+            self._passed.clear()
+        stands = not page.events and (page.caught_up or self._goes_round(page.next))
         # The service did not wait for something to come: it was not asked to, stops, or has too many who wait.
         at_once = seconds < self.query.wait or self.query.wait <= 0
         if (stands and at_once) or page.retry_after:
             self._not_before = time.monotonic() + self._backoff.wait(1, page.retry_after or _PAUSE_S)
         self.after = page.next
         return page
+
+    def _goes_round(self, following: str) -> bool:
+        """Whether a page without an item leads to where one led before, or is one of very many."""
+        if following in self._passed or len(self._passed) >= _MOST_EMPTY:
+            return True
+        self._passed.add(following)
+        return False
 
     def failed(self, error: DataStorageError) -> None:
         """There was no page. Raises the error where the same request will not pass, or too much time has gone by."""

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 _LONGEST_RETRY_AFTER_S = 3600.0
 _SHOWN_FIELD_ERRORS = 10
+# A cursor of the feed goes into an address and into files as it is: what else is there comes from another service.
+CURSOR = r"\A[A-Za-z0-9_-]{1,512}\Z"
 
 
 class DataStorageError(Exception):
@@ -165,9 +167,9 @@ class _GoesOn:
     members: Mapping[str, Any]
 
     @property
-    def next(self) -> str:
-        """The cursor to go on from; empty where the answer has none, which the service's own always has."""
-        return _text(self.members, "next")
+    def next(self) -> str | None:
+        """The cursor to go on from; None where the answer has none, which the service's own always has."""
+        return cursor(self.members.get("next"))
 
 
 class FeedRestartedError(_GoesOn, ProblemError):
@@ -272,6 +274,11 @@ def largest_batch(members: Mapping[str, Any]) -> int | None:
     """The member ``max_batch_size`` of a problem: more elements than that are never taken. None where it has none."""
     said = members.get("max_batch_size")
     return said if type(said) is int and said > 0 else None
+
+
+def cursor(value: object) -> str | None:
+    """A cursor of the feed, where it is one by its form; else None."""
+    return value if isinstance(value, str) and re.search(CURSOR, value) else None
 
 
 def retry_after(header: str | None, date: str | None = None) -> float | None:
