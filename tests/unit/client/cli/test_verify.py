@@ -313,6 +313,8 @@ def test_files_that_are_none_of_what_they_should_be_are_told_from_a_wrong_log(
         (b"[" + good + b"]", "the record is not a JSON object"),
         (b'{"data": [], "pagination": {}}', "an answer with many records"),
         (b"{}", "the record is no event: it has no event_id"),
+        (good.replace(b"1.50", b"[" * 260 + b"]" * 260), "the record is nested deeper than any record can be"),
+        (good.replace(b"1.50", b"[" * 100_000 + b"]" * 100_000), "the record is not JSON: nested too deeply"),
     ):
         code, said = told(content, good_proof)
         assert (code, says in said) == (2, True), said

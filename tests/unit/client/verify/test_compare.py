@@ -29,6 +29,8 @@ def log(all_kinds: Log) -> Log:
         (edit(9, '"salt"', '"more"'), f"{EVENT_9}, entry 9: it cannot be read: a member of it is missing"),
         (edit(9, '"actor_id"', '"actor_id": "x", "actor_id"'), f"{EVENT_9}, entry 9: it cannot be read: duplicate key"),
         (edit(9, "567890}", "567890e999999}"), f"{EVENT_9}, entry 9: it has a number that no record can have"),
+        (edit(9, "1.50", "[" * 300 + "]" * 300), f"{EVENT_9}, entry 9: it cannot be read"),
+        (edit(9, "1.50", f"[{'1,' * 10**6}1]"), f"{EVENT_9}, entry 9: it has more than 1,000,000 values, and is not"),
         (
             edit(9, str(uuid.UUID(int=10)), str(uuid.UUID(int=11))),
             f"{EVENT_9}, entry 9: the service gives the audit_event {uuid.UUID(int=11)} of {DAY} for it",

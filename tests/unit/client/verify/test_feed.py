@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import uuid
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
+from datastorage_client.verify import feed
 
 from tests.unit.client.verify.feed_support import Lie, asked_pages, whole
 from tests.unit.client.verify.log_server import Log
@@ -72,6 +75,22 @@ def long_cursor(page: dict[str, Any]) -> None:
     page["next"] = "1" * 2000
 
 
+def foreign_cursor(page: dict[str, Any]) -> None:
+    page["next"] = "200\r\nX: y"
+
+
+def far_too_many(page: dict[str, Any]) -> None:
+    page["events"] += ["{}"] * 1000
+
+
+def nests(page: dict[str, Any]) -> None:
+    page["events"][5] = page["events"][5].replace("1.50", "[" * 100_000 + "]" * 100_000)
+
+
+def nests_elsewhere(page: dict[str, Any]) -> None:
+    page["events"][0] = page["events"][0].replace('"log_index"', f'"more": {"[" * 1500 + "]" * 1500}, "log_index"')
+
+
 def text_place(page: dict[str, Any]) -> None:
     page["events"][5] = page["events"][5].replace('"log_index": 105', '"log_index": "105"')
 
@@ -89,6 +108,10 @@ def text_place(page: dict[str, Any]) -> None:
         (hides_places, "feed", 105, "the service gives a record that it cannot say the place of"),
         (breaks, "feed", 100, "a page of records cannot be read"),
         (long_cursor, "feed", 100, "a page of records cannot be read"),
+        (foreign_cursor, "feed", 100, "a page of records cannot be read"),
+        (far_too_many, "feed", 100, "a page of records cannot be read: Expected `array` of at most length 1000"),
+        (nests, "feed", 100, "a page of records cannot be read: nested too deeply"),
+        (nests_elsewhere, "feed", 100, "a page of records cannot be read: nested too deeply"),
         (text_place, "feed", 105, "a record cannot be read"),
     ],
 )
@@ -108,6 +131,43 @@ def test_a_feed_that_lies_about_its_order_has_an_end(log: Log, lie: Lie, kind: s
     if kind == "feed":
         assert fault.text.endswith("; the records from here on are not compared")
         assert found.compared == at
+
+
+@pytest.mark.parametrize("text", [b"[" * 300_000, b'{"x":' + b"[" * 300_000, b'{"x":' * 300_000])
+def test_a_first_page_that_nests_is_none(log: Log, text: bytes) -> None:
+    log.changes[feed.FEED] = lambda page: text
+    found = whole(log)
+    assert (found.faults, found.not_compared) == ({"feed": 1}, None)
+    assert found.first is not None
+    assert "a page of records cannot be read" in found.first.text
+
+
+@pytest.mark.parametrize("nesting", [900, 1500])
+def test_a_place_that_is_hidden_in_depth_is_told(nesting: int) -> None:
+    item = msgspec.Raw(b'{"a":' + b"[" * nesting + b"]" * nesting + b', "log_index": null}')
+    page = feed._Page([item], "1", caught_up=False, asked=1)
+    places, wrong = feed._places(page, 0, 1)
+    assert (places, wrong is None) == ([], False)
+    assert feed._is_placed(item) == (nesting == 1500)
+
+
+def test_of_many_items_none_is_made() -> None:
+    """The list of them would have 56 bytes for each, and more for what it points to."""
+    text = b'{"events":[' + b"{}," * 300_000 + b'{}],"next":"1","caught_up":true}'
+    tracemalloc.start()
+    try:
+        with pytest.raises(msgspec.DecodeError, match="at most length 1000"):
+            feed._page(text, 500)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 1_000_000
+
+
+def test_a_page_has_as_many_items_as_can_be_asked_for() -> None:
+    text = b'{"events":[' + b"{}," * 999 + b'{"a": 1}],"next":"1","caught_up":true}'
+    items = feed._page(text, 1000).events
+    assert (len(items), bytes(items[0]), bytes(items[-1])) == (1000, b"{}", b'{"a": 1}')
 
 
 def test_empty_pages_without_end_have_one(log: Log) -> None:

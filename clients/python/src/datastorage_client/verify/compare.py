@@ -17,6 +17,8 @@ from datastorage_client.verify.memory import Followed
 from datastorage_client.verify.record import event_digests
 from datastorage_client.verify.steps import Fetch
 
+# Of a record; the 256 KiB that one has by default have room for fewer. Each may take 300 bytes of memory.
+_MAX_VALUES = 1_000_000
 _ACT_MEMBERS = ("act_id", "acted_at", "acted_by", "details")
 
 
@@ -94,6 +96,9 @@ class RecordCheck:
 
 def wrong_with(entry: Entry, record: bytes) -> Wrong | None:
     """What of a record, as the feed gives it with its salt, does not fit its entry."""
+    # Marks in texts count too.
+    if len(record) > _MAX_VALUES and sum(map(record.count, (b",", b"[", b"{"))) > _MAX_VALUES:
+        return Wrong("form", f"it has more than {_MAX_VALUES:,} values, and is not looked at")
     try:
         members, plain = jsonvalue.document(record)
         # Written out, a short number may be gigabytes.

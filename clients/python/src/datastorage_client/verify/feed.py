@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 from datastorage_common.records import EVENT, NOTIFICATION
 
-from datastorage_client.problems import DataStorageError, InternalError, ProblemError
+from datastorage_client.problems import CURSOR, DataStorageError, InternalError, ProblemError
 from datastorage_client.transport import AnswerTooLargeError
 from datastorage_client.verify.errors import FeedError
 from datastorage_client.verify.newest import PAUSE_S, STALE_TRIES
 from datastorage_client.verify.steps import JSON, Fetch
 
+T = TypeVar("T")
 FEED = "/api/v1/audit/feed"
 ACT = "act"
 # Of larger pages PostgreSQL reads more rows twice: what is in them is then too much to be sent without a second look.
@@ -25,7 +27,8 @@ _MOST_RECORDS = 500
 # More than a service gives by its own limit. Of one that gives more, fewer records are asked for at a time.
 _MAX_PAGE_BYTES = 64 * 1024 * 1024
 _FEWER = 10
-_MAX_CURSOR_CHARACTERS = 1024
+# As many as can be asked for.
+_MAX_ITEMS = 1000
 _NOT_THERE = "the service has no feed of its records"
 _LIMITED = "the service does not say where records are in the log: has this reader limits?"
 # What a kept cursor may be answered with: it is no cursor here, or it is of another log.
@@ -40,15 +43,31 @@ class _Placed(msgspec.Struct):
     log_index: int | None = None
 
 
-class _Page(msgspec.Struct):
-    events: list[msgspec.Raw]
-    next: Annotated[str, msgspec.Meta(max_length=_MAX_CURSOR_CHARACTERS)]
+# Ends at the first item too many. The length of a list is looked at when all of it is made, 20 million items of 64 MiB.
+_Items = msgspec.defstruct(
+    "_Items",
+    [(f"item_{n}", msgspec.Raw, None) for n in range(_MAX_ITEMS)],
+    array_like=True,
+    forbid_unknown_fields=True,
+)
+
+
+class _Answer(msgspec.Struct):
+    events: _Items  # type: ignore[valid-type]
+    next: Annotated[str, msgspec.Meta(pattern=CURSOR)]
     caught_up: bool
-    asked: int = 0  # for how many; set here
 
 
-_decode_page = msgspec.json.Decoder(_Page).decode
-_decode_place = msgspec.json.Decoder(_Placed).decode
+@dataclass(frozen=True, slots=True)
+class _Page:
+    events: list[msgspec.Raw]
+    next: str
+    caught_up: bool
+    asked: int  # for how many
+
+
+_answers = msgspec.json.Decoder(_Answer)
+_placed = msgspec.json.Decoder(_Placed)
 
 
 class Feed:
@@ -121,7 +140,7 @@ class Feed:
             if after is not None:
                 query["after"] = after
             try:
-                page = _decode_page(self._fetch(f"{FEED}?{urlencode(query, safe=',')}", JSON, _MAX_PAGE_BYTES))
+                return _page(self._fetch(f"{FEED}?{urlencode(query, safe=',')}", JSON, _MAX_PAGE_BYTES), asked)
             except AnswerTooLargeError:
                 if asked == 1:
                     raise
@@ -130,12 +149,26 @@ class Feed:
                 # One that is not as any could be stored may keep the others back.
                 if asked == 1:
                     raise FeedError(at, f"the service cannot give its record: {e}") from None
-            except (msgspec.DecodeError, UnicodeDecodeError) as e:
+            except msgspec.DecodeError as e:
                 raise FeedError(at, f"a page of records cannot be read: {e}") from None
-            else:
-                page.asked = asked
-                return page
             asked = max(1, asked // _FEWER)
+
+
+def _page(answer: bytes, asked: int) -> _Page:
+    """The page in an answer about so many records. Raises msgspec.DecodeError."""
+    read = _decoded(_answers, answer)
+    items = [item for item in msgspec.structs.astuple(read.events) if item is not None]
+    return _Page(items, read.next, read.caught_up, asked)
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], text: bytes | msgspec.Raw) -> T:
+    """What it reads in a text. Raises msgspec.DecodeError, whatever it is that cannot be read."""
+    try:
+        return decoder.decode(text)
+    except UnicodeDecodeError:
+        raise msgspec.DecodeError("not UTF-8") from None
+    except RecursionError:
+        raise msgspec.DecodeError("nested too deeply") from None
 
 
 def _places(page: _Page, at: int, size: int) -> tuple[list[int], FeedError | None]:
@@ -143,8 +176,8 @@ def _places(page: _Page, at: int, size: int) -> tuple[list[int], FeedError | Non
     places: list[int] = []
     for item in page.events:
         try:
-            index = _decode_place(item).log_index
-        except (msgspec.DecodeError, UnicodeDecodeError) as e:
+            index = _decoded(_placed, item).log_index
+        except msgspec.DecodeError as e:
             return places, FeedError(at, f"a record cannot be read: {e}")
         if index is None:
             return places, FeedError(at, "the service gives a record that it cannot say the place of")
@@ -160,6 +193,6 @@ def _places(page: _Page, at: int, size: int) -> tuple[list[int], FeedError | Non
 def _is_placed(item: msgspec.Raw) -> bool:
     """Whether it says where it is; what cannot be read is told later."""
     try:
-        return _decode_place(item).log_index is not None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _decoded(_placed, item).log_index is not None
+    except msgspec.DecodeError:
         return True

@@ -23,6 +23,8 @@ class Model(Protocol):
     def to_dict(self) -> dict[str, Any]: ...
 
 
+# Deeper than any record is stored, and not deeper than it can be written out again.
+_MAX_NESTING = 240
 # As text or bytes of JSON, which keep every number as it is written; or parsed by `datastorage_common.jsonvalue`.
 Record = bytes | str | Mapping[str, Any] | Model
 
@@ -40,6 +42,8 @@ def read_record(record: Record) -> dict[str, Any]:
         raise ProofFormError("the record is not a JSON object")
     if "data" in members and "pagination" in members:
         raise ProofFormError("this is an answer with many records: take one of its data")
+    if jsonvalue.depth_exceeds(members, _MAX_NESTING):
+        raise ProofFormError("the record is nested deeper than any record can be")
     if _has_float(members):
         raise ProofFormError(
             "the record has numbers that were read as doubles, and are not what they were: give its JSON text"

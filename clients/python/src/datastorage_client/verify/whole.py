@@ -14,6 +14,8 @@ from datastorage_client.verify.steps import Fetch
 from datastorage_client.verify.tree import Tree
 from datastorage_client.verify.walk import Walked, walk
 
+NOT_ASKED_FOR = "that was not asked for"
+
 
 @dataclass(slots=True)
 class Whole(Walked):
@@ -43,7 +45,7 @@ def check_whole(
     """
     found = Whole()
     if not records:
-        found.not_compared = "that was not asked for"
+        found.not_compared = NOT_ASKED_FOR
         walk(tree, on_progress, found=found)
         return found
     origin = tree.checkpoint.origin
