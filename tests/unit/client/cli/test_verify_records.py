@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from datastorage_client.verify.feed import FEED
 
 from tests.unit.client.cli.support import Run
@@ -41,6 +43,43 @@ def test_records_are_demanded(log: Log, run: Run) -> None:
     )
     log.missing.clear()
     assert run("verify", "--records").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("lie", "why"),
+    [
+        (lambda log: log.missing.add(FEED), "the service has no feed of its records"),
+        (
+            lambda log: log.changes.update({FEED: lambda page: page.replace(b'"log_index": 0', b'"log_index": null')}),
+            "the service does not say where records are in the log: has this reader limits?",
+        ),
+    ],
+    ids=["no feed", "no places"],
+)
+def test_that_records_were_not_compared_is_said_last(
+    log: Log, run: Run, lie: Callable[[Log], object], why: str
+) -> None:
+    assert json.loads(run("verify", "--json").stdout)["verdict"] == "verified"
+    lie(log)
+    said = f"NOT COMPARED: no record was held against its entry, as {why}; --records makes that an error\n"
+    for options in ((), ("--json",), ("--sample", 2)):
+        result = run("verify", *options)
+        assert (result.exit_code, result.stderr) == (0, said)
+    told = json.loads(run("verify", "--json").stdout)
+    assert (told["ok"], told["verdict"], told["not_compared"]) == (True, "not compared", why)
+    assert (run("verify", "--records").exit_code, run("verify", "--records").stdout) == (3, "")
+    # Who asked for no records knows.
+    result = run("verify", "--no-records", "--json")
+    assert (result.exit_code, result.stderr, json.loads(result.stdout)["verdict"]) == (0, "", "not compared")
+
+
+@pytest.mark.parametrize("text", [b"[" * 300_000, b'{"x":' + b"[" * 300_000])
+def test_a_page_that_nests_is_told_as_one_that_cannot_be_read(log: Log, run: Run, text: bytes) -> None:
+    log.changes[FEED] = lambda page: text
+    result = run("verify")
+    assert (result.exit_code, "a page of records cannot be read" in result.stderr) == (1, True)
+    told = json.loads(run("verify", "--json").stdout)
+    assert (told["ok"], told["verdict"], told["faults"]) == (False, "wrong", {"feed": 1})
 
 
 def test_what_was_compared_before_is_said(log: Log, run: Run, tmp_path: Path) -> None:

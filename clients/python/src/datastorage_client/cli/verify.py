@@ -85,7 +85,8 @@ Exit codes:
 @click.option(
     "--records/--no-records",
     default=None,
-    help="Demand that all records are compared, or leave it; without either they are where the service gives them.",
+    help="Demand that all records are compared, as scripts should, or leave it; without either they are where the "
+    "service gives them, and the last line says NOT COMPARED where it does not.",
 )
 @click.option(
     "--sample", metavar="N", type=click.IntRange(0), default=0, help="Compare N random events by their proofs."
@@ -210,6 +211,8 @@ def _say(report: Report, as_json: bool) -> None:
             click.echo(f"{name + ':':<14}{text}")
     if not report.found.well:
         end(report.wrong(), WRONG)
+    if (left_out := report.left_out()) is not None:
+        click.echo(left_out, err=True)
 
 
 def _check_signed(trust: Trust, option: str, note: Note) -> None:

@@ -23,7 +23,7 @@ from datastorage_client.verify.steps import Fetch, run
 from datastorage_client.verify.tiles import WIDTH, Tiles
 from datastorage_client.verify.tree import Tree
 from datastorage_client.verify.trust import Trust
-from datastorage_client.verify.whole import Whole, check_whole
+from datastorage_client.verify.whole import NOT_ASKED_FOR, Whole, check_whole
 
 # Of so many random entries none may be an event's.
 _TRIES = 20
@@ -43,9 +43,23 @@ class Report:
     others: list[Checkpoint] = field(default_factory=list)  # remembered in the store, of logs with other names
     heading: str | None = None  # None: as what is wrong has it
 
+    @property
+    def verdict(self) -> str:
+        """In two words; the members of JSON say more."""
+        if not self.found.well:
+            return "wrong"
+        return "verified" if self.found.not_compared is None else "not compared"
+
+    def left_out(self) -> str | None:
+        """What is said last where nothing is wrong, and records were to be compared, and were not."""
+        why = self.found.not_compared
+        if not self.found.well or why in (None, NOT_ASKED_FOR):
+            return None
+        return f"NOT COMPARED: no record was held against its entry, as {why}; --records makes that an error"
+
     def members(self) -> dict[str, Any]:
         """As JSON has it."""
-        told: dict[str, Any] = {"ok": self.found.well}
+        told: dict[str, Any] = {"ok": self.found.well, "verdict": self.verdict}
         if self.checkpoint is not None:
             point, found = self.checkpoint, self.found
             told |= {"origin": point.origin, "size": point.size, "root": point.root.hex(), "entries": found.kinds}
