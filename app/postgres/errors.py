@@ -64,6 +64,14 @@ def is_timeout(error: BaseException) -> bool:
     return isinstance(error, psycopg.Error) and error.sqlstate in _TIMEOUT_CODES
 
 
+def took_too_long(error: BaseException) -> bool:
+    """Whether the server ended a statement at its statement_timeout, and not because somebody asked it to."""
+    if not isinstance(error, psycopg.errors.QueryCanceled):
+        return False
+    # Both have one SQLSTATE, and only their words differ. In another language than English a cancel is not known.
+    return "user request" not in str(error)
+
+
 def one_line(error: Exception) -> str:
     """What PostgreSQL says, in one line; the name of the error where it says nothing."""
     return " ".join(str(error).split()) or type(error).__name__

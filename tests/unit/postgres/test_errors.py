@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg_pool import PoolTimeout, TooManyRequests
 
-from app.postgres.errors import Fault, classify, in_a_line, is_timeout
+from app.postgres.errors import Fault, classify, in_a_line, is_timeout, took_too_long
 
 
 def server_error(sqlstate: str, constraint: str | None = None, table: str | None = None) -> psycopg.Error:
@@ -77,6 +77,19 @@ def test_timeouts_of_the_server() -> None:
     assert is_timeout(server_error("55P03"))
     assert not is_timeout(server_error("57P01"))
     assert not is_timeout(TimeoutError())
+
+
+def test_what_took_too_long() -> None:
+    assert took_too_long(psycopg.errors.QueryCanceled("canceling statement due to statement timeout"))
+    for other in (
+        psycopg.errors.QueryCanceled("canceling statement due to user request"),
+        psycopg.errors.LockNotAvailable("canceling statement due to lock timeout"),
+        psycopg.errors.AdminShutdown("terminating connection due to administrator command"),
+        psycopg.errors.SerializationFailure("canceling statement due to conflict with recovery"),
+        psycopg.OperationalError("server closed the connection unexpectedly"),
+        TimeoutError(),
+    ):
+        assert not took_too_long(other)
 
 
 def test_missing_rights_come_with_what_to_do() -> None:
