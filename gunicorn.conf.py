@@ -17,6 +17,7 @@ metrics_directory.prepare()
 
 from app.config.addresses import with_port
 from app.configuration import exit_on_wrong_settings
+from app.http.environ import MAX_REQUEST_LINE
 from app.inherited import read_for_workers, refresh
 from app.instance import Run
 from app.server import pinning, stop_signals
@@ -50,6 +51,7 @@ preload_app = False
 worker_tmp_dir = metrics_directory.for_heartbeats()
 control_socket_disable = True
 http_parser = "auto"
+limit_request_line = MAX_REQUEST_LINE
 accesslog = None
 errorlog = "-"
 loglevel = _settings.logging.level

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,22 @@ _MAX_HOPS = 32
 _MAX_ADDRESS_CHARACTERS = 128
 # Those hops with everything that proxies say of each.
 _MAX_HEADER_CHARACTERS = 8192
+_NETWORK_BITS = 64
+_NETWORKS = 4096
+
+
+@lru_cache(_NETWORKS)
+def network_of(address: str) -> str:
+    """What is counted as one client: an address, of IPv6 its /64, which is what one customer has at the least."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(parsed), _NETWORK_BITS), strict=False))
 
 
 class ClientAddresses:

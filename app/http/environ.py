@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 # From the worker: a dict that is the same however often the application is asked for one request. It is asked twice
 # where a body has not come yet; the dict is there for such a request alone.
 KEPT = "datastorage.kept"
+# So many characters the worker takes of a request's first line, without its end (gunicorn.conf.py).
+MAX_REQUEST_LINE = 4094
 # From the application: seconds that the next request of this connection is to wait.
 PUT_ASIDE = "datastorage.put_aside"
 

@@ -83,7 +83,7 @@ def _refuse_others(request: flask.Request, declared: Declared, strict: bool) -> 
         unknown = [name for name in request.args if name not in declared.names and name != STRICT]
     known = sorted({*declared.names, STRICT})
     for name in unknown[:_MAX_NAMED]:
-        read.refuse(_shown(name), "is not a parameter of this request" + _nearest(name, known))
+        read.refuse(shown_name(name), "is not a parameter of this request" + _nearest(name, known))
     count_validation_failures([(_FIELD, "invalid")] * len(unknown[:_MAX_NAMED]))
     try:
         read.check()
@@ -100,7 +100,7 @@ def _refuse_others(request: flask.Request, declared: Declared, strict: bool) -> 
         raise Problem("validation-error", "; ".join(details), field_errors=errors) from None
 
 
-def _shown(name: str) -> str:
+def shown_name(name: str) -> str:
     """The name as an answer and a terminal may show it."""
     shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in name[:_MAX_CHARACTERS])
     return shown[:_MAX_CHARACTERS] + ("…" if len(name) > _MAX_CHARACTERS or len(shown) > _MAX_CHARACTERS else "")

@@ -7,8 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-import ipaddress
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import flask
@@ -19,6 +17,7 @@ from app.auth.refusal import OnRefusal
 from app.clock import Clock
 from app.config.settings import LimitsSettings
 from app.dlq.endpoint import Endpoint
+from app.http.client_address import network_of
 from app.http.environ import KEPT, PUT_ASIDE, path_of
 from app.http.problems import Problem
 from app.http.request_context import from_proxy
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 _API = "/api/v1/"
 _STANDINGS = "datastorage.quotas"
-_NETWORK_BITS = 64
-_ADDRESSES = 4096
 
 # What a refusal says: of what there was too much, and whose.
 _WORDS = {
@@ -41,20 +38,6 @@ _WORDS = {
     "principal": "requests of this principal",
     "events": "events and notifications of this principal",
 }
-
-
-@lru_cache(_ADDRESSES)
-def network_of(address: str) -> str:
-    """What is counted as one client: an address, of IPv6 its /64, which is what one customer has at the least."""
-    if ":" not in address:
-        return address
-    try:
-        parsed = ipaddress.IPv6Address(address)
-    except ValueError:
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(parsed), _NETWORK_BITS), strict=False))
 
 
 class Quotas:

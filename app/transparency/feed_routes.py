@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from typing import Protocol
-from urllib.parse import urlencode
 
 import flask
 from datastorage_common.notes import SigningKey
@@ -12,14 +11,18 @@ from datastorage_common.notes import SigningKey
 from app.audit.accesses import NOT_RECORDED, AccessRecorder
 from app.audit.current_caller import current_caller
 from app.audit.filters import EVENT_CONDITIONS, read_event_filters
-from app.auth.authorizer import read_limits
+from app.auth.authorizer import read_limits, recorded_by
 from app.clock import Clock
 from app.config.settings import Settings
 from app.http import bounded
+from app.http.client_address import network_of
+from app.http.environ import MAX_REQUEST_LINE
 from app.http.json_provider import json_response
+from app.http.links import address_with, parameter_lengths
 from app.http.list_parameters import ListParameters
-from app.http.parameters import takes
+from app.http.parameters import shown_name, takes
 from app.http.problems import Problem
+from app.http.request_context import client_address
 from app.http.validation_failures import register_field_labels
 from app.postgres.reader import Reader
 from app.postgres.statements import Sql
@@ -50,6 +53,8 @@ _STANDS_STILL = "the log contradicts what was signed of it: the feed stands stil
 # would be missing for everybody else.
 _PICKING_PATIENCE_SECONDS = 0.1
 _TOO_MANY = "too many look for few records in the feed now - please retry"
+# As long as a cursor may be: how long the next request will be is known before anything is read.
+MAX_CURSOR_CHARACTERS = 128
 # Who may not wait asks again so soon.
 _AGAIN = {"Retry-After": "1"}
 
@@ -98,19 +103,19 @@ def add_feed(blueprint: flask.Blueprint, services: Parts) -> None:
             raise Problem("service-unavailable", _STANDS_STILL, headers=NOT_KEPT) from None
 
     def waited(query: FeedQuery, wait: int) -> tuple[FeedPage, bool]:
-        """The page, once there is something in it or the time is over; whether there was room to wait for that."""
+        """The page, once there is something in it or the time is over; whether there was room to wait so long."""
         until = clock.monotonic() + wait
         seen = waiters.grown
         found = page(query)
         if not wait or found.items or not found.caught_up:
             return found, True
-        with waiters.room() as admitted:
-            while admitted and waiters.wait(seen, until):
+        with waiters.room(recorded_by() or network_of(client_address())) as place:
+            while place is not None and waiters.wait(place, seen, until):
                 seen = waiters.grown
                 found = page(query.from_cursor(found.next))
                 if found.items or not found.caught_up:
-                    break
-        return found, admitted
+                    return found, True
+        return found, place is not None and not place.taken
 
     @blueprint.get("/audit/feed")
     @takes(PARAMETERS, asked)
@@ -119,8 +124,7 @@ def add_feed(blueprint: flask.Blueprint, services: Parts) -> None:
         recorder, arguments = services.accesses, flask.request.args
         if found.sensitive and recorder and not recorder.keep(current_caller(), found.sensitive, arguments):
             raise Problem("service-unavailable", NOT_RECORDED, headers=NOT_KEPT)
-        following = urlencode({**arguments.to_dict(), "after": found.next})
-        link = f'<{flask.request.script_root}{flask.request.path}?{following}>; rel="next"'
+        link = f'<{address_with(flask.request, "after", found.next)}>; rel="next"'
         return json_response(found.body(), headers={**NOT_KEPT, "Link": link, **({} if admitted else _AGAIN)})
 
 
@@ -145,10 +149,26 @@ def _asked(services: Parts) -> tuple[FeedQuery, int]:
         for name in EVENT_CONDITIONS:
             if name in read:
                 read.refuse(name, "filters events: leave it out, or ask for kinds=audit_event alone")
+    _refuse_if_too_long(read)
     read.check()
     conditions = [Sql(c, (p,)) for c, p in zip(read.conditions, read.values, strict=True)]
     max_bytes = services.settings.server.max_response_bytes
     return FeedQuery(after, limit, frozenset(kinds), conditions, read_limits(), salts, max_bytes), wait
+
+
+def _refuse_if_too_long(read: ListParameters) -> None:
+    """Note the longest parameter where the service would not take the request that goes on from this one."""
+    request = flask.request
+    following = address_with(request, "after", "x" * MAX_CURSOR_CHARACTERS)
+    length = len(f"{request.method} {following} HTTP/1.1")
+    if length > MAX_REQUEST_LINE:
+        lengths = parameter_lengths(request)
+        del lengths["after"]
+        longest = max(lengths, key=lengths.__getitem__, default="after")
+        read.refuse(
+            shown_name(longest),
+            f"is too long: the next request would have a line of {length} characters, and {MAX_REQUEST_LINE} may be",
+        )
 
 
 def _not_a_cursor() -> Problem:

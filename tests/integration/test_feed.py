@@ -31,6 +31,7 @@ from tests.verify_support import KEY, fill, pinned, sign, without_triggers
 FEED = "/api/v1/audit/feed"
 # Nothing is recorded but what the test stores: reads of sensitive events would be.
 QUIET = {"record_service": False, "record_access": False}
+HERE = "127.0.0.1"
 ALL_KINDS = "audit_event,notification,act"
 
 
@@ -49,8 +50,9 @@ def filled(postgres: Any, template: str) -> Iterator[Database]:
     made.drop()
 
 
-def ask(app: flask.Flask, **parameters: Any) -> TestResponse:
-    return app.test_client().get(FEED, query_string={k: str(v) for k, v in parameters.items()})
+def ask(app: flask.Flask, address: str = HERE, /, **parameters: Any) -> TestResponse:
+    asked = {k: str(v) for k, v in parameters.items()}
+    return app.test_client().get(FEED, query_string=asked, environ_base={"REMOTE_ADDR": address})
 
 
 def page(app: flask.Flask, **parameters: Any) -> dict[str, Any]:
@@ -295,6 +297,39 @@ def test_the_next_page_is_linked_with_all_that_was_asked_for(app: flask.Flask) -
     assert "Link" in following.headers
 
 
+def test_the_link_is_as_the_request_was_sent(app: flask.Flask) -> None:
+    sent = "limit=1&after=end&data=%7b%22x%22:{}%7D&namespace=a+b&strict=false&other=%zz"
+    answer = app.test_client().get(f"{FEED}?{sent}")
+    following = f"limit=1&after={answer.json['next']}&data=%7b%22x%22:%7B%7D%7D&namespace=a+b&strict=false&other=%25zz"
+    assert answer.headers["Link"] == f'<{FEED}?{following}>; rel="next"'
+
+
+def test_what_could_not_be_gone_on_from_is_refused_before_anything_is_read(
+    app: flask.Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_routes, "read_page", lambda *args, **keywords: pytest.fail("it was read"))
+    for method, query, longest in [
+        ("GET", f"actor_id={'a' * 1800}&namespace={'n' * 2200}&after=end", "namespace"),
+        ("HEAD", f"actor_id={'a' * 2200}&namespace={'n' * 1800}", "actor_id"),
+        ("GET", f"actor_id={'a' * 1800}&namespace={'é' * 400}&namespace=", "namespace"),
+        ("GET", f"strict=false&{'o' * 5000}", f"{'o' * 64}…"),
+    ]:
+        answer = app.test_client().open(f"{FEED}?{query}", method=method)
+        assert answer.status_code == 400
+        if method == "GET":
+            found = problem(answer, 400, "validation-error", FEED)
+            assert found["field_errors"].keys() == {longest}
+            assert found["detail"].startswith(f"{longest}: is too long: the next request would have a line of ")
+    refused = problem(app.test_client().get(f"{FEED}?limit=0&actor_id={'a' * 4000}"), 400, "validation-error", FEED)
+    assert refused["field_errors"].keys() == {"limit", "actor_id"}
+
+
+def test_a_cursor_is_no_longer_than_is_reckoned_with(app: flask.Flask) -> None:
+    post(app, 1)
+    for after in ({}, {"after": "end"}):
+        assert len(page(app, **after)["next"]) <= feed_routes.MAX_CURSOR_CHARACTERS
+
+
 def test_what_is_wrong_is_named(app: flask.Flask) -> None:
     sent = {
         "after": "x", "limit": "1001", "wait": "31", "kinds": "act,events", "salts": "yes", "since": "tomorrow",
@@ -462,8 +497,8 @@ class Waiting:
         self.parts = parts_of(app)
         self._pool = pool
 
-    def ask(self, **parameters: Any) -> Future[TestResponse]:
-        return self._pool.submit(ask, self.app, **parameters)
+    def ask(self, address: str = HERE, /, **parameters: Any) -> Future[TestResponse]:
+        return self._pool.submit(ask, self.app, address, **parameters)
 
     def until(self, number: int) -> None:
         waiters = self.parts.feed_waiters
@@ -529,6 +564,44 @@ def test_a_quarter_of_the_threads_waits_and_others_are_answered_at_once(four: Wa
     assert [ids(each.result(60).json["events"]) for each in asked] == [stored] * 4
     # What is there already is given to all, whoever waits.
     assert "Retry-After" not in ask(four.app, after=end, wait=30).headers
+
+
+def test_who_has_all_places_leaves_some_to_others(four: Waiting) -> None:
+    """Connections that hung up have theirs until their time is over, and a caller may have as many as it likes."""
+    end = page(four.app, after="end")["next"]
+    first = [four.ask(after=end, wait=30) for _ in range(4)]
+    four.until(4)
+    others = [four.ask(address, after=end, wait=30) for address in ("2001:db8::1", "2001:db8::2")]
+    wait_until(lambda: sum(each.done() for each in first) == 2, what="two of the places are others'")
+    ended = [each.result() for each in first if each.done()]
+    assert [(a.json, a.headers["Retry-After"]) for a in ended] == [
+        ({"events": [], "next": end, "caught_up": True}, "1")
+    ] * 2
+    assert "Retry-After" in ask(four.app, "2001:db8::3", after=end, wait=30).headers, "of one network as well"
+    assert four.parts.feed_waiters.waiting == 4
+    stored = post(four.app, 1)
+    waited = [each for each in (asked.result(60) for asked in (*first, *others)) if each not in ended]
+    assert [ids(answer.json["events"]) for answer in waited] == [stored] * 4
+    assert not any("Retry-After" in answer.headers for answer in waited)
+
+
+def test_a_wait_ends_in_time_where_looks_are_slow(four: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look takes longer than the log takes to grow again, by what the filter does not let through."""
+    clock, looks = four.parts.clock, [0]
+    running = clock.monotonic
+    end = page(four.app, after="end")["next"]
+    monkeypatch.setattr(clock, "monotonic", lambda: running() + 9 * looks[0])
+
+    def slow(*args: Any, **keywords: Any) -> FeedPage:
+        found = read_page(*args, **keywords)
+        four.parts.feed_waiters.note_growth()
+        looks[0] += 1
+        assert looks[0] < 10, "it has no end"
+        return found
+
+    monkeypatch.setattr(feed_routes, "read_page", slow)
+    answer = ask(four.app, after=end, wait=20, namespace="mine")
+    assert (answer.json["events"], looks[0]) == ([], 3)
 
 
 def test_a_drain_ends_all_waits(four: Waiting) -> None:

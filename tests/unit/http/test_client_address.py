@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.client_address import ClientAddresses
+from app.http.client_address import ClientAddresses, network_of
 
 PROXIES = ("10.0.0.0/8", "fd00::/8", "127.0.0.1/32")
 
@@ -83,3 +83,19 @@ def test_what_a_client_sends_itself_never_counts(spoofed: str) -> None:
 def test_any_forwarded_header_is_read_or_left(header: str) -> None:
     found("10.0.0.1", header="forwarded", forwarded=header)
     found("10.0.0.1", x_forwarded_for=header)
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("no:address", "no:address"),
+    ],
+)
+def test_one_client_is_an_address_or_a_network_of_ipv6(address: str, network: str) -> None:
+    assert network_of(address) == network

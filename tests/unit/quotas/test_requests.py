@@ -17,7 +17,6 @@ from app.cli.token import append, entry_text
 from app.config.settings import AuthSettings, LimitsSettings, ServerSettings, Settings
 from app.http.environ import KEPT, PUT_ASIDE
 from app.quotas.quota import REFUSED_SECONDS
-from app.quotas.requests import network_of
 from app.telemetry import metrics
 from tests.unit.fakes import event, make_client, make_services, notification
 
@@ -181,22 +180,6 @@ def test_slashes_in_front_of_a_path_are_no_way_past_a_limit(tmp_path: Path, path
         "too many requests of this principal",
         "too many requests from this address",
     ]
-
-
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-        ("no:address", "no:address"),
-    ],
-)
-def test_one_client_is_an_address_or_a_network_of_ipv6(address: str, network: str) -> None:
-    assert network_of(address) == network
 
 
 def test_a_page_of_another_origin_may_read_the_fields(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from gunicorn.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.http.environ import MAX_REQUEST_LINE
 from app.server import heads
 from app.server.bodies import ChunkedBody, SizedBody
 from app.server.heads import HeadError, Request, end_of_head
@@ -22,6 +23,7 @@ def config(parser: str) -> Any:
     """gunicorn's settings as gunicorn.conf.py has them, with one of its parsers."""
     made = Config()
     made.set("http_parser", parser)
+    made.set("limit_request_line", MAX_REQUEST_LINE)
     made.set("forwarded_allow_ips", "")
     made.set("secure_scheme_headers", {})
     made.set("forwarder_headers", "")
@@ -58,6 +60,14 @@ def test_a_request(parser: str) -> None:
     assert request.header("X-REQUEST-ID") == "r-1"
     assert request.header("X-OTHER") == ""
     assert (request.length, request.chunked, request.expects_continue, request.body) == (5, False, False, None)
+
+
+@EACH_PARSER
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_how_long_a_line_may_be(parser: str, method: str) -> None:
+    longest = f"{method} /{'a' * (MAX_REQUEST_LINE - len(f'{method} / HTTP/1.1'))} HTTP/1.1".encode()
+    assert status(parser, head(line=longest)) == 0
+    assert status(parser, head(line=longest.replace(b"/a", b"/aa"))) == 431
 
 
 def test_of_both_parsers_the_fast_one_is_there() -> None:

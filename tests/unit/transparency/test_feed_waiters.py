@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from app.transparency.feed_waiters import FeedWaiters
+from app.transparency.feed_waiters import FeedWaiters, Place
 from tests.support import wait_until
 from tests.unit.fakes import HOUR, FixedClock, StandingClock
 
@@ -22,17 +23,26 @@ class Followers:
         self.waiters = FeedWaiters(most, self.clock, self.counted.append)
         self._pool = pool
 
-    def follow(self, seen: int) -> Future[bool | None]:
+    def follow(self, seen: int, caller: str = "a") -> Future[bool | None]:
         """Wait for an hour, where there is room: whether there was something; None where there was no room."""
 
         def follow() -> bool | None:
-            with self.waiters.room() as admitted:
-                return self.waiters.wait(seen, self.clock.monotonic() + HOUR) if admitted else None
+            with self.waiters.room(caller) as place:
+                return None if place is None else self.waiters.wait(place, seen, self.clock.monotonic() + HOUR)
 
         return self._pool.submit(follow)
 
     def until(self, number: int) -> None:
         wait_until(lambda: self.counted[-1:] == [number], what=f"{number} wait")
+
+    def came(self, *callers: str) -> list[Future[bool | None]]:
+        """One after the other, each once the one before has its place."""
+        came = []
+        for caller in callers:
+            before = len(self.counted)
+            came.append(self.follow(self.waiters.grown, caller))
+            wait_until(lambda b=before: len(self.counted) > b, what=f"{caller} waits")  # type: ignore[misc]
+        return came
 
 
 @pytest.fixture
@@ -71,8 +81,8 @@ def test_there_is_room_for_so_many(followers: Followers) -> None:
 
 def test_a_place_is_given_back_whatever_happens(followers: Followers) -> None:
     def fail() -> None:
-        with followers.waiters.room() as admitted:
-            assert admitted
+        with followers.waiters.room("a") as place:
+            assert place is not None
             raise RuntimeError
 
     for _ in range(4):
@@ -82,8 +92,8 @@ def test_a_place_is_given_back_whatever_happens(followers: Followers) -> None:
 
 
 def test_without_places_nobody_waits() -> None:
-    with FeedWaiters(0, FixedClock()).room() as admitted:
-        assert not admitted
+    with FeedWaiters(0, FixedClock()).room("a") as place:
+        assert place is None
 
 
 def test_what_came_between_reading_and_waiting_is_not_missed(followers: Followers) -> None:
@@ -91,10 +101,10 @@ def test_what_came_between_reading_and_waiting_is_not_missed(followers: Follower
     waiters, until = followers.waiters, followers.clock.monotonic() + HOUR
     seen = waiters.grown
     waiters.note_growth()
-    assert waiters.wait(seen, until) is True
+    assert waiters.wait(Place("a"), seen, until) is True
     for _ in range(3):
         waiters.note_growth()
-    assert waiters.wait(seen, until) is True, "however often"
+    assert waiters.wait(Place("a"), seen, until) is True, "however often"
     seen = waiters.grown
     waiting = followers.follow(seen)
     followers.until(1)
@@ -113,7 +123,7 @@ def test_no_growth_is_missed_by_those_who_read_and_wait_in_turn(followers: Follo
         while read < last:
             seen = waiters.grown
             read = pages[-1]
-            if read < last and not waiters.wait(seen, followers.clock.monotonic() + HOUR):
+            if read < last and not waiters.wait(Place("a"), seen, followers.clock.monotonic() + HOUR):
                 break
         return read
 
@@ -134,18 +144,85 @@ def test_the_end_wakes_all_and_lets_nobody_in(followers: Followers) -> None:
     assert followers.follow(seen).result() is None
     followers.waiters.note_growth()
     assert followers.follow(seen).result() is None
-    assert followers.waiters.wait(seen, followers.clock.monotonic() + HOUR) is False, "who had a place already"
+    until = followers.clock.monotonic() + HOUR
+    assert followers.waiters.wait(Place("a"), seen, until) is False, "who had a place already"
     followers.waiters.end()
     assert followers.counted[-1] == 0
 
 
 def test_a_wait_is_over_at_its_time() -> None:
     clock = StandingClock()
-    waiters = FeedWaiters(1, clock)
-    assert waiters.wait(waiters.grown, 0.0) is False
-    assert waiters.wait(waiters.grown, -5.0) is False
+    waiters, place = FeedWaiters(1, clock), Place("a")
+    assert waiters.wait(place, waiters.grown, 0.0) is False
+    assert waiters.wait(place, waiters.grown, -5.0) is False
+    seen = waiters.grown
     waiters.note_growth()
-    assert waiters.wait(0, -5.0) is True, "what is there is told, however late"
+    assert waiters.wait(place, seen, 0.1) is True
+    assert waiters.wait(place, seen, 0.0) is False, "whatever has grown"
+
+
+def test_a_wait_ends_in_time_where_the_log_grows_with_each_look() -> None:
+    clock = StandingClock()
+    waiters, looks = FeedWaiters(1, clock), 0
+    with waiters.room("a") as place:
+        assert place is not None
+        seen = waiters.grown
+        waiters.note_growth()
+        while waiters.wait(place, seen, 2.0):
+            looks += 1
+            assert looks < 10, "it has no end"
+            seen = waiters.grown
+            clock.seconds += 1.6
+            waiters.note_growth()
+    assert looks == 2
+
+
+# --- whose places they are ----------------------------------------------------------------------------------------
+
+
+def test_who_has_all_places_leaves_one_to_another(followers: Followers) -> None:
+    first, second, third = followers.came("a", "a", "a")
+    (other,) = followers.came("b")
+    assert first.result() is False, "the oldest is ended"
+    assert not any(each.done() for each in (second, third, other))
+    assert followers.waiters.waiting == 3
+    assert followers.follow(followers.waiters.grown, "a").result() is None, "nor is it taken back"
+    assert followers.follow(followers.waiters.grown, "b").result() is None, "two and one is as even as it gets"
+    followers.waiters.note_growth()
+    assert [each.result() for each in (second, third, other)] == [True] * 3
+    followers.until(0)
+
+
+def test_places_end_up_in_equal_shares() -> None:
+    with contextlib.ExitStack() as stack:
+        waiters = FeedWaiters(6, StandingClock())
+        had = [stack.enter_context(waiters.room("a")) for _ in range(6)]
+        had += [stack.enter_context(waiters.room(caller)) for caller in "bcbcbcbca"]
+        kept = [place.caller for place in had if place is not None and not place.taken]
+        assert sorted(kept) == ["a", "a", "b", "b", "c", "c"]
+        assert [place is not None and place.taken for place in had[:6]] == [True] * 4 + [False] * 2, "the oldest first"
+        assert waiters.waiting == 6
+
+
+def test_a_place_is_not_taken_while_others_are_free() -> None:
+    counted: list[int] = []
+    waiters = FeedWaiters(3, StandingClock(), counted.append)
+    with waiters.room("a") as one, waiters.room("a") as two, waiters.room("b") as three:
+        assert [place is not None and place.taken for place in (one, two, three)] == [False] * 3
+    assert counted == [1, 2, 3, 2, 1, 0]
+
+
+def test_who_lost_a_place_gives_none_back() -> None:
+    waiters = FeedWaiters(2, StandingClock())
+    with contextlib.ExitStack() as stack:
+        with waiters.room("a") as lost, waiters.room("a"):
+            stack.enter_context(waiters.room("b"))
+            assert lost is not None
+            assert lost.taken
+            waiters.note_growth()
+            assert waiters.wait(lost, 0, 5.0) is False, "whatever has grown"
+        assert waiters.waiting == 1
+    assert waiters.waiting == 0
 
 
 def test_a_wake_for_nothing_does_not_lengthen_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,5 +237,5 @@ def test_a_wake_for_nothing_does_not_lengthen_it(monkeypatch: pytest.MonkeyPatch
         return True
 
     monkeypatch.setattr(threading.Condition, "wait", lambda self, timeout=None: woken(timeout))
-    assert waiters.wait(waiters.grown, 25.0) is False
+    assert waiters.wait(Place("a"), waiters.grown, 25.0) is False
     assert asked == [25.0, 15.0, 5.0]
