@@ -14,6 +14,7 @@ import orjson
 import psycopg
 from datastorage_client.cli.progress import Meter
 from datastorage_common.counts import counted
+from datastorage_common.faults import NEVER_PROVEN
 from datastorage_common.notes import Note, VerifierKey
 from datastorage_common.witness_policy import Policy
 
@@ -36,11 +37,8 @@ from app.verify.source import RememberedTree
 WRONG, USAGE, NOT_LOOKED_AT = 1, 2, 3
 # A statement reads all that is left over, whatever the size of the tables.
 _LIMITS = Limits(statement=3600.0, lock=10.0)
-# So many faults are shown to people.
-_MOST_NAMED = 20
 _NOT_PROVEN = (
-    "changes made before the first checkpoint was signed",
-    "that who has the signing key shows the same log to others: witnesses and remembered checkpoints do that",
+    *NEVER_PROVEN,
     "that there was no later checkpoint: one that was kept elsewhere (--since) does that",
 )
 
@@ -158,11 +156,8 @@ def lines(report: Report, by_policy: bool, held: Sequence[Held], earlier: Sequen
     if report.first is None:
         yield "all is well"
         return
-    yield f"{'first wrong:':<14}{report.first}"
-    for fault in report.wrong[1:_MOST_NAMED]:
-        yield f"{'wrong:':<14}{fault}"
-    more = f"; --json names the first {len(report.wrong):,}" if report.faults.total() > _MOST_NAMED else ""
-    yield f"{'wrong in all:':<14}{report.told()}{more}"
+    for name, text in report.fault_lines():
+        yield f"{name + ':':<14}{text}"
 
 
 def _table(report: Report, by_policy: bool) -> Iterator[tuple[str, str]]:

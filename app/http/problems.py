@@ -47,6 +47,7 @@ KINDS: dict[str, Kind] = {
         Kind("unsupported-transfer-coding", 501, "Not Implemented"),
         Kind("buffer-full", 503, "Service Unavailable", 1),
         Kind("dlq-full", 503, "Service Unavailable", 5),
+        Kind("log-inconsistent", 503, "Log Inconsistent", 5),
         Kind("service-unavailable", 503, "Service Unavailable", 5),
     )
 }

@@ -100,7 +100,7 @@ def add_feed(blueprint: flask.Blueprint, services: Parts) -> None:
         except ExpiredError as e:
             raise _gone("feed-expired", f"{e}: go on with next, which is the oldest there is", e.next) from None
         except StandsStillError:
-            raise Problem("service-unavailable", _STANDS_STILL, headers=NOT_KEPT) from None
+            raise Problem("log-inconsistent", _STANDS_STILL, headers=NOT_KEPT) from None
 
     def waited(query: FeedQuery, wait: int) -> tuple[FeedPage, bool]:
         """The page, once there is something in it or the time is over; whether there was room to wait so long."""

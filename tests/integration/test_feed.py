@@ -480,7 +480,7 @@ def test_a_log_that_contradicts_itself_is_followed_by_nobody(app: flask.Flask, d
         conn.execute("UPDATE log_head SET inconsistent = 'the log has 3 entries'")
     for asked in ({}, {"after": cursor}, {"after": cursor, "wait": 30}, {"after": "end"}):
         answer = ask(app, **asked)
-        said = problem(answer, 503, "service-unavailable", FEED)
+        said = problem(answer, 503, "log-inconsistent", FEED)
         assert "contradicts" in said["detail"]
         assert "3 entries" not in answer.text
         assert int(answer.headers["Retry-After"]) > 0

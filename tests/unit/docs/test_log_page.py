@@ -10,6 +10,8 @@ from uuid import UUID
 import pytest
 from cryptography.exceptions import InvalidSignature
 from datastorage_client.verify import Verifier
+from datastorage_client.verify.compare import wrong_with
+from datastorage_common.records import parse_entry
 from datastorage_common.witness_policy import parse_policy
 
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS
@@ -93,8 +95,13 @@ def test_the_example_from_before_the_log_is_right() -> None:
 
 def test_the_example_of_an_act_is_right() -> None:
     text = section("An act")
-    record, entry = blocks(text)
+    item, record, entry = blocks(text)
     steps = act_steps(parse(record), salt_of(text))
+    given = parse(item)
+    members = {name: given[name] for name in ("act_id", "acted_at", "acted_by", "details")}
+    assert act_steps({**members, "kind": given["act"]}, bytes.fromhex(given["salt"])) == steps
+    assert (given["digest"], given["kind"], given["salt"]) == (steps.digest.hex(), "act", salt_of(text).hex())
+    assert wrong_with(parse_entry(entry.encode()), item.encode()) is None
     assert (record, entry) == (steps.canonical, steps.entry)
     assert hashes_of(text) == {
         "digest": steps.digest.hex(),
@@ -104,7 +111,7 @@ def test_the_example_of_an_act_is_right() -> None:
 
 
 def test_the_keys_of_the_examples_are_right() -> None:
-    event, act = parse(blocks(section("An event"))[0]), parse(blocks(section("An act"))[0])
+    event, act = parse(blocks(section("An event"))[0]), parse(blocks(section("An act"))[1])
     assert re.findall(r"`(-?\d{10,})` \|$", section("Where its entry is"), re.MULTILINE) == [
         str(id_hash(b"e", UUID(event["event_id"]).bytes)),
         str(id_hash(b"n", (42).to_bytes(8, "big"))),
@@ -157,7 +164,7 @@ def plain_blocks(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def three() -> list[Steps]:
-    [act] = [act_steps(parse(blocks(section("An act"))[0]), salt_of(section("An act")))]
+    [act] = [act_steps(parse(blocks(section("An act"))[1]), salt_of(section("An act")))]
     records = [
         computed(name, blocks(section(name))[0], salt_of(section(name))) for name in ("An event", "A notification")
     ]

@@ -32,6 +32,7 @@ TABLE = {
     "unsupported-transfer-coding": (501, "Not Implemented", None),
     "buffer-full": (503, "Service Unavailable", "1"),
     "dlq-full": (503, "Service Unavailable", "5"),
+    "log-inconsistent": (503, "Log Inconsistent", "5"),
     "service-unavailable": (503, "Service Unavailable", "5"),
 }
 

@@ -244,6 +244,12 @@ class DLQFullError(UnavailableError):
     slug = "dlq-full"
 
 
+class LogInconsistentError(UnavailableError):
+    """503: the log contradicts what was signed of it; the feed stands still until an operator has settled that."""
+
+    slug = "log-inconsistent"
+
+
 def _classes(base: type[ProblemError]) -> dict[str, type[ProblemError]]:
     found: dict[str, type[ProblemError]] = {}
     for kind in base.__subclasses__():

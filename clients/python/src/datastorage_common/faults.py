@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import bisect
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 # So many faults are kept, whatever a log is like.
 MOST_FAULTS = 1000
+# So many are shown to people.
+_MOST_NAMED = 20
+# However a log is looked at.
+NEVER_PROVEN = (
+    "changes made before the first checkpoint was signed",
+    "that who has the signing key shows the same log to others: witnesses and remembered checkpoints do that",
+)
 
 
 class Wrong(NamedTuple):
@@ -101,6 +108,13 @@ class Faults:
         """How much is wrong, by kind: ``32 (columns 30, content 2)``."""
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self.faults.items()))
         return f"{self.faults.total():,} ({kinds})"
+
+    def fault_lines(self) -> Iterator[tuple[str, str]]:
+        """As people read them, where something is wrong: the first of them, and how much there is."""
+        for number, fault in enumerate(self.wrong[:_MOST_NAMED]):
+            yield "wrong" if number else "first wrong", str(fault)
+        more = f"; --json names the first {len(self.wrong):,}" if self.faults.total() > _MOST_NAMED else ""
+        yield "wrong in all", f"{self.told()}{more}"
 
     def fault_members(self) -> dict[str, object]:
         """As JSON has them."""

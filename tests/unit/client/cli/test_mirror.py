@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -101,7 +102,9 @@ def test_what_a_restored_database_lost_is_named(log: Log, run: Run, tmp_path: Pa
     result = run("log", "mirror", copy)
     assert result.exit_code == 1
     assert "the log has become smaller: 592 entries, and the copy has 602; both checkpoints" in result.stderr
-    assert f"`datastorage log mirror {copy} --missing` names what it lost" in result.stderr
+    where, key = os.environ["DATASTORAGE_URL"], os.environ["DATASTORAGE_LOG_KEY"]
+    command = f"datastorage log mirror {copy} --url {where} --key {key} --missing"
+    assert f"`{command}` names what it lost" in result.stderr
     result = run("log", "mirror", copy, "--missing", "--json")
     assert result.exit_code == 1
     told = json.loads(result.stdout)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from datastorage_client.cli import http_client
 from datastorage_client.cli import verify as verify_module
 from datastorage_client.verify import steps
 from datastorage_common.notes import make_key
 
 from app.cli.help import HELP
 from tests.unit.client.cli.support import ROW, Run, files
-from tests.unit.client.verify.log_server import KEY, ORIGIN, OTHER_KEY, WITNESS, Log
+from tests.unit.client.verify.log_server import FEED, KEY, ORIGIN, OTHER_KEY, WITNESS, Log
 
 NAMES = (
     "--proof", "--since", "--store", "--url", "--database", "--event", "--notification", "--sample", "--only-new",
@@ -47,10 +50,75 @@ def test_the_first_wrong_entry_is_named(log: Log, run: Run) -> None:
     path = "/api/v1/log/tile/entries/001"
     log.changes[path] = lambda data: data.replace(b"2026-01-05", b"2026-01-06")
     result = run("verify")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "entry 256: is not the one that the tree has there" in result.stderr
+    assert result.exit_code == 1
+    assert "entry 256: is not the one that the tree has there; wrong in all: 1 (tree 1)" in result.stderr
+    root = base64.b64encode(bytes.fromhex(json.loads(run("verify", "--json").stdout)["root"])).decode()
+    for said in (
+        "size:         600 entries",
+        f"root:         {root}",
+        "first wrong:  entry 256: is not the one that the tree has there",
+        "wrong in all: 1 (tree 1)",
+    ):
+        assert said in result.stdout.splitlines()
+    assert "verified" not in result.stdout
     told = json.loads(run("verify", "--json").stdout)
     assert (told["ok"], told["first"]["index"], told["faults"]) == (False, 256, {"tree": 1})
+
+
+def test_a_changed_tile_names_the_entries_below_it(log: Log, run: Run) -> None:
+    log.changes["/api/v1/log/tile/0/001"] = lambda data: bytes(32) + data[32:]
+    result = run("verify")
+    assert (result.exit_code, "of the entries 256 to 511, one or more of which" in result.stderr) == (1, True)
+
+
+def test_a_tree_without_its_root_is_told_with_its_checkpoint(log: Log, run: Run) -> None:
+    log.changes["/api/v1/log/tile/0/002.p/88"] = lambda data: bytes(len(data))
+    result = run("verify")
+    assert (result.exit_code, "size:         600 entries" in result.stdout) == (1, True)
+    assert "the last tiles do not give the root of the checkpoint" in result.stderr
+    assert "wrong in all: 1 (tree 1)" in result.stdout
+
+
+def test_what_cannot_be_proven_is_said(log: Log, run: Run) -> None:
+    said = [line for line in run("verify").stdout.splitlines() if line.startswith("not proven:")]
+    assert "before the first checkpoint" in said[0]
+    assert "no record was stored past the log" in said[-2]
+    assert all("--database" in line for line in said[-2:])
+    assert len(json.loads(run("verify", "--json").stdout)["not_proven"]) == len(said)
+
+
+def test_a_log_that_the_service_calls_inconsistent_is_no_outage(log: Log, run: Run, tmp_path: Path) -> None:
+    log.contradicts = "the memory in redis has 700 entries, and the log has 600"
+    for options in ((), ("--no-records",), ("--records",), ("--store", tmp_path / "store", "--only-new")):
+        result = run("verify", *options)
+        assert result.exit_code == 1, result.output
+        assert "its log contradicts what was signed of it, and has stopped: the memory in redis" in result.stderr
+        assert "wrong in all: 1 (inconsistent 1)" in result.stdout
+    told = json.loads(run("verify", "--json").stdout)
+    assert (told["ok"], told["faults"], told["size"]) == (False, {"inconsistent": 1}, 600)
+    log.missing.add("/api/v1/log/checkpoint")
+    result = run("verify")
+    assert (result.exit_code, "contradicts what was signed of it" in result.stderr) == (1, True)
+
+
+def test_an_inconsistent_log_is_seen_where_health_is_not(log: Log, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify_module, "HTTPClient", partial(http_client.HTTPClient, retry_limit_s=0.0))
+    log.contradicts = "the memory in redis has 700 entries, and the log has 600"
+    # A proxy lets it not through, answers itself, or the worker has not looked yet.
+    log.missing.add("/health")
+    for options in ((), ("--no-records",)):
+        assert "contradicts what was signed of it, and has stopped; wrong" in run("verify", *options).stderr
+    log.missing.clear()
+    for health in (b"<html>", b'{"status": "ok"}'):
+        log.changes["/health"] = lambda _, health=health: health
+        assert run("verify", "--no-records").exit_code == 1
+    log.changes["/health"] = lambda _: b'{"status": "healthy", "log": {}}'
+    assert "contradicts what was signed of it" in run("verify").stderr
+    # It is no matter of them.
+    log.contradicts = None
+    log.missing.add("/health")
+    log.missing.add(FEED)
+    assert run("verify").exit_code == 0
 
 
 def test_a_log_that_does_not_continue_an_older_checkpoint_is_told(log: Log, run: Run, tmp_path: Path) -> None:
@@ -186,7 +254,7 @@ def test_all_is_read_again_unless_only_what_is_new_is_asked_for(log: Log, run: R
 
 
 def test_what_was_not_compared_is_said(run: Run) -> None:
-    why = "as that was not asked for: --sample N compares events"
+    why = "as that was not asked for: --sample N compares events, a run without --no-records all records"
     assert f"not compared: records with their entries, {why}" in run("verify", "--no-records").stdout
     told = run("verify", "--no-records", "--sample", 3).stdout
     assert f"not compared: records with their entries (but 3 events), {why}" in told

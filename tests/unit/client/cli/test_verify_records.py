@@ -18,7 +18,13 @@ def test_the_first_record_that_differs_is_named(log: Log, run: Run) -> None:
     for ident in idents[300:303]:
         log.events[ident] = log.events[ident].replace(b"alert-1", b"alert-2")
     result = run("verify")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.exit_code == 1
+    places = [line for line in result.stdout.splitlines() if "wrong:" in line]
+    assert [line.partition(",")[0] for line in places] == [
+        f"{name:<14}audit_event {ident}"
+        for name, ident in zip(("first wrong:", "wrong:", "wrong:"), idents[300:303], strict=True)
+    ]
+    assert "wrong in all: 3 (content 3)" in result.stdout
     assert result.stderr == (
         f"datastorage: a record is not the one in the log: audit_event {idents[300]}, entry 300: its content does not "
         "give its digest; wrong in all: 3 (content 3)\n"
@@ -28,6 +34,13 @@ def test_the_first_record_that_differs_is_named(log: Log, run: Run) -> None:
     named = {"what": "content", "index": 300, "kind": "audit_event", "id": idents[300]}
     assert named.items() < told["first"].items()
     assert run("verify", "--no-records").exit_code == 0
+
+
+def test_the_first_twenty_are_named(log: Log, run: Run) -> None:
+    log.events = {ident: event.replace(b"alert-1", b"alert-2") for ident, event in log.events.items()}
+    said = run("verify").stdout
+    assert said.count("\nfirst wrong:") + said.count("\nwrong:") == 20
+    assert "wrong in all: 600 (content 600); --json names the first 600" in said
 
 
 def test_records_are_demanded(log: Log, run: Run) -> None:
@@ -88,6 +101,11 @@ def test_what_was_compared_before_is_said(log: Log, run: Run, tmp_path: Path) ->
         assert result.exit_code == 0
     assert "compared:     0 records with their entries" in result.stdout
     assert "not compared: 600 records that an earlier run has compared" in result.stdout
+    assert "root; an earlier run found so of 600 records, which nobody looked at now\n" in result.stdout
+    log.put_event()
+    log.sign()
+    result = run("verify", "--store", tmp_path / "store", "--only-new")
+    assert "root; 1 record compared now: each gives its entry; an earlier run" in result.stdout
     ident = list(log.events)[3]
     log.events[ident] = log.events[ident].replace(b"alert-1", b"alert-2")
     assert run("verify", "--store", tmp_path / "store", "--only-new").exit_code == 0

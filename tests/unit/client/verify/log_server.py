@@ -26,6 +26,7 @@ OTHER_KEY = make_key(ORIGIN, b"\2" * 32)
 WITNESS = make_key("witness.example", b"\3" * 32, COSIGNATURE)
 SALT = bytes(range(16))
 DAY = "2026-01-05"
+FEED = "/api/v1/audit/feed"
 _PROBLEM = "https://kubernaut.ai/problems/"
 Change = Callable[[bytes], bytes]
 # Of the members events, texts of JSON, next and caught_up.
@@ -73,6 +74,7 @@ class Log:
         self.missing: set[str] = set()  # paths that are answered 404
         self.denies = False  # whether all that is missing is said to be so for want of a checkpoint
         self.called: str | None = None  # the name that the log is said to have where there is no checkpoint
+        self.contradicts: str | None = None  # what the service says that the log contradicts
         self.asked: list[str] = []
         self._lock = threading.Lock()
         self._tree = LogTree(b"")
@@ -163,6 +165,9 @@ class Log:
                     "detail": "no parameter",
                 }
                 return 400, "application/problem+json", json.dumps(body).encode()
+            if parts.path == FEED and self.contradicts is not None:
+                body = {"type": _PROBLEM + "log-inconsistent", "title": "Wrong", "status": 503, "detail": "contradicts"}
+                return 503, "application/problem+json", json.dumps(body).encode()
             found = None if parts.path in self.missing else self._find(parts.path, dict(parse_qsl(parts.query)))
         if found is None:
             slug = self._slug(parts.path)
@@ -201,7 +206,10 @@ class Log:
             if index >= self.size:
                 return None
             return text, self.proof(index, recorded_by=self.notifications.get(record[1]))
-        if path == "/api/v1/audit/feed":
+        if path == "/health":
+            said = {} if self.contradicts is None else {"log_inconsistent": self.contradicts}
+            return "application/json", json.dumps({"status": "degraded", "log": {"size": self.size}, **said}).encode()
+        if path == FEED:
             return "application/json", self._feed(query)
         ident = path.rpartition("/")[2]
         event = self.events.get(ident)
@@ -210,7 +218,8 @@ class Log:
         return None if event is None else ("application/json", event)
 
     def _feed(self, query: dict[str, str]) -> bytes:
-        start, most = int(query.get("after", "0")), int(query.get("limit", "100"))
+        after = query.get("after", "0")
+        start, most = self.size if after == "end" else int(after), int(query.get("limit", "100"))
         stop = min(start + most, self.size)
         found = [self._item(index) for index in range(start, stop) if index in self.records]
         page = {"events": found, "next": str(stop), "caught_up": stop == self.size}

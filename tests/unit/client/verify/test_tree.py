@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from datastorage_client import NotFoundError
+from datastorage_client.problems import problem
 from datastorage_client.verify import TreeError
 from datastorage_client.verify.steps import Fetch
 from datastorage_client.verify.tiles import WIDTH, BundleFormError, Place, Tiles, split_bundle
@@ -41,8 +41,8 @@ def log_of(count: int) -> Log:
 def fetch_from(log: Log) -> Fetch:
     def fetch(path: str, accept: str, max_bytes: int | None = None, /) -> bytes:
         status, kind, body = log.answer(path)
-        if status == 404:
-            raise NotFoundError(404, {})
+        if status != 200:
+            raise problem(status, {"Content-Type": kind}, body)
         assert kind == accept
         return body
 

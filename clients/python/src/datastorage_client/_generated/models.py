@@ -224,6 +224,7 @@ class ProblemSlug(StrEnum):
     INTERNAL_ERROR = "internal-error"
     INVALID_EVENT_DATA = "invalid_event_data"
     INVALID_REQUEST = "invalid_request"
+    LOG_INCONSISTENT = "log-inconsistent"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     NOT_FOUND = "not-found"
     NOT_YET_IN_LOG = "not-yet-in-log"

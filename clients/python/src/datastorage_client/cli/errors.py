@@ -74,6 +74,8 @@ class ProblemError(ServiceError):
             yield "Put a token into DATASTORAGE_TOKEN, or name its file with --token-file."
         if self.status == 404 and (path := urlsplit(self.url).path):
             yield f"Is the path {path} of --url or DATASTORAGE_URL right? An address mostly has none, as {DEFAULT_URL}."
+        if self.slug == "log-inconsistent":
+            yield f"`datastorage health --report --url {self.url}` says what contradicts what."
         if self.slug in ("service-unavailable", "dlq-full"):
             yield f"`datastorage health --report --url {self.url}` says what is away."
 

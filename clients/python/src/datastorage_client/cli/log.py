@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def mirror(folder: Path, url: str, token: str | None, trust: Trust, missing: boo
             with Meter(newest.size, unit="entries") as meter:
                 made = copy.update(client.fetch, note, meter.show)
     except ContradictionError as e:
-        end(f"{e}; `datastorage log mirror {as_text(folder)} --missing` names what it lost", WRONG)
+        end(f"{e}; `{_missing_command(folder, url)}` names what it lost", WRONG)
     except VerificationError as e:
         end(str(e), WRONG)
     except DataStorageError as e:
@@ -96,6 +97,18 @@ def mirror(folder: Path, url: str, token: str | None, trust: Trust, missing: boo
         _say_missing(found, as_json)
     else:
         _say_made(folder, None if before is None or before[1].origin == made.origin else before[1], made, as_json)
+
+
+def _missing_command(folder: Path, url: str) -> str:
+    """As it can be run as it stands: with where the service is, and the keys."""
+    params = click.get_current_context().params
+    words = ["datastorage", "log", "mirror", as_text(folder), "--url", url]
+    for path in params["key_files"]:
+        words += ["--key", as_text(path)]
+    for option, name in (("--witness-policy", "policy_file"), ("--token-file", "token_file")):
+        if params[name] is not None:
+            words += [option, as_text(params[name])]
+    return shlex.join([*words, "--missing"])
 
 
 def _say_made(folder: Path, renamed: Checkpoint | None, made: Checkpoint, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from datastorage_common import jsonvalue
 from datastorage_common.counts import counted
 from datastorage_common.files import as_text
 from datastorage_common.notes import MAX_NOTE_BYTES, Note, NoteError, parse_note
+from datastorage_common.terminal import printable
 
 from datastorage_client.cli.errors import end
 from datastorage_client.cli.hooks import hook
@@ -206,9 +207,9 @@ def _say(report: Report, as_json: bool) -> None:
     """Print a report; ends the command where something is wrong."""
     if as_json:
         click.echo(jsonvalue.readable(report.members()))
-    elif report.found.well:
+    else:
         for name, text in report.lines():
-            click.echo(f"{name + ':':<14}{text}")
+            click.echo(printable(f"{name + ':':<14}{text}"))
     if not report.found.well:
         end(report.wrong(), WRONG)
     if (left_out := report.left_out()) is not None:

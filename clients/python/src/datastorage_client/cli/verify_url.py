@@ -10,15 +10,16 @@ from typing import Any
 
 from datastorage_common.checkpoints import Checkpoint, encode_hash, parse_checkpoint
 from datastorage_common.counts import counted
-from datastorage_common.faults import NO_RECORD
+from datastorage_common.faults import NEVER_PROVEN, NO_RECORD
 from datastorage_common.notes import Note, NoteError, parse_note
 from datastorage_common.records import EVENT, NOTIFICATION, Entry, parse_entry
 
 from datastorage_client.cli.progress import Meter
-from datastorage_client.problems import ProblemError
+from datastorage_client.problems import NoCheckpointError, ProblemError
 from datastorage_client.verify import NoteRefusedError, OtherDayError, TreeError, VerificationError, Verifier
 from datastorage_client.verify.feed import NoFeedError
 from datastorage_client.verify.memory import OnDisk
+from datastorage_client.verify.standing import contradiction
 from datastorage_client.verify.steps import Fetch, run
 from datastorage_client.verify.tiles import WIDTH, Tiles
 from datastorage_client.verify.tree import Tree
@@ -27,6 +28,12 @@ from datastorage_client.verify.whole import NOT_ASKED_FOR, Whole, check_whole
 
 # Of so many random entries none may be an event's.
 _TRIES = 20
+_NOT_PROVEN = (
+    *NEVER_PROVEN,
+    "that there was no later checkpoint: one that was kept elsewhere (--store, --since) does that",
+    "that no record was stored past the log, and what has no place in it yet: --database looks at these",
+    "older checkpoints, log_places and the mask of an actor_ip, which the service does not show: --database too",
+)
 _OTHER_LOG, _OTHER_RECORD = "the log is not what it was signed to be", "a record is not the one in the log"
 
 
@@ -39,6 +46,7 @@ class Report:
     since: int | None = None
     sampled: int = 0
     other_day: int = 0  # of the sample, where the service gave the event of another day with this id
+    by_request: bool = False  # whether records were left out because that was asked for
     not_read: int | None = None  # entries that were taken from the store; None where none may be
     others: list[Checkpoint] = field(default_factory=list)  # remembered in the store, of logs with other names
     heading: str | None = None  # None: as what is wrong has it
@@ -67,6 +75,7 @@ class Report:
             told |= {"not_compared": found.not_compared}
             told |= {"since": self.since, "sampled": self.sampled, "other_day": self.other_day}
             told["not_read_again"] = self.not_read or 0
+            told["not_proven"] = list(_NOT_PROVEN)
             told["remembered_of_other_logs"] = [{"origin": old.origin, "size": old.size} for old in self.others]
         return {**told, **self.found.fault_members()}
 
@@ -77,12 +86,14 @@ class Report:
         heading = self.heading
         if heading is None:
             heading = _OTHER_LOG if first.record is None else _OTHER_RECORD
-        more = f"; wrong in all: {self.found.told()}" if self.found.faults.total() > 1 else ""
+        # Of a checkpoint that is not taken nothing is counted.
+        more = "" if self.checkpoint is None else f"; wrong in all: {self.found.told()}"
         return (f"{heading}: " if heading else "") + f"{first}{more}"
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """As people read it, where nothing is wrong."""
-        assert self.checkpoint is not None  # noqa: S101 - nothing is wrong, so there is one
+        """As people read it: what the checkpoint says, what was looked at, and what is wrong."""
+        if self.checkpoint is None:
+            return
         yield "log", self.checkpoint.origin
         yield "size", counted(self.checkpoint.size, "entry", "entries")
         yield "root", encode_hash(self.checkpoint.root)
@@ -104,14 +115,20 @@ class Report:
         if self.not_read is not None:
             yield "not read", f"{counted(self.not_read, 'entry', 'entries')} that the store has from before"
         yield from self._compared()
+        for text in _NOT_PROVEN:
+            yield "not proven", text
+        if self.found.well:
+            yield "verified", self._verified()
+        else:
+            yield from self.found.fault_lines()
 
     def _compared(self) -> Iterator[tuple[str, str]]:
         found = self.found
         if found.not_compared is not None:
             but = f" (but {counted(self.sampled, 'event')})" if self.sampled else ""
-            how = "--sample N compares events, --database all records"
-            yield "not compared", f"records with their entries{but}, as {found.not_compared}: {how}"
-            yield "verified", "all tiles and entries lead to the signed root"
+            rest = "a run without --no-records all records" if self.by_request else "--database all records"
+            how = f": --sample N compares events, {rest}" if found.well else ""
+            yield "not compared", f"records with their entries{but}, as {found.not_compared}{how}"
             return
         yield (
             "compared",
@@ -119,7 +136,16 @@ class Report:
         )
         if found.compared_before:
             yield "not compared", f"{counted(found.compared_before, 'record')} that an earlier run has compared"
-        yield "verified", "all tiles and entries lead to the signed root, and each record gives its entry"
+
+    def _verified(self) -> str:
+        found, tree = self.found, "all tiles and entries lead to the signed root"
+        if found.not_compared is not None:
+            return tree
+        if not found.compared_before:
+            return f"{tree}, and each record gives its entry"
+        now = f"{counted(found.compared, 'record')} compared now: each gives its entry" if found.compared else ""
+        before = f"an earlier run found so of {counted(found.compared_before, 'record')}, which nobody looked at now"
+        return "; ".join(filter(None, (tree, now, before)))
 
 
 def verify_url(
@@ -139,13 +165,26 @@ def verify_url(
     again. ``records``: whether records are compared; None: where the service gives them.
     """
     verifier = Verifier(trust.keys, store=store, policy=trust.policy)
-    checkpoint = run(fetch, verifier.updating(None if since is None else since.encode()))
+    try:
+        checkpoint = run(fetch, verifier.updating(None if since is None else since.encode()))
+    except NoCheckpointError:
+        if (said := contradiction(fetch)) is None:
+            raise
+        report = Report()
+        report.found.add("inconsistent", said)
+        return report
     meter.expect(checkpoint.size)
     tiles = Tiles(fetch, store if only_new else None)
-    tree = Tree(tiles, checkpoint)
     report = Report(checkpoint=checkpoint, others=[] if store is None else _others(store, checkpoint.origin))
-    if since is not None:
-        report.since = _check_since(trust, since, tree)
+    report.by_request = records is False
+    try:
+        tree = Tree(tiles, checkpoint)
+        if since is not None:
+            report.since = _check_since(trust, since, tree)
+    except TreeError as e:
+        report.found.add("tree", str(e))
+        report.found.not_compared = "the tree cannot be read"
+        return report
     report.found = found = check_whole(
         fetch, tree, records=records is not False, follow=store if only_new else None, on_progress=meter.show
     )

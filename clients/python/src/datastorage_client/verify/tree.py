@@ -52,7 +52,9 @@ class Tree:
             found = self._tiles.read(Place(level, number), partial(_check_tile, expected))
         except (_WrongError, PlaceTooLargeError):
             first = number << _TILE_LEVELS * (level + 1)
-            raise TreeError(first, f"tile {number} of level {level} does not belong to the tree") from None
+            last = ((number + 1) << _TILE_LEVELS * (level + 1)) - 1
+            of = f"the hashes of the entries {first} to {last}, one or more of which is not what it was"
+            raise TreeError(first, f"tile {number} of level {level} does not belong to the tree: {of}") from None
         if level:
             with self._lock:
                 self._above[level, number] = found

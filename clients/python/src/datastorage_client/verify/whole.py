@@ -7,9 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from datastorage_client.problems import LogInconsistentError
 from datastorage_client.verify.compare import RecordCheck
 from datastorage_client.verify.feed import NoFeedError
 from datastorage_client.verify.memory import Followed, OnDisk
+from datastorage_client.verify.standing import CONTRADICTS, NOT_GIVEN, contradiction
 from datastorage_client.verify.steps import Fetch
 from datastorage_client.verify.tree import Tree
 from datastorage_client.verify.walk import Walked, walk
@@ -38,12 +40,18 @@ def check_whole(
     follow: Path | None = None,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Whole:
-    """Check all entries and, with ``records``, all records.
+    """Check all entries and, with ``records``, all records; and whether the service says itself that all is well.
 
     ``follow``: the folder that says up to where an earlier run has compared them, from where on this one does. Where
     the service gives no records in the order of the log, ``not_compared`` says so. Raises DataStorageError, OSError.
     """
     found = Whole()
+    if (said := contradiction(fetch)) is not None:
+        found.add("inconsistent", said)
+        # Its feed stands still.
+        found.not_compared = NOT_GIVEN if records else NOT_ASKED_FOR
+        walk(tree, on_progress, found=found)
+        return found
     if not records:
         found.not_compared = NOT_ASKED_FOR
         walk(tree, on_progress, found=found)
@@ -55,6 +63,10 @@ def check_whole(
     found.compared, found.compared_before = check.compared, check.start
     if isinstance(check.failed, NoFeedError):
         found.compared_before, found.not_compared = 0, str(check.failed)
+    elif isinstance(check.failed, LogInconsistentError):
+        # It was found meanwhile.
+        found.add("inconsistent", CONTRADICTS)
+        found.not_compared = NOT_GIVEN
     elif check.failed is not None and found.well:
         raise check.failed
     elif follow is not None and found.well and check.next is not None:
