@@ -67,7 +67,7 @@ Exit codes:
   0  everything is as it was signed
   1  something is wrong, and the first is named: the log, a checkpoint, a proof, or a record
   2  the options are wrong, or files that they name are not what they should be
-  3  it could not be looked at: no answer, or files that cannot be read or written"""
+  3  it could not be looked at: no answer, no records with --records, or files that cannot be read or written"""
 )
 @service_options
 @trust_options
@@ -86,8 +86,8 @@ Exit codes:
 @click.option(
     "--records/--no-records",
     default=None,
-    help="Demand that all records are compared, as scripts should, or leave it; without either they are where the "
-    "service gives them, and the last line says NOT COMPARED where it does not.",
+    help="Compare all records, and exit with 3 if the service does not give them; or compare none. Default: compare "
+    "them if the service gives them, else the last line says NOT COMPARED. Scripts should say which.",
 )
 @click.option(
     "--sample", metavar="N", type=click.IntRange(0), default=0, help="Compare N random events by their proofs."
