@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from datastorage_client import Backoff, BufferedAuditStore, DataStorageError, Ex
 from datastorage_client.buffered.disk_spool import DiskSpool
 from datastorage_client.buffered.event import Item
 from datastorage_client.buffered.frames import MAGIC, frame
+from datastorage_client.buffered.pipeline import Pipeline
 from datastorage_client.buffered.segment_writer import Writer
 from datastorage_client.buffered.segments import Folder
 
@@ -177,6 +179,30 @@ def test_damage_is_counted_in_events(tmp_path: Path, first: int, last: int, how:
     else:
         # Nothing comes after it in the segment that would have a number.
         assert dropped["damaged"] >= 1
+
+
+def test_a_flush_that_looks_before_a_folder_is_gone_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is woken when the last event of an earlier process is sent, and the folder is found empty a moment later."""
+    abandoned(tmp_path, [items(0, 3)])
+    service, looked = Service(), threading.Event()
+    progress, orphans = Pipeline._progress, Pipeline._orphans
+
+    def and_then_wait(self: Pipeline) -> None:
+        progress(self)
+        if service.stored and not looked.is_set():
+            looked.wait(60)
+
+    def noted(self: Pipeline) -> bool:
+        found = orphans(self)
+        if service.stored:
+            looked.set()
+        return found
+
+    monkeypatch.setattr(Pipeline, "_progress", and_then_wait)
+    monkeypatch.setattr(Pipeline, "_orphans", noted)
+    with BufferedAuditStore(service, on_full=spool(tmp_path)) as store:
+        assert store.flush(HOUR)
+    assert len(service.stored) == 3
 
 
 def test_segments_without_numbers_are_read(tmp_path: Path) -> None:

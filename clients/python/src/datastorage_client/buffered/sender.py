@@ -122,6 +122,8 @@ class Sender:
         self._rest = self._options.flush_interval
         items = self._source.peek(self._limit, self._most_bytes)
         if not items or not self._due(items):
+            # That what earlier processes left is dealt with shows only here, after the last of it was acknowledged.
+            self._progress()
             return False
         self._expire(items)
         sent = [item for item in items if not item.settled]
