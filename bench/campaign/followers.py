@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.campaign.load import SEVERITIES
+from devserver.processes import Guarded
 from tests.tree import ROOT
 
 ALL_KINDS = {"kinds": "audit_event,notification,act"}
@@ -33,7 +34,7 @@ class FollowerProcess:
         self.lock = threading.Lock()  # who has it may kill
         self._folder = folder
         self._ports = ports
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Guarded | None = None
         self._starts = 0
         folder.mkdir()
 
@@ -42,7 +43,7 @@ class FollowerProcess:
         self._starts += 1
         ports, seed = ",".join(map(str, self._ports)), f"{self.name}-{self._starts}"
         command = ["-m", "bench.campaign.follower", str(self._folder), seed, ports, json.dumps(self.query)]
-        self._process = subprocess.Popen([sys.executable, *command], cwd=ROOT)
+        self._process = Guarded([sys.executable, *command], cwd=ROOT)
 
     def kill(self, rng: random.Random) -> None:
         """Kill it at any moment, or in the one after it has kept something, which the cursor is not behind yet.
