@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,7 +18,8 @@ import pytest
 from datastorage_common.notes import make_key
 from werkzeug.test import TestResponse
 
-from app.auth.read_limits import EVERYTHING
+from app.auth.read_limits import EVERYTHING, ReadLimits
+from app.postgres.statements import Sql
 from app.services import Services
 from app.transparency import feed, feed_routes
 from app.transparency.feed import FeedPage, FeedQuery, read_page
@@ -223,6 +227,54 @@ def test_a_page_that_takes_long_ends_where_it_is(filled: Database) -> None:
         if answer.caught_up:
             break
     assert (len(found), steps) == (1, 3)
+
+
+def test_a_filter_that_takes_long_is_looked_for_in_small_pieces(database: Database) -> None:
+    """A look of a third of a second, by the clock: two pieces that do not grow, and the page ends."""
+    fill(database, 300, notifications=0, old=0, sizes=())
+    asked = FeedQuery(None, 100, frozenset(["audit_event"]), [Sql("severity = %s", ("no",))], EVERYTHING, False, 2**20)
+    with pinned(database, database.service_url) as conn:
+        seconds = itertools.count(0.0, 0.3)
+        ended = read_page(conn, asked, (), lambda: next(seconds))
+        assert (ended.items, ended.caught_up) == ([], False)
+        following = read_page(conn, replace(asked, after=ended.next, conditions=()), (), lambda: 0.0)
+        assert json.loads(following.items[0])["log_index"] == 16
+        assert read_page(conn, asked, (), lambda: 0.0).caught_up, "what is quick grows"
+
+
+def test_few_look_for_a_filter_at_a_time(make_app: Callable[..., flask.Flask], monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app(audit=QUIET, server={"threads": 8})
+    post(app, 3)
+    entered, leave = threading.Event(), threading.Event()
+
+    def read(*args: Any, **keywords: Any) -> FeedPage:
+        if args[1].conditions:
+            entered.set()
+            assert leave.wait(60)
+        return read_page(*args, **keywords)
+
+    monkeypatch.setattr(feed_routes, "read_page", read)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, app, severity="info")
+        try:
+            assert entered.wait(60)
+            answer = ask(app, severity="info")
+            assert "too many" in problem(answer, 503, "service-unavailable", FEED)["detail"]
+            assert answer.headers["Retry-After"] == "1"
+            assert len(page(app)["events"]) == 3, "without a filter nobody is sent away"
+        finally:
+            leave.set()
+        assert first.result(60).status_code == 200
+    assert ask(app, severity="info").status_code == 200
+
+
+def test_where_a_page_ends_is_no_measure_for_readers_with_limits() -> None:
+    narrow = FeedQuery(None, 1, frozenset(), (), ReadLimits(frozenset(["a"])), False, 1)
+    found = {feed._about(narrow, 4096) for _ in range(400)}
+    assert len(found) > 200
+    assert 2048 <= min(found) <= max(found) <= 4096
+    assert {feed._about(narrow, 1) for _ in range(50)} == {1}
+    assert {feed._about(replace(narrow, reads=EVERYTHING), 4096) for _ in range(50)} == {4096}
 
 
 def test_what_was_removed_leaves_its_place(app: flask.Flask, database: Database) -> None:
