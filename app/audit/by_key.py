@@ -115,7 +115,7 @@ def notifications(
     beside = f"{_NOTIFICATION_SALT}, {_NOTIFICATION_DIGEST}" if salts else "NULL, NULL"
     columns = f"{_AT}, {beside}, {placed(NOTIFICATION_SELECT, reads, _AT)}"
     statement = _SQL["notifications_in_order"].format(columns=columns, readable=source.text)
-    rows = conn.execute(statement, [[number for number, _ in keys], [at for _, at in keys]])
+    rows = _planned(conn, statement, [[number for number, _ in keys], [at for _, at in keys]])
     split = [(row[0], {"digest": row[2], "salt": row[1]} if salts else {}, row[3:]) for row in rows]
     return Found({at: {**notification(row), **more} for at, more, row in split})
 
@@ -123,7 +123,7 @@ def notifications(
 def _planned(conn: psycopg.Connection, statement: str, parameters: Sequence[object]) -> psycopg.Cursor[Any]:
     """Run a statement that looks for keys, with a plan of its own.
 
-    A prepared one may keep its plan from when a month was empty: then it reads the month whole, for each of the keys.
+    A prepared one may keep its plan from when a month or table was empty: then it reads all of it for each key.
     """
     return conn.execute(statement, parameters, prepare=False)
 

@@ -83,7 +83,7 @@ def add_feed(blueprint: flask.Blueprint, services: Parts) -> None:
     def page(query: FeedQuery) -> FeedPage:
         """Raises Problem."""
         # Looking for what is rare takes its time, and would hide how long other reads take.
-        operation = "feed_filtered" if query.picks else "feed"
+        operation = "feed_filtered" if query.picks or EVENT not in query.kinds else "feed"
         try:
             with picking if query.picks else contextlib.nullcontext():
                 return bounded.page(
