@@ -123,6 +123,7 @@ class Driven:
         self.reads()
         self.catalogue()
         self.cosignatures()
+        self.wait_in_the_feed()
         self.crowd()
         self.outage()
 
@@ -198,6 +199,14 @@ class Driven:
         self.ask("GET", f"{WORKFLOWS}/by-name/{name}/versions", expect=200)
         self.ask("GET", f"{WORKFLOWS}/by-name/{name}/latest", expect=200)
         self.ask("POST", SEARCH, {"filters": LABELS}, expect=200)
+
+    def wait_in_the_feed(self) -> None:
+        """One that waits until there is something new."""
+        with ThreadPoolExecutor(1) as pool:
+            job = pool.submit(self.ask, "GET", "/api/v1/audit/feed?after=end&wait=20")
+            self.wait_for("datastorage_feed_waiting")
+            self.post(201)
+            assert job.result().status == 200
 
     def crowd(self) -> None:
         """More readers than connections and more writers than room, while a table is locked for a moment."""

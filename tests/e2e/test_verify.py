@@ -100,7 +100,7 @@ def test_an_edited_record_is_found(service: GunicornService, database: Database,
     database.query(f"{changed} WHERE event_id = '{made['event_id']}'")
     done = command(service, tmp_path, "verify", "--records")
     assert done.returncode == 1
-    said = "its content does not give its digest\n"
+    said = "its content does not give its digest; wrong in all: 1 "
     assert re.search(
         f"a record is not the one in the log: audit_event {made['event_id']}, entry [0-9]+: {said}", done.stderr
     )

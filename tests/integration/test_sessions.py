@@ -233,6 +233,12 @@ def test_texts_times_and_numbers_come_back_as_they_went(service: Service) -> Non
     assert service.post({"filters": LABELS}, SEARCH).json["total_results"] >= 1
 
 
+def ask_sane(service: Service, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """As `Database.query`, on a session that does not end while a slow machine is between two steps."""
+    with psycopg.connect(service.database.superuser_url, options=SANE, autocommit=True) as conn:
+        return conn.execute(statement, parameters or None).fetchall()
+
+
 def test_the_feed_gives_what_the_lists_give(service: Service) -> None:
     sent = event(
         correlation_id="größe", event_data={"user": "Jürgen", "n": 0.1}, actor_ip="192.0.2.7", is_sensitive=True
@@ -251,12 +257,12 @@ def test_the_feed_gives_what_the_lists_give(service: Service) -> None:
     ident, number = stored["event_id"], told["notification_id"]
     rows = wait_until(lambda: found if {ident, number} <= (found := told_of()).keys() else None, what="signed")
     [stored] = service.client.get(EVENTS, query_string={"correlation_id": "größe"}).json["data"]
-    salts = service.database.query("SELECT encode(salt, 'hex') FROM public.audit_events WHERE event_id = %s", ident)
+    salts = ask_sane(service, "SELECT encode(salt, 'hex') FROM public.audit_events WHERE event_id = %s", ident)
     assert rows[ident] == {"kind": "audit_event", **stored, "salt": salts[0][0]}
     listed = service.client.get(NOTIFICATIONS, query_string={"limit": "1000"}).json["data"]
     [expected] = [row for row in listed if row["notification_id"] == number]
     kept = "SELECT encode(salt, 'hex'), encode(digest, 'hex') FROM public.notification_audit WHERE id = %s"
-    [(salt, digest)] = service.database.query(kept, expected["id"])
+    [(salt, digest)] = ask_sane(service, kept, expected["id"])
     assert rows[number] == {"kind": "notification", **expected, "salt": salt, "digest": digest}
 
 
