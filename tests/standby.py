@@ -84,8 +84,8 @@ def copy(primary: EmbeddedPostgres, folder: Path) -> EmbeddedPostgres:
 
 
 @contextlib.contextmanager
-def synchronous_pair() -> Iterator[Pair]:
-    """A primary that answers a commit only when its standby has it too."""
+def asynchronous_pair() -> Iterator[Pair]:
+    """A primary that does not wait for its standby."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch_dir())
         primary = EmbeddedPostgres(folder / "primary")
@@ -96,8 +96,16 @@ def synchronous_pair() -> Iterator[Pair]:
         standby = copy(primary, folder / "standby")
         standby.start()
         stack.callback(standby.stop, "immediate")
+        yield Pair(primary, standby, database)
+
+
+@contextlib.contextmanager
+def synchronous_pair() -> Iterator[Pair]:
+    """A primary that answers a commit only when its standby has it too."""
+    with asynchronous_pair() as pair:
+        primary = pair.primary
         superuser(primary, f"ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 ({STANDBY})'")
         superuser(primary, "SELECT pg_reload_conf()")
         state = "SELECT sync_state FROM pg_stat_replication"
         wait_until(lambda: superuser(primary, state) == [("quorum",)], what="the standby is a synchronous one")
-        yield Pair(primary, standby, database)
+        yield pair

@@ -21,8 +21,8 @@ _BACK = (0, 8, 16, 24)
 _form = struct.Struct(f">BQ{TAG_BYTES}s{TAG_BYTES * len(_BACK)}s")
 _NONCE_BYTES = 16
 _SEAL_BYTES = 16
-_CHARACTERS = -(-(_NONCE_BYTES + _SEAL_BYTES + _form.size) * 4 // 3)  # of base64 without padding
-_TEXT = re.compile(f"[A-Za-z0-9_-]{{{_CHARACTERS}}}")
+CHARACTERS = -(-(_NONCE_BYTES + _SEAL_BYTES + _form.size) * 4 // 3)  # of base64 without padding
+_TEXT = re.compile(f"[A-Za-z0-9_-]{{{CHARACTERS}}}")
 _MAX_PASSED = 2**63 - 1
 
 

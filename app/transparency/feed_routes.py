@@ -26,6 +26,7 @@ from app.http.request_context import client_address
 from app.http.validation_failures import register_field_labels
 from app.postgres.reader import Reader
 from app.postgres.statements import Sql
+from app.transparency import feed_cursor
 from app.transparency.answers import NOT_KEPT, log_read
 from app.transparency.feed import (
     END,
@@ -39,7 +40,6 @@ from app.transparency.feed import (
     StandsStillError,
     read_page,
 )
-from app.transparency.feed_cursor import looks_sealed
 from app.transparency.feed_waiters import FeedWaiters
 
 PARAMETERS = (*EVENT_CONDITIONS, "after", "limit", "wait", "kinds", "salts")
@@ -53,8 +53,6 @@ _STANDS_STILL = "the log contradicts what was signed of it: the feed stands stil
 # would be missing for everybody else.
 _PICKING_PATIENCE_SECONDS = 0.1
 _TOO_MANY = "too many look for few records in the feed now - please retry"
-# As long as a cursor may be: how long the next request will be is known before anything is read.
-MAX_CURSOR_CHARACTERS = 128
 # Who may not wait asks again so soon.
 _AGAIN = {"Retry-After": "1"}
 
@@ -136,7 +134,7 @@ def _asked(services: Parts) -> tuple[FeedQuery, int]:
     after = read.raw("after")
     if len(arguments.getlist("after")) > 1:
         read.refuse("after", _TWO_CURSORS)
-    elif after is not None and after != END and not looks_sealed(after):
+    elif after is not None and after != END and not feed_cursor.looks_sealed(after):
         read.refuse("after", _NO_CURSOR)
     limit = read.limit(_DEFAULT_LIMIT)
     wait = read.integer("wait", 0, MAX_WAIT_SECONDS, 0)
@@ -159,7 +157,8 @@ def _asked(services: Parts) -> tuple[FeedQuery, int]:
 def _refuse_if_too_long(read: ListParameters) -> None:
     """Note the longest parameter where the service would not take the request that goes on from this one."""
     request = flask.request
-    following = address_with(request, "after", "x" * MAX_CURSOR_CHARACTERS)
+    # How long a cursor is is known before anything is read.
+    following = address_with(request, "after", "x" * feed_cursor.CHARACTERS)
     length = len(f"{request.method} {following} HTTP/1.1")
     if length > MAX_REQUEST_LINE:
         lengths = parameter_lengths(request)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from app.http.environ import MAX_REQUEST_LINE
-from app.transparency.feed_routes import MAX_CURSOR_CHARACTERS
+from app.transparency.feed_cursor import CHARACTERS
 from tests.support import GunicornService
 
 FEED = "/api/v1/audit/feed"
 # What the request that goes on has, beside what this one has.
-_ROOM = MAX_REQUEST_LINE - len(f"GET {FEED}?&after= HTTP/1.1") - MAX_CURSOR_CHARACTERS
+_ROOM = MAX_REQUEST_LINE - len(f"GET {FEED}?&after= HTTP/1.1") - CHARACTERS
 
 
 @pytest.mark.parametrize(

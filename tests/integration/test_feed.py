@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 from app.auth.read_limits import EVERYTHING, ReadLimits
 from app.postgres.statements import Sql
 from app.services import Services
-from app.transparency import feed, feed_routes
+from app.transparency import feed, feed_cursor, feed_routes
 from app.transparency.feed import FeedPage, FeedQuery, read_page
 from app.transparency.log_reads import Keys
 from app.transparency.memories import FileMemory
@@ -376,10 +376,10 @@ def test_what_could_not_be_gone_on_from_is_refused_before_anything_is_read(
     assert refused["field_errors"].keys() == {"limit", "actor_id"}
 
 
-def test_a_cursor_is_no_longer_than_is_reckoned_with(app: flask.Flask) -> None:
+def test_a_cursor_is_as_long_as_is_reckoned_with(app: flask.Flask) -> None:
     post(app, 1)
     for after in ({}, {"after": "end"}):
-        assert len(page(app, **after)["next"]) <= feed_routes.MAX_CURSOR_CHARACTERS
+        assert len(page(app, **after)["next"]) == feed_cursor.CHARACTERS
 
 
 def test_what_is_wrong_is_named(app: flask.Flask) -> None:

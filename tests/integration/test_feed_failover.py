@@ -13,16 +13,13 @@ from click.testing import CliRunner
 from datastorage_client.cli.commands import datastorage
 from datastorage_common.notes import make_key
 
-from devserver import EmbeddedPostgres
 from tests.signing_support import KEY
-from tests.standby import Pair, copy, superuser
+from tests.standby import asynchronous_pair, superuser
 from tests.support import (
     Answer,
     Database,
     GunicornService,
-    PostgresServer,
     event,
-    scratch_dir,
     valkey_server,
     wait_until,
 )
@@ -69,17 +66,9 @@ def test_the_end_is_lost_with_the_memory_and_the_log_gets_another_name(tmp_path:
     key_file.touch(0o600)
     key_file.write_text(f"{KEY.encode()}\n{NEW.encode()}\n")
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(scratch_dir())
         valkey = stack.enter_context(valkey_server())
-        primary = EmbeddedPostgres(folder / "primary")
-        primary.start()
-        stack.callback(primary.stop, "immediate")
-        server = PostgresServer(primary.url("superuser"), primary.url("owner"), primary.url("service"), primary)
-        database = server.make_database()
-        standby = copy(primary, folder / "standby")
-        standby.start()
-        stack.callback(standby.stop, "immediate")
-        pair = Pair(primary, standby, database)
+        pair = stack.enter_context(asynchronous_pair())
+        primary, standby, database = pair.primary, pair.standby, pair.database
         environ = {
             "DATASTORAGE_DATABASE__URL": pair.url,
             "DATASTORAGE_REDIS__URL": valkey.url(),

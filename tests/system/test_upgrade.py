@@ -41,14 +41,24 @@ NOTIFICATIONS = "/api/v1/audit/notifications"
 
 
 def files_of(names: tuple[str, ...], folder: Path) -> Path:
-    """The files of the first of these commits that this clone has."""
+    """The files of the first of these commits that this clone has; skips the test where it has none of them."""
     for name in names:
         archive = subprocess.run(["git", "archive", name], cwd=ROOT, capture_output=True, check=False)
         if archive.returncode == 0:
             with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
                 tar.extractall(folder, filter="data")
             return folder
-    pytest.skip(f"needs the history of the project back to {names[0]} (a shallow clone has none)")
+    pytest.skip(
+        f"needs the history of the project back to {' or '.join(names) or 'its migrations'} (a shallow clone has none)"
+    )
+
+
+def commits_before(file: str) -> tuple[str, ...]:
+    """The last commit without this file; nothing where this clone does not say."""
+    # The oldest, should the file ever have been added twice.
+    asked = ["git", "log", "--diff-filter=A", "--reverse", "--format=%H", "--", file]
+    found = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    return tuple(f"{commit}^" for commit in found[:1])
 
 
 @contextmanager
@@ -86,10 +96,7 @@ def old_database(postgres: PostgresServer, release: Path) -> Iterator[Database]:
 @pytest.fixture(scope="module")
 def before_the_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of the last release without a log."""
-    # The oldest, should the file ever have been added twice.
-    asked = ["git", "log", "--diff-filter=A", "--reverse", "--format=%H", "--", "sql/0005_log.sql"]
-    found = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
-    return files_of((BEFORE_THE_LOG, *(f"{commit}^" for commit in found[:1])), tmp_path_factory.mktemp("before"))
+    return files_of((BEFORE_THE_LOG, *commits_before("sql/0005_log.sql")), tmp_path_factory.mktemp("before"))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from app.config.log_keys import new_key_file
 from app.postgres.migrations import migrate
 from tests.support import (
     PATIENT,
-    ROOT,
     Answer,
     GunicornService,
     PostgresServer,
@@ -23,7 +21,7 @@ from tests.support import (
     valkey_server,
     wait_until,
 )
-from tests.system.test_upgrade import database_of, files_of, service_role
+from tests.system.test_upgrade import commits_before, database_of, files_of, service_role
 
 FEED = "/api/v1/audit/feed"
 BATCH = "/api/v1/audit/events/batch"
@@ -33,11 +31,7 @@ SIGNED = "SELECT max(size) FROM log_checkpoints JOIN log_head USING (origin, siz
 @pytest.fixture(scope="module")
 def before_the_feed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of the last commit without it."""
-    asked = ["git", "log", "--diff-filter=A", "--reverse", "--format=%H", "--", "sql/0007_feed.sql"]
-    found = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
-    if not found:
-        pytest.skip("needs the history of the project")
-    return files_of((f"{found[0]}^",), tmp_path_factory.mktemp("before"))
+    return files_of(commits_before("sql/0007_feed.sql"), tmp_path_factory.mktemp("before"))
 
 
 def ask(service: GunicornService, **parameters: Any) -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +14,6 @@ from tests.e2e.load import Writers, Written, check_kept
 from tests.log_check import check_log
 from tests.support import (
     PATIENT,
-    ROOT,
     Database,
     GunicornService,
     PostgresServer,
@@ -23,17 +21,13 @@ from tests.support import (
     valkey_server,
     wait_until,
 )
-from tests.system.test_upgrade import database_of, datastorage, files_of, service_role
+from tests.system.test_upgrade import commits_before, database_of, datastorage, files_of, service_role
 
 
 @pytest.fixture(scope="module")
 def before_signatures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of the last commit that signed nothing."""
-    asked = ["git", "log", "--diff-filter=A", "--reverse", "--format=%H", "--", "sql/0006_checkpoints.sql"]
-    found = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
-    if not found:
-        pytest.skip("needs the history of the project")
-    return files_of((f"{found[0]}^",), tmp_path_factory.mktemp("before"))
+    return files_of(commits_before("sql/0006_checkpoints.sql"), tmp_path_factory.mktemp("before"))
 
 
 class Both:
