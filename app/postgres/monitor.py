@@ -99,13 +99,16 @@ class Monitor:
         if before.seen and not before.connected:
             log.info("PostgreSQL answers again")
         self._round += 1
-        self.state = replace(self.state, connected=True, seen=True, deployment_fault=False, standby=standby)
+        found = replace(self.state, connected=True, seen=True, deployment_fault=False, standby=standby)
         if standby:
+            self.state = found
             self._is_standby(before)
             return self.state
         if before.seen and (not before.connected or before.standby):
             self._found_again()
+        # Before it is said that it answers: whoever hears that may write at once, and read there.
         self._breaker.recovered()
+        self.state = found
         try:
             self._ensure_months(conn)
         except psycopg.Error as e:

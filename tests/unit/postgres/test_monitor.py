@@ -180,6 +180,24 @@ def test_lost_and_found(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptu
     assert world.found == 1
 
 
+def test_writes_are_tried_before_it_is_said_that_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    conn = WatchedConnection()
+    world = World(monkeypatch, conn, REFUSED, WatchedConnection())
+    world.look()
+    conn.hang_up()
+    assert not world.look().connected
+    seen: list[tuple[int, bool]] = []
+    recovered = world.breaker.recovered
+
+    def note() -> None:
+        seen.append((world.found, world.monitor.state.connected))
+        recovered()
+
+    monkeypatch.setattr(world.breaker, "recovered", note)
+    assert world.look().connected
+    assert seen == [(1, False)]
+
+
 def test_a_connection_that_ended_says_nothing_of_the_server(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
