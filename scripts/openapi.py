@@ -407,7 +407,7 @@ def build() -> Node:
     members["event_category"] = {"$ref": "#/components/schemas/EventCategory"}
     paths: dict[str, Node] = {}
     parameters: dict[str, Node] = document["components"]["parameters"]
-    for part in ("audit", "feed", "workflows", "log", "dlq", "health", "meta"):
+    for part in ("audit", "feed", "export", "workflows", "log", "dlq", "health", "meta"):
         source = _source(part)
         paths |= source["paths"]
         schemas |= source.get("schemas", {})

@@ -116,6 +116,18 @@ WHERE {conditions}
 ORDER BY log_index
 LIMIT %s;
 
+-- name: notifications_picked
+-- As events_picked.
+SELECT log_index
+FROM (
+    SELECT found.*, k.log_index
+    FROM unnest(%b::int8[], %b::int8[]) AS k(id, log_index)
+    CROSS JOIN LATERAL (SELECT * FROM {readable} r WHERE r.id = k.id OFFSET 0) AS found
+) AS placed
+WHERE {conditions}
+ORDER BY log_index
+LIMIT %s;
+
 -- name: events_in_order
 -- As event_page, in the order of the log.
 SELECT {columns}

@@ -1,8 +1,8 @@
--- The statements of app/transparency/feed.py.
+-- The statements of app/transparency/log_view.py and records_read.py.
 
 -- name: state
--- How far the log is, from where on it is kept, whether it can be followed, and what its cursors are sealed with. A standby may be behind what others
--- were told already.
+-- How far the log is, from where on it is kept, whether it can be followed, and what its cursors are sealed with. A standby
+-- may be behind what others were told already.
 SELECT h.origin, h.size, h.inconsistent, coalesce(256 * (SELECT min(bundle) FROM log_bundles), 0), k.key, pg_is_in_recovery(),
     EXISTS (SELECT FROM log_acts WHERE kind = 'new_origin')
 FROM log_head h, log_feed_key k;
@@ -12,3 +12,7 @@ FROM log_head h, log_feed_key k;
 SELECT act_id, kind, acted_at, acted_by, details::text, encode(salt, 'hex'), encode(digest, 'hex')
 FROM log_acts
 WHERE act_id = ANY(%b::uuid[]);
+
+-- name: signed_before
+-- When the newest tree of at most this size was signed.
+SELECT size, signed_at FROM log_checkpoints WHERE origin = %s AND size <= %s ORDER BY size DESC LIMIT 1;

@@ -17,8 +17,7 @@ from app.audit.shapes import (
     NOTIFICATION_SELECT,
     SMALL_SELECT,
     WIDE_SELECT,
-    event,
-    notification,
+    Shape,
     placed,
     sensitive,
     with_readable_parents,
@@ -41,10 +40,14 @@ class EventKey(NamedTuple):
     at: int  # its index in the log
 
 
-class Found(NamedTuple):
-    """The records that are there, by their index in the log."""
+# Row number and index in the log of a notification, as its entry names it.
+NotificationKey = tuple[int, int]
 
-    records: dict[int, dict[str, Any]]
+
+class Found(NamedTuple):
+    """The records that are there, as they are written, by their index in the log."""
+
+    records: dict[int, bytes]
     ends_early: bool = False  # there are more behind them, for which there was no room
     sensitive: Mapping[int, str] = MappingProxyType({})  # the ids of those that are marked so
 
@@ -59,10 +62,21 @@ def pick_events(
     return {index for (index,) in rows}
 
 
+def pick_notifications(
+    conn: psycopg.Connection, keys: Sequence[NotificationKey], conditions: Sequence[Sql], reads: ReadLimits, most: int
+) -> set[int]:
+    """As `pick_events`."""
+    source, where = readable.notifications(reads), readable.joined(conditions)
+    statement = _SQL["notifications_picked"].format(readable=source.text, conditions=where.text)
+    rows = _planned(conn, statement, [*_numbers(keys), *where.parameters, most])
+    return {index for (index,) in rows}
+
+
 def events(
     conn: psycopg.Connection,
     keys: Sequence[EventKey],
     reads: ReadLimits,
+    shape: Shape,
     max_bytes: int,
     *,
     salts: bool,
@@ -96,16 +110,16 @@ def events(
     marked = set(sensitive(rows))
     records, told = {}, {}
     for row, (at, *salt) in zip(rows, beside, strict=True):
-        records[at] = {**event(row), **({"salt": salt[0]} if salts else {})}
+        records[at] = shape.event(row, {"salt": salt[0]} if salts else {})
         if str(row[0]) in marked:
             told[at] = str(row[0])
     return Found(records, ends_early, told)
 
 
 def notifications(
-    conn: psycopg.Connection, keys: Sequence[tuple[int, int]], reads: ReadLimits, *, salts: bool
+    conn: psycopg.Connection, keys: Sequence[NotificationKey], reads: ReadLimits, shape: Shape, *, salts: bool
 ) -> Found:
-    """The notifications that may be read, of these row numbers and indexes in the log; as `events` else.
+    """The notifications that may be read; as `events` else.
 
     With ``salts`` each has its digest too, which no other answer shows.
     """
@@ -115,9 +129,9 @@ def notifications(
     beside = f"{_NOTIFICATION_SALT}, {_NOTIFICATION_DIGEST}" if salts else "NULL, NULL"
     columns = f"{_AT}, {beside}, {placed(NOTIFICATION_SELECT, reads, _AT)}"
     statement = _SQL["notifications_in_order"].format(columns=columns, readable=source.text)
-    rows = _planned(conn, statement, [[number for number, _ in keys], [at for _, at in keys]])
+    rows = _planned(conn, statement, _numbers(keys))
     split = [(row[0], {"digest": row[2], "salt": row[1]} if salts else {}, row[3:]) for row in rows]
-    return Found({at: {**notification(row), **more} for at, more, row in split})
+    return Found({at: shape.notification(row, more) for at, more, row in split})
 
 
 def _planned(conn: psycopg.Connection, statement: str, parameters: Sequence[object]) -> psycopg.Cursor[Any]:
@@ -130,3 +144,7 @@ def _planned(conn: psycopg.Connection, statement: str, parameters: Sequence[obje
 
 def _arrays(keys: Sequence[EventKey]) -> list[object]:
     return [[key.event_id for key in keys], [key.day for key in keys], [key.at for key in keys]]
+
+
+def _numbers(keys: Sequence[NotificationKey]) -> list[object]:
+    return [[number for number, _ in keys], [at for _, at in keys]]

@@ -33,7 +33,9 @@ _PAGE = ("limit", "offset", "cursor", "count")
 # All that decides which events are meant.
 EVENT_CONDITIONS = (*EVENT_FILTERS, "event_outcome", "since", "until", "data")
 EVENT_PARAMETERS = (*EVENT_CONDITIONS, *_PAGE)
-NOTIFICATION_PARAMETERS = ("remediation_id", "channel", "status", "since", "until", *_PAGE)
+# All that decides which notifications are meant.
+NOTIFICATION_CONDITIONS = ("remediation_id", "channel", "status", "since", "until")
+NOTIFICATION_PARAMETERS = (*NOTIFICATION_CONDITIONS, *_PAGE)
 _NOTIFICATION_ID = re.compile(r"[0-9]{1,18}")
 
 
@@ -52,8 +54,8 @@ def event_query(arguments: Mapping[str, str], now: datetime, reads: ReadLimits) 
     return _finish(read, reads, parse_uuid)
 
 
-def read_event_filters(read: ListParameters) -> None:
-    """Read the filters of events, `EVENT_CONDITIONS`."""
+def read_event_filters(read: ListParameters) -> datetime | None:
+    """Read the filters of events, `EVENT_CONDITIONS`; the moment before which none of them is, where there is one."""
     for name in EVENT_FILTERS:
         read.filter_by(name)
     read.filter_by_choice("event_outcome", OUTCOMES)
@@ -65,17 +67,24 @@ def read_event_filters(read: ListParameters) -> None:
     if until is not None:
         read.where("event_date <= %s", until.date())
     _containment(read)
+    return since
 
 
 def notification_query(arguments: Mapping[str, str], now: datetime, reads: ReadLimits) -> Query:
     """Check the parameters of GET /api/v1/audit/notifications. Raises Problem 400."""
     read = ListParameters(arguments, now)
+    read_notification_filters(read)
+    return _finish(read, reads, _NOTIFICATION_ID.fullmatch)
+
+
+def read_notification_filters(read: ListParameters) -> datetime | None:
+    """As `read_event_filters`, of notifications: `NOTIFICATION_CONDITIONS`."""
     read.filter_by("remediation_id")
     read.filter_by_choice("channel", CHANNELS)
     read.filter_by_choice("status", NOTIFICATION_STATUSES)
-    read.bound("since", "sent_at", ">=")
+    since = read.bound("since", "sent_at", ">=")
     read.bound("until", "sent_at", "<=")
-    return _finish(read, reads, _NOTIFICATION_ID.fullmatch)
+    return since
 
 
 def _containment(read: ListParameters) -> None:

@@ -34,7 +34,7 @@ from app.audit.shapes import (
 from app.auth.read_limits import ReadLimits
 from app.postgres import pages
 from app.postgres.lists import Cursor, ListQuery
-from app.postgres.statements import Sql, statements
+from app.postgres.statements import Sql, each_with, statements
 
 _SQL = statements("audit_queries")
 
@@ -59,7 +59,7 @@ class Query(ListQuery):
     @property
     def filters(self) -> list[Sql]:
         """The conditions, each with its parameter."""
-        return [Sql(c, (p,)) for c, p in zip(self.conditions, self.parameters, strict=True)]
+        return each_with(self.conditions, self.parameters)
 
 
 def _event_keys(query: Query) -> tuple[str, list[object]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import psycopg
@@ -16,6 +17,19 @@ from app.postgres import pages
 from app.postgres.statements import statements
 
 _SQL = statements("audit_queries")
+
+Row = tuple[Any, ...]
+# A row, and what is given beside its members.
+Write = Callable[[Row, Mapping[str, Any]], bytes]
+
+
+class Shape(NamedTuple):
+    """How records are written, each on its own. A row has the columns of its kind in their order."""
+
+    event: Write
+    notification: Write
+    tombstones: bool  # whether something stands for what is not there any more
+
 
 # Member → column, where they differ, and how the value is read as text.
 _EVENT_EXPRESSIONS = {
@@ -120,3 +134,20 @@ def notification(row: tuple[Any, ...]) -> dict[str, Any]:
 def sensitive(rows: list[tuple[Any, ...]]) -> list[str]:
     """The ids of those events that are marked so."""
     return [str(row[0]) for row in rows if row[_IS_SENSITIVE]]
+
+
+def _event_item(row: Row, more: Mapping[str, Any]) -> bytes:
+    return orjson.dumps({"kind": "audit_event", **event(row), **more})
+
+
+def _notification_item(row: Row, more: Mapping[str, Any]) -> bytes:
+    return orjson.dumps({"kind": "notification", **notification(row), **more})
+
+
+# Items of the feed; and lines of an export, which are the same with a line break behind each.
+ITEMS = Shape(_event_item, _notification_item, tombstones=True)
+LINES = Shape(
+    lambda row, more: _event_item(row, more) + b"\n",
+    lambda row, more: _notification_item(row, more) + b"\n",
+    tombstones=False,
+)

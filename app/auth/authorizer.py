@@ -43,6 +43,7 @@ SCOPE_OF: Mapping[tuple[str, str], str] = {
     ("GET", f"{_API}/audit/events/<event_id>"): "audit:read",
     ("GET", f"{_API}/audit/events/<event_id>/proof"): "audit:read",
     ("GET", f"{_API}/audit/feed"): "audit:read",
+    ("GET", f"{_API}/audit/export"): "audit:read",
     ("GET", f"{_API}/audit/notifications"): "audit:read",
     ("GET", f"{_API}/audit/notifications/<notification_id>/proof"): "audit:read",
     ("GET", f"{_API}/log/checkpoint"): "audit:read",

@@ -22,28 +22,28 @@ def install(app: flask.Flask, base_url: str) -> None:
     def render(problem: Problem) -> flask.Response:
         return problem_response(problem, base_url)
 
-    def on_http_exception(error: HTTPException) -> flask.Response:
-        return render(_from_http(error))
-
-    def on_database_error(error: Exception) -> flask.Response:
-        if classify(error) in (Fault.OUTAGE, Fault.DEPLOYMENT, Fault.CONFLICT):
-            log.warning("database not available for a read: %s", type(error).__name__)
-            return render(unavailable())
-        return on_any(error)
-
-    def on_outage(error: OutageError) -> flask.Response:
-        return render(unavailable())
-
-    def on_any(error: Exception) -> flask.Response:
-        log.error("unexpected error", exc_info=error)
-        return render(Problem("internal-error", "an unexpected error occurred"))
+    def on_error(error: Exception) -> flask.Response:
+        return render(as_problem(error))
 
     app.register_error_handler(Problem, render)
-    app.register_error_handler(HTTPException, on_http_exception)
-    app.register_error_handler(OutageError, on_outage)
-    for kind in (psycopg.Error, PoolTimeout, TooManyRequests):
-        app.register_error_handler(kind, on_database_error)
-    app.register_error_handler(Exception, on_any)
+    for kind in (HTTPException, OutageError, psycopg.Error, PoolTimeout, TooManyRequests, Exception):
+        app.register_error_handler(kind, on_error)
+
+
+def as_problem(error: Exception) -> Problem:
+    """What a client is told of an error; what nobody expects is logged."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, HTTPException):
+        return _from_http(error)
+    if isinstance(error, OutageError):
+        return unavailable()
+    database = isinstance(error, psycopg.Error | PoolTimeout | TooManyRequests)
+    if database and classify(error) in (Fault.OUTAGE, Fault.DEPLOYMENT, Fault.CONFLICT):
+        log.warning("database not available for a read: %s", type(error).__name__)
+        return unavailable()
+    log.error("unexpected error", exc_info=error)
+    return Problem("internal-error", "an unexpected error occurred")
 
 
 def problem_response(problem: Problem, base_url: str) -> flask.Response:

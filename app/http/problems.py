@@ -45,6 +45,7 @@ KINDS: dict[str, Kind] = {
         Kind("request-headers-too-large", 431, "Request Header Fields Too Large"),
         Kind("internal-error", 500, "Internal Server Error"),
         Kind("unsupported-transfer-coding", 501, "Not Implemented"),
+        Kind("http-version-not-supported", 505, "HTTP Version Not Supported"),
         Kind("buffer-full", 503, "Service Unavailable", 1),
         Kind("dlq-full", 503, "Service Unavailable", 5),
         Kind("log-inconsistent", 503, "Log Inconsistent", 5),

@@ -26,6 +26,11 @@ def all_of(conditions: Iterable[str]) -> str:
     return " AND ".join(conditions) or "true"
 
 
+def each_with(conditions: Iterable[str], values: Iterable[object]) -> list[Sql]:
+    """Conditions that have one parameter each, with their values."""
+    return [Sql(text, (value,)) for text, value in zip(conditions, values, strict=True)]
+
+
 @functools.cache
 def statements(file: str) -> Mapping[str, str]:
     """The statements of ``sql/<file>.sql`` by their names, each on one line and without comments.

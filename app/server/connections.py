@@ -22,6 +22,8 @@ BODY_BYTES = 64 * 1024
 FINE_BODY_BYTES = 2048
 # An answer is sent when it is whole, or in pieces of so many bytes.
 _PIECE_BYTES = 256 * 1024
+# … or what there is of one that goes on for longer.
+_PIECE_SECONDS = 1.0
 # What a client has not taken of an answer that goes on.
 _MAX_REST_BYTES = 4 * 1024**2
 # That the kernel takes in one call, on every system.
@@ -55,26 +57,31 @@ class Answer:
     answer only with its next request.
     """
 
-    __slots__ = ("_parts", "_seconds", "_size", "_sock", "begun", "over")
+    __slots__ = ("_parts", "_seconds", "_since", "_size", "_sock", "begun", "over")
 
     def __init__(self, sock: socket.socket, seconds: float) -> None:
         self._sock = sock
         self._seconds = seconds
         self._parts: list[bytes] = []
         self._size = 0
+        self._since = 0.0  # when the first of the parts came
         self.begun = self.over = False
 
     def sendall(self, data: bytes) -> None:
         """Take a part of the answer. Raises ClientGoneError; waits for a client only in the middle of a large one."""
         if self.over:
             raise ClientGoneError
-        if self._size >= _PIECE_BYTES:
+        now = time.monotonic()
+        if not self._parts:
+            self._since = now
+        elif self._size >= _PIECE_BYTES or now - self._since > _PIECE_SECONDS:
             # Of the part before this one, so that the last is never waited for here.
             rest = self._send()
             if len(rest) > _MAX_REST_BYTES:
                 self.wait(rest)
             elif rest:
                 self._parts, self._size = [bytes(rest)], len(rest)
+            self._since = now
         self._parts.append(data)
         self._size += len(data)
 

@@ -86,6 +86,9 @@ class RequestThreads:
                 self.log.error("the application began its answer before it read the body: the connection ends")
         except ClientGoneError:
             pass
+        except Problem as e:
+            # Of an answer that comes in parts. Where some of it was sent, its end is missing, which tells.
+            conn.answer.refuse(e, self._base_url)
         except Exception:
             self.log.exception("unexpected error while serving a request")
             with contextlib.suppress(ClientGoneError):

@@ -37,6 +37,17 @@ FEED_WAITING = Gauge(
     "Requests of the feed that wait for the log to grow; each keeps a request thread.",
     multiprocess_mode="livesum",
 )
+EXPORTS = Counter(
+    "datastorage_exports_total",
+    "Exports that ended: complete, or broken off.",
+    ["format", "outcome"],
+)
+EXPORTED_ROWS = Counter("datastorage_exported_rows_total", "Rows that exports gave.", ["format"])
+EXPORTS_RUNNING = Gauge(
+    "datastorage_exports_running",
+    "Exports under way; each keeps a request thread.",
+    multiprocess_mode="livesum",
+)
 LOG_INCONSISTENT = Gauge(
     "datastorage_log_inconsistent",
     "1 while the log contradicts what was signed, so that no place is given any more.",

@@ -26,6 +26,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.config.settings import KNOWN_EVENT_CATEGORIES
 from app.telemetry import metric_files
+from app.telemetry.log_metrics import EXPORTED_ROWS as EXPORTED_ROWS
+from app.telemetry.log_metrics import EXPORTS as EXPORTS
+from app.telemetry.log_metrics import EXPORTS_RUNNING as EXPORTS_RUNNING
 from app.telemetry.log_metrics import FEED_WAITING as FEED_WAITING
 from app.telemetry.log_metrics import LOG_INCONSISTENT as LOG_INCONSISTENT
 from app.telemetry.log_metrics import LOG_LAG as LOG_LAG

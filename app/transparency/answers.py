@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import flask
@@ -16,12 +17,15 @@ from app.http.timed_reads import timed_read
 from app.postgres.reader import Reader
 from app.postgres.sessions import Connection
 from app.transparency.log_reads import Included, NoCheckpointError, NotYetInLogError
+from app.transparency.log_view import ExpiredError, NotACursorError, RestartedError, StandsStillError
 
 T = TypeVar("T")
 
 TEXT_TYPE = "text/plain; charset=utf-8"
 NONE_SIGNED = "no checkpoint of the log was signed yet"
 NOT_KEPT = {"Cache-Control": "no-store"}
+NO_CURSOR = "is not a cursor of this service: take next of an answer, end, or nothing for the beginning"
+_STANDS_STILL = "the log contradicts what was signed of it: the feed stands still until that is settled"
 # A proof holds the salt of a record, and another one is given once the log has grown.
 _HEADERS = {"Cache-Control": "private, no-store", "Vary": "Accept"}
 
@@ -37,6 +41,26 @@ def log_read(reader: Reader, operation: str, query: Callable[[Connection], T]) -
         raise no_checkpoint(NONE_SIGNED, e.origin) from None
     except NotYetInLogError as e:
         raise Problem("not-yet-in-log", f"{e} - please retry", headers=NOT_KEPT) from None
+
+
+@contextlib.contextmanager
+def in_place(parameter: str, no_cursor: str = NO_CURSOR) -> Iterator[None]:
+    """Words what is wrong with a place in the log that a request names by a parameter. Raises Problem."""
+    try:
+        yield
+    except NotACursorError:
+        errors = {parameter: no_cursor}
+        raise Problem("validation-error", f"{parameter}: {no_cursor}", field_errors=errors, headers=NOT_KEPT) from None
+    except RestartedError as e:
+        raise _gone("feed-restarted", f"{e}: go on with next, records may come again", e.next) from None
+    except ExpiredError as e:
+        raise _gone("feed-expired", f"{e}: go on with next, which is the oldest there is", e.next) from None
+    except StandsStillError:
+        raise Problem("log-inconsistent", _STANDS_STILL, headers=NOT_KEPT) from None
+
+
+def _gone(slug: str, detail: str, following: str) -> Problem:
+    return Problem(slug, detail, headers=NOT_KEPT, members={"next": following})
 
 
 def no_checkpoint(detail: str, origin: str | None = None) -> Problem:

@@ -11,6 +11,7 @@ from datastorage_common.notes import SigningKey
 from app.audit.accesses import NOT_RECORDED, AccessRecorder
 from app.audit.current_caller import current_caller
 from app.audit.filters import EVENT_CONDITIONS, read_event_filters
+from app.audit.shapes import ITEMS
 from app.auth.authorizer import read_limits, recorded_by
 from app.clock import Clock
 from app.config.settings import Settings
@@ -25,30 +26,18 @@ from app.http.problems import Problem
 from app.http.request_context import client_address
 from app.http.validation_failures import register_field_labels
 from app.postgres.reader import Reader
-from app.postgres.statements import Sql
+from app.postgres.statements import each_with
 from app.transparency import feed_cursor
-from app.transparency.answers import NOT_KEPT, log_read
-from app.transparency.feed import (
-    END,
-    EVENT,
-    KINDS,
-    ExpiredError,
-    FeedPage,
-    FeedQuery,
-    NotACursorError,
-    RestartedError,
-    StandsStillError,
-    read_page,
-)
+from app.transparency.answers import NO_CURSOR, NOT_KEPT, in_place, log_read
+from app.transparency.feed import END, FeedPage, FeedQuery, read_page
 from app.transparency.feed_waiters import FeedWaiters
+from app.transparency.records_read import EVENT, KINDS, Wanted
 
 PARAMETERS = (*EVENT_CONDITIONS, "after", "limit", "wait", "kinds", "salts")
 MAX_WAIT_SECONDS = 30
 _DEFAULT_LIMIT = 100
-_NO_CURSOR = "is not a cursor of this service: take next of an answer, end, or nothing for the beginning"
 # Else the first would count, as of other parameters, and records would be passed over or given again.
 _TWO_CURSORS = "is given more than once: take one"
-_STANDS_STILL = "the log contradicts what was signed of it: the feed stands still until that is settled"
 # Each looks at many events, on a connection of its own. Who finds no room soon is sent away: the threads that wait
 # would be missing for everybody else.
 _PICKING_PATIENCE_SECONDS = 0.1
@@ -81,24 +70,15 @@ def add_feed(blueprint: flask.Blueprint, services: Parts) -> None:
     def page(query: FeedQuery) -> FeedPage:
         """Raises Problem."""
         # Looking for what is rare takes its time, and would hide how long other reads take.
-        operation = "feed_filtered" if query.picks or EVENT not in query.kinds else "feed"
-        try:
-            with picking if query.picks else contextlib.nullcontext():
-                return bounded.page(
-                    lambda large: log_read(
-                        services.reader,
-                        operation,
-                        lambda conn: read_page(conn, query, keys, clock.monotonic, large=large),
-                    )
+        operation = "feed_filtered" if query.wanted.picks or EVENT not in query.wanted.kinds else "feed"
+        with in_place("after"), picking if query.wanted.picks else contextlib.nullcontext():
+            return bounded.page(
+                lambda large: log_read(
+                    services.reader,
+                    operation,
+                    lambda conn: read_page(conn, query, keys, clock.monotonic, large=large),
                 )
-        except NotACursorError:
-            raise _not_a_cursor() from None
-        except RestartedError as e:
-            raise _gone("feed-restarted", f"{e}: go on with next, records may come again", e.next) from None
-        except ExpiredError as e:
-            raise _gone("feed-expired", f"{e}: go on with next, which is the oldest there is", e.next) from None
-        except StandsStillError:
-            raise Problem("log-inconsistent", _STANDS_STILL, headers=NOT_KEPT) from None
+            )
 
     def waited(query: FeedQuery, wait: int) -> tuple[FeedPage, bool]:
         """The page, once there is something in it or the time is over; whether there was room to wait so long."""
@@ -135,7 +115,7 @@ def _asked(services: Parts) -> tuple[FeedQuery, int]:
     if len(arguments.getlist("after")) > 1:
         read.refuse("after", _TWO_CURSORS)
     elif after is not None and after != END and not feed_cursor.looks_sealed(after):
-        read.refuse("after", _NO_CURSOR)
+        read.refuse("after", NO_CURSOR)
     limit = read.limit(_DEFAULT_LIMIT)
     wait = read.integer("wait", 0, MAX_WAIT_SECONDS, 0)
     salts = read.boolean("salts", False)
@@ -149,9 +129,8 @@ def _asked(services: Parts) -> tuple[FeedQuery, int]:
                 read.refuse(name, "filters events: leave it out, or ask for kinds=audit_event alone")
     _refuse_if_too_long(read)
     read.check()
-    conditions = [Sql(c, (p,)) for c, p in zip(read.conditions, read.values, strict=True)]
-    max_bytes = services.settings.server.max_response_bytes
-    return FeedQuery(after, limit, frozenset(kinds), conditions, read_limits(), salts, max_bytes), wait
+    wanted = Wanted(frozenset(kinds), read_limits(), ITEMS, events=each_with(read.conditions, read.values), salts=salts)
+    return FeedQuery(after, limit, wanted, services.settings.server.max_response_bytes), wait
 
 
 def _refuse_if_too_long(read: ListParameters) -> None:
@@ -168,11 +147,3 @@ def _refuse_if_too_long(read: ListParameters) -> None:
             shown_name(longest),
             f"is too long: the next request would have a line of {length} characters, and {MAX_REQUEST_LINE} may be",
         )
-
-
-def _not_a_cursor() -> Problem:
-    return Problem("validation-error", f"after: {_NO_CURSOR}", field_errors={"after": _NO_CURSOR}, headers=NOT_KEPT)
-
-
-def _gone(slug: str, detail: str, following: str) -> Problem:
-    return Problem(slug, detail, headers=NOT_KEPT, members={"next": following})

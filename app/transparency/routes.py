@@ -13,7 +13,7 @@ from datastorage_common.witness_policy import Policy
 from app.clock import Clock
 from app.config.settings import Settings
 from app.postgres.sessions import Connection
-from app.transparency import cosignatures, feed_routes, log_reads, proof_routes
+from app.transparency import cosignatures, export_routes, feed_routes, log_reads, proof_routes
 from app.transparency.answers import NONE_SIGNED, NOT_KEPT, TEXT_TYPE, log_read, no_checkpoint, not_found
 from app.transparency.log_reads import Published
 from app.transparency.read_once import ReadOnce
@@ -27,7 +27,7 @@ _GZIP_LEVEL = 1
 _NO_TILE = "the log has no such tile"
 
 
-class Parts(feed_routes.Parts, proof_routes.Parts, Protocol):
+class Parts(export_routes.Parts, feed_routes.Parts, proof_routes.Parts, Protocol):
     """What these routes need of the service (`app.services.Services` has it)."""
 
     settings: Settings
@@ -49,6 +49,7 @@ def create_blueprint(services: Parts) -> flask.Blueprint:
     proof_routes.add_log_proofs(blueprint, services)
     proof_routes.add_record_proofs(blueprint, services)
     feed_routes.add_feed(blueprint, services)
+    export_routes.add_export(blueprint, services)
     return blueprint
 
 

@@ -62,6 +62,14 @@ class EventOutcome(StrEnum):
         return str(self.value)
 
 
+class ExportAuditRecordsFormat(StrEnum):
+    CSV = "csv"
+    NDJSON = "ndjson"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
 class GetDocsAssetName(StrEnum):
     DOCS_CSS = "docs.css"
     DOCS_JS = "docs.js"
@@ -220,6 +228,7 @@ class ProblemSlug(StrEnum):
     FEED_EXPIRED = "feed-expired"
     FEED_RESTARTED = "feed-restarted"
     FORBIDDEN = "forbidden"
+    HTTP_VERSION_NOT_SUPPORTED = "http-version-not-supported"
     IMMUTABLE_FIELD_VIOLATION = "immutable-field-violation"
     INTERNAL_ERROR = "internal-error"
     INVALID_EVENT_DATA = "invalid_event_data"
@@ -8931,6 +8940,7 @@ __all__ = [
     "DlqStream",
     "DlqStreamName",
     "EventOutcome",
+    "ExportAuditRecordsFormat",
     "FeedAct",
     "FeedActDetails",
     "FeedEvent",

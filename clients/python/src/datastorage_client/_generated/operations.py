@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -26,6 +27,7 @@ from datastorage_client._generated.models import (
     DlqStatus,
     DlqStreamName,
     EventOutcome,
+    ExportAuditRecordsFormat,
     ListAuditEventsCount,
     ListNotificationsCount,
     LogConsistency,
@@ -137,6 +139,86 @@ class create_notification:
         if response.status_code == 202:
             response_202 = NotificationAccepted.from_dict(response.json())
             return response_202
+        return None
+
+
+class export_audit_records:
+    """Export records as one stream."""
+
+    @staticmethod
+    def request(
+        *,
+        format_: ExportAuditRecordsFormat | Unset = UNSET,
+        kinds: str | Unset = "audit_event",
+        salts: bool | Unset = False,
+        after: str | Unset = UNSET,
+        before: str | Unset = UNSET,
+        event_type: str | Unset = UNSET,
+        event_category: str | Unset = UNSET,
+        event_outcome: EventOutcome | Unset = UNSET,
+        severity: str | Unset = UNSET,
+        correlation_id: str | Unset = UNSET,
+        actor_type: str | Unset = UNSET,
+        actor_id: str | Unset = UNSET,
+        resource_type: str | Unset = UNSET,
+        resource_id: str | Unset = UNSET,
+        namespace: str | Unset = UNSET,
+        cluster_name: str | Unset = UNSET,
+        request_id: str | Unset = UNSET,
+        since: str | Unset = UNSET,
+        until: str | Unset = UNSET,
+        data: str | Unset = UNSET,
+        remediation_id: str | Unset = UNSET,
+        channel: NotificationChannel | Unset = UNSET,
+        status: NotificationStatus | Unset = UNSET,
+        strict: bool | Unset = UNSET,
+    ) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        json_format_: str | Unset = UNSET
+        if not isinstance(format_, Unset):
+            json_format_ = format_.value
+        params["format"] = json_format_
+        params["kinds"] = kinds
+        params["salts"] = salts
+        params["after"] = after
+        params["before"] = before
+        params["event_type"] = event_type
+        params["event_category"] = event_category
+        json_event_outcome: str | Unset = UNSET
+        if not isinstance(event_outcome, Unset):
+            json_event_outcome = event_outcome.value
+        params["event_outcome"] = json_event_outcome
+        params["severity"] = severity
+        params["correlation_id"] = correlation_id
+        params["actor_type"] = actor_type
+        params["actor_id"] = actor_id
+        params["resource_type"] = resource_type
+        params["resource_id"] = resource_id
+        params["namespace"] = namespace
+        params["cluster_name"] = cluster_name
+        params["request_id"] = request_id
+        params["since"] = since
+        params["until"] = until
+        params["data"] = data
+        params["remediation_id"] = remediation_id
+        json_channel: str | Unset = UNSET
+        if not isinstance(channel, Unset):
+            json_channel = channel.value
+        params["channel"] = json_channel
+        json_status: str | Unset = UNSET
+        if not isinstance(status, Unset):
+            json_status = status.value
+        params["status"] = json_status
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {"method": "get", "url": "/api/v1/audit/export", "params": params}
+        return _kwargs
+
+    @staticmethod
+    def answer(response: httpx.Response) -> Any:
+        if response.status_code == 200:
+            response_200 = File(payload=BytesIO(response.text))
+            return response_200
         return None
 
 
@@ -946,6 +1028,7 @@ __all__ = [
     "delete_dead_letter",
     "disable_workflow",
     "enable_workflow",
+    "export_audit_records",
     "get_audit_event",
     "get_audit_event_proof",
     "get_audit_feed",
