@@ -124,6 +124,7 @@ class Driven:
         self.catalogue()
         self.cosignatures()
         self.wait_in_the_feed()
+        self.export()
         self.crowd()
         self.outage()
 
@@ -207,6 +208,10 @@ class Driven:
             self.wait_for("datastorage_feed_waiting")
             self.post(201)
             assert job.result().status == 200
+
+    def export(self) -> None:
+        """One that is read to its end."""
+        assert self.ask("GET", "/api/v1/audit/export?format=csv").status == 200
 
     def crowd(self) -> None:
         """More readers than connections and more writers than room, while a table is locked for a moment."""

@@ -11,7 +11,7 @@ import redis
 
 from app import create_app
 from app.services import Services
-from app.transparency import feed
+from app.transparency import records_read
 from tests.conftest import settings_for
 from tests.support import Database, PostgresServer, Valkey, shared_valkey, wait_until
 from tests.unit.fakes import HOUR
@@ -36,7 +36,7 @@ def streams(valkey: Valkey) -> Iterator[redis.Redis]:
 @pytest.fixture
 def unhurried_feed(monkeypatch: pytest.MonkeyPatch) -> None:
     """No page of the feed ends because a busy machine took long for it."""
-    monkeypatch.setattr(feed, "_MAX_SECONDS", HOUR)
+    monkeypatch.setattr(records_read, "_MAX_SECONDS", HOUR)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from datastorage_common.times import rfc3339
 from app.audit import by_key
 from app.audit.by_key import EventKey
 from app.audit.filters import event_query
+from app.audit.shapes import ITEMS
 from app.auth.read_limits import EVERYTHING, ReadLimits
 from app.postgres.partitions import add_months
 from app.postgres.statements import Sql
@@ -157,7 +158,7 @@ def test_a_page_is_read_by_key(explaining: Explaining, keys: Keys, number: int, 
     for month in (-1, 0):
         explaining.plans.clear()
         wanted = keys(number, month)
-        found = by_key.events(explaining, wanted, READERS[who], MAX_BYTES, salts=True, large=large)  # type: ignore[arg-type]
+        found = by_key.events(explaining, wanted, READERS[who], ITEMS, MAX_BYTES, salts=True, large=large)  # type: ignore[arg-type]
         assert list(found.records) == [key.at for key in wanted]
         assert_by_key(explaining)
         assert partitions(explaining) == {MONTHS[month]}
@@ -168,7 +169,7 @@ def test_a_page_is_read_by_key(explaining: Explaining, keys: Keys, number: int, 
 @pytest.mark.parametrize("number", [1, 100])
 def test_notifications_are_read_by_key(explaining: Explaining, number: int) -> None:
     wanted = [(1 + n * OTHERS // number, n) for n in range(number)]
-    found = by_key.notifications(explaining, wanted, EVERYTHING, salts=True)  # type: ignore[arg-type]
+    found = by_key.notifications(explaining, wanted, EVERYTHING, ITEMS, salts=True)  # type: ignore[arg-type]
     assert list(found.records) == list(range(number))
     assert_by_key(explaining)
     assert rows_read(explaining, "notification_audit") == number

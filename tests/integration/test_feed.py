@@ -18,14 +18,16 @@ import pytest
 from datastorage_common.notes import make_key
 from werkzeug.test import TestResponse
 
+from app.audit.shapes import ITEMS
 from app.auth.read_limits import EVERYTHING, ReadLimits
 from app.postgres.statements import Sql
 from app.services import Services
-from app.transparency import feed, feed_cursor, feed_routes
+from app.transparency import feed_cursor, feed_routes, records_read
 from app.transparency.feed import FeedPage, FeedQuery, read_page
 from app.transparency.log_reads import Keys
 from app.transparency.memories import FileMemory
 from app.transparency.origins import start_origin
+from app.transparency.records_read import Wanted
 from tests.integration.service import BATCH, EVENTS, NOTIFICATIONS, problem
 from tests.log_check import entries_of
 from tests.log_support import insert, size
@@ -119,7 +121,7 @@ def reading(
     monotonic: Callable[[], float] = lambda: 0.0,
 ) -> FeedPage:
     """A page as the service reads it, without one."""
-    asked = FeedQuery(after, limit, frozenset([kind]), (), EVERYTHING, False, 2**20)
+    asked = FeedQuery(after, limit, Wanted(frozenset([kind]), EVERYTHING, ITEMS), 2**20)
     with pinned(database, database.service_url) as conn:
         return read_page(conn, asked, keys, monotonic)
 
@@ -204,7 +206,7 @@ def test_a_filter_that_matches_little_moves_the_cursor(
     filled: Database, make_services_on: Callable[..., flask.Flask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = make_services_on(filled, audit=QUIET)
-    monkeypatch.setattr(feed, "_MAX_LOOKED_AT", 300)
+    monkeypatch.setattr(records_read, "_MAX_LOOKED_AT", 300)
     steps, after = [], None
     while True:
         answer = page(app, correlation_id="c-699", **({} if after is None else {"after": after}))
@@ -232,7 +234,9 @@ def test_a_page_that_takes_long_ends_where_it_is(filled: Database) -> None:
 def test_a_filter_that_takes_long_is_looked_for_in_small_pieces(database: Database) -> None:
     """A look of a third of a second, by the clock: two pieces that do not grow, and the page ends."""
     fill(database, 300, notifications=0, old=0, sizes=())
-    asked = FeedQuery(None, 100, frozenset(["audit_event"]), [Sql("severity = %s", ("no",))], EVERYTHING, False, 2**20)
+    asked = FeedQuery(
+        None, 100, Wanted(frozenset(["audit_event"]), EVERYTHING, ITEMS, [Sql("severity = %s", ("no",))]), 2**20
+    )
     with pinned(database, database.service_url) as conn:
         seconds = itertools.count(0.0, 0.3)
         ended = read_page(conn, asked, (), lambda: next(seconds))
@@ -269,12 +273,12 @@ def test_few_look_for_a_filter_at_a_time(make_app: Callable[..., flask.Flask], m
 
 
 def test_where_a_page_ends_is_no_measure_for_readers_with_limits() -> None:
-    narrow = FeedQuery(None, 1, frozenset(), (), ReadLimits(frozenset(["a"])), False, 1)
-    found = {feed._about(narrow, 4096) for _ in range(400)}
+    narrow = Wanted(frozenset(), ReadLimits(frozenset(["a"])), ITEMS)
+    found = {records_read._about(narrow, 4096) for _ in range(400)}
     assert len(found) > 200
     assert 2048 <= min(found) <= max(found) <= 4096
-    assert {feed._about(narrow, 1) for _ in range(50)} == {1}
-    assert {feed._about(replace(narrow, reads=EVERYTHING), 4096) for _ in range(50)} == {4096}
+    assert {records_read._about(narrow, 1) for _ in range(50)} == {1}
+    assert {records_read._about(replace(narrow, reads=EVERYTHING), 4096) for _ in range(50)} == {4096}
 
 
 def test_what_was_removed_leaves_its_place(app: flask.Flask, database: Database) -> None:

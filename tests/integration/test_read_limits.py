@@ -33,6 +33,7 @@ NARROWED = {
     # tests/integration/test_log_proofs.py
     *(f"{EVENTS}/<event_id>/proof", f"{NOTIFICATIONS}/<notification_id>/proof"),
     "/api/v1/audit/feed",  # tests/integration/test_feed_read_limits.py
+    "/api/v1/audit/export",  # tests/integration/test_export_read_limits.py
 }
 NOT_NARROWED = {
     # The catalogue has neither namespaces nor categories.

@@ -20,6 +20,7 @@ READS = [
     f"{EVENTS}/{uuid.uuid4()}/proof",
     NOTIFICATIONS,
     "/api/v1/audit/feed",
+    "/api/v1/audit/export",
     "/api/v1/log/checkpoint",
     WORKFLOWS,
     f"{WORKFLOWS}/{uuid.uuid4()}",

@@ -47,6 +47,7 @@ NARROWED = {
     ("audit_queries", "count_notifications"),
     ("audit_queries", "events_picked"),
     ("audit_queries", "notifications_in_order"),
+    ("audit_queries", "notifications_picked"),
     ("audit", "parents"),
     ("log_reads", "event"),
     ("log_reads", "notification"),

@@ -30,6 +30,7 @@ TABLE = {
     "request-headers-too-large": (431, "Request Header Fields Too Large", None),
     "internal-error": (500, "Internal Server Error", None),
     "unsupported-transfer-coding": (501, "Not Implemented", None),
+    "http-version-not-supported": (505, "HTTP Version Not Supported", None),
     "buffer-full": (503, "Service Unavailable", "1"),
     "dlq-full": (503, "Service Unavailable", "5"),
     "log-inconsistent": (503, "Log Inconsistent", "5"),
