@@ -176,7 +176,7 @@ def test_notifications_are_read_by_key(explaining: Explaining, number: int) -> N
 
 
 def test_who_may_read_no_notifications_makes_nobody_look(explaining: Explaining) -> None:
-    found = by_key.notifications(explaining, [(1, 0), (2, 1)], READERS["a namespace"], salts=True)  # type: ignore[arg-type]
+    found = by_key.notifications(explaining, [(1, 0), (2, 1)], READERS["a namespace"], ITEMS, salts=True)  # type: ignore[arg-type]
     assert found.records == {}
     assert rows_read(explaining, "notification_audit") == 0
 
@@ -205,7 +205,7 @@ def test_a_month_that_was_empty_when_the_feed_was_first_read(database: Database)
                 for _ in range(10):
                     assert len(by_key.pick_events(reader, wanted, [], EVERYTHING, 100)) == 100
                     for large in (False, True):
-                        page = by_key.events(reader, wanted, EVERYTHING, MAX_BYTES, salts=False, large=large)
+                        page = by_key.events(reader, wanted, EVERYTHING, ITEMS, MAX_BYTES, salts=False, large=large)
                         assert len(page.records) == 100
                 seen = reader.execute(read).fetchone()
         assert seen is not None

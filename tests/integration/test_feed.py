@@ -241,7 +241,7 @@ def test_a_filter_that_takes_long_is_looked_for_in_small_pieces(database: Databa
         seconds = itertools.count(0.0, 0.3)
         ended = read_page(conn, asked, (), lambda: next(seconds))
         assert (ended.items, ended.caught_up) == ([], False)
-        following = read_page(conn, replace(asked, after=ended.next, conditions=()), (), lambda: 0.0)
+        following = read_page(conn, replace(asked, after=ended.next, wanted=replace(asked.wanted, events=())), (), lambda: 0.0)
         assert json.loads(following.items[0])["log_index"] == 16
         assert read_page(conn, asked, (), lambda: 0.0).caught_up, "what is quick grows"
 
@@ -252,7 +252,7 @@ def test_few_look_for_a_filter_at_a_time(make_app: Callable[..., flask.Flask], m
     entered, leave = threading.Event(), threading.Event()
 
     def read(*args: Any, **keywords: Any) -> FeedPage:
-        if args[1].conditions:
+        if args[1].wanted.events:
             entered.set()
             assert leave.wait(60)
         return read_page(*args, **keywords)
