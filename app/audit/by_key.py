@@ -111,8 +111,8 @@ def events(
     records, told = {}, {}
     for row, (at, *salt) in zip(rows, beside, strict=True):
         records[at] = shape.event(row, {"salt": salt[0]} if salts else {})
-        if str(row[0]) in marked:
-            told[at] = str(row[0])
+        if marked and (ident := str(row[0])) in marked:
+            told[at] = ident
     return Found(records, ends_early, told)
 
 

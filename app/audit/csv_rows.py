@@ -4,42 +4,70 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 from datastorage_common.times import rfc3339
 
-from app.audit.shapes import EVENT_MEMBERS, NOTIFICATION_MEMBERS, Row, Shape
+from app.audit.shapes import EVENT_DATA, EVENT_MEMBERS, NOTIFICATION_MEMBERS, Row, Shape
 
 # Spreadsheets run a cell that begins so; East Asian ones its full-width form too. The mark itself gets one as well, so
 # that taking one away always gives the text back.
 _MARK = "'"
 _MARKED = frozenset({*"=+-@\t\r", *"\uff1d\uff0b\uff0d\uff20", _MARK})
+_TEXTS: dict[type, Callable[[Any], str]] = {
+    bool: lambda value: "true" if value else "false",
+    int: str,
+    UUID: str,
+    date: date.isoformat,
+    datetime: rfc3339,
+}
+# Between cells that are looked at all at once. What a text has of it may make a row look special, which is slower.
+_BETWEEN = "\x1f"
+_SPECIAL = ('"', ",", "\r", "\n", *(_BETWEEN + mark for mark in _MARKED))
 
 
 def header(members: Sequence[str]) -> bytes:
     """The line that names the columns."""
-    return _line(members)
+    return _special_line(members)
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return _MARK + value if value[:1] in _MARKED else value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return rfc3339(value) if isinstance(value, datetime) else value
+def _cells(row: Row) -> list[str]:
+    return ["" if v is None else v if v.__class__ is str else _TEXTS[v.__class__](v) for v in row]
 
 
-def _line(cells: Sequence[Any]) -> bytes:
+def _is_plain(cells: list[str]) -> bool:
+    """Whether no cell needs quotes or a mark."""
+    looked_at = _BETWEEN + _BETWEEN.join(cells)
+    return not any(map(looked_at.__contains__, _SPECIAL))
+
+
+def _special_line(cells: Sequence[str]) -> bytes:
+    """The line of any cells, with all that they need."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    marked = [_MARK + cell if cell[:1] in _MARKED else cell for cell in cells]
+    csv.writer(text, lineterminator="\r\n").writerow(marked)
     return text.getvalue().encode()
 
 
-def _row(row: Row, _: Mapping[str, Any]) -> bytes:
-    return _line([_cell(value) for value in row])
+def _event(row: Row, _: Mapping[str, Any]) -> bytes:
+    cells = _cells(row)
+    # Most rows need quotes around this one alone, and looking for that takes a tenth of writing cell by cell.
+    data, cells[EVENT_DATA] = cells[EVENT_DATA], ""
+    plain = _is_plain(cells)
+    cells[EVENT_DATA] = data
+    if not plain:
+        return _special_line(cells)
+    if '"' in data:
+        cells[EVENT_DATA] = '"' + data.replace('"', '""') + '"'
+    return (",".join(cells) + "\r\n").encode()
+
+
+def _notification(row: Row, _: Mapping[str, Any]) -> bytes:
+    return _special_line(_cells(row))
 
 
 EVENT_HEADER, NOTIFICATION_HEADER = header(EVENT_MEMBERS), header(NOTIFICATION_MEMBERS)
-CSV_ROWS = Shape(_row, _row, tombstones=False)
+CSV_ROWS = Shape(_event, _notification, tombstones=False)

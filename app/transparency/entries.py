@@ -138,7 +138,9 @@ def record_of(entry: bytes) -> RecordEntry | None:
     """The record that an entry is about; None if it is about an act."""
     code = entry[0]
     if code <= EVENT:
-        return RecordEntry("audit_event", str(UUID(bytes=entry[1:17])), _day(entry[17:21]), entry[21:], code)
+        h = entry[1:17].hex()
+        ident = f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+        return RecordEntry("audit_event", ident, _day(entry[17:21]), entry[21:], code)
     if code <= NOTIFICATION:
         number = int.from_bytes(entry[1:9], "big", signed=True)
         return RecordEntry("notification", str(number), _day(entry[9:13]), entry[13:], code - 2)
@@ -175,6 +177,7 @@ def _key(ident: bytes) -> int:
     return key
 
 
+@lru_cache(maxsize=1024)
 def _day(days: bytes) -> date:
     return _EPOCH + timedelta(days=int.from_bytes(days, "big", signed=True))
 

@@ -5,10 +5,14 @@ Read in short transactions, each of which goes on where the one before ended: no
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
@@ -175,9 +179,30 @@ class Sent:
         }
 
 
+def _read_ahead(span: Span, read: Callable[[int], Read]) -> Generator[Read]:
+    """All that is found, piece by piece: while one is sent, the next is read."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="export")
+
+    def begin(at: int) -> Future[Read]:
+        # Lines of the log say whose request it is there, too.
+        return pool.submit(copy_context().run, read, at)
+
+    try:
+        at = span.first
+        coming = begin(at) if at < span.stop else None
+        while coming is not None:
+            found = coming.result()
+            at = found.stop
+            coming = begin(at) if at < span.stop else None
+            yield found
+    finally:
+        # What is read has its own limit, and nobody waits for it any more.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
 def parts(
     span: Span, head: bytes, read: Callable[[int], Read], sent: Sent, *, packed: bool, monotonic: Callable[[], float]
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """The bytes of an export, counted in ``sent``.
 
     ``read`` gives what is found from an entry on. ``packed``: as gzip, of which something comes now and then also while
@@ -185,25 +210,22 @@ def parts(
     """
     packing = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP) if packed else None
     said = monotonic()
-    at = span.first
-    part = head
-    while True:
-        if part:
+    with contextlib.closing(_read_ahead(span, read)) as pieces:
+        for part in itertools.chain([head], _rows(pieces, sent)):
             sent.add(part)
-            if packing is not None:
-                part = packing.compress(part)
-            if part:
-                yield part
+            sending = part if packing is None else packing.compress(part) if part else b""
+            if packing is not None and not sending and monotonic() - said >= _SILENCE_SECONDS:
+                sending = packing.flush(zlib.Z_SYNC_FLUSH) + _NOTHING
+            if sending:
+                yield sending
                 said = monotonic()
-        elif packing is not None and monotonic() - said >= _SILENCE_SECONDS:
-            yield packing.flush(zlib.Z_SYNC_FLUSH) + _NOTHING
-            said = monotonic()
-        if at >= span.stop:
-            break
-        found = read(at)
-        at = found.stop
-        sent.rows += len(found.items)
-        sent.sensitive += len(found.sensitive)
-        part = b"".join(found.items)
     if packing is not None:
         yield packing.flush()
+
+
+def _rows(pieces: Generator[Read], sent: Sent) -> Generator[bytes]:
+    """The rows of each piece as one text, counted."""
+    for found in pieces:
+        sent.rows += len(found.items)
+        sent.sensitive += len(found.sensitive)
+        yield b"".join(found.items)

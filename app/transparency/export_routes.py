@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -219,7 +219,7 @@ class _Account:
 class _Stream(Iterator[bytes]):
     """The bytes of an export. Closed by the server however the answer ends, also where it never began."""
 
-    def __init__(self, body: Iterator[bytes], account: _Account, held: contextlib.ExitStack) -> None:
+    def __init__(self, body: Generator[bytes], account: _Account, held: contextlib.ExitStack) -> None:
         """``held``: what is let go at the end."""
         self._body = body
         self._account = account
@@ -250,6 +250,7 @@ class _Stream(Iterator[bytes]):
         self._closed = True
         metrics.EXPORTS_RUNNING.dec()
         with self._held:
+            self._body.close()
             if not self._whole:
                 self._account.broken()
 
