@@ -26,7 +26,8 @@ from bench import fill
 from bench.harness import Bench, Service
 from bench.machine import fingerprint
 from bench.measure import report
-from tests.support import Database, Guarded, postgres_server, wait_until
+from devserver.processes import Guarded
+from tests.support import Database, postgres_server, wait_until
 
 GOAL_ROWS = 20_000
 GOAL_MIB = 150

@@ -63,7 +63,7 @@ def test_each_filter(service: Service, whole: Rows, who: str, form: dict[str, st
 @pytest.mark.parametrize("who", NARROW)
 def test_no_answer_says_how_much_there_is(service: Service, whole: Rows, who: str) -> None:
     answers = [ask(service, who) for _ in range(2)]
-    assert not [name for name in answers[0].headers.keys() if "Range" in name]
+    assert not [name for name in answers[0].headers if "Range" in name]
     ends = {answer.headers["Datastorage-Export-Before"] for answer in answers}
     assert len(ends) == 2, "nor can it be told by comparing"
     assert all(row.get("log_index") is None for row in exported(service, who, kinds=BOTH))

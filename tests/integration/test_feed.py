@@ -241,7 +241,9 @@ def test_a_filter_that_takes_long_is_looked_for_in_small_pieces(database: Databa
         seconds = itertools.count(0.0, 0.3)
         ended = read_page(conn, asked, (), lambda: next(seconds))
         assert (ended.items, ended.caught_up) == ([], False)
-        following = read_page(conn, replace(asked, after=ended.next, wanted=replace(asked.wanted, events=())), (), lambda: 0.0)
+        following = read_page(
+            conn, replace(asked, after=ended.next, wanted=replace(asked.wanted, events=())), (), lambda: 0.0
+        )
         assert json.loads(following.items[0])["log_index"] == 16
         assert read_page(conn, asked, (), lambda: 0.0).caught_up, "what is quick grows"
 

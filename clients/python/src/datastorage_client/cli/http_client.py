@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random as _random
 import ssl
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from datastorage_client.asking import Repeat, at_most
 from datastorage_client.cli.errors import ProblemError, ServiceError, UnreachableError
 from datastorage_client.cli.pace import Pace, TooSlowError
 from datastorage_client.connections import Connections, TooLargeError, beginning, within
+from datastorage_client.feed import Course, FeedFollower, FeedQuery
 from datastorage_client.retry import Backoff
 from datastorage_client.transport import (
     HEADERS,
@@ -108,6 +110,13 @@ class HTTPClient:
         answer = self._http.request("GET", path, headers={"Accept": accept}, extensions=extensions).content
         self._pace.came()
         return answer
+
+    def follow(self, query: FeedQuery, after: str | None, retry_for: float, stop: threading.Event) -> FeedFollower:
+        """The pages of the feed behind a cursor. Raises the exceptions of the library; `told` has them in words.
+
+        ``retry_for``: seconds for which an outage is waited out.
+        """
+        return FeedFollower(self._http, Course(query, after, retry_for), stop)
 
     def post(self, path: str, body: bytes, *, repeatable: bool) -> Answer:
         """Send JSON. Raises ProblemError, UnreachableError or ServiceError.

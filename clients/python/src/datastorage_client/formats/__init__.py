@@ -1,0 +1,1 @@
+"""Records of the feed in the forms of others."""
