@@ -7,6 +7,7 @@ import gzip
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
+import httpx
 import pytest
 from datastorage_client import (
     AsyncDataStorageClient,
@@ -16,6 +17,7 @@ from datastorage_client import (
     FeedExpiredError,
     UnexpectedAnswerError,
 )
+from datastorage_client.connections import unpacked
 
 from app.http.problems import Problem
 from tests.unit.client.export_service import BEFORE, ExportService, event
@@ -181,3 +183,10 @@ def test_arguments_that_make_no_request(stub: ExportService) -> None:
         with pytest.raises(ValueError, match="with statement"):
             _ = client.export().before
     assert stub.requests == []
+
+
+@pytest.mark.parametrize("headers", [{}, {"Connection": "close"}])
+def test_an_answer_that_ends_with_its_connection_is_refused(headers: dict[str, str]) -> None:
+    request = httpx.Request("GET", "http://service/api/v1/audit/export")
+    with pytest.raises(httpx.DecodingError, match="told from a break"):
+        unpacked(httpx.Response(200, headers=headers, stream=httpx.ByteStream(b"{}")), request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 HELP = {
     "dlq": "See and mend the dead letter queue.",
     "events": "Query audit events and print them.",
+    "export": "Export records as NDJSON, CSV or Parquet.",
     "health": "Ask a running service how it is.",
     "import": "Send records from files to the service.",
     "log": "Keep a copy of the log of all records.",
