@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -34,13 +34,21 @@ from app.workflows import search_request
 _SKIPPED = {"limit", "offset", "cursor", "count", "data", "since", "until"}
 
 
+class Cut(Exception):  # noqa: N818 - no error, but what a test wants
+    """Raised by the chunks of an answer: the connection ends here, in the middle of it."""
+
+
 class Canned(NamedTuple):
-    """An answer that is given instead of the real one. Status 0 closes the connection without a word."""
+    """An answer that is given instead of the real one. Status 0 closes the connection without a word.
+
+    With `chunks` it comes chunked, and what is asked of them comes when it is there.
+    """
 
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     act: bool = False  # whether the request is carried out all the same, and only its answer replaced
+    chunks: Iterable[bytes] | None = None
 
 
 class Request(NamedTuple):
@@ -262,9 +270,22 @@ def _handler(stub: StubService) -> type[BaseHTTPRequestHandler]:
             self.send_response(answer.status)
             for name, value in answer.headers:
                 self.send_header(name, value)
+            if answer.chunks is not None:
+                self._stream(answer.chunks)
+                return
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
+
+        def _stream(self, chunks: Iterable[bytes]) -> None:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            try:
+                for chunk in chunks:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                self.wfile.write(b"0\r\n\r\n")
+            except (Cut, OSError):  # the latter where who asked is gone
+                self.close_connection = True
 
         do_GET = _handle  # noqa: N815 - http.server's names
         do_POST = _handle  # noqa: N815

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from datastorage_client.arguments import EventFilters, NotificationFilters, WorkflowFilters
     from datastorage_client.buffered import BufferedAuditStore, Stats, StoreClosedError, block, drop_new, spool
     from datastorage_client.client import DataStorageClient
+    from datastorage_client.export import AsyncExport, Export, ExportFilters
     from datastorage_client.feed import AsyncFeedFollower, FeedFollower, FeedItem, FeedOptions, FeedPage
     from datastorage_client.ids import uuid7
     from datastorage_client.problems import (
         PROBLEMS,
         BatchSizeExceededError,
+        BrokenOffError,
         BufferFullError,
         ConflictError,
         ConnectionFailedError,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         FeedRestartedError,
         ForbiddenError,
         HeadersTooLargeError,
+        HTTPVersionNotSupportedError,
         ImmutableFieldError,
         InternalError,
         InvalidEventDataError,
@@ -55,9 +58,11 @@ if TYPE_CHECKING:
 __all__ = [
     "PROBLEMS",
     "AsyncDataStorageClient",
+    "AsyncExport",
     "AsyncFeedFollower",
     "Backoff",
     "BatchSizeExceededError",
+    "BrokenOffError",
     "BufferFullError",
     "BufferedAuditStore",
     "ConflictError",
@@ -68,6 +73,8 @@ __all__ = [
     "EventFilters",
     "ExpectationFailedError",
     "ExpiredError",
+    "Export",
+    "ExportFilters",
     "FeedExpiredError",
     "FeedFollower",
     "FeedItem",
@@ -75,6 +82,7 @@ __all__ = [
     "FeedPage",
     "FeedRestartedError",
     "ForbiddenError",
+    "HTTPVersionNotSupportedError",
     "HeadersTooLargeError",
     "ImmutableFieldError",
     "InternalError",
@@ -105,11 +113,14 @@ __all__ = [
 
 _OTHER_MODULES = {
     "AsyncDataStorageClient": "aio",
+    "AsyncExport": "export",
     "AsyncFeedFollower": "feed",
     "Backoff": "retry",
     "BufferedAuditStore": "buffered",
     "DataStorageClient": "client",
     "EventFilters": "arguments",
+    "Export": "export",
+    "ExportFilters": "export",
     "FeedFollower": "feed",
     "FeedItem": "feed",
     "FeedOptions": "feed",

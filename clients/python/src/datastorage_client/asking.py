@@ -12,6 +12,7 @@ _REPEAT = "datastorage_repeat"
 _MOST = "datastorage_most"
 _WAIT = "datastorage_wait"
 _STOP = "datastorage_stop"
+_STREAMED = "datastorage_streamed"
 
 
 class Repeat(Enum):
@@ -64,3 +65,13 @@ def limit_time(request: httpx.Request, timeout: float) -> float:
     seconds = timeout + float(request.extensions.get(_WAIT, 0.0))
     request.extensions["timeout"] = httpx.Timeout(seconds).as_dict()
     return seconds
+
+
+def streamed() -> dict[str, Any]:
+    """What a request carries whose answer is read as it comes: each wait for more has the time of an attempt."""
+    return {_STREAMED: True}
+
+
+def is_streamed(request: httpx.Request) -> bool:
+    """Whether its answer is read as it comes, if it is a good one."""
+    return _STREAMED in request.extensions

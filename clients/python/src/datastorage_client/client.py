@@ -73,6 +73,7 @@ from datastorage_client.arguments import (
 from datastorage_client.asking import Repeat
 from datastorage_client.buffered.event import plain
 from datastorage_client.connections import MAX_ANSWER_BYTES
+from datastorage_client.export import Export, ExportFilters, ExportFormat, export_request
 from datastorage_client.feed import (
     DEFAULT_FEED_WAIT_S,
     Course,
@@ -207,6 +208,26 @@ class DataStorageClient:
         return self._pages(
             AuditEventPage, list_audit_events, offset=UNSET, limit=page_size, count=ListAuditEventsCount.NONE, **wanted
         )
+
+    # The export
+
+    def export(
+        self,
+        *,
+        format: ExportFormat = "ndjson",  # noqa: A002 - the name that the parameter has
+        kinds: str | Iterable[str] | None = None,
+        salts: bool = False,
+        after: str | None = None,
+        before: str | None = None,
+        **filters: Unpack[ExportFilters],
+    ) -> Export:
+        """All records that match, in the order of the log, as a stream of bytes: a context manager to iterate over.
+
+        ``kinds``: ``audit_event`` (the default), ``notification``, or with ndjson and without filters both. ``salts``:
+        whether rows come with their salts, in ndjson. ``after`` and ``before``: places in the log: a cursor,
+        ``EVENT_DATE/EVENT_ID``, ``notification/ID`` or an index; by default all up to the newest signed checkpoint.
+        """
+        return Export(self._http, export_request(format, kinds, salts, after, before, filters))
 
     # The feed
 

@@ -25,6 +25,8 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 ACCEPTED_ENCODINGS = "gzip"
 MAX_CONNECTIONS = 100
 _KEEP_ALIVE_S = 5.0
+# Of a gzip that is read as it comes, at once.
+_UNPACKED_BYTES = 256 * 1024
 
 # How often who waits for an answer looks whether it is still wanted.
 _LOOK_S = 0.25
@@ -221,10 +223,7 @@ class Reading:
         self._response = response
         self._max_bytes = max_bytes
         self._content = bytearray()
-        coding = response.headers.get("Content-Encoding", "identity").strip().lower()
-        if coding not in ("identity", "", ACCEPTED_ENCODINGS):
-            raise httpx.DecodingError(f"the answer comes in the coding {coding[:40]!r}, which was not asked for")
-        self._unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if coding == ACCEPTED_ENCODINGS else None
+        self._unpack = _unpacker(response)
 
     def add(self, part: bytes) -> None:
         """Take the next bytes. Raises httpx.DecodingError for what is no gzip, TooLargeError for too many."""
@@ -254,6 +253,119 @@ class Reading:
             request=request,
             extensions=self._response.extensions,
         )
+
+
+class IncompleteError(httpx.TransportError):
+    """The body of an answer ended before its end."""
+
+
+class Unpacking:
+    """The body of an answer in parts as they come in, unpacked: of a gzip never more than `_UNPACKED_BYTES` at once.
+
+    Raises httpx.DecodingError, also at the start, for what is no gzip, was altered, or has no end that could be told.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._unpack = _unpacker(response)
+        framed = "Content-Length" in response.headers or "chunked" in response.headers.get("Transfer-Encoding", "")
+        if self._unpack is None and not framed:
+            # It would end with the connection, whole or not.
+            raise httpx.DecodingError("the end of the answer could not be told from a break")
+
+    def parts(self, part: bytes) -> Iterator[bytes]:
+        """What the next bytes give."""
+        unpack = self._unpack
+        if unpack is None:
+            yield part
+            return
+        while part:
+            if unpack.eof:
+                raise httpx.DecodingError("something stands behind the end of the gzip")
+            try:
+                out = unpack.decompress(part, _UNPACKED_BYTES)
+            except zlib.error as e:
+                raise httpx.DecodingError(str(e)) from e
+            if out:
+                yield out
+            part = unpack.unconsumed_tail or unpack.unused_data
+            if not part and len(out) == _UNPACKED_BYTES:
+                # More may be kept inside that fits no earlier.
+                yield from self._rest(unpack)
+
+    def _rest(self, unpack: zlib._Decompress) -> Iterator[bytes]:
+        while not unpack.eof and (out := unpack.decompress(b"", _UNPACKED_BYTES)):
+            yield out
+
+    def end(self) -> None:
+        """The body has ended. Raises IncompleteError where its gzip has not."""
+        if self._unpack is not None and not self._unpack.eof:
+            raise IncompleteError("the answer ends in the middle of its gzip")
+
+
+class _Unpacked(httpx.SyncByteStream):
+    def __init__(self, response: httpx.Response, unpacking: Unpacking) -> None:
+        self._response = response
+        self._unpacking = unpacking
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._response.iter_raw():
+            yield from self._unpacking.parts(part)
+        self._unpacking.end()
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class _AsyncUnpacked(httpx.AsyncByteStream):
+    def __init__(self, response: httpx.Response, unpacking: Unpacking) -> None:
+        self._response = response
+        self._unpacking = unpacking
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._response.aiter_raw():
+            for unpacked in self._unpacking.parts(part):
+                yield unpacked
+        self._unpacking.end()
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+def unpacked(response: httpx.Response, request: httpx.Request) -> httpx.Response:
+    """An answer whose body comes unpacked as it is read. Raises httpx.DecodingError; the answer is closed then."""
+    try:
+        stream = _Unpacked(response, Unpacking(response))
+    except httpx.DecodingError:
+        response.close()
+        raise
+    return _with_stream(response, request, stream)
+
+
+async def aunpacked(response: httpx.Response, request: httpx.Request) -> httpx.Response:
+    """As `unpacked`, for asyncio."""
+    try:
+        stream = _AsyncUnpacked(response, Unpacking(response))
+    except httpx.DecodingError:
+        await response.aclose()
+        raise
+    return _with_stream(response, request, stream)
+
+
+def _with_stream(
+    response: httpx.Response, request: httpx.Request, stream: httpx.SyncByteStream | httpx.AsyncByteStream
+) -> httpx.Response:
+    headers = [(k, v) for k, v in response.headers.raw if k.lower() not in _OF_THE_TRANSFER]
+    return httpx.Response(
+        response.status_code, headers=headers, stream=stream, request=request, extensions=response.extensions
+    )
+
+
+def _unpacker(response: httpx.Response) -> zlib._Decompress | None:
+    """What unpacks a body; None where nothing is packed. Raises httpx.DecodingError for what was not asked for."""
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in ("identity", "", ACCEPTED_ENCODINGS):
+        raise httpx.DecodingError(f"the answer comes in the coding {coding[:40]!r}, which was not asked for")
+    return zlib.decompressobj(16 + zlib.MAX_WBITS) if coding == ACCEPTED_ENCODINGS else None
 
 
 _OF_THE_TRANSFER = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})

@@ -27,6 +27,13 @@ class ConnectionFailedError(DataStorageError):
         self.sent = sent
 
 
+class BrokenOffError(ConnectionFailedError):
+    """An answer that came part by part ended before its end: what came of it is right as far as it goes."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, sent=True)
+
+
 class ExpiredError(DataStorageError):
     """An event waited in the spool until it was older than the service takes."""
 
@@ -224,6 +231,12 @@ class UnsupportedTransferCodingError(ProblemError):
     """501: a Transfer-Encoding other than chunked."""
 
     slug = "unsupported-transfer-coding"
+
+
+class HTTPVersionNotSupportedError(ProblemError):
+    """505: an export was asked for with HTTP/1.0, by a proxy perhaps: its end could not be told from a break."""
+
+    slug = "http-version-not-supported"
 
 
 class UnavailableError(ProblemError):

@@ -16,14 +16,16 @@ from dataclasses import dataclass
 
 import httpx
 
-from datastorage_client.asking import Repeat, limit_time, most_bytes, repeat_of, stop_of
+from datastorage_client.asking import Repeat, is_streamed, limit_time, most_bytes, repeat_of, stop_of
 from datastorage_client.connections import (
     ACCEPTED_ENCODINGS,
     MAX_CONNECTIONS,
     Connections,
     TooLargeError,
     aread,
+    aunpacked,
     read,
+    unpacked,
     verification,
     within,
 )
@@ -258,11 +260,16 @@ class SyncTransport(httpx.BaseTransport):
         try:
             with within(seconds, stop_of(request)):
                 response = self._inner.handle_request(request)
-                response = read(response, request, _room(request, response, limits))
+                if streams := is_streamed(request) and response.status_code < 300:
+                    response = unpacked(response, request)
+                else:
+                    response = read(response, request, _room(request, response, limits))
         except (httpx.TransportError, httpx.DecodingError) as e:
             raise no_answer(request, e, seconds) from e
         self._answered = True
         if (error := _judge(request, response)) is not None:
+            if streams:
+                response.close()
             raise error
         warn_of_ignored(request, response)
         return response
@@ -312,13 +319,18 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout(seconds):
                 response = await self._inner.handle_async_request(request)
-                response = await aread(response, request, _room(request, response, limits))
+                if streams := is_streamed(request) and response.status_code < 300:
+                    response = await aunpacked(response, request)
+                else:
+                    response = await aread(response, request, _room(request, response, limits))
         except TimeoutError as e:
             raise no_answer(request, httpx.ReadTimeout(""), seconds) from e
         except (httpx.TransportError, httpx.DecodingError) as e:
             raise no_answer(request, e, seconds) from e
         self._answered = True
         if (error := _judge(request, response)) is not None:
+            if streams:
+                await response.aclose()
             raise error
         warn_of_ignored(request, response)
         return response

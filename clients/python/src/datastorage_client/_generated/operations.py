@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -216,9 +215,6 @@ class export_audit_records:
 
     @staticmethod
     def answer(response: httpx.Response) -> Any:
-        if response.status_code == 200:
-            response_200 = File(payload=BytesIO(response.text))
-            return response_200
         return None
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeGuard
 
 import click
 from datastorage_common import jsonvalue
 from datastorage_common.terminal import printable
-from datastorage_common.times import parse_time, rfc3339
 from rich.table import Table
 from rich.text import Text
 
 from datastorage_client.cli.errors import ServiceError, fail
+from datastorage_client.cli.filters import event_filter_options, given, option_of, pinned
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.cli.options import service_options
 from datastorage_client.cli.tables import console, show, table
@@ -27,7 +26,6 @@ RETRY_LIMIT_S = 10.0
 
 # From this width on an event fits one line; below it takes two.
 _WIDE = 150
-_RELATIVE = re.compile(r"[0-9.dhms]+")
 
 
 @click.command(
@@ -45,21 +43,7 @@ Exit codes:
   2  wrong options"""
 )
 @service_options
-@click.option("--event-type", metavar="TYPE", help="Exactly this type, such as aws.s3.GetBucketPolicy.")
-@click.option("--category", "event_category", metavar="CATEGORY", help="Exactly this category.")
-@click.option("--outcome", "event_outcome", type=click.Choice(["success", "failure", "pending"]), help="This outcome.")
-@click.option("--severity", metavar="SEVERITY", help="Exactly this severity.")
-@click.option("--correlation-id", metavar="ID", help="Exactly this correlation.")
-@click.option("--actor-type", metavar="TYPE", help="Exactly this kind of actor.")
-@click.option("--actor-id", metavar="ID", help="Exactly this actor.")
-@click.option("--resource-type", metavar="TYPE", help="Exactly this kind of resource.")
-@click.option("--resource-id", metavar="ID", help="Exactly this resource.")
-@click.option("--namespace", metavar="NAME", help="Exactly this namespace.")
-@click.option("--cluster-name", metavar="NAME", help="Exactly this cluster.")
-@click.option("--request-id", metavar="ID", help="What came with this request: the X-Request-ID of its answer.")
-@click.option("--since", metavar="TIME", help="Not before: 24h, 7d (back from now), 2026-01-05, 2026-01-05T10:00:00Z.")
-@click.option("--until", metavar="TIME", help="Not after; forms as for --since.")
-@click.option("--data", metavar="JSON", help="Events whose event_data contains this JSON object.")
+@event_filter_options
 @click.option("--limit", type=click.IntRange(1), help=f"Events at the most. Default: {DEFAULT_ROWS}.")
 @click.option("--all", "everything", is_flag=True, help="All events that match, page after page.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines: an event a line, exact and uncut.")
@@ -73,11 +57,7 @@ def events(
     """
     if everything and limit is not None:
         raise click.UsageError("--all and --limit exclude each other")
-    now = datetime.now(UTC)
-    query = {name: value for name, value in filters.items() if value is not None}
-    for name in ("since", "until"):
-        if name in query:
-            query[name] = _pinned(query[name], now)
+    query = pinned(given(filters))
     wanted = None if everything else limit or DEFAULT_ROWS
     rows = fetch(HTTPClient(url, token=token, retry_limit_s=RETRY_LIMIT_S), query, wanted)
     try:
@@ -87,7 +67,7 @@ def events(
         else:
             _print_table(list(islice(rows, wanted)), more=next(rows, None) is not None)
     except ServiceError as e:
-        fail(e, _option)
+        fail(e, option_of)
 
 
 def fetch(client: HTTPClient, query: Mapping[str, str], wanted: int | None) -> Iterator[dict[str, Any]]:
@@ -117,20 +97,8 @@ def fetch(client: HTTPClient, query: Mapping[str, str], wanted: int | None) -> I
         left = None if left is None else left - len(rows)
 
 
-def _option(parameter: str) -> str:
-    """The option that gives a parameter of the query."""
-    options = {p.name: p.opts[0] for p in click.get_current_context().command.params}
-    return options.get(parameter, parameter)
-
-
 def _are_objects(rows: object) -> TypeGuard[list[dict[str, Any]]]:
     return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
-
-
-def _pinned(text: str, now: datetime) -> str:
-    """``24h`` as the moment that it means now: pages fetched later must not begin later. Other forms as they are."""
-    moment = parse_time(text, now) if _RELATIVE.fullmatch(text) else None
-    return rfc3339(moment) if moment is not None else text
 
 
 def _print_table(rows: list[dict[str, Any]], *, more: bool) -> None:

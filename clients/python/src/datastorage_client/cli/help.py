@@ -5,6 +5,7 @@ from __future__ import annotations
 HELP = {
     "dlq": "See and mend the dead letter queue.",
     "events": "Query audit events and print them.",
+    "export": "Export records as NDJSON, CSV or Parquet.",
     "follow": "Print what is stored, as it is stored, and remember where.",
     "health": "Ask a running service how it is.",
     "import": "Send records from files to the service.",

@@ -10,7 +10,7 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import click
@@ -19,10 +19,11 @@ from datastorage_common import jsonvalue
 from datastorage_common.checkpoints import MAX_PROOF_BYTES
 
 from datastorage_client import problems
-from datastorage_client.asking import Repeat, at_most
+from datastorage_client.asking import Repeat, at_most, streamed
 from datastorage_client.cli.errors import ProblemError, ServiceError, UnreachableError
 from datastorage_client.cli.pace import Pace, TooSlowError
 from datastorage_client.connections import Connections, TooLargeError, beginning, within
+from datastorage_client.export import MEDIA_TYPES, Export
 from datastorage_client.feed import Course, FeedFollower, FeedQuery
 from datastorage_client.retry import Backoff
 from datastorage_client.transport import (
@@ -118,6 +119,24 @@ class HTTPClient:
         """
         return FeedFollower(self._http, Course(query, after, retry_for), stop)
 
+    def export(self, query: Mapping[str, str]) -> Export:
+        """The answer of an export, read as it comes; entering it raises as `get` does.
+
+        Reading it raises BrokenOffError or UnexpectedAnswerError, as `Export` says.
+        """
+        accept = MEDIA_TYPES[query["format"]]
+        extensions = Repeat.ALWAYS.extension | streamed()
+        return _Export(
+            self,
+            self._http,
+            {
+                "method": "GET",
+                "url": "/api/v1/audit/export?" + urlencode(query),
+                "headers": {"Accept": accept},
+                "extensions": extensions,
+            },
+        )
+
     def post(self, path: str, body: bytes, *, repeatable: bool) -> Answer:
         """Send JSON. Raises ProblemError, UnreachableError or ServiceError.
 
@@ -192,6 +211,24 @@ class HTTPClient:
         if sent:
             return "the connection broke off"
         return (cause.strerror if cause is not None and cause.strerror else "cannot connect").lower()
+
+
+class _Export(Export):
+    """With what goes wrong before the first byte in the words of the commands."""
+
+    def __init__(self, client: HTTPClient, http: httpx.Client, request: dict[str, Any]) -> None:
+        super().__init__(http, request)
+        self._client = client
+
+    def __enter__(self) -> Self:
+        try:
+            return super().__enter__()
+        except UnexpectedAnswerError as e:
+            raise ServiceError(f"{e}; is there another service at this address, or an older one?") from e
+        except problems.DataStorageError as e:
+            raise self._client.told(e) from e
+        except httpx.InvalidURL as e:
+            raise ServiceError(f"the query makes no address that could be asked for ({e}); ask for less") from e
 
 
 def _success(answer: httpx.Response) -> Answer:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from datastorage_common.files import ReadError, read_whole
 from datastorage_common.notes import MAX_NOTE_BYTES
 
-from datastorage_client.verify.folder import locked, write_whole
+from datastorage_client.folder import locked, write_whole
 
 _NAME_CHARACTERS = 100
 _MAX_FOLLOWED_BYTES = 4096

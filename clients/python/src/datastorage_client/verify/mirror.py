@@ -13,8 +13,8 @@ from datastorage_common.files import read_whole
 from datastorage_common.notes import MAX_NOTE_BYTES
 from datastorage_common.records import EVENT, Entry, parse_entry
 
+from datastorage_client.folder import locked, write_whole
 from datastorage_client.verify.errors import NotesDifferError, SmallerError
-from datastorage_client.verify.folder import locked, write_whole
 from datastorage_client.verify.memory import OnDisk
 from datastorage_client.verify.newest import newest
 from datastorage_client.verify.steps import Fetch, run

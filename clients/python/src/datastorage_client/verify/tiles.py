@@ -9,9 +9,9 @@ from pathlib import Path
 from datastorage_common.files import ReadError, read_whole
 from datastorage_common.merkle import HASH_BYTES
 
+from datastorage_client.folder import write_whole
 from datastorage_client.problems import ProblemError
 from datastorage_client.transport import AnswerTooLargeError
-from datastorage_client.verify.folder import write_whole
 from datastorage_client.verify.steps import TILE, Fetch
 
 WIDTH = 256

@@ -1,0 +1,80 @@
+"""The filters of lists and exports as options, the same for every command that has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from datastorage_common.times import parse_time, rfc3339
+
+_RELATIVE = re.compile(r"[0-9.dhms]+")
+_TIMES = ("since", "until")
+_OF_EVENTS = (
+    click.option("--event-type", metavar="TYPE", help="Exactly this type, such as aws.s3.GetBucketPolicy."),
+    click.option("--category", "event_category", metavar="CATEGORY", help="Exactly this category."),
+    click.option(
+        "--outcome", "event_outcome", type=click.Choice(["success", "failure", "pending"]), help="This outcome."
+    ),
+    click.option("--severity", metavar="SEVERITY", help="Exactly this severity."),
+    click.option("--correlation-id", metavar="ID", help="Exactly this correlation."),
+    click.option("--actor-type", metavar="TYPE", help="Exactly this kind of actor."),
+    click.option("--actor-id", metavar="ID", help="Exactly this actor."),
+    click.option("--resource-type", metavar="TYPE", help="Exactly this kind of resource."),
+    click.option("--resource-id", metavar="ID", help="Exactly this resource."),
+    click.option("--namespace", metavar="NAME", help="Exactly this namespace."),
+    click.option("--cluster-name", metavar="NAME", help="Exactly this cluster."),
+    click.option("--request-id", metavar="ID", help="What came with this request: the X-Request-ID of its answer."),
+    click.option(
+        "--since", metavar="TIME", help="Not before: 24h, 7d (back from now), 2026-01-05, 2026-01-05T10:00:00Z."
+    ),
+    click.option("--until", metavar="TIME", help="Not after; forms as for --since."),
+    click.option("--data", metavar="JSON", help="Events whose event_data contains this JSON object."),
+)
+_OF_NOTIFICATIONS = (
+    click.option("--remediation-id", metavar="ID", help="Of notifications: exactly this remediation."),
+    click.option("--channel", metavar="CHANNEL", help="Of notifications: this channel, such as email."),
+    click.option("--status", metavar="STATUS", help="Of notifications: this status, such as failed."),
+)
+
+
+def event_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The filters of events; the command is called with each by the name that the service has for it."""
+    return _with(_OF_EVENTS, command)
+
+
+def notification_filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Those of notifications alone; `--since` and `--until` are among those of events."""
+    return _with(_OF_NOTIFICATIONS, command)
+
+
+def _with(
+    options: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...], command: Callable[..., Any]
+) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def given(filters: Mapping[str, str | None]) -> dict[str, str]:
+    """Those that were given."""
+    return {name: value for name, value in filters.items() if value is not None}
+
+
+def pinned(query: Mapping[str, str]) -> dict[str, str]:
+    """The query with ``24h`` as the moment that it means now: what is asked for later must not begin later."""
+    now = datetime.now(UTC)
+    return {name: _pinned(value, now) if name in _TIMES else value for name, value in query.items()}
+
+
+def _pinned(text: str, now: datetime) -> str:
+    moment = parse_time(text, now) if _RELATIVE.fullmatch(text) else None
+    return rfc3339(moment) if moment is not None else text
+
+
+def option_of(parameter: str) -> str:
+    """The option that gives a parameter of the query."""
+    options = {p.name: p.opts[0] for p in click.get_current_context().command.params}
+    return options.get(parameter, parameter)

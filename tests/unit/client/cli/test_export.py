@@ -1,0 +1,384 @@
+"""`datastorage export` against a stand-in for the service: streams that break, runs that are killed, outputs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from datastorage_client.cli import export as command_module
+from datastorage_client.cli.commands import datastorage
+from datastorage_client.cli.exports import download as download_module
+from datastorage_client.cli.exports import sink as sink_module
+from datastorage_client.retry import Backoff
+
+from app.http.problems import Problem
+from tests.support import Guarded
+from tests.unit.client.export_service import BEFORE, ExportService, event, place
+from tests.unit.client.feed_service import notification
+from tests.unit.stub_service import Canned, Cut, busy
+
+Run = Callable[..., Result]
+KILLS = int(os.environ.get("EXPORT_KILLS", "12"))
+SAVED = "export.ndjson.part.json"
+
+
+@pytest.fixture
+def stub() -> Iterator[ExportService]:
+    with ExportService() as running:
+        yield running
+
+
+@pytest.fixture
+def run(stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    monkeypatch.setenv("DATASTORAGE_URL", stub.url)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command_module, "Backoff", lambda longest: Backoff(first=0.0))
+
+    def invoke(*arguments: object) -> Result:
+        result = CliRunner().invoke(datastorage, ["export", *map(str, arguments)])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return invoke
+
+
+def break_after(size: int, done: Callable[[], object] = lambda: None) -> Callable[[Iterable[bytes]], Iterator[bytes]]:
+    """A stream that ends in the middle, after so many bytes of its first chunks."""
+
+    def bend(chunks: Iterable[bytes]) -> Iterator[bytes]:
+        left = size
+        for chunk in chunks:
+            if left <= 0:
+                break
+            yield chunk[:left]
+            left -= len(chunk)
+        done()
+        raise Cut
+
+    return bend
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("form", ["ndjson", "csv"])
+def test_a_file_has_what_the_service_gave(
+    run: Run, stub: ExportService, tmp_path: Path, form: str, packed: bool
+) -> None:
+    stub.packed = packed
+    result = run("--format", form, "--output", "out", "--since", "2026-01-01", "--actor-id", "alice", "--json")
+    assert result.exit_code == 0
+    whole = stub.whole(form)
+    assert (tmp_path / "out").read_bytes() == whole
+    assert os.listdir(tmp_path) == ["out"]
+    told = json.loads(result.stdout)
+    assert (told["rows"], told["bytes"], told["sha256"]) == (500, len(whole), sha256(whole).hexdigest())
+    assert (told["before"], told["range"], told["principal"]) == (BEFORE, [0, 500], "alice")
+    assert (told["request_ids"], told["files"], told["resumed"]) == (["request-1"], ["out"], False)
+    assert stub.asked() == [{"format": form, "since": "2026-01-01", "actor_id": "alice"}]
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv"])
+def test_broken_streams_go_on_behind_the_last_whole_row(
+    run: Run, stub: ExportService, tmp_path: Path, form: str
+) -> None:
+    size = len(stub.whole(form)) // 500
+    stub.bends.extend([break_after(0), break_after(10 * size + 7), break_after(size * 200), break_after(3)])
+    result = run("--format", form, "--output", "out", "--json")
+    assert result.exit_code == 0
+    assert (tmp_path / "out").read_bytes() == stub.whole(form)
+    told = json.loads(result.stdout)
+    assert (told["rows"], told["breaks"]) == (500, 4)
+    assert "going on behind row" in result.stderr
+    first, second, third, *_ = stub.asked()
+    assert "after" not in first | second
+    assert "before" not in first
+    assert second["before"] == third["before"] == BEFORE
+    assert third["after"].startswith("2026-01-05/01890a5d")
+
+
+def test_standard_output_goes_on_at_a_rows_end(run: Run, stub: ExportService) -> None:
+    stub.bends.extend([break_after(50_003), break_after(70_001)])
+    result = run("--format", "csv", "--output", "-")
+    assert (result.exit_code, result.stdout_bytes) == (0, stub.whole("csv"))
+    packed = run("--format", "ndjson", "--output", "-", "--compress")
+    assert gzip.decompress(packed.stdout_bytes) == stub.whole()
+
+
+def test_it_gives_up_where_no_row_comes(run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download_module.Download.__init__, "__kwdefaults__", {"retry_limit_s": 0.2})
+    stub.bends.extend([break_after(50_000)] + [break_after(0)] * 20_000)
+    result = run("--format", "ndjson", "--output", "export.ndjson")
+    assert result.exit_code == 1
+    assert "run it again to go on behind row" in result.stderr.splitlines()[-1]
+    stub.bends.clear()
+    again = run("--format", "ndjson", "--output", "export.ndjson", "--json")
+    assert again.exit_code == 0
+    assert json.loads(again.stdout)["resumed"] is True
+    assert Path("export.ndjson").read_bytes() == stub.whole()
+
+
+def test_busy_is_waited_for_once_the_service_has_answered(run: Run, stub: ExportService) -> None:
+    stub.script.extend([busy(), None])
+    assert run("--format", "ndjson", "--output", "out").exit_code == 0
+    assert len(stub.requests) == 2
+
+
+@pytest.mark.parametrize("slug", ["feed-expired", "feed-restarted"])
+def test_a_log_that_is_another_ends_it(run: Run, stub: ExportService, slug: str) -> None:
+    body = Problem(slug, "what follows is gone", members={"next": "abc"}).body("https://kubernaut.ai/problems", "/")
+    stub.script.append(Canned(410, body, (("Content-Type", "application/problem+json"),)))
+    result = run("--format", "ndjson", "--output", "out", "--after", "cursor")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "what follows is gone" in result.stderr
+
+
+def test_wrong_filters_are_told_by_their_options(run: Run, stub: ExportService) -> None:
+    body = Problem("validation-error", "since: no", field_errors={"since": "is no time"})
+    stub.script.append(Canned(400, body.body("x", "/"), (("Content-Type", "application/problem+json"),)))
+    result = run("--format", "ndjson", "--output", "out", "--since", "yesterday")
+    assert result.exit_code == 2
+    assert "--since: is no time" in result.stderr
+
+
+def test_other_answers_are_no_export(run: Run, stub: ExportService, tmp_path: Path) -> None:
+    stub.headers = {"Content-Type": "text/html"}
+    result = run("--format", "ndjson", "--output", "out")
+    assert result.exit_code == 1
+    assert "is there another service" in result.stderr
+    stub.headers = {}
+    stub.bends.append(lambda chunks: [*chunks, b'{"kind":'])
+    result = run("--format", "ndjson", "--output", "out")
+    assert (result.exit_code, "in the middle of a row" in result.stderr) == (1, True)
+
+
+def test_a_gzip_that_was_altered_leaves_nothing(run: Run, stub: ExportService, tmp_path: Path) -> None:
+    stub.packed = True
+    stub.bends.append(lambda chunks: [b"".join(chunks)[:-8] + bytes(8)])
+    result = run("--format", "ndjson", "--output", "out")
+    assert result.exit_code == 1
+    assert "nothing of it is kept" in result.stderr
+    assert run("--format", "ndjson", "--output", "out").exit_code == 0
+    assert (tmp_path / "out").read_bytes() == stub.whole()
+
+
+class TestOutputs:
+    def test_what_is_there_stays_without_force(self, run: Run, stub: ExportService, tmp_path: Path) -> None:
+        (tmp_path / "out").write_text("mine")
+        result = run("--format", "ndjson", "--output", "out")
+        assert (result.exit_code, (tmp_path / "out").read_text(), stub.requests) == (2, "mine", [])
+        assert "--force" in result.stderr
+        assert run("--format", "ndjson", "--output", "out", "--force").exit_code == 0
+        assert (tmp_path / "out").read_bytes() == stub.whole()
+
+    def test_what_is_no_file_is_refused(self, run: Run, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "other.part").write_text("mine")
+        for name, said in (("pipe", "no regular file"), (".", "no regular file"), ("other", "is of no export")):
+            result = run("--format", "ndjson", "--output", name, "--force")
+            assert (result.exit_code, said in result.stderr) == (2, True)
+        assert run("--format", "ndjson", "--output", "no/such/folder").exit_code == 1
+
+    @pytest.fixture
+    def stopped(self, run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+        """The folder of a run that ended in the middle."""
+        with monkeypatch.context() as patched:
+            patched.setattr(download_module.Download.__init__, "__kwdefaults__", {"retry_limit_s": -1.0})
+            stub.bends.append(break_after(100_000))
+            args = ("--format", "ndjson", "--output", "export.ndjson", "--since", "7d")
+            assert run(*args).exit_code == 1
+        return tmp_path
+
+    def test_another_query_is_refused(self, run: Run, stub: ExportService, stopped: Path) -> None:
+        before = (stopped / "export.ndjson.part").read_bytes()
+        result = run("--format", "ndjson", "--output", "export.ndjson", "--since", "8d")
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+        assert "--restart" in result.stderr
+        assert "since=7d" in result.stderr
+        assert (stopped / "export.ndjson.part").read_bytes() == before
+        again = run("--format", "ndjson", "--output", "export.ndjson", "--since", "8d", "--restart", "--json")
+        assert json.loads(again.stdout)["resumed"] is False
+        assert (stopped / "export.ndjson").read_bytes() == stub.whole()
+
+    def test_what_it_did_not_write_is_cut_off(self, run: Run, stub: ExportService, stopped: Path) -> None:
+        with open(stopped / "export.ndjson.part", "ab") as file:
+            file.write(b"half a ro")
+        asked = len(stub.requests)
+        assert run("--format", "ndjson", "--output", "export.ndjson", "--since", "7d").exit_code == 0
+        assert (stopped / "export.ndjson").read_bytes() == stub.whole()
+        # A moment that counts back from now stays that of the first run.
+        assert stub.asked()[asked]["since"] == stub.asked()[0]["since"]
+
+    def test_what_was_altered_is_refused(self, run: Run, stopped: Path) -> None:
+        part = stopped / "export.ndjson.part"
+        part.write_bytes(b"x" + part.read_bytes()[1:])
+        result = run("--format", "ndjson", "--output", "export.ndjson", "--since", "7d")
+        assert (result.exit_code, "is not as it was written" in result.stderr) == (2, True)
+
+    @pytest.mark.parametrize("text", ["", "{}", '{"version": 7}', "[" * 100_000])
+    def test_a_state_that_cannot_be_read_is_refused(self, run: Run, stopped: Path, text: str) -> None:
+        (stopped / SAVED).write_text(text)
+        result = run("--format", "ndjson", "--output", "export.ndjson", "--since", "7d")
+        assert (result.exit_code, "--restart" in result.stderr) == (2, True)
+
+    def test_two_runs_do_not_write_one_file(self, run: Run, stub: ExportService, tmp_path: Path) -> None:
+        entered, leave = threading.Event(), threading.Event()
+
+        def held(chunks: Iterable[bytes]) -> Iterator[bytes]:
+            entered.set()
+            leave.wait(60)
+            yield from chunks
+
+        stub.bends.append(held)
+        other = threading.Thread(target=run, args=("--format", "ndjson", "--output", "out"))
+        other.start()
+        assert entered.wait(60)
+        result = run("--format", "ndjson", "--output", "out", "--restart")
+        leave.set()
+        other.join()
+        assert (result.exit_code, "another run writes" in result.stderr) == (2, True)
+        assert (tmp_path / "out").read_bytes() == stub.whole()
+
+    def test_a_full_disk_is_said(self, run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: object) -> int:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(sink_module.os, "write", full)
+            result = run("--format", "ndjson", "--output", "out")
+        assert (result.exit_code, "No space left on device; run it again" in result.stderr) == (1, True)
+        assert run("--format", "ndjson", "--output", "out").exit_code == 0
+
+    def test_compressed_it_has_the_same_rows(self, run: Run, stub: ExportService, tmp_path: Path) -> None:
+        assert run("--format", "csv", "--output", "out.gz", "--compress").exit_code == 0
+        assert gzip.decompress((tmp_path / "out.gz").read_bytes()) == stub.whole("csv")
+        assert os.listdir(tmp_path) == ["out.gz"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--format", "parquet", "--output", "-"), "--output is a folder"),
+        (("--format", "parquet", "--output", "d", "--compress"), "--compress goes with"),
+        (("--format", "csv", "--output", "-", "--json"), "where the rows go"),
+        (("--format", "xml", "--output", "-"), "'xml' is not one of"),
+    ],
+)
+def test_options_that_do_not_go_together(run: Run, arguments: tuple[str, ...], said: str) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, said in result.stderr) == (2, True)
+
+
+def test_both_kinds(run: Run, stub: ExportService, tmp_path: Path) -> None:
+    stub.items = [event(0), notification(1), event(2), notification(3)]
+    stub.chunk_rows = 1
+    stub.bends.extend([break_after(len(b"".join(stub.lines("ndjson")[:2])) + 5), break_after(0)])
+    arguments = ("--format", "ndjson", "--kinds", "audit_event,notification", "--output", "out")
+    assert run(*arguments).exit_code == 0
+    assert (tmp_path / "out").read_bytes() == stub.whole()
+    assert stub.asked()[1]["after"] == place(stub.items[1]) == "notification/1"
+
+
+# The command, which saves behind each block: so that kills come between all of its steps.
+OFTEN = """
+from datastorage_client.cli.exports import sink
+sink.SAVE_EVERY_S = 0.0
+from datastorage_client.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv"])
+def test_killed_at_any_moment_it_gives_the_same_file(tmp_path: Path, form: str) -> None:
+    output = tmp_path / "out"
+    command = [sys.executable, "-c", OFTEN, "export", "--format", form, "--output", output]
+    rolled = random.Random(form)
+    reached, gone = threading.Event(), threading.Event()
+
+    def held_at(wanted: int) -> Callable[[Iterable[bytes]], Iterator[bytes]]:
+        """A stream that waits there, in the middle of a row, until the run is killed."""
+
+        def bend(chunks: Iterable[bytes]) -> Iterator[bytes]:
+            for number, chunk in enumerate(chunks):
+                if number == wanted:
+                    yield chunk[:1000]
+                    reached.set()
+                    gone.wait(60)
+                    raise Cut
+                yield chunk
+
+        return bend
+
+    with ExportService([event(index) for index in range(20_000)]) as stub:
+        environ = {**os.environ, "DATASTORAGE_URL": stub.url}
+        for _ in range(KILLS):
+            reached.clear()
+            gone.clear()
+            stub.bends.append(held_at(rolled.randrange(20)))
+            with Guarded(command, env=environ, stderr=subprocess.DEVNULL) as process:
+                assert reached.wait(60)
+                # What came is on its way to the disk.
+                process.poll() or threading.Event().wait(rolled.random() * 0.05)
+                process.send_signal(signal.SIGKILL)
+                process.wait(60)
+                gone.set()
+            assert not output.exists()
+        done = subprocess.run(command, env=environ, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert output.read_bytes() == stub.whole(form)
+        assert os.listdir(tmp_path) == ["out"]
+        behind = {query.get("after") for query in stub.asked()}
+        assert len(behind) > KILLS / 3
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_killed_between_the_last_steps(
+    run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str, packed: bool
+) -> None:
+    """Each call that changes a file name, and what comes behind it, is where a run ends once."""
+
+    class Killed(BaseException):
+        pass
+
+    arguments = ("--format", form, "--output", "out", *(["--compress"] if packed else []))
+    for step in range(40):
+        left = [step]
+
+        def dying(name: str, left: list[int] = left) -> Callable[..., object]:
+            real = getattr(os, name)
+
+            def call(*args: object, **more: object) -> object:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise Killed
+                return real(*args, **more)
+
+            return call
+
+        with monkeypatch.context() as patched:
+            for name in ("replace", "unlink", "fsync", "write", "ftruncate"):
+                patched.setattr(os, name, dying(name))
+            try:
+                run(*arguments)
+            except Killed:
+                pass
+        assert run(*arguments).exit_code == (0 if left[0] < 0 else 2)
+        found = (tmp_path / "out").read_bytes()
+        assert (gzip.decompress(found) if packed else found) == stub.whole(form)
+        assert os.listdir(tmp_path) == ["out"]
+        (tmp_path / "out").unlink()
+        if left[0] >= 0:
+            break
+    else:
+        pytest.fail("it has more steps than that")
