@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from datastorage_client.evidence import About, Checked, Stream, Written, check_evidence, write_evidence
-from datastorage_client.evidence import zip_layout
+from datastorage_client.evidence import About, Checked, Stream, Written, check_evidence, write_evidence, zip_layout
 from datastorage_client.evidence.manifest import Manifest, parse_manifest
 from datastorage_client.evidence.zip_layout import METHODS
 from datastorage_client.evidence.zip_read import ZipReader
@@ -110,4 +109,3 @@ def rewrite(path: Path, change: Callable[[dict[str, bytes]], None], *, manifest:
 
 def _manifest(manifest: Manifest, made: ZipWriter) -> bytes:
     return msgspec.structs.replace(manifest, files=made.files).encode()
-

@@ -1,7 +1,6 @@
 """Evidence bundles: records with what proves that they are in the log, in one file that is checked offline.
 
-`write_evidence` makes one, `check_evidence` checks one; docs/evidence.md has the format. Needs the extra ``verify`` of the
-package.
+`write_evidence` makes one, `check_evidence` checks one; docs/evidence.md has the format. Needs the extra ``verify``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import base64
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -143,9 +143,7 @@ def _put_records(made: ZipWriter, records: Iterable[bytes], on_progress: Progres
     return count
 
 
-def _own_events(
-    fetch: Fetch, about: About, wait_s: float, on_progress: Progress
-) -> tuple[list[bytes], list[Exported]]:
+def _own_events(fetch: Fetch, about: About, wait_s: float, on_progress: Progress) -> tuple[list[bytes], list[Exported]]:
     """The service's own events about these streams, in their order, once all are in a signed checkpoint."""
     wanted = {stream.request_id for stream in about.streams}
     whole = {stream.request_id for stream in about.streams if stream.whole}
@@ -219,7 +217,7 @@ def _put_proof(made: ZipWriter, file: BinaryIO, folder: Path, tree: Tree, on_pro
                 member.put(data)
 
 
-def _entries(tree: Tree, descriptor: int, members: Iterable[Member]) -> Iterator[tuple[int, bytes]]:
+def _entries(tree: Tree, descriptor: int, members: Iterable[Member]) -> Generator[tuple[int, bytes]]:
     """Index and entry of each record in these members, each held against it. Raises RecordRefusedError, TreeError."""
     waiting: deque[tuple[int, bytes, Future[list[bytes]]]] = deque()
     lines = chain.from_iterable(MemberReader(descriptor, member).lines() for member in [*members])
@@ -229,7 +227,8 @@ def _entries(tree: Tree, descriptor: int, members: Iterable[Member]) -> Iterator
         try:
             for line in lines:
                 name = name_of(line)
-                assert name is not None and name.index is not None  # noqa: S101 - looked at when it was written
+                if name is None or name.index is None:
+                    raise EvidenceError("an event of the feed does not say where it is in the log")
                 if name.index >= tree.size:
                     raise RecordRefusedError(f"{name}: the tree has {tree.size} entries")
                 if name.index // WIDTH != number:

@@ -92,7 +92,9 @@ def directory(members: Sequence[Member]) -> bytes:
     if len(entries) + start <= MOST_32:
         return entries
     count = len(members)
-    ends = _END_64.pack(b"PK\6\6", _END_64.size - 12, _UNIX | _VERSION, _VERSION, 0, 0, count, count, len(entries), start)
+    ends = _END_64.pack(
+        b"PK\6\6", _END_64.size - 12, _UNIX | _VERSION, _VERSION, 0, 0, count, count, len(entries), start
+    )
     return entries + ends + _LOCATOR_64.pack(b"PK\6\7", 0, start + len(entries), 1)
 
 
