@@ -46,9 +46,10 @@ class Checked(Faults):
     """What was found in a bundle.
 
     ``manifest``: what it says; None where it cannot be read. ``checkpoint``: that is signed; None where none is.
-    ``keys``: by which it was checked. ``own_key``: whether these came out of the bundle. ``compared``: how many records
-    were held against their entries. ``exported``: what the log says of the export. ``witnesses``: of the policy, that have
-    cosigned. ``other_page``: whether its page is not the one that this release writes.
+    ``keys``: by which it was checked. ``own_key``: whether these came out of the bundle. ``compared``: how many
+    records were held against their entries, by ``kinds``. ``exported``: what the log says of the export.
+    ``witnesses``: of the policy, that have cosigned. ``other_page``: whether its page is not the one that this
+    release writes.
     """
 
     manifest: Manifest | None = None

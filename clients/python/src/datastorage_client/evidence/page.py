@@ -55,7 +55,8 @@ kept elsewhere, do that.</li>
 </ul>
 <p class="mind"><b>Compare the key.</b> <code>keys.txt</code> has come with this file, and who makes up a log makes
 up a key too. Get the verifier key of {origin} from somebody whom you trust, by another way, and give it to the
-check.</p> 
+check.</p>
+
 <h2>Check it with the tool</h2>
 <pre>pip install 'datastorage-client[cli,verify]'
 datastorage verify FILE.zip --key log.pub</pre>

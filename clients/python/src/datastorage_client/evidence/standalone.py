@@ -17,20 +17,21 @@ from typing import Any
 
 # The members of a record that its digest covers, and those that are covered beside it.
 COVERED = {
-    "audit_event": (
-        "actor_id actor_ip actor_type cluster_name correlation_id duration_ms error_code error_message event_action "
-        + "event_category event_data event_id event_outcome event_timestamp event_type is_sensitive namespace "
-        + "parent_event_id resource_id resource_type retention_days severity span_id trace_id version",
-        "event_date parent_event_date recorded_at recorded_by request_id trace_id trace_id_from_context",
-        "audit-event/1\n",
-    ),
-    "notification": (
-        "channel delivery_status error_message escalation_level message_summary notification_id recipient "
-        + "remediation_id sent_at status",
-        "created_at id recorded_by request_id updated_at",
-        "notification-audit/1\n",
-    ),
+    "audit_event": """
+        actor_id actor_ip actor_type cluster_name correlation_id duration_ms error_code error_message event_action
+        event_category event_data event_id event_outcome event_timestamp event_type is_sensitive namespace
+        parent_event_id resource_id resource_type retention_days severity span_id trace_id version
+    """,
+    "notification": """
+        channel delivery_status error_message escalation_level message_summary notification_id recipient
+        remediation_id sent_at status
+    """,
 }
+BESIDE = {
+    "audit_event": "event_date parent_event_date recorded_at recorded_by request_id trace_id trace_id_from_context",
+    "notification": "created_at id recorded_by request_id updated_at",
+}
+FORM = {"audit_event": "audit-event/1\n", "notification": "notification-audit/1\n"}
 
 
 def sha256(data: bytes) -> bytes:
@@ -80,17 +81,17 @@ def parse(line: bytes) -> Any:
 
 def commitments(record: Any) -> Iterator[str]:
     """What the entry of a record has to say: two ways where nobody knows whether its trace_id is that of a request."""
-    digested, beside, form = (COVERED[record["kind"]][i] for i in range(3))
-    others = set(record) - set((digested + " " + beside + " kind log_index salt digest").split())
+    digested, beside = COVERED[record["kind"]].split(), BESIDE[record["kind"]].split()
+    others = set(record) - {*digested, *beside, "kind", "log_index", "salt", "digest"}
     check(not others, "a record has members that nothing covers: %s" % sorted(others))
-    members = {name: record.get(name) for name in digested.split()}
-    columns = canonical({name: record.get(name) for name in beside.split()}).encode()
+    members = {name: record.get(name) for name in digested}
+    columns = canonical({name: record.get(name) for name in beside}).encode()
     flag = record.get("trace_id_from_context")
     if "actor_ip" in members:
         members["actor_ip"] = address(members["actor_ip"])
     for ignored in (False, True) if flag is None else (flag,):
         trace = {"trace_id": None} if ignored else {}
-        digest = sha256((form + canonical({**members, **trace})).encode())
+        digest = sha256((FORM[record["kind"]] + canonical({**members, **trace})).encode())
         if record.get("digest") in (None, digest.hex()):
             yield sha256(bytes.fromhex(record["salt"]) + digest + sha256(columns)).hex()
 
