@@ -5,19 +5,21 @@ from __future__ import annotations
 import base64
 import json
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from datastorage_client.cli import http_client
 from datastorage_client.cli import verify as verify_module
+from datastorage_client.evidence import About, Stream
 from datastorage_client.verify import steps
 from datastorage_common.notes import make_key
 
 from app.cli.help import HELP
 from tests.unit.client.cli.support import ROW, Run, files
-from tests.unit.client.evidence.bundles import bundle, rewrite
-from tests.unit.client.evidence.test_bundle import lines_of
+from tests.unit.client.evidence.bundles import QUERY, REQUEST, bundle, put_exported, rewrite, write
+from tests.unit.client.evidence.test_bundle import broken_off, lines_of
 from tests.unit.client.verify.log_server import FEED, KEY, ORIGIN, OTHER_KEY, WITNESS, Log
 
 NAMES = (
@@ -457,6 +459,26 @@ def test_a_bundle_is_verified_offline(run: Run, tmp_path: Path, monkeypatch: pyt
     assert "not proven:   that the key is the log's: it came with the file" in result.stdout
     told = json.loads(run("verify", path, "--json").stdout)
     assert (told["ok"], told["records"], told["by"], told["key_from_bundle"]) == (True, 2, "auditor", True)
+    assert (told["broken_off"], told["filter_cut"]) == (0, False)
+
+
+def test_what_a_bundle_does_not_prove_is_said(run: Run, tmp_path: Path) -> None:
+    path = broken_off(tmp_path / "evidence.zip", Log(300))
+    result = run("verify", path)
+    said = "not proven:   that nothing is missing among 3 records whose answer broke off"
+    assert (result.exit_code, said in result.stdout) == (0, True)
+    log = Log(30)
+    put_exported(log, "pending", actor="anonymous", range=[0, 30])
+    whole = {"rows": 0, "bytes": 0, "sha256": sha256(b"").hexdigest()}
+    put_exported(log, "success", actor="anonymous", range=[0, 30], **whole)
+    log.sign()
+    stream = Stream(request_id=REQUEST, records=0, bytes=0, sha256=whole["sha256"], whole=True)
+    write(path, log, [], About(query=QUERY, range=(0, 30), principal=None, end="30", streams=[stream]))
+    result = run("verify", path)
+    assert (result.exit_code, "not proven:   who exported: the service asked for no token" in result.stdout) == (
+        0,
+        True,
+    )
 
 
 def test_an_altered_bundle_ends_with_1_and_is_named(run: Run, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from datastorage_common.files import ReadError
 
 from tests.unit.client.cli.support import ROW
 from tests.unit.client.evidence.bundles import (
+    QUERY,
     REQUEST,
     TRUST,
     bundle,
@@ -98,7 +99,8 @@ def test_each_tile_and_bundle_is_asked_for_once(tmp_path: Path) -> None:
     assert len(tiles) == len(set(tiles)) == 2 + 4 + 5
 
 
-def test_an_export_that_broke_off_and_went_on_is_one(tmp_path: Path, log: Log) -> None:
+def broken_off(path: Path, log: Log) -> Path:
+    """A bundle of two answers, the first of which broke off behind three records."""
     lines = [line_of(log, index) for index in INDEXES]
     parts = [lines[:3], lines[3:]]
     bodies = [b"".join(line + b"\n" for line in part) for part in parts]
@@ -112,10 +114,35 @@ def test_an_export_that_broke_off_and_went_on_is_one(tmp_path: Path, log: Log) -
     end = {"rows": 5, "bytes": streams[1].bytes, "sha256": streams[1].sha256}
     put_exported(log, "success", "r-1", range=[3, 300], **end)
     _, about = export(log, ())
-    write(tmp_path / "evidence.zip", log, lines, replace(about, end="300", streams=streams, range=(0, 300)))
-    assert told(tmp_path / "evidence.zip") == []
-    rewrite(tmp_path / "evidence.zip", lines_of(lambda f: [f[0].replace(b"prod", b"dev1"), *f[1:]]))
-    assert any(line.startswith("audit_event") and "entry 0" in line for line in told(tmp_path / "evidence.zip"))
+    write(path, log, lines, replace(about, end="300", streams=streams, range=(0, 300)))
+    return path
+
+
+def test_an_export_that_broke_off_and_went_on_is_one(tmp_path: Path, log: Log) -> None:
+    path = broken_off(tmp_path / "evidence.zip", log)
+    assert told(path) == []
+    rewrite(path, lines_of(lambda f: [f[0].replace(b"prod", b"dev1"), *f[1:]]))
+    assert any(line.startswith("audit_event") and "entry 0" in line for line in told(path))
+
+
+def test_of_how_many_records_the_log_has_no_hash_is_said(tmp_path: Path, path: Path) -> None:
+    assert check(path).broken_off == 0
+    assert check(broken_off(tmp_path / "broken.zip", Log(300))).broken_off == 3
+
+
+def test_a_filter_of_which_the_log_has_the_beginning_is_said(tmp_path: Path, log: Log) -> None:
+    asked = {**QUERY, "data": json.dumps({"note": "x" * 300})}
+    kept = {name: text[:256] for name, text in asked.items()}
+    _, about = export(log, ())
+    stream = msgspec.structs.replace(about.streams[0], request_id="r-9")
+    whole = {"rows": 0, "bytes": 0, "sha256": stream.sha256}
+    put_exported(log, "pending", "r-9", range=[0, 300], filters=kept)
+    put_exported(log, "success", "r-9", range=[0, 300], filters=kept, **whole)
+    log.sign()
+    write(tmp_path / "cut.zip", log, [], replace(about, query=asked, range=(0, 300), end="300", streams=[stream]))
+    found = check(tmp_path / "cut.zip")
+    assert (found.first, found.cut) == (None, True)
+    assert not check(bundle(tmp_path / "whole.zip", Log(30), (1,))).cut
 
 
 # --- what is not written ---------------------------------------------------------------------------------------------
@@ -246,6 +273,44 @@ def test_a_bomb_is_read_as_far_as_its_header_says(path: Path) -> None:
     rewrite(path, bomb)
     found = told(path)
     assert any("a line has more than" in text for text in found)
+
+
+def test_events_about_the_export_are_as_large_as_a_service_writes_them(path: Path) -> None:
+    """All of them are held at a time: a few kilobytes may be gigabytes, unpacked."""
+    whole = path.read_bytes()
+    line = json.loads(contents(path)[EXPORTED].splitlines()[0])
+
+    def put(count: int, filters: int) -> None:
+        line["event_data"]["filters"] = {f"{n}": "y" * 1000 for n in range(filters)}
+        files = {EXPORTED: (json.dumps(line).encode() + b"\n") * count}
+        rewrite(path, lambda old: (manifest(exported=count)(old), old.update(files))[0])
+
+    put(200, 100)
+    assert told(path) == ["exported.ndjson: it is larger than 16,777,216 bytes"]
+    assert check(path).exported == []
+    path.write_bytes(whole)
+    put(2, 140)
+    assert any("no event of the service's own about an export" in text for text in told(path))
+    assert check(path).exported == []
+
+
+@pytest.mark.parametrize("index", [b"null", b'"1"', b"true", b"1.0", b"01", b"2"])
+def test_each_record_says_which_entry_it_is(path: Path, index: bytes) -> None:
+    before, after = b'"log_index": 1,', b'"log_index": %b,' % index
+    rewrite(path, lines_of(lambda f: [f[0], f[1].replace(before, after), *f[2:]]))
+    assert any(" entry 1: " in text for text in told(path)), told(path)
+
+
+def test_an_export_that_broke_off_too_often_is_no_evidence(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines, about = export(log, INDEXES)
+    for name in ("MAX_EXPORTED", "MAX_EXPORTED_BYTES"):
+        with monkeypatch.context() as patch:
+            patch.setattr(write_module, name, 1)
+            with pytest.raises(EvidenceError, match="the export broke off too often for one bundle"):
+                write(tmp_path / "evidence.zip", log, lines, about)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_small_files_are_small(path: Path) -> None:

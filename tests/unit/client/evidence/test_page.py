@@ -18,7 +18,7 @@ from datastorage_client.evidence.zip_layout import ENTRIES, EXPORTED, MANIFEST, 
 
 from tests.unit.client.cli.support import ROW
 from tests.unit.client.evidence.bundles import bundle, contents, rewrite
-from tests.unit.client.evidence.test_bundle import INDEXES, Change, lines_of, manifest, swapped
+from tests.unit.client.evidence.test_bundle import INDEXES, Change, broken_off, lines_of, manifest, swapped
 from tests.unit.client.verify.log_server import KEY, OTHER_KEY, Log
 
 Run = Callable[..., tuple[int, str]]
@@ -59,6 +59,11 @@ def test_the_program_takes_a_bundle(path: Path, run: Run, tmp_path: Path) -> Non
     key.write_text(f"{OTHER_KEY.verifier}\n")
     code, said = run(path, key)
     assert (code, said) == (1, f"WRONG: the checkpoint is not signed by the key {KEY.name}+{said.rstrip()[-8:]}\n")
+
+
+def test_the_program_says_what_the_log_has_no_hash_of(run: Run, tmp_path: Path) -> None:
+    code, said = run(broken_off(tmp_path / "broken.zip", Log(300)))
+    assert (code, "nothing is missing among 3 records, whose answer broke off" in said) == (0, True), said
 
 
 def test_the_program_finds_a_changed_byte(path: Path, run: Run) -> None:

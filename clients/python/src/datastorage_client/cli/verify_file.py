@@ -23,6 +23,11 @@ _OWN_KEY = (
     "that the key is the log's: it came with the file. Compare it with one from elsewhere, or give that one with --key"
 )
 
+_NOBODY = (
+    "who exported: the service asked for no token then, so anybody could have asked, or have sent such an event to it"
+)
+_CUT = "the end of a filter of 256 characters or more: the log has its beginning"
+
 
 class EvidenceReport:
     """What was found in a bundle, for people and for machines."""
@@ -43,6 +48,7 @@ class EvidenceReport:
         if found.manifest is not None:
             manifest = msgspec.to_builtins(found.manifest)
             told |= {name: manifest[name] for name in ("by", "filter", "range", "records", "made_at")}
+            told |= {"broken_off": found.broken_off, "filter_cut": found.cut}
             told["exported"] = [
                 {"index": event.log_index, "at": event.recorded_at, "by": event.principal, "whole": event.is_whole}
                 for event in found.exported
@@ -98,8 +104,17 @@ class EvidenceReport:
                 )
 
     def _not_proven(self) -> Iterator[str]:
-        if self.found.own_key:
+        found = self.found
+        if found.own_key:
             yield _OWN_KEY
+        if found.manifest is not None and found.manifest.by is None:
+            yield _NOBODY
+        if found.broken_off:
+            records = counted(found.broken_off, "record")
+            why = "the log has the hash of whole answers"
+            yield f"that nothing is missing among {records} whose answer broke off: {why}"
+        if found.cut:
+            yield _CUT
         yield from _NOT_PROVEN
 
 

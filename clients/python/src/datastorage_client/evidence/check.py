@@ -15,7 +15,14 @@ from datastorage_common.merkle import leaf_hash
 from datastorage_common.notes import MAX_NOTE_BYTES, NoteError, VerifierKey
 
 from datastorage_client.evidence.errors import BundleError
-from datastorage_client.evidence.exported import Exported, disagreements
+from datastorage_client.evidence.exported import (
+    MAX_EXPORTED,
+    MAX_EXPORTED_BYTES,
+    Exported,
+    disagreements,
+    is_cut,
+    unproven,
+)
 from datastorage_client.evidence.lines import read_entry
 from datastorage_client.evidence.manifest import MAX_MANIFEST_BYTES, File, Manifest, parse_manifest
 from datastorage_client.evidence.multiproof import ProofWrongError, root_above
@@ -37,9 +44,6 @@ from datastorage_client.verify.errors import VerificationError
 from datastorage_client.verify.keys import read_keys
 from datastorage_client.verify.trust import Trust
 
-# Of one bundle: an export that broke off more often is better made anew.
-MAX_EXPORTED = 10_000
-
 
 @dataclass(slots=True)
 class Checked(Faults):
@@ -48,8 +52,9 @@ class Checked(Faults):
     ``manifest``: what it says; None where it cannot be read. ``checkpoint``: that is signed; None where none is.
     ``keys``: by which it was checked. ``own_key``: whether these came out of the bundle. ``compared``: how many
     records were held against their entries, by ``kinds``. ``exported``: what the log says of the export.
-    ``witnesses``: of the policy, that have cosigned. ``other_page``: whether its page is not the one that this
-    release writes.
+    ``broken_off``: how many records came in answers that broke off (`exported.unproven`). ``cut``: whether the log has
+    but the beginning of a filter. ``witnesses``: of the policy, that have cosigned. ``other_page``: whether its page
+    is not the one that this release writes.
     """
 
     manifest: Manifest | None = None
@@ -59,6 +64,8 @@ class Checked(Faults):
     kinds: Counter[str] = field(default_factory=Counter)
     compared: int = 0
     exported: list[Exported] = field(default_factory=list)
+    broken_off: int = 0
+    cut: bool = False
     witnesses: set[str] = field(default_factory=set)
     other_page: bool = False
 
@@ -129,6 +136,8 @@ class _Check:
         found.compared, found.kinds, found.exported = records.compared, records.kinds, records.exported
         for text in disagreements(manifest, records.streams, found.exported):
             found.add("export", text)
+        found.broken_off = unproven(manifest, records.streams, found.exported)
+        found.cut = is_cut(manifest)
 
     def _manifest(self) -> Manifest:
         try:
@@ -142,6 +151,9 @@ class _Check:
             self._found.add("manifest", "the manifest does not name the files of the bundle, each once and in order")
         if manifest.exported > MAX_EXPORTED or len(manifest.streams) > MAX_EXPORTED:
             self._found.add("manifest", f"the manifest names more than {MAX_EXPORTED:,} events of the export")
+            raise _StopError
+        if self._bundle.members[EXPORTED].size > MAX_EXPORTED_BYTES:
+            _add(self._found, BundleError(EXPORTED, f"it is larger than {MAX_EXPORTED_BYTES:,} bytes"))
             raise _StopError
         return manifest
 

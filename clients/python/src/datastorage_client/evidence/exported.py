@@ -14,6 +14,11 @@ _NOBODY = "anonymous"
 # What an event keeps of each filter.
 _MAX_FILTER_CHARACTERS = 256
 _PENDING, _SUCCESS = "pending", "success"
+# Of one bundle: an export that broke off more often is better made anew.
+MAX_EXPORTED = 10_000
+MAX_EXPORTED_BYTES = 16 * 1024 * 1024
+# The service writes 32 filters at the most, of so many characters each.
+MAX_EVENT_BYTES = 128 * 1024
 
 
 class _Data(msgspec.Struct, frozen=True):
@@ -61,6 +66,8 @@ _decoder = msgspec.json.Decoder(Exported)
 
 def read_exported(line: bytes) -> Exported | None:
     """The event in a line of JSON; None where it is not one of these, or not of the service's own."""
+    if len(line) > MAX_EVENT_BYTES:
+        return None
     try:
         found = _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -89,9 +96,10 @@ def disagreements(manifest: Manifest, seen: Sequence[Seen], events: Sequence[Exp
     if not manifest.streams[-1].whole:
         yield "the last answer did not come to its end"
     at = manifest.range[0]
+    by_request = _by_request(events)
     for number, (stream, lines) in enumerate(zip(manifest.streams, seen, strict=True), 1):
         said = f"answer {number}, of the request {stream.request_id},"
-        mine = [event for event in events if event.event_data.request_id == stream.request_id]
+        mine = by_request.get(stream.request_id, [])
         begins = [event for event in mine if event.is_begin]
         if not begins:
             yield f"{said} is not in the log: no event says that it was asked for"
@@ -112,6 +120,32 @@ def disagreements(manifest: Manifest, seen: Sequence[Seen], events: Sequence[Exp
             yield f"entry {event.log_index} is about the request {event.event_data.request_id}, which is none of these"
         if event.log_index < manifest.range[1]:
             yield f"entry {event.log_index} is within the range that was looked through"
+
+
+def unproven(manifest: Manifest, seen: Sequence[Seen], events: Sequence[Exported]) -> int:
+    """How many records came in answers that broke off, so that the log has no hash of exactly these.
+
+    Each of them is in the log; that none is missing between them is not proven.
+    """
+    by_request = _by_request(events)
+    count = 0
+    for stream, lines in zip(manifest.streams, seen, strict=False):
+        sent = [event.event_data for event in by_request.get(stream.request_id, []) if not event.is_begin]
+        if all((data.rows, data.sha256) != (lines.records, lines.sha256) for data in sent):
+            count += lines.records
+    return count
+
+
+def is_cut(manifest: Manifest) -> bool:
+    """Whether a filter is so long that the log has its beginning alone."""
+    return any(len(text) >= _MAX_FILTER_CHARACTERS for text in manifest.filter.values())
+
+
+def _by_request(events: Sequence[Exported]) -> dict[str, list[Exported]]:
+    found: dict[str, list[Exported]] = {}
+    for event in events:
+        found.setdefault(event.event_data.request_id, []).append(event)
+    return found
 
 
 def _of_event(manifest: Manifest, event: Exported) -> Iterator[str]:

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 
 import msgspec
-from datastorage_common import jsonvalue
 from datastorage_common.faults import Wrong
 from datastorage_common.records import (
     EVENT,
@@ -41,6 +40,7 @@ class _Line(msgspec.Struct):
 
 
 _lines = msgspec.json.Decoder(_Line)
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,16 @@ def name_of(line: bytes) -> Named | None:
     return Named(found.log_index, str(found.kind)[:64], str(ident)[:64])
 
 
-def wrong_record(entry: Entry, line: bytes) -> Wrong | None:
-    """What of a line does not fit the entry."""
+def wrong_record(index: int, entry: Entry, line: bytes) -> Wrong | None:
+    """What of a line does not fit the entry of this index."""
     wrong = wrong_with(entry, line)
     if wrong is not None:
         return wrong
-    members = jsonvalue.document(line)[0]
+    members = _members.decode(line)
     others = sorted(members.keys() - _MEMBERS.get(entry.kind, frozenset()))
+    # The hash of a whole answer covers it too; one that broke off has none.
+    if bytes(members.get("log_index", b"")) != b"%d" % index:
+        return Wrong("log_index", f"it does not say that it is entry {index}")
     if others:
         return Wrong("members", f"it has members that its entry does not cover: {', '.join(others)[:200]}")
     return None

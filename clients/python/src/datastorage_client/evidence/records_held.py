@@ -75,7 +75,7 @@ class RecordsHeld:
         self._last = index
         self.compared += 1
         self.kinds[entry.kind] += 1
-        wrong = wrong_record(entry, line)
+        wrong = wrong_record(index, entry, line)
         if wrong is not None:
             self._found.add(*wrong, index=index, record=(entry.kind, entry.id))
         self._on_progress(self.compared, self._manifest.records + self._manifest.exported)

@@ -22,7 +22,14 @@ from datastorage_common.records import parse_entry
 from datastorage_common.times import rfc3339
 
 from datastorage_client.evidence.errors import EvidenceError, RecordRefusedError
-from datastorage_client.evidence.exported import EVENT_TYPE, Exported, disagreements, read_exported
+from datastorage_client.evidence.exported import (
+    EVENT_TYPE,
+    MAX_EXPORTED,
+    MAX_EXPORTED_BYTES,
+    Exported,
+    disagreements,
+    read_exported,
+)
 from datastorage_client.evidence.lines import entry_line, name_of, wrong_record
 from datastorage_client.evidence.manifest import FORMAT, About, Manifest, filters_of
 from datastorage_client.evidence.multiproof import prove
@@ -149,6 +156,7 @@ def _own_events(fetch: Fetch, about: About, wait_s: float, on_progress: Progress
     whole = {stream.request_id for stream in about.streams if stream.whole}
     lines: list[bytes] = []
     found: list[Exported] = []
+    held = 0
     cursor, deadline = about.end, time.monotonic() + wait_s
     while True:
         query = {
@@ -164,6 +172,11 @@ def _own_events(fetch: Fetch, about: About, wait_s: float, on_progress: Progress
             if event is not None and event.event_data.request_id in wanted:
                 lines.append(item)
                 found.append(event)
+                held += len(item) + 1
+        if len(found) > MAX_EXPORTED or held > MAX_EXPORTED_BYTES:
+            raise EvidenceError(
+                "the export broke off too often for one bundle: export it anew, in parts by since and until"
+            )
         if whole <= {event.event_data.request_id for event in found if event.is_whole}:
             return lines, found
         if time.monotonic() > deadline:
@@ -252,7 +265,7 @@ def _entries(tree: Tree, descriptor: int, members: Iterable[Member]) -> Generato
 
 def _checked(index: int, line: bytes, bundle: list[bytes]) -> tuple[int, bytes]:
     entry = bundle[index % WIDTH]
-    wrong = wrong_record(parse_entry(entry), line)
+    wrong = wrong_record(index, parse_entry(entry), line)
     if wrong is not None:
         raise RecordRefusedError(f"{name_of(line)}: {wrong.text}")
     return index, entry
