@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tests.unit.client.evidence.bundles import bundle, contents, rewrite
 from tests.unit.client.evidence.test_bundle import INDEXES, Change, broken_off, lines_of, manifest, swapped
 from tests.unit.client.verify.log_server import KEY, OTHER_KEY, Log
 
+PAGE_OF_DOCS = Path(__file__).parents[4] / "docs" / "evidence.md"
 Run = Callable[..., tuple[int, str]]
 
 
@@ -59,6 +61,29 @@ def test_the_program_takes_a_bundle(path: Path, run: Run, tmp_path: Path) -> Non
     key.write_text(f"{OTHER_KEY.verifier}\n")
     code, said = run(path, key)
     assert (code, said) == (1, f"WRONG: the checkpoint is not signed by the key {KEY.name}+{said.rstrip()[-8:]}\n")
+
+
+def test_the_commands_of_the_documentation_check_it(path: Path, tmp_path: Path) -> None:
+    found = re.findall("^```sh\n(.*?)^```$", PAGE_OF_DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    commands = [block for block in found if "datastorage export" not in block]
+    assert len(commands) == 2
+    (tmp_path / "log.pub").write_text(f"{KEY.verifier}\n")
+
+    def run(script: str) -> tuple[int, str]:
+        environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True,
+            timeout=120, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    for block, said in zip(
+        commands, ("each record is in the log as it stands here", "whole and in the log"), strict=True
+    ):
+        code, shown = run(block)
+        assert (code, said in shown) == (0, True), shown
+    rewrite(path, lines_of(lambda f: [f[0].replace(b"alert-1", b"alert-2"), *f[1:]]))
+    assert [run(block)[0] for block in commands] == [1, 1]
 
 
 def test_the_program_says_what_the_log_has_no_hash_of(run: Run, tmp_path: Path) -> None:

@@ -49,6 +49,9 @@ sent.</li>
 <li><b>That the filter left nothing out.</b> Records that do not fit it are not here. Whoever needs all of them
 takes the range of indexes as a whole, without a filter: then each index that is missing is one of a record of
 another kind, an act on the log, or a record that was removed.</li>
+<li>That nothing is missing in the part that was kept of an answer that broke off: the check says of how many records
+that is so.</li>
+<li>Who exported, if the service asked for no token.</li>
 <li>That what a record says was true when it was stored.</li>
 <li>That who has the signing key shows the same log to others: cosignatures of witnesses, and checkpoints that were
 kept elsewhere, do that.</li>
@@ -58,9 +61,10 @@ up a key too. Get the verifier key of {origin} from somebody whom you trust, by 
 check.</p>
 
 <h2>Check it with the tool</h2>
-<pre>pip install 'datastorage-client[cli,verify]'
+<pre>pip install './clients/python[cli,verify]'
 datastorage verify FILE.zip --key log.pub</pre>
-<p>It ends with 0 where everything holds, and names each file, entry and record that does not.</p>
+<p>The first line is for a copy of the source of the Data Storage Service; <code>docs/evidence.md</code> there has the
+format. The second ends with 0 where everything holds, and names each file, entry and record that does not.</p>
 
 <h2>Check it without the tool</h2>
 <ol>
