@@ -8,20 +8,21 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
-def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Put a file in the place of what is there, if anything is. Raises OSError.
+@contextmanager
+def new_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file that is written and read, and has its name only once all is well with it. Raises OSError.
 
-    ``durable``: it is on the disk before this returns; without, it may be lost with the machine, but never in part
-    by the death of the process.
+    It takes the place of what is there, if anything is. ``durable``: as `write_whole` has it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # As any file of this user's would be, which a file of tempfile is not.
     made = path.with_name(f".{secrets.token_hex(8)}.new")
     try:
-        with open(made, "xb") as file:
-            file.write(content)
+        with open(made, "x+b") as file:
+            yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
@@ -31,6 +32,16 @@ def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Put a file in the place of what is there, if anything is. Raises OSError.
+
+    ``durable``: it is on the disk before this returns; without, it may be lost with the machine, but never in part
+    by the death of the process.
+    """
+    with new_file(path, durable=durable) as file:
+        file.write(content)
 
 
 @contextmanager

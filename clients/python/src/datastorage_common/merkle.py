@@ -81,7 +81,7 @@ def inclusion_ranges(index: int, size: int) -> list[Range]:
     found: list[Range] = []
     start, end = 0, size
     while end - start > 1:
-        middle = start + _split(end - start)
+        middle = start + split(end - start)
         if index < middle:
             found.append((middle, end))
             end = middle
@@ -101,7 +101,7 @@ def consistency_ranges(old: int, size: int) -> list[Range]:
     start, end = 0, size
     whole = True  # whether the old tree is, up to here, a complete subtree that its reader knows
     while old != end:
-        middle = start + _split(end - start)
+        middle = start + split(end - start)
         if old <= middle:
             found.append((middle, end))
             end = middle
@@ -177,6 +177,6 @@ def check_consistency(old: int, size: int, old_root: bytes, root: bytes, proof: 
         raise ProofError("the proof leads to another root")
 
 
-def _split(count: int) -> int:
-    """The largest power of two below ``count``."""
+def split(count: int) -> int:
+    """The largest power of two below ``count``: where a range of so many entries is split."""
     return 1 << ((count - 1).bit_length() - 1)

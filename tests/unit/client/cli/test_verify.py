@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import json
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from datastorage_client.cli import http_client
 from datastorage_client.cli import verify as verify_module
+from datastorage_client.evidence import About, Stream
 from datastorage_client.verify import steps
 from datastorage_common.notes import make_key
 
 from app.cli.help import HELP
 from tests.unit.client.cli.support import ROW, Run, files
+from tests.unit.client.evidence.bundles import QUERY, REQUEST, bundle, put_exported, rewrite, write
+from tests.unit.client.evidence.test_bundle import broken_off, lines_of
 from tests.unit.client.verify.log_server import FEED, KEY, ORIGIN, OTHER_KEY, WITNESS, Log
 
 NAMES = (
@@ -428,3 +432,72 @@ def test_the_group_of_both_packages_has_the_commands_of_both(run: Run) -> None:
     told = run("--help").stdout
     assert told.count("\n  log ") == 1
     assert HELP["log"] in told  # the service's line, which is about more
+
+
+# --- verify FILE.zip -------------------------------------------------------------------------------------------------
+
+
+def test_a_bundle_is_verified_offline(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = bundle(tmp_path / "evidence.zip", Log(30), (1, 5))
+    monkeypatch.setenv("DATASTORAGE_URL", "http://127.0.0.1:1")
+    result = run("verify", path)
+    assert result.exit_code == 0, result.output
+    for said in (
+        "size:         32 entries",
+        f"key:          {KEY.verifier} (as it was given)",
+        "records:      2 records",
+        "range:        entries 0 to 29",
+        "filter:       event_type=gateway.signal.received",
+        "exported:     by auditor at 2026-01-05T10:00:00.120000Z, entry 31",
+        "compared:     4 records with their entries",
+        "verified:     each record is in the log as it stands here, and the log says who exported them",
+    ):
+        assert said in result.stdout.splitlines()
+    monkeypatch.delenv("DATASTORAGE_LOG_KEY")
+    result = run("verify", path)
+    assert (result.exit_code, "(of the file itself: NOT COMPARED)" in result.stdout) == (0, True)
+    assert "not proven:   that the key is the log's: it came with the file" in result.stdout
+    told = json.loads(run("verify", path, "--json").stdout)
+    assert (told["ok"], told["records"], told["by"], told["key_from_bundle"]) == (True, 2, "auditor", True)
+    assert (told["broken_off"], told["filter_cut"]) == (0, False)
+
+
+def test_what_a_bundle_does_not_prove_is_said(run: Run, tmp_path: Path) -> None:
+    path = broken_off(tmp_path / "evidence.zip", Log(300))
+    result = run("verify", path)
+    said = "not proven:   that nothing is missing among 3 records whose answer broke off"
+    assert (result.exit_code, said in result.stdout) == (0, True)
+    log = Log(30)
+    put_exported(log, "pending", actor="anonymous", range=[0, 30])
+    whole = {"rows": 0, "bytes": 0, "sha256": sha256(b"").hexdigest()}
+    put_exported(log, "success", actor="anonymous", range=[0, 30], **whole)
+    log.sign()
+    stream = Stream(request_id=REQUEST, records=0, bytes=0, sha256=whole["sha256"], whole=True)
+    write(path, log, [], About(query=QUERY, range=(0, 30), principal=None, end="30", streams=[stream]))
+    result = run("verify", path)
+    assert (result.exit_code, "not proven:   who exported: the service asked for no token" in result.stdout) == (
+        0,
+        True,
+    )
+
+
+def test_an_altered_bundle_ends_with_1_and_is_named(run: Run, tmp_path: Path) -> None:
+    path = bundle(tmp_path / "evidence.zip", Log(30), (1, 5))
+    rewrite(path, lines_of(lambda f: [f[0].replace(b'"prod"', b'"dev"'), f[1]]))
+    result = run("verify", path)
+    said = "audit_event 00000000-0000-0000-0000-000000000002, entry 1: its content does not give its digest"
+    assert (result.exit_code, f"the evidence does not hold: {said}" in result.stderr) == (1, True)
+    told = json.loads(run("verify", path, "--json").stdout)
+    assert (told["ok"], told["first"]["index"], told["first"]["id"]) == (False, 1, said[12:48])
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert "the zip's own structure" in run("verify", path).stderr
+
+
+def test_a_bundle_that_is_none_and_options_that_do_not_fit(run: Run, tmp_path: Path) -> None:
+    result = run("verify", tmp_path / "none.zip")
+    assert (result.exit_code, "No such file" in result.stderr) == (2, True)
+    (tmp_path / "text").write_text("no zip")
+    result = run("verify", tmp_path / "text")
+    assert (result.exit_code, "records.ndjson does not begin at byte 0" in result.stderr) == (1, True)
+    result = run("verify", tmp_path / "text", "--since", tmp_path / "text")
+    assert (result.exit_code, "FILE.zip and --since exclude each other" in result.stderr) == (2, True)

@@ -145,7 +145,7 @@ def test_a_first_page_that_nests_is_none(log: Log, text: bytes) -> None:
 @pytest.mark.parametrize("nesting", [900, 1500])
 def test_a_place_that_is_hidden_in_depth_is_told(nesting: int) -> None:
     item = msgspec.Raw(b'{"a":' + b"[" * nesting + b"]" * nesting + b', "log_index": null}')
-    page = feed._Page([item], "1", caught_up=False, asked=1)
+    page = feed.Page([item], "1", caught_up=False, asked=1)
     places, wrong = feed._places(page, 0, 1)
     assert (places, wrong is None) == ([], False)
     assert feed._is_placed(item) == (nesting == 1500)
@@ -157,7 +157,7 @@ def test_of_many_items_none_is_made() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(msgspec.DecodeError, match="at most length 1000"):
-            feed._page(text, 500)
+            feed.read_page(text, 500)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -166,7 +166,7 @@ def test_of_many_items_none_is_made() -> None:
 
 def test_a_page_has_as_many_items_as_can_be_asked_for() -> None:
     text = b'{"events":[' + b"{}," * 999 + b'{"a": 1}],"next":"1","caught_up":true}'
-    items = feed._page(text, 1000).events
+    items = feed.read_page(text, 1000).events
     assert (len(items), bytes(items[0]), bytes(items[-1])) == (1000, b"{}", b'{"a": 1}')
 
 

@@ -43,7 +43,7 @@ def fetch_from(log: Log) -> Fetch:
         status, kind, body = log.answer(path)
         if status != 200:
             raise problem(status, {"Content-Type": kind}, body)
-        assert kind == accept
+        assert kind.partition(";")[0] == accept
         return body
 
     return fetch

@@ -1,4 +1,4 @@
-"""`datastorage verify`: whether the log is what it was signed to be, by HTTP, in a database, or in a file."""
+"""`datastorage verify`: whether the log is what it was signed to be: by HTTP, in a database, or in files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from datastorage_common import jsonvalue
 from datastorage_common.counts import counted
-from datastorage_common.files import as_text
+from datastorage_common.files import ReadError, as_text
 from datastorage_common.notes import MAX_NOTE_BYTES, Note, NoteError, parse_note
 from datastorage_common.terminal import printable
 
@@ -17,6 +17,7 @@ from datastorage_client.cli.http_client import MAX_ANSWER_BYTES, HTTPClient
 from datastorage_client.cli.options import service_options
 from datastorage_client.cli.progress import Meter
 from datastorage_client.cli.trusted import FILE, NOT_LOOKED_AT, USAGE, WRONG, check_has_keys, read_file, trust_options
+from datastorage_client.cli.verify_file import EvidenceReport, verify_file
 from datastorage_client.cli.verify_url import Report, verify_url
 from datastorage_client.problems import DataStorageError
 from datastorage_client.verify import (
@@ -35,14 +36,18 @@ _NAMES = {
     "url": "--url", "since": "--since", "store": "--store", "only_new": "--only-new",
     "records": "--records", "sample": "--sample",
     "proof": "--proof", "event": "--event", "notification": "--notification", "database": "--database",
-    "config_path": "--config", "token": "--token", "token_file": "--token-file",
+    "config_path": "--config", "token": "--token", "token_file": "--token-file", "bundle": "FILE.zip",
 }  # fmt: skip
 # Of two that exclude each other one would be ignored.
 _EXCLUDES = {
+    "bundle": (
+        "proof", "event", "notification", "database", "config_path", "since", "store", "only_new", "records", "sample",
+        "url", "token", "token_file",
+    ),
     "proof": ("database", "since", "store", "only_new", "records", "sample", "url", "token", "token_file"),
     "database": ("event", "notification", "store", "only_new", "records", "sample", "url", "token", "token_file"),
     "event": ("notification",),
-}
+}  # fmt: skip
 _NEEDS = {"event": "proof", "notification": "proof", "only_new": "store", "config_path": "database"}
 # What is wrong, and how it is headed; a checkpoint's findings say it themselves.
 _HEADINGS = (
@@ -61,6 +66,7 @@ Examples:
   datastorage verify --url https://db-api --key log.pub --since checkpoint.old --no-records --sample 100 --json
   datastorage verify --proof event.tlog-proof --event event.json --key log.pub
   datastorage verify --database --key log.pub
+  datastorage verify evidence.zip --key log.pub
 
 \b
 Exit codes:
@@ -69,6 +75,7 @@ Exit codes:
   2  the options are wrong, or files that they name are not what they should be
   3  it could not be looked at: no answer, no records with --records, or files that cannot be read or written"""
 )
+@click.argument("bundle", metavar="[FILE.zip]", required=False, type=FILE)
 @service_options
 @trust_options
 @click.option("--since", metavar="FILE", type=FILE, help="A checkpoint kept from before: the log has to continue it.")
@@ -101,6 +108,7 @@ Exit codes:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(
+    bundle: Path | None,
     url: str,
     token: str | None,
     trust: Trust,
@@ -120,9 +128,13 @@ def verify(
 
     By default everything that the service publishes: its checkpoint, every tile and entry, the root above them, and
     every record against its entry. With --proof one record, offline. With --database everything in the database, and
-    records that the log does not know.
+    records that the log does not know. With FILE.zip an evidence bundle, offline; without --key by the key that
+    it brings along, which then has to be compared.
     """
     _check_go_together()
+    if bundle is not None:
+        _verify_bundle(bundle, trust, as_json)
+        return
     before = None if since is None else _note("--since", since)
     if database:
         _verify_database(config_path, trust, before, as_json)
@@ -160,6 +172,17 @@ def _check_go_together() -> None:
     for name, needed in _NEEDS.items():
         if name in given and needed not in given:
             raise click.UsageError(f"{_NAMES[name]} needs {_NAMES[needed]}")
+
+
+def _verify_bundle(bundle: Path, trust: Trust, as_json: bool) -> None:
+    try:
+        with Meter(0) as meter:
+            report = verify_file(bundle, trust, meter)
+    except ReadError as e:
+        raise click.UsageError(str(e)) from None
+    except OSError as e:
+        end(str(e), NOT_LOOKED_AT)
+    _say(report, as_json)
 
 
 def _verify_database(config_path: str | None, trust: Trust, since: Note | None, as_json: bool) -> None:
@@ -203,7 +226,7 @@ def _wrong(error: VerificationError) -> Report:
     return report
 
 
-def _say(report: Report, as_json: bool) -> None:
+def _say(report: Report | EvidenceReport, as_json: bool) -> None:
     """Print a report; ends the command where something is wrong."""
     if as_json:
         click.echo(jsonvalue.readable(report.members()))
@@ -212,7 +235,7 @@ def _say(report: Report, as_json: bool) -> None:
             click.echo(printable(f"{name + ':':<14}{text}"))
     if not report.found.well:
         end(report.wrong(), WRONG)
-    if (left_out := report.left_out()) is not None:
+    if isinstance(report, Report) and (left_out := report.left_out()) is not None:
         click.echo(left_out, err=True)
 
 

@@ -59,7 +59,9 @@ class _Answer(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class _Page:
+class Page:
+    """Of the feed: its items as they came, the cursor behind them, and whether the end is reached."""
+
     events: list[msgspec.Raw]
     next: str
     caught_up: bool
@@ -85,7 +87,7 @@ class Feed:
         self._fetch = fetch
         self._size = size
         self._most = _MOST_RECORDS
-        self._first: _Page | None = None
+        self._first: Page | None = None
         if start == size:
             return
         try:
@@ -132,7 +134,7 @@ class Feed:
                 if following is not None:
                     page = following.result()
 
-    def _ask(self, at: int, after: str | None) -> _Page:
+    def _ask(self, at: int, after: str | None) -> Page:
         """Raises FeedError where it is no page; DataStorageError."""
         asked = min(self._most, self._size - at)
         while True:
@@ -140,7 +142,7 @@ class Feed:
             if after is not None:
                 query["after"] = after
             try:
-                return _page(self._fetch(f"{FEED}?{urlencode(query, safe=',')}", JSON, _MAX_PAGE_BYTES), asked)
+                return read_page(self._fetch(f"{FEED}?{urlencode(query, safe=',')}", JSON, _MAX_PAGE_BYTES), asked)
             except AnswerTooLargeError:
                 if asked == 1:
                     raise
@@ -154,11 +156,11 @@ class Feed:
             asked = max(1, asked // _FEWER)
 
 
-def _page(answer: bytes, asked: int) -> _Page:
+def read_page(answer: bytes, asked: int) -> Page:
     """The page in an answer about so many records. Raises msgspec.DecodeError."""
     read = _decoded(_answers, answer)
     items = [item for item in msgspec.structs.astuple(read.events) if item is not None]
-    return _Page(items, read.next, read.caught_up, asked)
+    return Page(items, read.next, read.caught_up, asked)
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], text: bytes | msgspec.Raw) -> T:
@@ -171,7 +173,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], text: bytes | msgspec.Raw) -> T:
         raise msgspec.DecodeError("nested too deeply") from None
 
 
-def _places(page: _Page, at: int, size: int) -> tuple[list[int], FeedError | None]:
+def _places(page: Page, at: int, size: int) -> tuple[list[int], FeedError | None]:
     """Where the records of a page are, as far as they are in order; and what is wrong with the one behind them."""
     places: list[int] = []
     for item in page.events:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from functools import partial
 
 from datastorage_common.checkpoints import Checkpoint
@@ -20,6 +21,8 @@ from datastorage_client.verify.tiles import (
 )
 
 _TILE_LEVELS = WIDTH.bit_length() - 1
+# 8 KiB each: more than bundles are read ahead.
+_MOST_LEAF_TILES = 64
 
 
 class _WrongError(ValueError):
@@ -35,6 +38,8 @@ class Tree:
         self.size = checkpoint.size
         self._tiles = tiles
         self._above: dict[tuple[int, int], bytes] = {}  # of level 1 and higher: 8 KiB for 65,536 entries
+        # Of level 0, the last that were read: whoever goes through entries in their order reads each once.
+        self._leaves: OrderedDict[int, bytes] = OrderedDict()
         self._lock = threading.Lock()
         self._edge = self._read_edge()
 
@@ -43,8 +48,9 @@ class Tree:
         if number >= self.size >> _TILE_LEVELS * (level + 1):
             return self._edge[level]
         with self._lock:
-            if (known := self._above.get((level, number))) is not None:
-                return known
+            known = self._above.get((level, number)) if level else self._leaves.get(number)
+        if known is not None:
+            return known
         above = self.tile(level + 1, number // WIDTH)
         at = number % WIDTH * HASH_BYTES
         expected = above[at : at + HASH_BYTES]
@@ -55,9 +61,13 @@ class Tree:
             last = ((number + 1) << _TILE_LEVELS * (level + 1)) - 1
             of = f"the hashes of the entries {first} to {last}, one or more of which is not what it was"
             raise TreeError(first, f"tile {number} of level {level} does not belong to the tree: {of}") from None
-        if level:
-            with self._lock:
+        with self._lock:
+            if level:
                 self._above[level, number] = found
+            else:
+                self._leaves[number] = found
+                if len(self._leaves) > _MOST_LEAF_TILES:
+                    self._leaves.popitem(last=False)
         return found
 
     def bundles(self) -> int:
@@ -79,6 +89,13 @@ class Tree:
     def root_at(self, size: int) -> bytes:
         """The root of the first ``size`` entries. Raises as `tile` does."""
         return range_root(0, size, self._node)
+
+    def subtree(self, start: int, end: int) -> bytes:
+        """The hash above the entries from ``start`` up to and without ``end``, which some range of proofs has.
+
+        Raises as `tile` does.
+        """
+        return range_root(start, end, self._node)
 
     def _node(self, level: int, number: int) -> bytes:
         tile_level, above = divmod(level, _TILE_LEVELS)

@@ -34,6 +34,12 @@ class Trust:
             raise NoteRefusedError(f"the checkpoint is refused: {e}") from None
         return checkpoint
 
+    def signers(self, note: bytes) -> list[VerifierKey]:
+        """The keys of its log that have signed a note. Raises NoteRefusedError where none has."""
+        origin = self.signed(note).origin
+        read = parse_note(note)
+        return [key for key in self.keys if key.name == origin and key.signed(read) is not None]
+
     def witnesses(self, note: bytes) -> set[str]:
         """The witnesses of the policy that have cosigned. Raises NoteRefusedError where a cosignature is wrong."""
         return set() if self.policy is None else self._witnesses(self.policy, note)

@@ -1,0 +1,153 @@
+"""The page of a bundle, and the program on it: run as an auditor runs it, with nothing of this project on its path."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import pytest
+from datastorage_client.evidence.manifest import parse_manifest
+from datastorage_client.evidence.page import page
+from datastorage_client.evidence.zip_layout import ENTRIES, EXPORTED, MANIFEST, PAGE, PROOF
+
+from tests.unit.client.cli.support import ROW
+from tests.unit.client.evidence.bundles import bundle, contents, rewrite
+from tests.unit.client.evidence.test_bundle import INDEXES, Change, broken_off, lines_of, manifest, swapped
+from tests.unit.client.verify.log_server import KEY, OTHER_KEY, Log
+
+PAGE_OF_DOCS = Path(__file__).parents[4] / "docs" / "evidence.md"
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    log = Log(300)
+    log.put_notification(ROW, "notifier")
+    return bundle(tmp_path / "evidence.zip", log, (*INDEXES, 300))
+
+
+@pytest.fixture
+def run(path: Path, tmp_path: Path) -> Run:
+    """The program as it stands on the page of a bundle that nobody has altered."""
+    text = contents(path)[PAGE].decode()
+    program = re.search('<pre id="program">(.*?)</pre>', text, re.DOTALL)
+    assert program is not None
+    (tmp_path / "check.py").write_text(html.unescape(program[1]))
+
+    def check(*arguments: object) -> tuple[int, str]:
+        # Without site-packages and environment.
+        command = [sys.executable, "-I", "-S", str(tmp_path / "check.py"), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    return check
+
+
+def test_the_program_takes_a_bundle(path: Path, run: Run, tmp_path: Path) -> None:
+    code, said = run(path)
+    assert (code, "whole and in the log: 9 records, exported by auditor" in said) == (0, True), said
+    assert "compare it with one that you have from elsewhere" in said
+    key = tmp_path / "log.pub"
+    key.write_text(f"# the log's\n{KEY.verifier}\n")
+    code, said = run(path, key)
+    assert (code, str(KEY.verifier) in said, "elsewhere" in said) == (0, True, False)
+    key.write_text(f"{OTHER_KEY.verifier}\n")
+    code, said = run(path, key)
+    assert (code, said) == (1, f"WRONG: the checkpoint is not signed by the key {KEY.name}+{said.rstrip()[-8:]}\n")
+
+
+def test_the_commands_of_the_documentation_check_it(path: Path, tmp_path: Path) -> None:
+    found = re.findall("^```sh\n(.*?)^```$", PAGE_OF_DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    commands = [block for block in found if "datastorage export" not in block]
+    assert len(commands) == 2
+    (tmp_path / "log.pub").write_text(f"{KEY.verifier}\n")
+
+    def run(script: str) -> tuple[int, str]:
+        environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True,
+            timeout=120, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    for block, said in zip(
+        commands, ("each record is in the log as it stands here", "whole and in the log"), strict=True
+    ):
+        code, shown = run(block)
+        assert (code, said in shown) == (0, True), shown
+    rewrite(path, lines_of(lambda f: [f[0].replace(b"alert-1", b"alert-2"), *f[1:]]))
+    assert [run(block)[0] for block in commands] == [1, 1]
+
+
+def test_the_program_says_what_the_log_has_no_hash_of(run: Run, tmp_path: Path) -> None:
+    code, said = run(broken_off(tmp_path / "broken.zip", Log(300)))
+    assert (code, "nothing is missing among 3 records, whose answer broke off" in said) == (0, True), said
+
+
+def test_the_program_finds_a_changed_byte(path: Path, run: Run) -> None:
+    whole = path.read_bytes()
+    for at in range(0, len(whole), len(whole) // 12):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert run(path)[0] != 0, at
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lines_of(lambda f: [*f[:3], *f[4:]]), "entry 7, audit_event 00000000-0000-0000-0000-000000000008: its record"),
+        (lines_of(swapped), "entry 1, audit_event 00000000-0000-0000-0000-000000000002: its record is missing"),
+        (lines_of(lambda f: [*f, f[-1]], EXPORTED), "there are records without an entry"),
+        (lines_of(lambda f: f[1:], PROOF), "WRONG"),
+        (lines_of(lambda f: [*f, f[0]], PROOF), "more entries or hashes than the tree has"),
+        (lines_of(lambda f: f[1:], ENTRIES), "its record is missing"),
+        (lines_of(lambda f: f[:1], EXPORTED), "its record is missing"),
+        (manifest(by="mallory"), "somebody else exported this"),
+        (manifest(filter={}), "the filter was another one"),
+        (manifest(range=(0, 9)), "the range was another one"),
+        (manifest(range=(1, 301)), "the range was another one"),
+        (manifest(streams=[]), "the export is not whole"),
+        (manifest(size=1), "names another checkpoint"),
+    ],
+)
+def test_the_program_finds_what_was_rewritten(path: Path, run: Run, change: Change, said: str) -> None:
+    rewrite(path, change)
+    code, output = run(path)
+    assert code != 0
+    assert said in output or "was altered" in output, output
+
+
+def test_the_program_names_an_altered_record(path: Path, run: Run) -> None:
+    rewrite(path, lines_of(lambda f: [f[0].replace(b'"prod"', b'"dev"'), *f[1:]]))
+    code, said = run(path)
+    assert (code, said.partition(",")[2]) == (
+        1,
+        " audit_event 00000000-0000-0000-0000-000000000001: the record was altered\n",
+    )
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_runs_nothing_and_fetches_nothing(path: Path) -> None:
+    read = parse_manifest(contents(path)[MANIFEST])
+    hostile = "<script>alert(1)</script>\"'&"
+    tags = _Tags()
+    tags.feed(page(msgspec.structs.replace(read, by=hostile, origin=hostile, filter={hostile: hostile})).decode())
+    assert {tag for tag, _ in tags.found} <= {
+        "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "table", "tr", "th", "td", "code", "ul",
+        "ol", "li", "b", "pre",
+    }  # fmt: skip
+    assert not [attributes for _, attributes in tags.found if {"src", "href", "onload", "onclick"} & set(attributes)]
