@@ -40,11 +40,13 @@ from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.cli.options import service_options
 from datastorage_client.cli.progress import Flow
 from datastorage_client.folder import sync_folder
+from datastorage_client.problems import DataStorageError
 from datastorage_client.retry import Backoff
 
 _STDOUT = "-"
 _INTERRUPTED = 130
 _NEEDS = "--format parquet needs pyarrow, which is not installed: pip install 'datastorage-client[cli,parquet]'"
+_EVIDENCE_NEEDS = "--evidence needs cryptography, which is not installed: pip install 'datastorage-client[cli,verify]'"
 _LONGEST_WAIT_S = 10.0
 
 
@@ -118,6 +120,7 @@ Examples:
   datastorage export --since 2026-07-01 --until 2026-09-30 --format ndjson --output quarter.ndjson.gz --compress
   datastorage export --since 7d --format ndjson --output - | jq -c 'select(.event_outcome == "failure")'
   datastorage export --since 90d --format parquet --output quarter/
+  datastorage export --since 90d --actor-id alice --evidence alice.zip --key log.pub
   datastorage export --kinds notification --status failed --format csv --output failed.csv
 
 \b
@@ -133,10 +136,24 @@ Exit codes:
 @click.option(
     "--kinds", metavar="KINDS", help="audit_event (default), notification, or both with a comma and no filter."
 )
+@click.option("--format", "form", type=click.Choice(["ndjson", "csv", "parquet"]), help="Parquet: a file a day.")
+@click.option("--output", metavar="FILE", help="A file; for Parquet a folder; - is standard output.")
 @click.option(
-    "--format", "form", type=click.Choice(["ndjson", "csv", "parquet"]), required=True, help="Parquet: a file a day."
+    "--evidence",
+    metavar="FILE.zip",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="In place of both: records with what proves them (docs/evidence.md).",
 )
-@click.option("--output", required=True, metavar="FILE", help="A file; for Parquet a folder; - is standard output.")
+@click.option(
+    "--key",
+    "key_files",
+    multiple=True,
+    metavar="FILE",
+    envvar="DATASTORAGE_LOG_KEY",
+    show_envvar=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="For --evidence: verifier keys of the log, one a line. May be repeated.",
+)
 @click.option(
     "--after", metavar="PLACE", help="Begin behind it: a cursor, EVENT_DATE/EVENT_ID, notification/ID, an index."
 )
@@ -149,8 +166,10 @@ Exit codes:
 def export(
     url: str,
     token: str | None,
-    form: str,
-    output: str,
+    form: str | None,
+    output: str | None,
+    evidence: Path | None,
+    key_files: tuple[Path, ...],
     salts: bool,
     packed: bool,
     restart: bool,
@@ -164,6 +183,15 @@ def export(
     options: until the export is whole its rows are in FILE.part, with FILE.part.json beside it. Rows are those that
     were signed when the first run began. A token needs the scope audit:read. docs/export.md has more.
     """
+    if evidence is not None:
+        if form or output or packed or restart:
+            raise click.UsageError("--evidence stands in place of --format, --output, --compress and --restart")
+        if evidence.exists() and not force:
+            raise click.UsageError(f"--evidence: {printable(as_text(evidence))} is there already; --force replaces it")
+        _write_evidence(HTTPClient(url, token=token), pinned(given(asked)), evidence, key_files, as_json=as_json)
+        return
+    if form is None or output is None:
+        raise click.UsageError("--format and --output say what is written and where; or --evidence FILE.zip")
     _check_options(form, output, packed, as_json)
     filters = given(asked) | ({"salts": "true"} if salts else {})
     query = Query(form="csv" if form == "csv" else "ndjson", asked=filters, parameters=pinned(filters))
@@ -190,6 +218,40 @@ def export(
                 raise
             end(f"{as_text(e.filename or output)}: {e.strerror}; run it again to go on", 1)
     _say(finished, as_json)
+
+
+def _write_evidence(
+    client: HTTPClient, query: dict[str, str], path: Path, key_files: tuple[Path, ...], *, as_json: bool
+) -> None:
+    if importlib.util.find_spec("cryptography") is None:
+        end(_EVIDENCE_NEEDS, 1)
+    from datastorage_client.cli.exports import evidence
+    from datastorage_client.cli.trusted import check_has_keys, read_trust
+    from datastorage_client.evidence.errors import EvidenceError
+    from datastorage_client.verify.errors import VerificationError
+
+    trust = read_trust(key_files, None)
+    check_has_keys(trust)
+    try:
+        with Flow() as flow:
+            written = evidence.write(client, query, path, trust, flow)
+    except ServiceError as e:
+        fail(e, option_of)
+    except (EvidenceError, VerificationError) as e:
+        end(str(e), 1)
+    except DataStorageError as e:
+        fail(client.told(e), option_of)
+    except OSError as e:
+        end(f"{as_text(e.filename or path)}: {e.strerror}", 1)
+    except KeyboardInterrupt:
+        end("interrupted", _INTERRUPTED)
+    if as_json:
+        told = {"evidence": as_text(path), "records": written.records, "bytes": written.bytes}
+        point = written.checkpoint
+        click.echo(jsonvalue.readable({**told, "origin": point.origin, "size": point.size, "root": point.root.hex()}))
+        return
+    where = f"{counted(written.records, 'record')}, proven in {written.checkpoint.origin}"
+    click.echo(f"{where}, {written.bytes:,} bytes in {printable(as_text(path))}", err=True)
 
 
 def _check_options(form: str, output: str, packed: bool, as_json: bool) -> None:

@@ -45,7 +45,7 @@ def trust_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def run(*args: Any, key_files: tuple[Path, ...], policy_file: Path | None, **kwargs: Any) -> Any:
-        return command(*args, trust=_trust(key_files, policy_file), **kwargs)
+        return command(*args, trust=read_trust(key_files, policy_file), **kwargs)
 
     for option in reversed(_OPTIONS):
         run = option(run)
@@ -66,7 +66,8 @@ def read_file(option: str, path: Path, limit: int) -> bytes:
         raise click.UsageError(f"{option}: {e}") from None
 
 
-def _trust(key_files: tuple[Path, ...], policy_file: Path | None) -> Trust:
+def read_trust(key_files: tuple[Path, ...], policy_file: Path | None) -> Trust:
+    """Whose signatures files say are taken, or a usage error."""
     keys: list[VerifierKey] = []
     for path in key_files:
         try:
