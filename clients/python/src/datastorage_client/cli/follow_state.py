@@ -56,7 +56,7 @@ class State:
         if cursor == self.cursor:
             return
         kept = {"version": _VERSION, "asked": self._asked, "cursor": cursor}
-        write_whole(self._path, json.dumps(kept, indent=1).encode() + b"\n")
+        write_whole(self._path, json.dumps(kept, indent=1).encode() + b"\n", alone=True)
         self.cursor = cursor
 
 
