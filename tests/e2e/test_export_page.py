@@ -28,6 +28,12 @@ COMMAND = str(Path(sys.executable).parent / "datastorage")
 
 
 @pytest.fixture
+def service(run_service: Callable[..., GunicornService]) -> GunicornService:
+    """One that has what the test has stored, and nothing of others."""
+    return run_service()
+
+
+@pytest.fixture
 def signed(run_service: Callable[..., GunicornService], tmp_path: Path) -> GunicornService:
     """A service whose log is signed."""
     (tmp_path / "log.key").write_text(KEY.encode() + "\n")
@@ -184,9 +190,7 @@ def test_a_follower_that_is_killed_loses_nothing(service: GunicornService, folde
                 stderr=subprocess.DEVNULL,
             )  # fmt: skip
             grown = target.stat().st_size + chance.randrange(1, 30_000)
-            wait_until(
-                lambda size=grown: target.stat().st_size >= size or caught(folder)
-            )
+            wait_until(lambda size=grown: target.stat().st_size >= size or caught(folder))
             follower.kill()
             follower.wait()
     with target.open("ab") as out:
