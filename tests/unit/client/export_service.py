@@ -42,13 +42,14 @@ class ExportService(StubService):
         self.packed = False
         self.bends: deque[Bend | None] = deque()
         self.headers: dict[str, str] = {}
-        self._rows: dict[str, list[bytes]] = {}
+        self._lines: dict[tuple[str, int], list[bytes]] = {}
 
     def lines(self, form: str) -> list[bytes]:
         """All rows, without a header line."""
-        if form not in self._rows:
-            self._rows[form] = [(csv_row if form == "csv" else ndjson)(item) for item in self.items]
-        return self._rows[form]
+        kept = (form, len(self.items))
+        if kept not in self._lines:
+            self._lines[kept] = [(csv_row if form == "csv" else ndjson)(item) for item in self.items]
+        return self._lines[kept]
 
     def whole(self, form: str = "ndjson") -> bytes:
         """The body of an export that nothing breaks."""

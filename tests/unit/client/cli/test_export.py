@@ -24,7 +24,7 @@ from datastorage_client.cli.exports import sink as sink_module
 from datastorage_client.retry import Backoff
 
 from app.http.problems import Problem
-from tests.support import Guarded
+from tests.support import Guarded, wait_until
 from tests.unit.client.export_service import BEFORE, ExportService, event, place
 from tests.unit.client.feed_service import notification
 from tests.unit.stub_service import Canned, Cut, busy
@@ -299,6 +299,12 @@ main()
 """
 
 
+def saved_rows(output: Path) -> int:
+    """How many rows the state beside an output counts."""
+    path = output.with_name(f"{output.name}.part.json")
+    return int(json.loads(path.read_bytes())["rows"]) if path.exists() else 0
+
+
 @pytest.mark.parametrize("form", ["ndjson", "csv"])
 def test_killed_at_any_moment_it_gives_the_same_file(tmp_path: Path, form: str) -> None:
     output = tmp_path / "out"
@@ -322,14 +328,17 @@ def test_killed_at_any_moment_it_gives_the_same_file(tmp_path: Path, form: str) 
 
     with ExportService([event(index) for index in range(20_000)]) as stub:
         environ = {**os.environ, "DATASTORAGE_URL": stub.url}
-        for _ in range(KILLS):
+        for kill in range(KILLS):
             reached.clear()
             gone.clear()
-            stub.bends.append(held_at(rolled.randrange(20)))
+            before = saved_rows(output)
+            stub.bends.append(held_at(rolled.randrange(1, max(2, 190 // KILLS))))
             with Guarded(command, env=environ, stderr=subprocess.DEVNULL) as process:
                 assert reached.wait(60)
-                # What came is on its way to the disk.
-                process.poll() or threading.Event().wait(rolled.random() * 0.05)
+                if kill % 2:
+                    wait_until(lambda before=before: saved_rows(output) > before, 60, "rows that count")  # type: ignore[misc]
+                else:  # what came is on its way to the disk
+                    gone.wait(rolled.random() * 0.05)
                 process.send_signal(signal.SIGKILL)
                 process.wait(60)
                 gone.set()
@@ -339,7 +348,35 @@ def test_killed_at_any_moment_it_gives_the_same_file(tmp_path: Path, form: str) 
         assert output.read_bytes() == stub.whole(form)
         assert os.listdir(tmp_path) == ["out"]
         behind = {query.get("after") for query in stub.asked()}
-        assert len(behind) > KILLS / 3
+        assert len(behind) > KILLS // 2
+
+
+@pytest.mark.parametrize("options", [(), ("--restart",)])
+def test_what_a_killed_run_has_packed_is_never_taken_for_the_file(
+    run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    def half(source: Path, target: Path, shown: object) -> None:
+        target.write_bytes(b"half of it")
+        raise Killed
+
+    arguments = ("--format", "ndjson", "--output", "out")
+    with monkeypatch.context() as patched, contextlib.suppress(Killed):
+        patched.setattr(command_module, "compress", half)
+        run(*arguments, "--compress")
+    # Then without packing, and killed when it has its name.
+    with monkeypatch.context() as patched, contextlib.suppress(Killed):
+        patched.setattr(sink_module.PartFile, "forget", killed)
+        run(*arguments, *options)
+    assert (tmp_path / "out").read_bytes() == stub.whole()
+    assert run(*arguments).exit_code == 0
+    assert (tmp_path / "out").read_bytes() == stub.whole()
+    assert os.listdir(tmp_path) == ["out"]
 
 
 @pytest.mark.parametrize("form", ["ndjson", "csv"])

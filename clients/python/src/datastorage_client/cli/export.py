@@ -305,6 +305,8 @@ class _Run:
                 made.replace(target)
                 part.forget()
             else:
+                # What a run that packed has left would be taken for all of it.
+                _packed(target).unlink(missing_ok=True)
                 part.move(target)
             return self._finished(as_text(target), part.state, download, [as_text(target)], resumed=part.resumed)
 
@@ -322,6 +324,9 @@ class _Run:
         part, download = self._fetched(folder / ".export")
         with part:
             files = parquet.write(part.path, folder, self._flow, salts="salts" in self._query.asked)
+            # A reader of the folder would count the rows of an export of before as well.
+            for old in set(there) - set(files) if self._force else ():
+                old.unlink()
             part.remove()
             return self._finished(
                 as_text(folder), part.state, download, list(map(as_text, files)), resumed=part.resumed
