@@ -27,7 +27,14 @@ def verifying_block() -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
-def test_the_code_on_the_page_runs(page: Path, service: GunicornService, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_code_on_the_page_runs(
+    page: Path,
+    service: GunicornService,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)  # some of it writes files
     found = blocks(page)
     assert found
     for block in found:

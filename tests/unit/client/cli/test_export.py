@@ -30,7 +30,7 @@ from tests.unit.client.feed_service import notification
 from tests.unit.stub_service import Canned, Cut, busy
 
 Run = Callable[..., Result]
-KILLS = int(os.environ.get("EXPORT_KILLS", "12"))
+KILLS = int(os.environ.get("EXPORT_KILLS", "6"))
 SAVED = "export.ndjson.part.json"
 
 
