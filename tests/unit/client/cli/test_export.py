@@ -213,7 +213,7 @@ class TestOutputs:
 
     def test_what_it_did_not_write_is_cut_off(self, run: Run, stub: ExportService, stopped: Path) -> None:
         with open(stopped / "export.ndjson.part", "ab") as file:
-            file.write(b"half a ro")
+            file.write(stub.whole() + b"half a ro")  # more than the rest, which would go over it
         asked = len(stub.requests)
         assert run("--format", "ndjson", "--output", "export.ndjson", "--since", "7d").exit_code == 0
         assert (stopped / "export.ndjson").read_bytes() == stub.whole()
