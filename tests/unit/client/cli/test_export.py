@@ -152,6 +152,15 @@ def test_wrong_filters_are_told_by_their_options(run: Run, stub: ExportService) 
     assert "--since: is no time" in result.stderr
 
 
+def test_what_was_refused_leaves_nothing_that_is_in_the_way(run: Run, stub: ExportService, tmp_path: Path) -> None:
+    body = Problem("validation-error", "since: no", field_errors={"since": "is no time"})
+    stub.script.append(Canned(400, body.body("x", "/"), (("Content-Type", "application/problem+json"),)))
+    assert run("--format", "ndjson", "--output", "out", "--since", "yesterday").exit_code == 2
+    assert os.listdir(tmp_path) == []
+    assert run("--format", "ndjson", "--output", "out", "--since", "1d").exit_code == 0
+    assert (tmp_path / "out").read_bytes() == stub.whole()
+
+
 def test_other_answers_are_no_export(run: Run, stub: ExportService, tmp_path: Path) -> None:
     stub.headers = {"Content-Type": "text/html"}
     result = run("--format", "ndjson", "--output", "out")
@@ -248,6 +257,23 @@ class TestOutputs:
         leave.set()
         other.join()
         assert (result.exit_code, "another run writes" in result.stderr) == (2, True)
+        assert (tmp_path / "out").read_bytes() == stub.whole()
+
+    @pytest.mark.parametrize("options", [(), ("--restart",)])
+    def test_a_run_that_ends_meanwhile_keeps_its_file(
+        self, run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: tuple[str, ...]
+    ) -> None:
+        (tmp_path / "out.part").write_bytes(stub.whole())
+        lock = sink_module.fcntl.flock
+
+        def late(descriptor: int, how: int) -> None:
+            (tmp_path / "out.part").rename(tmp_path / "out")
+            lock(descriptor, how)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(sink_module.fcntl, "flock", late)
+            result = run("--format", "ndjson", "--output", "out", *options)
+        assert (result.exit_code, "has just ended" in result.stderr) == (2, True)
         assert (tmp_path / "out").read_bytes() == stub.whole()
 
     def test_a_full_disk_is_said(self, run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch) -> None:

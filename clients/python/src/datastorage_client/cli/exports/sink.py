@@ -174,6 +174,9 @@ class PartFile(Sink):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise OutputError(f"another run writes {_name(path)} now: wait for its end, or name another") from None
+            if not _has_name(descriptor, path):
+                # It may have another name by now, and be an export that is whole.
+                raise OutputError(f"another run has just ended with {_name(path)}: look, or run it again")
             if restart:
                 state_path.unlink(missing_ok=True)
                 os.ftruncate(descriptor, 0)
@@ -247,9 +250,15 @@ class PartFile(Sink):
         return "nothing of it is kept, run it again"
 
     def keep(self) -> None:
-        """The run ends here for another reason, which is the one to tell: save if that is possible."""
+        """The run ends here for another reason, which is the one to tell: save if that is possible.
+
+        Where no answer came there is nothing to go on with, and what was asked for may have been refused.
+        """
         with contextlib.suppress(OSError, ServiceError):
-            self.save()
+            if self.state.before is None:
+                self.discard()
+            else:
+                self.save()
 
     def close(self) -> None:
         """Let others have it."""
@@ -274,6 +283,13 @@ def compress(source: Path, target: Path, shown: Callable[[int], None]) -> None:
         file.write(pack.flush())
         file.flush()
         os.fsync(file.fileno())
+
+
+def _has_name(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def part_paths(base: Path) -> tuple[Path, Path]:
