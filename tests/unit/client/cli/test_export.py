@@ -21,6 +21,7 @@ from datastorage_client.cli import export as command_module
 from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.exports import download as download_module
 from datastorage_client.cli.exports import sink as sink_module
+from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.retry import Backoff
 
 from app.http.problems import Problem
@@ -106,6 +107,47 @@ def test_broken_streams_go_on_behind_the_last_whole_row(
     assert "before" not in first
     assert second["before"] == third["before"] == BEFORE
     assert third["after"].startswith("2026-01-05/01890a5d")
+
+
+@pytest.mark.parametrize(
+    ("options", "coding"),
+    [
+        (("--salts",), "identity"),
+        (("--after", place(event(3)), "--before", BEFORE), "identity"),
+        (("--actor-id", "alice"), "gzip"),
+        (("--since", "2026-01-01"), "gzip"),
+        (("--kinds", "notification"), "gzip"),
+    ],
+)
+def test_a_stream_that_may_be_silent_for_long_is_packed(
+    run: Run, stub: ExportService, options: tuple[str, ...], coding: str
+) -> None:
+    assert run("--format", "ndjson", "--output", "out", *options).exit_code == 0
+    assert stub.requests[0].headers["Accept-Encoding"] == coding
+
+
+def test_a_service_that_falls_silent_is_left_and_asked_again(
+    run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done = threading.Event()
+
+    def silent(chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for number, chunk in enumerate(chunks):
+            if number == 2:
+                yield chunk[:100]
+                done.wait(60)
+                raise Cut
+            yield chunk
+
+    stub.bends.append(silent)
+    monkeypatch.setattr(
+        HTTPClient.__init__, "__kwdefaults__", HTTPClient.__init__.__kwdefaults__ | {"read_timeout_s": 1.0}
+    )
+    result = run("--format", "ndjson", "--output", "out")
+    done.set()
+    assert result.exit_code == 0, result.stderr
+    assert "nothing came for 1 s: going on behind row 200" in result.stderr
+    assert (tmp_path / "out").read_bytes() == stub.whole()
 
 
 def test_standard_output_goes_on_at_a_rows_end(run: Run, stub: ExportService) -> None:

@@ -44,6 +44,8 @@ MAX_ANSWER_BYTES = 256 * 1024 * 1024
 RETRY_LIMIT_S = 60.0
 _LONGEST_WAIT_S = 10.0
 _SHOWN_TEXT = 500
+# Parameters of an export that leave no records out, in which rows come one behind the other.
+_DENSE = {"format", "salts", "after", "before"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +126,14 @@ class HTTPClient:
 
         Reading it raises BrokenOffError or UnexpectedAnswerError, as `Export` says.
         """
-        accept = MEDIA_TYPES[query["format"]]
+        headers = {"Accept": MEDIA_TYPES[query["format"]]}
+        if query.keys() <= _DENSE:
+            # Packing costs the service a fifth of its pace. It is for what may find nothing for long: in a gzip the
+            # service sends something meanwhile.
+            headers["Accept-Encoding"] = "identity"
+        url = "/api/v1/audit/export?" + urlencode(query)
         extensions = Repeat.ALWAYS.extension | streamed()
-        return _Export(
-            self,
-            self._http,
-            {
-                "method": "GET",
-                "url": "/api/v1/audit/export?" + urlencode(query),
-                "headers": {"Accept": accept},
-                "extensions": extensions,
-            },
-        )
+        return _Export(self, self._http, {"method": "GET", "url": url, "headers": headers, "extensions": extensions})
 
     def post(self, path: str, body: bytes, *, repeatable: bool) -> Answer:
         """Send JSON. Raises ProblemError, UnreachableError or ServiceError.
