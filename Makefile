@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 # Two at a time, a file's tests together: each process has servers of its own.
 PARALLEL := -n 2 --dist loadfile
 # What takes long as well, more made-up cases, more rolling restarts, more failovers.
-NIGHTLY := HYPOTHESIS_PROFILE=nightly ROLLING_ROUNDS=10 SENTINEL_KILLS=10 FOLLOWER_KILLS=200 $(PYTEST) -m "nightly or not nightly" --timeout 900
+NIGHTLY := HYPOTHESIS_PROFILE=nightly ROLLING_ROUNDS=10 SENTINEL_KILLS=10 FOLLOWER_KILLS=200 FOLLOW_KILLS=100 $(PYTEST) -m "nightly or not nightly" --timeout 900
 
 # What making a wheel leaves beside the code. Old metadata there would be found before that of the environment, and with
 # it old commands; old modules would go into the next wheel.

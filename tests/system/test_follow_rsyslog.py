@@ -1,4 +1,4 @@
-"""The rsyslog configuration of docs/follow.md under Debian's rsyslog, behind a follower that is killed again and again."""
+"""The rsyslog configuration of docs/follow.md under Debian's rsyslog, behind a follower that is killed over and over."""
 
 from __future__ import annotations
 
