@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tests.support import Guarded, GunicornService, event
+from tests.support import Guarded, GunicornService, event, wait_until
 
 COMMAND = Path(sys.executable).parent / "datastorage"
 _BATCH_EVENTS = 20
@@ -61,12 +61,17 @@ def writing(service: GunicornService) -> Iterator[list[str]]:
 
 
 def killed_again_and_again(service: GunicornService, folder: Path, out: BinaryIO, kills: int, seed: int) -> None:
-    """Each is killed somewhere between its start and its waiting for more."""
+    """One is killed somewhere between its start and its waiting for more, the next while it writes, and so on."""
     rng = random.Random(seed)
-    for _ in range(kills):
+    for number in range(kills):
+        before = os.fstat(out.fileno()).st_size
         process = follower(service, folder, out)
+        lives = rng.random() * _LONGEST_LIFE_SECONDS
+        if number % 2:
+            wait_until(lambda before=before: os.fstat(out.fileno()).st_size > before, what="it writes")
+            lives *= 0.05
         try:
-            process.wait(rng.random() * _LONGEST_LIFE_SECONDS)
+            process.wait(lives)
         except subprocess.TimeoutExpired:
             process.kill()
         else:

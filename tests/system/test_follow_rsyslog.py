@@ -1,4 +1,4 @@
-"""The rsyslog configuration of docs/follow.md under Debian's rsyslog, behind a follower that is killed over and over."""
+"""docs/follow.md with Debian's rsyslog, behind a follower that is killed at random moments."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ from datastorage_client.cli.exports.sink import (
     check_free,
     check_same,
     compress,
+    forget_state,
     part_paths,
     read_state,
 )
@@ -297,11 +298,12 @@ class _Run:
         part, download = self._fetched(target)
         with part:
             if self._packed:
-                made = target.with_name(target.name + ".part.gz")
+                made = _packed(target)
                 compress(part.path, made, lambda done: self._flow.show(lambda _: f"compressing, {done / 1e6:,.0f} MB"))
+                # Before it has its name: a run that is killed in between finds the one without the other.
+                part.path.unlink()
                 made.replace(target)
-                sync_folder(target.parent)
-                part.remove()
+                part.forget()
             else:
                 part.move(target)
             return self._finished(as_text(target), part.state, download, [as_text(target)], resumed=part.resumed)
@@ -333,7 +335,10 @@ class _Run:
         if state is None or not state.whole:
             return None
         check_same(state, self._client.url, self._query, part_paths(base)[1])
-        part_paths(base)[1].unlink(missing_ok=True)
+        if _packed(base).exists():
+            _packed(base).replace(base)
+            sync_folder(base.parent)
+        forget_state(part_paths(base)[1])
         return state
 
     def _fetched(self, base: Path) -> tuple[PartFile, Download | None]:
@@ -371,6 +376,11 @@ class _Run:
             download=download,
             files=files,
         )
+
+
+def _packed(target: Path) -> Path:
+    """Where rows are packed, until all of them are."""
+    return target.with_name(f"{target.name}.part.gz")
 
 
 def _say(finished: Finished, as_json: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, TypeGuard
 from datastorage_common.files import ReadError, as_text, read_whole
 from datastorage_common.terminal import printable
 
-from datastorage_client.folder import write_whole
+from datastorage_client.folder import unfinished, write_whole
 from datastorage_client.problems import cursor as as_cursor
 
 _VERSION = 1
@@ -79,7 +78,7 @@ class State:
             return
         kept = {"version": _VERSION, "asked": self._asked, "moments": self.moments, "cursor": cursor}
         try:
-            write_whole(self._path, json.dumps(kept, indent=1).encode() + b"\n", mode=_OWNER_ALONE)
+            write_whole(self._path, json.dumps(kept, indent=1).encode() + b"\n", alone=True, mode=_OWNER_ALONE)
         except OSError as e:
             raise StateLostError(
                 f"{_shown(self._path)} cannot be written: {e.strerror}; the last records come again"
@@ -114,8 +113,8 @@ def alone(path: Path) -> Iterator[Path]:
 
 def _try_to_write(path: Path) -> None:
     """Better now than after the first page. Raises OSError."""
-    tried = path.with_name(f".{secrets.token_hex(8)}.new")
-    os.close(os.open(tried, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ALONE))
+    tried = unfinished(path)
+    os.close(os.open(tried, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _OWNER_ALONE))
     tried.unlink()
 
 

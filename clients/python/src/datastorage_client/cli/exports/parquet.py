@@ -46,6 +46,7 @@ _OTHERS: Mapping[str, tuple[Any, Any]] = {
     "updated_at": (datetime, _MOMENT),
     "event_data": (msgspec.Raw, pa.string()),
     "is_sensitive": (bool, pa.bool_()),
+    "trace_id_from_context": (bool, pa.bool_()),
     "duration_ms": (int, pa.int32()),
     "retention_days": (int, pa.int32()),
     "escalation_level": (int, pa.int32()),
@@ -145,7 +146,11 @@ class _Table:
         self._names = (*MEMBERS[kind], *(_SALTED[kind] if salts else ()))
         types = {name: _OTHERS.get(name, (str, pa.string())) for name in self._names}
         self._schema = pa.schema([(name, kind_of[1]) for name, kind_of in types.items()])
-        fields = [(name, kind_of[0] | None, None) for name, kind_of in types.items()]
+        # Raw stands for any value, null too; together with None it would take nothing else.
+        fields = [
+            (name, kind_of[0] if kind_of[0] is msgspec.Raw else kind_of[0] | None, None)
+            for name, kind_of in types.items()
+        ]
         self._decoder = msgspec.json.Decoder(msgspec.defstruct("Row", fields))
         self._all = msgspec.json.Decoder(dict[str, msgspec.Raw])
         self.others: set[str] = set()  # members of rows that are no column

@@ -21,7 +21,7 @@ from datastorage_common.terminal import printable
 
 from datastorage_client.cli.errors import ServiceError
 from datastorage_client.cli.exports.rows import Form, Last
-from datastorage_client.folder import sync_folder, write_whole
+from datastorage_client.folder import sync_folder, unfinished, write_whole
 from datastorage_client.problems import cursor
 
 _VERSION = 1
@@ -217,7 +217,7 @@ class PartFile(Sink):
             return
         state = self.settle()
         os.fsync(self._fd)
-        write_whole(self._state_path, msgspec.json.format(msgspec.json.encode(state)) + b"\n")
+        write_whole(self._state_path, msgspec.json.format(msgspec.json.encode(state)) + b"\n", alone=True)
         self._saved = time.monotonic()
 
     def whole(self) -> None:
@@ -238,10 +238,10 @@ class PartFile(Sink):
     def forget(self) -> None:
         """Nothing is left to go on with. Raises OSError."""
         sync_folder(self.path.parent)
-        self._state_path.unlink(missing_ok=True)
+        forget_state(self._state_path)
 
     def discard(self) -> str:
-        self._state_path.unlink(missing_ok=True)
+        forget_state(self._state_path)
         self.path.unlink(missing_ok=True)
         self._discarded = True
         return "nothing of it is kept, run it again"
@@ -279,6 +279,12 @@ def compress(source: Path, target: Path, shown: Callable[[int], None]) -> None:
 def part_paths(base: Path) -> tuple[Path, Path]:
     """Of an output: the rows so far, and the state."""
     return base.parent / f"{base.name}.part", base.parent / f"{base.name}.part.json"
+
+
+def forget_state(path: Path) -> None:
+    """Remove the state, and what a run that was killed has left of one. Raises OSError."""
+    unfinished(path).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
 
 
 def read_state(base: Path) -> State | None:
