@@ -87,9 +87,9 @@ def _of_event(record: Mapping[str, Any]) -> dict[str, Any]:
             **({"request": {"uid": record["request_id"]}} if record.get("request_id") else {}),
         },
         "src_endpoint": _endpoint(record.get("actor_ip")),
-        "resources": [
-            _given(uid=record.get("resource_id"), type=record.get("resource_type"), namespace=record.get("namespace"))
-        ],
+        **_resources(
+            uid=record.get("resource_id"), type=record.get("resource_type"), namespace=record.get("namespace")
+        ),
         "metadata": {
             **_metadata(f"{record['event_date']}/{record['event_id']}", record, record["event_timestamp"]),
             "event_code": record["event_type"],
@@ -109,7 +109,7 @@ def _of_notification(record: Mapping[str, Any]) -> dict[str, Any]:
         "actor": {"user": _user(record.get("recorded_by"), None)},
         "api": {"operation": f"notification.{record['channel']}"},
         "src_endpoint": _endpoint(None),
-        "resources": [_given(uid=record.get("recipient"), type=record.get("channel"))],
+        **_resources(uid=record.get("recipient"), type=record.get("channel")),
         "metadata": {
             **_metadata(f"notification/{record['id']}", record, record["sent_at"]),
             **_given(correlation_uid=record.get("remediation_id")),
@@ -120,6 +120,12 @@ def _of_notification(record: Mapping[str, Any]) -> dict[str, Any]:
 def _given(**members: Any) -> dict[str, Any]:
     """Those that have a value."""
     return {name: value for name, value in members.items() if value not in (None, "")}
+
+
+def _resources(**members: Any) -> dict[str, Any]:
+    """The one that it was about; nothing where nothing is said of it."""
+    found = _given(**members)
+    return {"resources": [found]} if found else {}
 
 
 def _user(ident: str | None, kind: str | None) -> dict[str, Any]:
