@@ -17,10 +17,12 @@ from typing import Any, BinaryIO
 from tests.support import Guarded, GunicornService, event, wait_until
 
 COMMAND = Path(sys.executable).parent / "datastorage"
-_BATCH_EVENTS = 20
-_PAUSE_SECONDS = 0.05
+_BATCH_EVENTS = 10
+_PAUSE_SECONDS = 0.1
+# Some lines are longer than a pipe takes at once, and than rsyslog takes unless it is told otherwise.
+_SIZES, _OF_THEM = (10, 1000, 20_000), (20, 4, 1)
 # From before it is begun to read its imports to when it waits for more.
-_LONGEST_LIFE_SECONDS = 3.0
+_LONGEST_LIFE_SECONDS = 2.0
 
 
 def follower(service: GunicornService, folder: Path, out: Any, *options: str) -> Guarded:
@@ -43,8 +45,7 @@ def writing(service: GunicornService) -> Iterator[list[str]]:
     def write() -> None:
         rng = random.Random(7)
         while not over.is_set():
-            # Some lines are longer than a pipe takes at once.
-            sizes = [rng.choice((10, 1000, 20_000)) for _ in range(rng.randrange(1, _BATCH_EVENTS))]
+            sizes = rng.choices(_SIZES, _OF_THEM, k=rng.randrange(1, _BATCH_EVENTS))
             batch = [event(event_data={"text": "ö" * size}) for size in sizes]
             answer = service.request("POST", "/api/v1/audit/events/batch", batch)
             assert answer.status == 201, answer.body
