@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import quote
 
 import flask
 from datastorage_common.counts import counted
@@ -66,6 +67,8 @@ _NO_PLACE = (
 )
 _NO_RECORD = "names no record that has a place in the log"
 _TWO = "is given more than once: take one"
+# Stands in a header as it is, of what is not a letter or digit.
+_IN_HEADER = "!#$&'()*+,-./:;=?@[]_~"
 # Each keeps a thread and a good part of a core.
 _AT_ONCE = 2
 _PATIENCE_SECONDS = 0.1
@@ -271,7 +274,8 @@ def _headers(query: _Asked, span: Span, *, packed: bool) -> dict[str, str]:
     if not query.wanted.reads.narrow:
         found["Datastorage-Log-Range"] = f"{span.first}-{span.stop}"
     if principal is not None:
-        found["Datastorage-Principal"] = principal
+        # Of a token, in any characters; a header has few.
+        found["Datastorage-Principal"] = quote(principal, safe=_IN_HEADER)
     return found
 
 

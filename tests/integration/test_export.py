@@ -17,6 +17,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.audit.accesses import AccessRecorder
+from app.audit.own_events import Caller
 from app.audit.shapes import EVENT_MEMBERS, NOTIFICATION_MEMBERS
 from app.http.problems import Problem
 from app.postgres.errors import OutageError
@@ -405,6 +406,14 @@ def test_who_exports_is_recorded_before_and_after(recording: flask.Flask, databa
 
 def accesses(database: Database) -> list[Any]:
     return database.query("SELECT event_type FROM audit_events WHERE event_category = 'datastorage.access'")
+
+
+def test_a_name_in_any_characters(recording: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    caller = Caller("Łukasz\r\nX: y", None, "r-1", None, "GET /")
+    monkeypatch.setattr(export_routes, "current_caller", lambda: caller)
+    answer = ask(recording)
+    assert answer.status_code == 200
+    assert answer.headers["Datastorage-Principal"] == "%C5%81ukasz%0D%0AX:%20y"
 
 
 @pytest.mark.parametrize("kept", [[False], [True, False]])

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Literal, Self, cast
+from urllib.parse import unquote
 
 import httpx
 
@@ -91,7 +92,8 @@ class _Told:
     @property
     def principal(self) -> str | None:
         """Whom the service took the caller for; None where it asks nobody."""
-        return self._header("Datastorage-Principal")
+        found = self._header("Datastorage-Principal")
+        return None if found is None else unquote(found)
 
     @property
     def request_id(self) -> str | None:
