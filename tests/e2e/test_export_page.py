@@ -19,7 +19,7 @@ import pytest
 from datastorage_common.notes import make_key
 
 from tests.e2e.test_docs import blocks, run
-from tests.support import ROOT, Guarded, GunicornService, event, wait_until
+from tests.support import ROOT, GunicornService, event, wait_until
 
 DOCS = ROOT / "docs"
 EXPORT = "/api/v1/audit/export"
@@ -174,38 +174,3 @@ def test_it_is_packed_in_pieces(service: GunicornService) -> None:
         connection.request("GET", f"{EXPORT}?format=csv", headers={"Accept-Encoding": "gzip"})
         answer = connection.getresponse()
         assert gzip.decompress(answer.read()).count(b"\r\n") >= 31
-
-
-def test_a_follower_that_is_killed_loses_nothing(service: GunicornService, folder: Path) -> None:
-    """At any moment, a line cut off or not: each event is in the file, whole, at least once."""
-    stored: list[str] = []
-    chance = random.Random(7)
-    target = folder / "audit.ndjson"
-    for _ in range(10):
-        answer = service.request("POST", "/api/v1/audit/events/batch", [event() for _ in range(40)])
-        stored += answer.json["event_ids"]
-        with target.open("ab") as out:
-            follower = Guarded(
-                [COMMAND, "follow", "--url", service.url, "--state", "state"], cwd=folder, stdout=out,
-                stderr=subprocess.DEVNULL,
-            )  # fmt: skip
-            grown = target.stat().st_size + chance.randrange(1, 30_000)
-            wait_until(lambda size=grown: target.stat().st_size >= size or caught(folder))
-            follower.kill()
-            follower.wait()
-    with target.open("ab") as out:
-        wait_until(lambda: set(stored) <= {row["event_id"] for row in exported(service)}, what="they are in the log")
-        last = [COMMAND, "follow", "--url", service.url, "--state", "state", "--once"]
-        assert Guarded(last, cwd=folder, stdout=out).wait(60) == 0
-    found = set()
-    for line in target.read_bytes().splitlines():
-        try:
-            found.add(json.loads(line)["event_id"])
-        except ValueError:
-            continue  # a line that a kill has cut off
-    assert set(stored) <= found
-
-
-def caught(folder: Path) -> bool:
-    """Whether the follower has written a state, after which it may wait for more for long."""
-    return (folder / "state").exists()

@@ -1,110 +1,106 @@
-"""docs/follow.md with Debian's rsyslog: the follower is killed at random moments, and rsyslog has every event."""
+"""docs/follow.md with Debian's rsyslog, behind a follower that is killed at random moments."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-import random
 import shutil
+import signal
 import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.test_docs import blocks
-from tests.support import ROOT, Database, Guarded, GunicornService, event, wait_until
+from tests.follow_runs import events_of, follower, killed_again_and_again, writing
+from tests.support import ROOT, Database, Guarded, GunicornService, shared_valkey, wait_until
 
-PAGE = ROOT / "docs" / "follow.md"
-COMMAND = str(Path(sys.executable).parent / "datastorage")
-# Times that the follower is killed.
 KILLS = int(os.environ.get("FOLLOW_KILLS", "10"))
-RSYSLOGD = shutil.which("rsyslogd", path=f"{os.environ['PATH']}:/usr/sbin")
-
-pytestmark = pytest.mark.skipif(RSYSLOGD is None, reason="Debian's rsyslog is not installed")
+RSYSLOGD = shutil.which("rsyslogd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+pytestmark = pytest.mark.skipif(RSYSLOGD is None, reason="needs rsyslogd (scripts/debian-packages system)")
 
 
 @pytest.fixture
 def service(database: Database, tmp_path: Path) -> Iterator[GunicornService]:
-    running = GunicornService({"DATASTORAGE_DATABASE__URL": database.service_url}, tmp_path / "gunicorn.log")
-    running.start()
-    yield running
-    running.stop()
+    with shared_valkey() as valkey:
+        environ = {"DATASTORAGE_DATABASE__URL": database.service_url, "DATASTORAGE_REDIS__URL": valkey.url(0)}
+        running = GunicornService(environ, tmp_path / "gunicorn.log")
+        running.start()
+        yield running
+        running.stop()
 
 
-@contextmanager
-def rsyslog(folder: Path) -> Iterator[None]:
-    """rsyslog with the configuration of the page, but for its folders."""
-    [text] = [block for block in blocks(PAGE, "text") if "imfile" in block]
-    for path in ("/var/log/datastorage", "/var/spool/rsyslog"):
-        assert path in text
-        text = text.replace(path, str(folder))
-    configuration = folder / "rsyslog.conf"
-    configuration.write_text(text)
-    assert RSYSLOGD is not None
-    with (folder / "rsyslog.log").open("wb") as said:
-        process = Guarded(
-            [RSYSLOGD, "-n", "-f", str(configuration), "-i", str(folder / "rsyslog.pid")], stdout=said, stderr=said
-        )
+def configuration(folder: Path) -> Path:
+    """That of the page, with all that it names in a folder of ours."""
+    [block] = [b for b in blocks(ROOT / "docs" / "follow.md", "text") if b.startswith("# /etc/rsyslog.d/")]
+    for there in ("/var/spool/rsyslog", "/var/log/datastorage"):
+        assert there in block
+        block = block.replace(there, str(folder))
+    made = folder / "rsyslog.conf"
+    made.write_text(block)
+    return made
+
+
+class Rsyslog:
+    """Debian's rsyslog with that configuration alone, to be stopped and started."""
+
+    def __init__(self, folder: Path) -> None:
+        assert RSYSLOGD is not None
+        self._command = [RSYSLOGD, "-n", "-f", configuration(folder), "-i", folder / "rsyslog.pid"]
+        self._said = folder / "rsyslog.said"
+        checked = subprocess.run([*self._command, "-N1"], capture_output=True, text=True, timeout=60, check=False)
+        assert checked.returncode == 0, checked.stderr
+        self.start()
+
+    def start(self) -> None:
+        with self._said.open("ab") as said:
+            self.process = Guarded(self._command, stdout=said, stderr=said, cwd="/")
+
+    def stop(self) -> None:
+        """As the machine's own is stopped."""
+        self.process.send_signal(signal.SIGTERM)
         try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(30)
+            assert self.process.wait(60) == 0, self._said.read_text()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
 
 
-def ids(path: Path) -> set[str]:
-    """The events in a file of lines; a line that a kill has cut off is none."""
-    found = set()
-    for line in path.read_bytes().splitlines() if path.exists() else ():
-        try:
-            found.add(json.loads(line)["event_id"])
-        except ValueError:
-            continue
-    return found
-
-
-def test_a_follower_that_is_killed_loses_nothing(service: GunicornService, tmp_path: Path) -> None:
-    stored: list[str] = []
-    over = threading.Event()
-
-    def write() -> None:
-        number = 0
-        while not over.wait(0.02):
-            # Now and then one that is longer than rsyslog takes by default.
-            data = {"number": number, "text": "é" * (20_000 if number % 50 == 0 else 20)}
-            answer = service.request("POST", "/api/v1/audit/events", event(event_data=data))
-            assert answer.status == 201
-            stored.append(answer.json["event_id"])
-            number += 1
-
-    target, chance = tmp_path / "audit.ndjson", random.Random(3)
-    follow = [COMMAND, "follow", "--url", service.url, "--state", str(tmp_path / "state")]
+@pytest.mark.timeout(900)  # for 100 kills
+def test_every_event_reaches_rsyslog_over_kills_restarts_and_rotations(
+    service: GunicornService, tmp_path: Path
+) -> None:
+    target, received = tmp_path / "audit.ndjson", tmp_path / "received.ndjson"
     target.touch()
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        with rsyslog(tmp_path):
-            for _ in range(KILLS):
-                size = target.stat().st_size
+    rsyslog = Rsyslog(tmp_path)
+    with contextlib.ExitStack() as stack:
+        stack.callback(lambda: rsyslog.stop())
+        rounds = 5
+        with writing(service) as acknowledged:
+            for number in range(rounds):
                 with target.open("ab") as out:
-                    follower = Guarded(follow, stdout=out, stderr=subprocess.DEVNULL)
-                wait_until(lambda size=size: target.stat().st_size > size, what="it writes")
-                over.wait(chance.random() / 2)
-                follower.kill()
-                follower.wait()
-            over.set()
-            writer.join()
-            with target.open("ab") as out:
-                last = Guarded(follow, stdout=out, stderr=subprocess.DEVNULL)
-            wait_until(lambda: set(stored) <= ids(target), what="everything is in the file")
-            last.terminate()
-            assert last.wait(30) == 0
-            wait_until(lambda: set(stored) <= ids(tmp_path / "received.ndjson"), what="rsyslog has everything")
-    finally:
-        over.set()
-        writer.join()
-    assert len(stored) > KILLS
+                    killed_again_and_again(service, tmp_path, out, KILLS // rounds, seed=number)
+                if number == 1:
+                    rsyslog.stop()
+                    rsyslog.start()
+                if number == 3:
+                    # As logrotate does, while no follower runs.
+                    target.rename(tmp_path / "audit.ndjson.1")
+        with target.open("ab") as out:
+            last = follower(service, tmp_path, out)
+            try:
+                wait_until(
+                    lambda: received.exists() and {*acknowledged} <= {*events_of(received)[0]},
+                    what="rsyslog has all of them",
+                    timeout=120,
+                )
+            finally:
+                last.terminate()
+            assert last.wait(60) == 0
+    ids, broken = events_of(received)
+    assert acknowledged
+    assert {*ids} == {*acknowledged}
+    assert len(broken) <= KILLS
+    assert (tmp_path / "said").read_text() == ""

@@ -98,8 +98,8 @@ class FeedService(StubService):
     Orders of `script` come first, as those of the stub do; None there is a real answer.
     """
 
-    def __init__(self, items: list[dict[str, Any]] | None = None) -> None:
-        super().__init__()
+    def __init__(self, items: list[dict[str, Any]] | None = None, port: int = 0) -> None:
+        super().__init__(port)
         self.items = items or []
         self.waiting = 0
         self._changed = threading.Condition()

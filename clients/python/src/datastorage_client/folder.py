@@ -12,16 +12,17 @@ from typing import BinaryIO
 
 
 @contextmanager
-def new_file(path: Path, *, durable: bool = True, alone: bool = False) -> Iterator[BinaryIO]:
+def new_file(path: Path, *, durable: bool = True, alone: bool = False, mode: int = 0o666) -> Iterator[BinaryIO]:
     """A file that is written and read, and has its name only once all is well with it. Raises OSError.
 
-    It takes the place of what is there, if anything is. ``durable``, ``alone``: as `write_whole` has them.
+    It takes the place of what is there, if anything is. ``durable``, ``alone``, ``mode``: as `write_whole` has
+    them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # As any file of this user's would be, which a file of tempfile is not.
     made = unfinished(path) if alone else path.with_name(f".{secrets.token_hex(8)}.new")
     try:
-        with open(made, "w+b" if alone else "x+b") as file:
+        with open(made, "w+b" if alone else "x+b", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             yield file
             if durable:
                 file.flush()
@@ -39,14 +40,14 @@ def unfinished(path: Path) -> Path:
     return path.with_name(f"{path.name}.new")
 
 
-def write_whole(path: Path, content: bytes, *, durable: bool = True, alone: bool = False) -> None:
+def write_whole(path: Path, content: bytes, *, durable: bool = True, alone: bool = False, mode: int = 0o666) -> None:
     """Put a file in the place of what is there, if anything is. Raises OSError.
 
     ``durable``: it is on the disk before this returns; without, it may be lost with the machine, but never in part
     by the death of the process. ``alone``: nobody else writes this file, so what a killed one has left beside it is
-    `unfinished`, and is written over.
+    `unfinished`, and is written over. ``mode``: who may do what with it, as far as this user's mask lets them.
     """
-    with new_file(path, durable=durable, alone=alone) as file:
+    with new_file(path, durable=durable, alone=alone, mode=mode) as file:
         file.write(content)
 
 

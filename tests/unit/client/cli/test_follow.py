@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from datastorage_client.cli.follow import _ended_by_signals, _Follower
 from datastorage_client.cli.follow_output import Output
 from datastorage_client.cli.follow_state import State, StateError, alone
+from datastorage_client.cli.http_client import HTTPClient
 
 from app.http.problems import Problem
 from tests.support import Guarded, wait_until
@@ -144,7 +149,7 @@ def test_one_at_a_time(feed: FeedService, tmp_path: Path) -> None:
     wait_until(lambda: feed.waiting, what="the first one waits")
     code, lines, said = run(feed, tmp_path, "--once")
     assert (code, lines) == (2, [])
-    assert "another `datastorage follow` has it" in said
+    assert "another `datastorage follow` has" in said
     process.terminate()
     assert process.wait(30) == 0
     assert run(feed, tmp_path, "--once")[0] == 0
@@ -167,13 +172,13 @@ def test_records_that_are_missing_end_it_unless_that_is_accepted(feed: FeedServi
     feed.script.append(gone("feed-expired", "2"))
     code, lines, said = run(feed, tmp_path, "--once", "--accept-gap")
     assert (code, ids(lines)) == (0, [2])
-    assert "records are missing here" in said
+    assert "RECORDS ARE MISSING" in said
 
 
-def gone(slug: str, following: str) -> Canned:
-    problem = Problem(slug, "the log is another one", members={"next": following})
+def gone(slug: str, following: str, **more: Any) -> Canned:
+    problem = Problem(slug, "the log is another one", members={"next": following}, **more)
     body = problem.body("https://kubernaut.ai/problems", "/api/v1/audit/feed")
-    return Canned(410, body, (("Content-Type", "application/problem+json"),))
+    return Canned(problem.kind.status, body, (("Content-Type", "application/problem+json"),))
 
 
 def test_an_outage_is_waited_out_once_it_was_there(feed: FeedService, tmp_path: Path) -> None:
@@ -191,9 +196,9 @@ def test_an_outage_is_waited_out_once_it_was_there(feed: FeedService, tmp_path: 
     assert b"is asked again" in process.stderr.read()
 
 
-def test_where_nobody_is_it_ends(tmp_path: Path) -> None:
+def test_where_nobody_is_it_ends_if_it_is_asked_once(tmp_path: Path) -> None:
     made = subprocess.run(
-        [COMMAND, "follow", "--url", "http://127.0.0.1:1", "--state", str(tmp_path / "s")],
+        [COMMAND, "follow", "--url", "http://127.0.0.1:1", "--state", str(tmp_path / "s"), "--once"],
         capture_output=True,
         check=False,
         timeout=120,
@@ -247,10 +252,184 @@ def test_a_folder_that_cannot_be_written(feed: FeedService, tmp_path: Path) -> N
 def test_who_has_the_state(tmp_path: Path) -> None:
     with alone(tmp_path / "s"), pytest.raises(StateError, match="another"), alone(tmp_path / "s"):
         pass
-    state = State(tmp_path / "s", {"kinds": "audit_event"})
+    state = State(tmp_path / "s", {"kinds": "audit_event"}, {})
     assert state.cursor is None
     state.keep("c")
-    assert State(tmp_path / "s", {"kinds": "audit_event"}).cursor == "c"
+    assert State(tmp_path / "s", {"kinds": "audit_event"}, {}).cursor == "c"
+    assert (tmp_path / "s").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_state_behind_a_link_stays_there(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "s")
+    with alone(tmp_path / "link") as path:
+        State(path, {}, {}).keep("c")
+    assert (tmp_path / "link").is_symlink()
+    with pytest.raises(StateError, match="another"), alone(tmp_path / "link"), alone(tmp_path / "there" / "s"):
+        pass
+
+
+def test_a_time_that_counts_from_now_stays_what_it_was(feed: FeedService, tmp_path: Path) -> None:
+    """Else what came while nobody followed would be too old for the next run."""
+    feed.items += [event(0)]
+    for _ in range(2):
+        assert run(feed, tmp_path, "--once", "--since", "24h")[0] == 0
+    first, *others = [query["since"] for query in feed.feed_queries()]
+    assert set(others) == {first} != {"24h"}
+    assert run(feed, tmp_path, "--once", "--since", "25h")[0] == 2
+
+
+def test_a_first_outage_is_waited_out(tmp_path: Path) -> None:
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        process = Guarded(
+            [COMMAND, "follow", "--url", f"http://127.0.0.1:{port}", "--state", tmp_path / "state.json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stderr is not None
+        assert b"is asked again" in process.stderr.readline()
+        with FeedService([event(0)], port) as feed:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline()) == feed.items[0]
+            process.terminate()
+            assert process.wait(30) == 0
+
+
+def test_a_log_that_is_another_again_and_again_is_not_asked_without_a_pause(
+    feed: FeedService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0.0)
+            return self.is_set()
+
+    monkeypatch.setattr("datastorage_client.cli.follow.Backoff", lambda: SimpleNamespace(wait=lambda n: 1000.0 * n))
+    feed.items += [event(n) for n in range(3)]
+    feed.script += [gone("feed-restarted", "1"), gone("feed-restarted", "2")]
+    stop = Stop()
+    state = State(tmp_path / "s", {}, {})
+    follower = _Follower(HTTPClient(feed.url), {}, state, stop, accept_gap=False, once=True)
+    assert next(follower.pages("beginning")).next == "3"
+    assert [wait for wait in waits if wait >= 1000.0] == [1000.0, 2000.0]
+
+
+def test_a_log_that_does_not_say_where_it_goes_on_ends_it(feed: FeedService, tmp_path: Path) -> None:
+    feed.script += [gone("feed-restarted", "not a cursor")]
+    code, lines, said = run(feed, tmp_path, "--once")
+    assert (code, lines) == (1, [])
+    assert "the log is another one" in said
+
+
+def test_a_cursor_of_another_service(feed: FeedService, tmp_path: Path) -> None:
+    feed.script += [gone("validation-error", "", field_errors={"after": "is no cursor of this service"})]
+    code, lines, said = run(feed, tmp_path, "--once")
+    assert (code, lines) == (2, [])
+    assert "--state: is no cursor" in said
+
+
+def test_a_record_is_one_line_whatever_stands_between_its_members(feed: FeedService, tmp_path: Path) -> None:
+    body = {"events": [event(0), event(1)], "next": "2", "caught_up": True}
+    feed.script += [Canned(200, json.dumps(body, indent=2).encode(), (("Content-Type", "application/json"),))]
+    code, lines, _ = run(feed, tmp_path, "--once")
+    assert (code, lines) == (0, body["events"])
+
+
+def test_an_output_without_room(feed: FeedService, tmp_path: Path) -> None:
+    feed.items += [event(0)]
+    with open("/dev/full", "wb") as full:
+        process = start(feed, tmp_path, "--once", out=full)
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait(60) == 1
+    assert said == b"datastorage: the output cannot be written: No space left on device\n"
+    assert not (tmp_path / "state.json").exists()
+
+
+def test_an_output_that_is_closed(feed: FeedService, tmp_path: Path) -> None:
+    command = f'exec "$0" follow --url {feed.url} --state "$1" --once >&-'
+    done = subprocess.run(["sh", "-c", command, COMMAND, tmp_path / "s"], capture_output=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert b"standard output is closed" in done.stderr
+    assert feed.requests == []
+
+
+def test_a_pipe_with_a_name_begins_with_an_empty_line(tmp_path: Path) -> None:
+    """Its reader may have got half a line of a follower that was killed."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(tmp_path / "pipe", os.O_WRONLY)
+    try:
+        Output(writer, threading.Event()).begin()
+        assert os.read(reader, 100) == b"\n"
+    finally:
+        os.close(reader)
+        os.close(writer)
+    one, other = os.pipe()
+    try:
+        os.set_blocking(one, False)
+        Output(other, threading.Event()).begin()
+        with pytest.raises(BlockingIOError):
+            os.read(one, 100)
+    finally:
+        os.close(one)
+        os.close(other)
+
+
+@pytest.mark.parametrize(("there", "begins"), [(b"abc", b"\n"), (b"ab\n", b""), (b"\nxx", b"\n"), (b"", b"")])
+def test_a_file_that_is_not_appended_to(tmp_path: Path, there: bytes, begins: bytes) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(there)
+    with path.open("r+b", buffering=0) as file:
+        file.seek(0, os.SEEK_END)
+        output = Output(file.fileno(), threading.Event())
+        output.begin()
+        assert output.write([b"x"])
+    assert path.read_bytes() == there + begins + b"x\n"
+
+
+def test_what_a_socket_has_is_not_taken_yet() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        stop = threading.Event()
+        output = Output(ours.fileno(), stop)
+        stop.set()
+        assert not output.write([b"x"]), "nobody has read it"
+        assert theirs.recv(10) == b"x\n"
+        assert output._taken()
+
+
+def test_a_reader_that_takes_all_that_is_written_gets_the_page_to_its_end() -> None:
+    """Also where the end is asked for meanwhile: half a line is of no use."""
+    one, other = os.pipe()
+    stop = threading.Event()
+    stop.set()
+    taken = bytearray()
+
+    def read() -> None:
+        while part := os.read(one, 65536):
+            taken.extend(part)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    Output(other, stop)._write(b"x" * 300_000)
+    os.close(other)
+    reader.join(60)
+    os.close(one)
+    assert len(taken) == 300_000
+
+
+def test_signals_that_come_while_the_event_is_looked_at() -> None:
+    """The lock that is in an event is no lock for a handler, which may interrupt the one who has it."""
+    stop = threading.Event()
+    with _ended_by_signals(stop), stop._cond:
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(0)
+    assert stop.wait(60)
 
 
 def test_an_output_that_is_no_file_and_no_pipe() -> None:

@@ -2,81 +2,130 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from datastorage_common.files import ReadError, read_whole
+from datastorage_common.files import ReadError, as_text, read_whole
 from datastorage_common.terminal import printable
 
-from datastorage_client.folder import write_whole
+from datastorage_client.folder import unfinished, write_whole
+from datastorage_client.problems import cursor as as_cursor
 
 _VERSION = 1
-_MAX_BYTES = 64 * 1024
+_MAX_BYTES = 256 * 1024  # filters are texts of any length up to that of a request line
+_OWNER_ALONE = 0o600
 
 
 class StateError(Exception):
-    """The file is not what it should be, or somebody else has it; one line that says what to do."""
+    """The file is not what it should be, cannot be used, or somebody else has it; one line that says what to do."""
+
+
+class StateLostError(Exception):
+    """The file could be written before, and cannot any more."""
 
 
 class State:
-    """What is remembered in a file. ``cursor``: behind all that was written; None at the beginning."""
+    """What is remembered in a file.
 
-    def __init__(self, path: Path, asked: Mapping[str, Any]) -> None:
-        """``asked``: what is followed, which has to be the same each time. Raises StateError."""
+    cursor: behind all that was written; None at the beginning. moments: the times of filters such as ``24h``, as they
+    were meant at the first start.
+    """
+
+    def __init__(self, path: Path, asked: Mapping[str, Any], moments: Mapping[str, str]) -> None:
+        """``asked``: what is followed, which has to be the same each time. Raises StateError.
+
+        ``moments``: those of this start, of use where there is no file yet.
+        """
         self._path = path
         self._asked = dict(asked)
-        self.cursor = self._read()
+        self.moments = dict(moments)
+        self.cursor: str | None = None
+        if os.path.lexists(path):
+            self._read()
 
-    def _read(self) -> str | None:
-        name = printable(str(self._path))
-        if not os.path.lexists(self._path):
-            return None
+    def _read(self) -> None:
+        name = _shown(self._path)
         try:
             kept = json.loads(read_whole(self._path, _MAX_BYTES))
-            version, asked, cursor = kept["version"], kept["asked"], kept["cursor"]
         except ReadError as e:
-            raise StateError(str(e)) from None
-        except (ValueError, KeyError, TypeError):
-            raise StateError(f"{name} is no state of `datastorage follow`: name another file") from None
-        if version != _VERSION or not isinstance(cursor, str):
-            raise StateError(f"{name} was written by another release: name another file, or remove it to begin anew")
+            raise StateError(f"--state: {e}") from None
+        except (ValueError, RecursionError):
+            kept = None
+        if not isinstance(kept, dict) or "version" not in kept:
+            raise StateError(f"{name} is no state of `datastorage follow`: name another file with --state")
+        if kept["version"] != _VERSION:
+            raise StateError(f"{name} is of another release of `datastorage follow`: use that one, or another file")
+        asked, moments = kept.get("asked"), kept.get("moments")
+        cursor = as_cursor(kept.get("cursor"))
+        if cursor is None or not isinstance(asked, dict) or not _are_texts(moments):
+            raise StateError(f"{name} is a broken state of `datastorage follow`: name another file with --state")
         if asked != self._asked:
             differ = sorted(k for k in {*asked, *self._asked} if asked.get(k) != self._asked.get(k))
-            what = printable(", ".join(differ))
-            raise StateError(f"{name} is of another query ({what} differ): ask as before, or name another file")
-        return cursor
+            raise StateError(
+                f"{name} is of another query, which differs in {printable(', '.join(differ))}: "
+                "ask as before, or name another file with --state"
+            )
+        self.cursor, self.moments = cursor, moments
 
     def keep(self, cursor: str) -> None:
-        """All up to this cursor is written. Raises OSError."""
+        """All up to this cursor is written. Raises StateLostError."""
         if cursor == self.cursor:
             return
-        kept = {"version": _VERSION, "asked": self._asked, "cursor": cursor}
-        write_whole(self._path, json.dumps(kept, indent=1).encode() + b"\n", alone=True)
+        kept = {"version": _VERSION, "asked": self._asked, "moments": self.moments, "cursor": cursor}
+        try:
+            write_whole(self._path, json.dumps(kept, indent=1).encode() + b"\n", alone=True, mode=_OWNER_ALONE)
+        except OSError as e:
+            raise StateLostError(
+                f"{_shown(self._path)} cannot be written: {e.strerror}; the last records come again"
+            ) from e
         self.cursor = cursor
 
 
-@contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Have the state to oneself. Raises StateError where another follower has it, or nothing can be written there."""
+@contextmanager
+def alone(path: Path) -> Iterator[Path]:
+    """Have the state to oneself; where it is, behind any link. Raises StateError where that cannot be."""
+    path = Path(os.path.realpath(path))  # a link would be replaced by a file
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_name(f"{path.name}.lock")
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ALONE)
     except OSError as e:
-        raise StateError(f"{printable(str(e.filename or path))}: {e.strerror}") from None
+        raise _no_folder(path, e) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StateError(f"{printable(str(path))}: another `datastorage follow` has it") from None
-        # Better now than after the first page.
-        if not os.access(path.parent, os.W_OK):
-            raise StateError(f"{printable(str(path.parent))}: nothing can be written there")
-        yield
+            raise StateError(
+                f"another `datastorage follow` has {_shown(path)}: end that one, or name another file with --state"
+            ) from None
+        try:
+            _try_to_write(path)
+        except OSError as e:
+            raise _no_folder(path, e) from None
+        yield path
     finally:
         os.close(descriptor)
+
+
+def _try_to_write(path: Path) -> None:
+    """Better now than after the first page. Raises OSError."""
+    tried = unfinished(path)
+    os.close(os.open(tried, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _OWNER_ALONE))
+    tried.unlink()
+
+
+def _no_folder(path: Path, error: OSError) -> StateError:
+    why = f"nothing can be written into {_shown(path.parent)}: {error.strerror}"
+    return StateError(f"{why}; name a file elsewhere with --state")
+
+
+def _are_texts(value: object) -> TypeGuard[dict[str, str]]:
+    return isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
+
+
+def _shown(path: Path) -> str:
+    return printable(as_text(path))
