@@ -26,6 +26,7 @@ from datastorage_client.retry import Backoff
 
 from app.http.problems import Problem
 from tests.support import Guarded, wait_until
+from tests.unit.client.cli.deaths import Killed, dies_at
 from tests.unit.client.export_service import BEFORE, ExportService, event, place
 from tests.unit.client.feed_service import notification
 from tests.unit.stub_service import Canned, Cut, busy
@@ -262,6 +263,20 @@ class TestOutputs:
         assert json.loads(again.stdout)["resumed"] is False
         assert (stopped / "export.ndjson").read_bytes() == stub.whole()
 
+    def test_rows_of_two_callers_are_not_mixed(self, run: Run, stub: ExportService, stopped: Path) -> None:
+        """Who has other limits is given other records."""
+        before = (stopped / "export.ndjson.part").read_bytes()
+        arguments = ("--format", "ndjson", "--output", "export.ndjson", "--since", "7d")
+        stub.headers["Datastorage-Principal"] = "b%C3%B6b"
+        result = run(*arguments)
+        assert (result.exit_code, result.stderr.count("the rows that are there")) == (2, 1)
+        assert "alice" in result.stderr
+        assert "böb" in result.stderr
+        assert (stopped / "export.ndjson.part").read_bytes() == before
+        del stub.headers["Datastorage-Principal"]
+        assert run(*arguments).exit_code == 0
+        assert (stopped / "export.ndjson").read_bytes() == stub.whole()
+
     def test_what_it_did_not_write_is_cut_off(self, run: Run, stub: ExportService, stopped: Path) -> None:
         with open(stopped / "export.ndjson.part", "ab") as file:
             file.write(stub.whole() + b"half a ro")  # more than the rest, which would go over it
@@ -423,9 +438,6 @@ def test_killed_at_any_moment_it_gives_the_same_file(tmp_path: Path, form: str) 
 def test_what_a_killed_run_has_packed_is_never_taken_for_the_file(
     run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    class Killed(BaseException):
-        pass
-
     def killed(*_: object, **__: object) -> None:
         raise Killed
 
@@ -453,36 +465,16 @@ def test_killed_between_the_last_steps(
     run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str, packed: bool
 ) -> None:
     """Each call that changes a file name, and what comes behind it, is where a run ends once."""
-
-    class Killed(BaseException):
-        pass
-
     arguments = ("--format", form, "--output", "out", *(["--compress"] if packed else []))
     for step in range(40):
-        left = [step]
-
-        def dying(name: str, left: list[int] = left) -> Callable[..., object]:
-            real = getattr(os, name)
-
-            def call(*args: object, **more: object) -> object:
-                left[0] -= 1
-                if left[0] < 0:
-                    raise Killed
-                return real(*args, **more)
-
-            return call
-
-        with monkeypatch.context() as patched:
-            for name in ("replace", "unlink", "fsync", "write", "ftruncate"):
-                patched.setattr(os, name, dying(name))
-            with contextlib.suppress(Killed):
-                run(*arguments)
-        assert run(*arguments).exit_code == (0 if left[0] < 0 else 2)
+        with dies_at(step, "replace", "unlink", "fsync", "write", "ftruncate") as death:
+            run(*arguments)
+        assert run(*arguments).exit_code == (0 if death.came else 2)
         found = (tmp_path / "out").read_bytes()
         assert (gzip.decompress(found) if packed else found) == stub.whole(form)
         assert os.listdir(tmp_path) == ["out"]
         (tmp_path / "out").unlink()
-        if left[0] >= 0:
+        if not death.came:
             break
     else:
         pytest.fail("it has more steps than that")

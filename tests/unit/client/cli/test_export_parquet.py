@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import tempfile
@@ -16,6 +15,7 @@ from click.testing import CliRunner, Result
 from datastorage_client.cli.commands import datastorage
 
 from app.audit.shapes import EVENT_MEMBERS, NOTIFICATION_MEMBERS
+from tests.unit.client.cli.deaths import dies_at
 from tests.unit.client.export_service import ExportService, event
 from tests.unit.client.feed_service import notification
 
@@ -168,36 +168,17 @@ def test_what_is_there_stays_without_force_and_with_it_no_day_of_before_is_left(
 def test_killed_between_any_two_steps(
     run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    class Killed(BaseException):
-        pass
-
     expected = {path: [as_read(item) for item in ITEMS if item["event_date"] in path] for path in (
         "audit-events-2026-01-05.parquet", "audit-events-2026-01-06.parquet", "audit-events-2026-01-07.parquet",
     )}  # fmt: skip
     for step in range(80):
-        left = [step]
-
-        def dying(name: str, left: list[int] = left) -> Callable[..., object]:
-            real = getattr(os, name)
-
-            def call(*args: object, **more: object) -> object:
-                left[0] -= 1
-                if left[0] < 0:
-                    raise Killed
-                return real(*args, **more)
-
-            return call
-
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder, monkeypatch.context() as patched:
             patched.chdir(folder)
-            with monkeypatch.context() as dies:
-                for name in ("replace", "unlink", "fsync", "write", "mkdir"):
-                    dies.setattr(os, name, dying(name))
-                with contextlib.suppress(Killed):
-                    run()
-            assert run().exit_code == (0 if left[0] < 0 else 2)
+            with dies_at(step, "replace", "unlink", "fsync", "write", "mkdir") as death:
+                run()
+            assert run().exit_code == (0 if death.came else 2)
             assert rows(Path(folder) / "out") == expected
-        if left[0] >= 0:
+        if not death.came:
             break
     else:
         pytest.fail("it has more steps than that")

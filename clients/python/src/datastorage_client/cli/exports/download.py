@@ -91,6 +91,6 @@ class Download:
     def _begin(self, export: Export) -> None:
         self.principal, self.next_feed, self.range = export.principal, export.next_feed, export.range
         first = None if self.range is None else self.range[0]
-        self._sink.begin(export.before, first, export.request_id)
+        self._sink.begin(export.before, first, export.principal, export.request_id)
         if self.range is not None:
             self._meter.expect(self.range[1])

@@ -9,6 +9,7 @@ import stat
 import sys
 import time
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -53,6 +54,7 @@ class State(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     url: str
     query: Query
     before: str | None = None  # the cursor where the export ends
+    principal: str | None = None  # for whom the service took who asked
     first: int | None = None  # the first entry of the log that is looked through
     header: str = ""  # of CSV
     offset: int = 0  # bytes that are on the disk
@@ -69,7 +71,7 @@ class State(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return cls(version=_VERSION, url=url, query=query)
 
 
-class Sink:
+class Sink(ABC):
     """Takes whole rows. Counts them, and says behind which one a broken stream goes on."""
 
     def __init__(self, state: State) -> None:
@@ -77,11 +79,19 @@ class Sink:
         self.digest = sha256()
         self._unread: tuple[Form, bytes] | None = None  # rows whose last one was not looked at
 
-    def begin(self, before: str, first: int | None, request_id: str | None) -> None:
-        """A stream begins. ``before``: where it ends; of the first stream that stays."""
+    def begin(self, before: str, first: int | None, principal: str | None, request_id: str | None) -> None:
+        """A stream begins. ``before``: where it ends; of the first stream that stays.
+
+        Raises OutputError where another principal asks than did at first: it may read other records.
+        """
         state = self.state
         if state.before is None:
-            state.before, state.first = before, first
+            state.before, state.first, state.principal = before, first, principal
+        elif state.principal != principal:
+            raise OutputError(
+                f"the rows that are there were given to {_caller(state.principal)}, and the token is of "
+                f"{_caller(principal)}: take the token of before, or begin anew with --restart"
+            )
         if request_id is not None:
             state.requests = [*state.requests[-99:], printable(request_id)[:200]]
         self.save()
@@ -116,10 +126,11 @@ class Sink:
         self.state.sha256 = self.digest.hexdigest()
         return self.state
 
+    @abstractmethod
     def write(self, content: bytes) -> None:
         """Raises OSError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def save(self) -> None:
         """Keep how far it is, if it can be kept. Raises OSError, ServiceError."""
 
@@ -138,6 +149,9 @@ class StandardOutput(Sink):
 
     def write(self, content: bytes) -> None:
         self._out.write(content if self._pack is None else self._pack.compress(content))
+
+    def save(self) -> None:
+        """No later run can go on with it."""
 
     def finish(self) -> None:
         """All of it was written. Raises OSError."""
@@ -345,6 +359,10 @@ def check_free(path: Path, *, force: bool) -> None:
         raise OutputError(f"{_name(path)} is no regular file; --output - writes to standard output")
     if not force:
         raise OutputError(f"{_name(path)} is there already; --force replaces it once the new one is whole")
+
+
+def _caller(principal: str | None) -> str:
+    return "nobody with a name" if principal is None else printable(principal)[:200]
 
 
 def _name(path: Path) -> str:
