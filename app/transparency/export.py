@@ -82,6 +82,10 @@ class NoSuchRecordError(ValueError):
     """A record that a request names has no place in the log, or its reader may not know of it."""
 
 
+class BehindError(Exception):
+    """This server has not heard of all that was told already, as a standby that has just taken over."""
+
+
 class Span(NamedTuple):
     """The entries that are looked through: from ``first`` on, up to and without ``stop``; ``end``: the cursor there."""
 
@@ -109,7 +113,7 @@ def open_span(
 ) -> Span:
     """What an export looks through. ``since``: no record that is meant is older.
 
-    Raises WrongPlaceError; RestartedError, ExpiredError, StandsStillError; LogBrokenError; psycopg.Error.
+    Raises WrongPlaceError, BehindError; RestartedError, ExpiredError, StandsStillError; LogBrokenError; psycopg.Error.
     """
     view = LogView(conn, keys, narrow=reads.narrow)
     first = view.oldest
@@ -119,9 +123,10 @@ def open_span(
             raise ExpiredError("what follows is not kept any more", view.seal(view.beginning()))
     stop = view.end
     if before is not None:
-        # What was told as an end stays one, also while this server has not heard so far.
         stop = _passed(conn, view, reads, before, "before", 0)
         if stop > view.end:
+            if isinstance(before, str):
+                raise BehindError
             raise WrongPlaceError("before", NoSuchRecordError())
     if since is not None:
         first = max(first, view.size_before(since - _SINCE_SLACK))

@@ -41,6 +41,7 @@ from app.transparency.answers import NOT_KEPT, in_place, log_read
 from app.transparency.export import (
     PIECE_BYTES,
     PIECE_ROWS,
+    BehindError,
     NoSuchRecordError,
     Place,
     Sent,
@@ -74,6 +75,7 @@ _AT_ONCE = 2
 _PATIENCE_SECONDS = 0.1
 _TOO_MANY = "as many exports as may be at a time are under way - please retry"
 _STOPS = "this instance stops: go on behind the last row, with before as it was told"
+_BEHIND = "the log is not known here as far as before says - please retry"
 _OLD_HTTP = "the end of an export can be told from a break by chunks alone: ask with HTTP/1.1, a proxy too"
 
 
@@ -123,6 +125,8 @@ def add_export(blueprint: flask.Blueprint, services: Parts) -> None:
         try:
             with in_place("after"):
                 return log_read(services.reader, "export", read)
+        except BehindError:
+            raise Problem("service-unavailable", _BEHIND, headers=NOT_KEPT) from None
         except WrongPlaceError as e:
             said = _NO_RECORD if isinstance(e.cause, NoSuchRecordError) else _NO_PLACE
             errors = {e.parameter: said}
