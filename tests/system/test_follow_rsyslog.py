@@ -57,6 +57,12 @@ class Rsyslog:
         with self._said.open("ab") as said:
             self.process = Guarded(self._command, stdout=said, stderr=said, cwd="/")
 
+    def kill(self) -> None:
+        """It has no time for anything."""
+        assert self.process.poll() is None, self._said.read_text()
+        self.process.kill()
+        self.process.wait()
+
     def stop(self) -> None:
         """As the machine's own is stopped."""
         self.process.send_signal(signal.SIGTERM)
@@ -84,6 +90,9 @@ def test_every_event_reaches_rsyslog_over_kills_restarts_and_rotations(
                     killed_again_and_again(service, tmp_path, out, KILLS // rounds, seed=number)
                 if number == 1:
                     rsyslog.stop()
+                    rsyslog.start()
+                if number == 2:
+                    rsyslog.kill()
                     rsyslog.start()
                 if number == 3:
                     # As logrotate does, while no follower runs.
