@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from datastorage_common.notes import make_key
 
-from tests.support import Database, GunicornService, PostgresServer, Valkey, shared_valkey
+from tests.support import Database, GunicornService, PostgresServer, Valkey, event, shared_valkey
+
+LOG_KEY = make_key("log.example/audit", b"\7" * 32)
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +54,19 @@ def run_service(database: Database, tmp_path: Path) -> Iterator[Callable[..., Gu
     for made in running:
         if made.process is not None and made.process.poll() is None:
             made.stop()
+
+
+@pytest.fixture
+def signed(run_service: Callable[..., GunicornService], tmp_path: Path) -> GunicornService:
+    """A service of the test's own whose log is signed, so that feed and exports end where it is."""
+    (tmp_path / "log.key").write_text(LOG_KEY.encode() + "\n")
+    (tmp_path / "log.key").chmod(0o600)
+    return run_service(log__key_file=str(tmp_path / "log.key"))
+
+
+def store(service: GunicornService, count: int, **members: object) -> list[str]:
+    """Store events; their ids."""
+    answer = service.request("POST", "/api/v1/audit/events/batch", [event(**members) for _ in range(count)])
+    assert answer.status == 201
+    ids: list[str] = answer.json["event_ids"]
+    return ids

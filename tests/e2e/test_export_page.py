@@ -8,6 +8,7 @@ import http.client
 import json
 import random
 import signal
+import socket
 import subprocess
 import sys
 import zipfile
@@ -18,12 +19,12 @@ from pathlib import Path
 import pytest
 from datastorage_common.notes import make_key
 
+from tests.e2e.conftest import LOG_KEY, store
 from tests.e2e.test_docs import blocks, run
-from tests.support import ROOT, GunicornService, event, wait_until
+from tests.support import ROOT, GunicornService, wait_until
 
 DOCS = ROOT / "docs"
 EXPORT = "/api/v1/audit/export"
-KEY = make_key("log.example/audit", b"\7" * 32)
 COMMAND = str(Path(sys.executable).parent / "datastorage")
 
 
@@ -34,25 +35,15 @@ def service(run_service: Callable[..., GunicornService]) -> GunicornService:
 
 
 @pytest.fixture
-def signed(run_service: Callable[..., GunicornService], tmp_path: Path) -> GunicornService:
-    """A service whose log is signed."""
-    (tmp_path / "log.key").write_text(KEY.encode() + "\n")
-    (tmp_path / "log.key").chmod(0o600)
-    return run_service(log__key_file=str(tmp_path / "log.key"))
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "reader"
     made.mkdir()
     return made
 
 
-def store(service: GunicornService, count: int, **members: object) -> list[str]:
+def exportable(service: GunicornService, count: int, **members: object) -> list[str]:
     """Store events, and wait until an export has them; their ids."""
-    answer = service.request("POST", "/api/v1/audit/events/batch", [event(**members) for _ in range(count)])
-    assert answer.status == 201
-    ids: list[str] = answer.json["event_ids"]
+    ids = store(service, count, **members)
     wait_until(lambda: set(ids) <= {row["event_id"] for row in exported(service)}, what="they are in the log")
     return ids
 
@@ -64,8 +55,8 @@ def exported(service: GunicornService, query: str = "") -> list[dict[str, object
 
 
 def test_the_page_of_the_export(service: GunicornService, folder: Path) -> None:
-    mine = store(service, 7, actor_id="alice", error_message="=1+1")
-    store(service, 5, event_outcome="failure")
+    mine = exportable(service, 7, actor_id="alice", error_message="=1+1")
+    exportable(service, 5, event_outcome="failure")
     shown, failed = run(DOCS / "export.md", folder, service)
     assert failed == []
     assert shown.splitlines()[0] == "event_id,event_date,version,event_type,event_timestamp"
@@ -84,7 +75,7 @@ def test_the_page_of_the_export(service: GunicornService, folder: Path) -> None:
 
 
 def test_the_page_of_follow(service: GunicornService, folder: Path) -> None:
-    stored = store(service, 4)
+    stored = exportable(service, 4)
     _, failed = run(DOCS / "follow.md", folder, service)
     assert failed == []
     ids = [json.loads(line)["event_id"] for line in (folder / "audit.ndjson").read_text().splitlines()]
@@ -93,7 +84,7 @@ def test_the_page_of_follow(service: GunicornService, folder: Path) -> None:
 
 
 def test_the_page_of_evidence(signed: GunicornService, folder: Path) -> None:
-    store(signed, 4, actor_id="alice")
+    exportable(signed, 4, actor_id="alice")
     _, failed = run(DOCS / "evidence.md", folder, signed)
     assert failed == []
     with zipfile.ZipFile(folder / "evidence.zip") as bundle:
@@ -106,9 +97,9 @@ def test_the_page_of_evidence(signed: GunicornService, folder: Path) -> None:
 
 
 def test_evidence_of_one_person(signed: GunicornService, folder: Path) -> None:
-    mine = store(signed, 3, actor_id="alice")
-    store(signed, 3)
-    (folder / "log.pub").write_text(f"{KEY.verifier}\n")
+    mine = exportable(signed, 3, actor_id="alice")
+    exportable(signed, 3)
+    (folder / "log.pub").write_text(f"{LOG_KEY.verifier}\n")
     options = ["--url", signed.url, "--actor-id", "alice", "--evidence", "alice.zip", "--key", "log.pub"]
     made = subprocess.run(
         [COMMAND, "export", *options], cwd=folder, capture_output=True, text=True, check=False, timeout=120
@@ -136,15 +127,7 @@ def test_an_instance_that_stops_breaks_off_so_that_one_can_tell(
     run_service: Callable[..., GunicornService], coding: str
 ) -> None:
     service = run_service(server__threads="8")
-    for _ in range(12):
-        text = random.Random(1).randbytes(4000).hex()
-        assert (
-            service.request(
-                "POST", "/api/v1/audit/events/batch", [event(event_data={"t": text}) for _ in range(200)]
-            ).status
-            == 201
-        )
-    wait_until(lambda: len(exported(service, "?severity=info")) >= 2400, what="they are in the log")
+    store_much(service)
     with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)) as connection:
         connection.request("GET", EXPORT, headers={"Accept-Encoding": coding})
         answer = connection.getresponse()
@@ -159,6 +142,28 @@ def test_an_instance_that_stops_breaks_off_so_that_one_can_tell(
     assert "export broken" in service.log.read_text()
 
 
+def store_much(service: GunicornService) -> None:
+    """19 MB of rows, which no connection takes by itself, and which do not pack well."""
+    text = random.Random(1).randbytes(4000).hex()
+    for _ in range(12):
+        store(service, 200, event_data={"t": text})
+    wait_until(lambda: len(exported(service, "?severity=info")) >= 2400, what="they are in the log")
+
+
+def test_a_reader_that_does_not_read_is_let_go(run_service: Callable[..., GunicornService]) -> None:
+    """Its thread and its place serve others then, and it is recorded."""
+    service = run_service(server__threads="4", server__answer_timeout="1")
+    store_much(service)
+    with socket.create_connection(("127.0.0.1", service.port)) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.sendall(f"GET {EXPORT} HTTP/1.1\r\nHost: x\r\nX-Request-ID: slow-1\r\n\r\n".encode())
+        wait_until(lambda: "export broken" in service.log.read_text(), what="it is given up")
+        assert len(exported(service, "?severity=info")) >= 2400, "the one place that there is, is free"
+    query = "?request_id=slow-1&event_type=datastorage.audit.exported"
+    told = service.request("GET", f"/api/v1/audit/events{query}").json["data"]
+    assert [row["event_outcome"] for row in told] == ["failure", "pending"]
+
+
 def test_http_1_0_is_told_why(service: GunicornService) -> None:
     with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)) as connection:
         connection._http_vsn, connection._http_vsn_str = 10, "HTTP/1.0"  # type: ignore[attr-defined]
@@ -169,7 +174,7 @@ def test_http_1_0_is_told_why(service: GunicornService) -> None:
 
 
 def test_it_is_packed_in_pieces(service: GunicornService) -> None:
-    store(service, 30)
+    exportable(service, 30)
     with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)) as connection:
         connection.request("GET", f"{EXPORT}?format=csv", headers={"Accept-Encoding": "gzip"})
         answer = connection.getresponse()

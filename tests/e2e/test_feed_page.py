@@ -17,9 +17,9 @@ from typing import Any
 import psycopg
 import pytest
 from datastorage_client.verify.record import event_digests, read_record
-from datastorage_common.notes import make_key
 
 from app.http.problems import Problem
+from tests.e2e.conftest import store
 from tests.e2e.test_docs import blocks, run
 from tests.support import ROOT, Database, Guarded, GunicornService, event, wait_until
 from tests.unit.client.feed_service import FeedService, page
@@ -28,7 +28,6 @@ from tests.unit.stub_service import Canned, StubService, busy
 from tests.verify_support import without_triggers
 
 PAGE = ROOT / "docs" / "feed.md"
-KEY = make_key("log.example/audit", b"\7" * 32)
 # Put behind what handles a page, it dies with its caller before that could keep where it is: once.
 DEADLY = '[ -e died ] || { : > died; kill -9 "$PPID"; }\n'
 # In the place of `sleep`: it takes no time, and is written down.
@@ -37,26 +36,10 @@ EXACT = "123456789012345678901234567890.10"
 
 
 @pytest.fixture
-def signed(run_service: Callable[..., GunicornService], tmp_path: Path) -> GunicornService:
-    """A service whose feed ends where its log is signed."""
-    (tmp_path / "log.key").write_text(KEY.encode() + "\n")
-    (tmp_path / "log.key").chmod(0o600)
-    return run_service(log__key_file=str(tmp_path / "log.key"))
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "consumer"
     made.mkdir()
     return made
-
-
-def store(service: GunicornService, count: int, **members: Any) -> list[str]:
-    """Store events; their ids."""
-    answer = service.request("POST", "/api/v1/audit/events/batch", [event(**members) for _ in range(count)])
-    assert answer.status == 201
-    ids: list[str] = answer.json["event_ids"]
-    return ids
 
 
 @contextmanager

@@ -82,6 +82,27 @@ def test_an_answer_is_sent_when_it_is_complete(pair: Pair) -> None:
     assert at_once(client) == b"head body"
 
 
+def test_what_there_is_of_an_answer_that_goes_on_is_sent_after_a_while(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, server = pair
+    now = [0.0]
+    monkeypatch.setattr("app.server.connections.time.monotonic", lambda: now[0])
+    answer = Answer(server, HOUR)
+    for moment, part, arrived in (
+        (0.0, b"a", b""),
+        (0.9, b"b", b""),
+        (1.1, b"c", b"ab"),
+        (2.0, b"d", b""),
+        (2.2, b"e", b"cd"),
+    ):
+        now[0] = moment
+        answer.sendall(part)
+        assert at_once(client) == arrived
+    assert not answer.finish()
+    assert at_once(client) == b"e"
+
+
 def test_nothing_is_written_after_an_answer_is_complete(pair: Pair) -> None:
     client, server = pair
     answer = Answer(server, HOUR)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.http.problems import Problem
 from tests.support import wait_until
 from tests.unit.server.world import LARGE, UNREAD, World, request
 
@@ -158,6 +159,29 @@ def test_an_application_that_raises_after_its_first_byte_ends_the_connection(wor
     assert got.count(b"HTTP/1.1") == 1, "there is no second answer"
     assert 0 < len(got.partition(b"\r\n\r\n")[2]) < LARGE
     assert world.app.calls == ["/broken-late"]
+
+
+@pytest.mark.parametrize("sent", [b"a little", bytes(LARGE)], ids=["nothing is sent yet", "some of it is sent"])
+def test_an_answer_in_parts_that_breaks_off_with_a_problem(world: World, sent: bytes) -> None:
+    """It is the answer where that is still possible. Else the last chunk is missing, and the log has no mistake."""
+
+    def breaks(environ: dict[str, Any], start: Any) -> Iterator[bytes]:
+        start("200 OK", [])
+        yield sent
+        yield b"and"
+        raise Problem("service-unavailable", "it stops")
+
+    world.app.handlers["/breaks"] = breaks
+    client = world.start().client()
+    client.send_request("/breaks")
+    head, _, body = client.end().partition(b"\r\n\r\n")
+    if sent == b"a little":
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert json.loads(body)["detail"] == "it stops"
+    else:
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert not body.endswith(b"0\r\n\r\n")
+    assert not [line for line in world.log.lines if "unexpected" in str(line)]
 
 
 def test_an_answer_that_is_shorter_than_it_says_ends_the_connection(world: World) -> None:
