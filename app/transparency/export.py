@@ -32,7 +32,7 @@ from app.transparency.records_read import Read
 PIECE_ROWS = 256
 # Of one piece, in bytes: for rows of usual sizes one statement is enough then.
 PIECE_BYTES = 8 * 1024**2
-# Entries that were signed so long before a moment are of records from before it, whatever clocks said.
+# For clocks of instances that differ, on top of how far ahead an event's own time may be.
 _SINCE_SLACK = timedelta(days=1)
 _INDEX = re.compile(r"[0-9]{1,18}")
 _NOTIFICATION = re.compile(r"notification/([0-9]{1,18})")
@@ -111,7 +111,7 @@ def open_span(
     before: Place | None,
     since: datetime | None,
 ) -> Span:
-    """What an export looks through. ``since``: no record that is meant is older.
+    """What an export looks through. ``since``: no record that is meant was stored before.
 
     Raises WrongPlaceError, BehindError; RestartedError, ExpiredError, StandsStillError; LogBrokenError; psycopg.Error.
     """

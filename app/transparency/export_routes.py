@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
@@ -97,7 +97,7 @@ class _Asked(NamedTuple):
     form: str
     after: Place | None
     before: Place | None
-    since: datetime | None
+    since: datetime | None  # nothing that is meant was stored before
 
     @property
     def head(self) -> bytes:
@@ -295,7 +295,9 @@ def _asked(services: Parts) -> _Asked:
     if salts and form == "csv":
         read.refuse("salts", "goes with format=ndjson alone")
     after, before = _place(read, "after"), _place(read, "before")
-    since = read_notification_filters(read) if kinds == {NOTIFICATION} else read_event_filters(read)
+    moment = read_notification_filters(read) if kinds == {NOTIFICATION} else read_event_filters(read)
+    # A record's own time may be ahead of when it is stored.
+    since = None if moment is None else moment - timedelta(seconds=services.settings.audit.clock_skew)
     read.check()
     conditions = each_with(read.conditions, read.values)
     events = conditions if NOTIFICATION not in kinds else []

@@ -8,12 +8,14 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import flask
 import psycopg
 import pytest
+from datastorage_common.times import rfc3339
 from werkzeug.test import TestResponse
 
 from app.audit.accesses import AccessRecorder
@@ -354,6 +356,24 @@ def test_entries_from_long_before_are_not_looked_at(
     assert ask(app, since="80h").headers["Datastorage-Log-Range"].startswith("0-")
     early = f"{size}-"
     assert not ask(app, since="50h").headers["Datastorage-Log-Range"].startswith(early), "a day is left for clocks"
+
+
+def test_an_event_that_was_ahead_of_its_time_is_not_passed_over(
+    database: Database, make_app: Callable[..., flask.Flask], tmp_path: Path
+) -> None:
+    """What may be ahead by a setting was stored, and signed, so long before its own time."""
+    fill(database, 300)
+    (tmp_path / "log.key").write_text(KEY.encode() + "\n")
+    (tmp_path / "log.key").chmod(0o600)
+    app = make_app(audit={**QUIET, "clock_skew": 3 * 86400.0}, log={"key_file": str(tmp_path / "log.key")})
+    ahead = rfc3339(datetime.now(UTC) + timedelta(days=3) - timedelta(hours=1))
+    stored = post(app, 1, event_timestamp=ahead)
+    wait_until(lambda: stored[0] in ids(exported(app)), what="signed")
+    with psycopg.connect(database.superuser_url, autocommit=True) as conn:
+        conn.execute("SET session_replication_role = replica")
+        conn.execute("UPDATE log_checkpoints SET signed_at = signed_at - interval '3 days 12 hours'")
+        conn.execute("UPDATE audit_events SET event_timestamp = event_timestamp - interval '3 days 12 hours'")
+    assert stored[0] in ids(exported(app, since="14h")), "its time was half a day ago, and it was stored long before"
 
 
 def own(database: Database) -> list[tuple[Any, ...]]:
