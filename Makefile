@@ -17,7 +17,7 @@ NIGHTLY := HYPOTHESIS_PROFILE=nightly ROLLING_ROUNDS=10 SENTINEL_KILLS=10 FOLLOW
 BUILT := build *.egg-info clients/python/build clients/python/src/*.egg-info
 
 .DEFAULT_GOAL := help
-.PHONY: help run venv check hooks test test-unit test-integration test-debian test-pgbouncer test-e2e test-counts check-counts update-counts test-system test-nightly coverage test-contract test-e2e-datastorage wheels image test-image test-kind manifests chaos bench-datastorage bench-large bench-slow-clients bench-greedy check-performance-baseline update-performance-baseline test-performance loadtest lint types client openapi format lock clean
+.PHONY: help run venv check hooks test test-unit test-integration test-debian test-pgbouncer test-e2e test-counts check-counts update-counts test-system test-nightly coverage test-contract test-e2e-datastorage wheels image test-image test-kind manifests chaos bench-datastorage bench-large bench-slow-clients bench-greedy bench-export check-performance-baseline update-performance-baseline test-performance loadtest lint types client openapi format lock clean
 # A stamp must not outlive a recipe that was interrupted.
 .DELETE_ON_ERROR:
 
@@ -126,6 +126,9 @@ bench-slow-clients: $(VENV)/.test ## Measure what silent and slow clients cost t
 
 bench-greedy: $(VENV)/.test ## Measure what one caller that asks without end costs the others (ROUNDS=3, JSON=file).
 	$(BIN)/python -m bench.greedy --rounds $(or $(ROUNDS),3) $(if $(JSON),--json $(JSON))
+
+bench-export: $(VENV)/.test ## Measure exports of many events (ROWS=1000000, JSON=file).
+	$(BIN)/python -m bench.export --rows $(or $(ROWS),1000000) $(if $(JSON),--json $(JSON))
 
 loadtest: $(VENV)/.test ## Run a load scenario (SCENARIO=write_storm BASE_URL= PROCESSES=2 SECONDS= ROWS= WEB=1).
 	@$(BIN)/python -m loadtests $(or $(SCENARIO),write_storm) $(if $(BASE_URL),--base-url $(BASE_URL)) \
