@@ -210,8 +210,15 @@ class Driven:
             assert job.result().status == 200
 
     def export(self) -> None:
-        """One that is read to its end."""
-        assert self.ask("GET", "/api/v1/audit/export?format=csv").status == 200
+        """One of notifications, whose table is locked until it is seen to be under way."""
+        path = "/api/v1/audit/export?kinds=notification"
+        wait_until(lambda: self.ask("GET", path, expect=200).body, what="a notification is in the log")
+        with ThreadPoolExecutor(1) as pool:
+            with psycopg.connect(self.database.superuser_url) as conn:
+                conn.execute("LOCK TABLE notification_audit IN ACCESS EXCLUSIVE MODE")
+                job = pool.submit(self.ask, "GET", path)
+                self.wait_for("datastorage_exports_running")
+            assert job.result().status == 200
 
     def crowd(self) -> None:
         """More readers than connections and more writers than room, while a table is locked for a moment."""
