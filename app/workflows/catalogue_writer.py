@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
-import psycopg
 import uuid_utils.compat
 from datastorage_common import workflow_batches
 
 from app.audit import store as audit_store
+from app.audit.changes import Changes
 from app.auth.authorizer import recorded_by
 from app.http.problems import Problem
 from app.http.request_context import request_id, trace_id
 from app.http.validation import valid, valid_batch
 from app.http.validation_failures import count_validation_failures
-from app.postgres.errors import Fault, classify
 from app.postgres.sessions import Connection
 from app.telemetry import metrics
 from app.workflows import schemas, store
@@ -29,18 +26,13 @@ from app.workflows.events import CATEGORY, EventFactory
 if TYPE_CHECKING:
     from app.services import Services
 
-log = logging.getLogger(__name__)
-T = TypeVar("T")
-
-_UNKNOWN = "the outcome is not known - please look before you try again"
-
 
 class CatalogueWriter:
     """Creates and changes workflows, on the services of one app."""
 
     def __init__(self, services: Services, events: EventFactory) -> None:
-        self._services = services
         self._events = events
+        self._changes = Changes(services.database, services.clock.now, "workflow_catalog")
         verify = services.settings.workflows.verify_content_hash
         self._check = partial(schemas.workflow, verify_content_hash=verify)
 
@@ -79,7 +71,7 @@ class CatalogueWriter:
             )
             return rows
 
-        rows = self._write(action)
+        rows = self._changes.commit(action)
         metrics.child(metrics.TRACES, CATEGORY, "success").inc(len(rows))
         return rows
 
@@ -92,43 +84,10 @@ class CatalogueWriter:
                 audit_store.append(conn, [self._events.updated(row, changes, trace_id(), recorded_by(), request_id())])
             return row
 
-        row = self._write(action)
+        row = self._changes.commit(action)
         if row is not None:
             metrics.child(metrics.TRACES, CATEGORY, "success").inc()
         return row
-
-    def _write(self, action: Callable[[Connection], T]) -> T:
-        """Run the action and commit it together with its events; once more if the events' month had no partition."""
-        started = time.perf_counter()
-        try:
-            try:
-                return self._write_once(action)
-            except psycopg.errors.CheckViolation as e:
-                if classify(e) is not Fault.MISSING_PARTITION:
-                    raise
-            today = self._services.clock.now().date()
-            self._services.database.make_partition(today)
-            return self._write_once(action)
-        finally:
-            metrics.WRITE_SECONDS.labels("workflow_catalog").observe(time.perf_counter() - started)
-
-    def _write_once(self, action: Callable[[Connection], T]) -> T:
-        committing = False
-
-        def run(conn: Connection) -> T:
-            nonlocal committing
-            result = action(conn)
-            committing = True
-            return result
-
-        try:
-            return self._services.database.change(run)
-        except psycopg.OperationalError:
-            if not committing:
-                raise
-            # A commit that was not answered may have happened.
-            log.warning("a commit to the catalogue was not answered")
-            raise Problem("service-unavailable", _UNKNOWN, members={"outcome": "unknown"}) from None
 
     @staticmethod
     def _conflict(detail: str, workflow: Mapping[str, Any], indexes: Sequence[int] | None = None) -> Problem:
