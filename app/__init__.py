@@ -24,6 +24,7 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
     from app.auth import authorizer
     from app.dlq import routes as dlq_routes
     from app.health import routes as health_routes
+    from app.holds import routes as hold_routes
     from app.http import flask_app, parameters
     from app.openapi import routes as openapi_routes
     from app.services import Services
@@ -64,6 +65,7 @@ def create_app(settings: Settings, services: Services | None = None) -> flask.Fl
     app.register_blueprint(audit_routes.create_blueprint(parts))
     app.register_blueprint(dlq_routes.create_blueprint(parts))
     app.register_blueprint(health_routes.create_blueprint(parts))
+    app.register_blueprint(hold_routes.create_blueprint(parts))
     app.register_blueprint(log_routes.create_blueprint(parts))
     app.register_blueprint(openapi_routes.create_blueprint(parts))
     app.register_blueprint(workflow_routes.create_blueprint(parts))

@@ -32,12 +32,14 @@ from app.dlq.replay import Replayer
 from app.dlq.replay_writer import ReplayWriter
 from app.dlq.state import NOT_CONFIGURED, QueueState
 from app.dlq.watch import QueueWatch
+from app.holds.watch import HoldWatch
 from app.http.bodies import Bodies
 from app.instance import Run
 from app.postgres.database import Database
 from app.postgres.monitor import Monitor
 from app.postgres.reader import Reader
 from app.postgres.replica import Replica
+from app.postgres.sessions import Connection
 from app.telemetry import metrics
 from app.telemetry.request_log import RequestLog
 from app.telemetry.sampler import InFlight, Sampler
@@ -151,13 +153,14 @@ class Services:
             grown=self.feed_waiters.note_growth,
             keys=[key.verifier for key in self.log_keys],
         )
+        self.hold_watch = HoldWatch(self.clock)
         self.monitor = Monitor(
             settings,
             self.breaker,
             self.database.watchdog,
             self.clock,
             found_again=self.reader.renew,
-            also=self.log_watch.look,
+            also=self._look_also,
         )
         self.request_log = RequestLog(settings.logging)
         self.draining = False
@@ -184,6 +187,11 @@ class Services:
         self.queue_watch = QueueWatch(looking, self.queue, endpoint, self.clock)
         writer = ReplayWriter(settings, self.breaker, self.database.watchdog, self.clock, write_function, "replay")
         self.replayer = Replayer(settings, writer, self.validator, self.breaker, self.clock, endpoint, self.tracing)
+
+    def _look_also(self, conn: Connection) -> None:
+        """What the monitor looks at beside the server itself. Raises psycopg.Error."""
+        self.log_watch.look(conn)
+        self.hold_watch.look(conn)
 
     def start(self) -> None:
         """Start the threads. Called in the worker process, after the fork; PostgreSQL may be away."""

@@ -21,7 +21,7 @@ DOCUMENT = ROOT / "api" / "openapi" / "data-storage-v1.yaml"
 PACKAGE = ROOT / "clients" / "python"
 CLIENT = PACKAGE / "src" / "datastorage_client"
 # Whose operations the client can call: what answers with JSON.
-_TAGS = ("audit", "dlq", "log", "workflows")
+_TAGS = ("audit", "dlq", "holds", "log", "workflows")
 _HEADER = '''"""{}: written by `make client` from api/openapi/data-storage-v1.yaml."""
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ from marshmallow import Schema, fields
 from app.audit import schemas as audit
 from app.audit.shapes import EVENT_MEMBERS, NOTIFICATION_MEMBERS
 from app.dlq.keys import STREAMS
+from app.holds import schemas as holds
+from app.holds.filters import STATES
 from app.http.problems import CONTENT_TYPE, KINDS
 from app.validation import fields as common_fields
 from app.workflows import fields as workflow_fields
@@ -55,6 +57,8 @@ def _names() -> dict[type[Schema], str]:
         workflows.ReasonSchema: "StatusChange",
         type(filters): "WorkflowSearchFilters",
         SearchSchema: "WorkflowSearchRequest",
+        holds.HoldSchema: "HoldRequest",
+        holds.ReleaseSchema: "HoldRelease",
     }
 
 
@@ -115,6 +119,8 @@ def _own_type(field: fields.Field[Any]) -> Node | None:
                     _list_of(_text(field.member), minItems=1, maxItems=workflow_fields.MAX_LABEL_VALUES),
                 ]
             }
+        case holds.Filter():
+            return {"$ref": "#/components/schemas/HoldFilter"}
         case workflow_fields.Choices():
             return {"oneOf": [_text(field.member), _list_of(_text(field.member))]}
     return None
@@ -191,6 +197,11 @@ _ADDED: dict[str, dict[str, Node]] = {
 }
 # Members of a row that came after release 1.0: a client reads services of that release too.
 _LATER = ("request_id", "trace_id_from_context", "log_index")
+# Of an event that is read by its id.
+_OF_ONE_EVENT: dict[str, Node] = {
+    "held_by": {"type": "array", "items": {"$ref": "#/components/schemas/HoldOfEvent"}},
+    "held_by_more": {"type": "integer", "minimum": 1},
+}
 # Stored, whether the request had them or not.
 _ALWAYS = {
     "Notification": ("escalation_level",),
@@ -225,6 +236,7 @@ def response_schemas(sent: Mapping[str, Node]) -> dict[str, Node]:
         properties = {m: added.get(m) or _stored(asked["properties"][m], nullable=nullable) for m in members}
         required = [m for m in members if (m not in _LATER if nullable else _is_always(name, m, asked))]
         found[name] = {"type": "object", "required": required, "properties": properties}
+    found["AuditEvent"]["properties"] |= _OF_ONE_EVENT
     # Another configuration, earlier or now, may have other categories.
     found["AuditEvent"]["properties"]["event_category"] = {"type": "string", "maxLength": 50}
     detected = sent["DetectedLabelsRequest"]["properties"]
@@ -257,6 +269,7 @@ _ENUMS = {
     "DetectedLabelName": (*FLAG_WEIGHTS, *CHOICE_WEIGHTS),
     "WorkflowInclude": ("content",),
     "DlqStreamName": STREAMS,
+    "HoldState": STATES,
     "ProblemSlug": tuple(KINDS),
 }
 
@@ -288,7 +301,9 @@ def _describe(schemas: dict[str, Node], texts: Mapping[str, Mapping[str, Node]])
 def _in_feed(item: Node, record: Node) -> Node:
     """An item of the feed: the members of a record as lists have it, and those of its own."""
     own = item["properties"]
-    members = {m: node for m, node in record["properties"].items() if m not in ("ignored", "ignored_more")}
+    members = {
+        m: node for m, node in record["properties"].items() if m not in ("ignored", "ignored_more", *_OF_ONE_EVENT)
+    }
     return {
         **item,
         "required": [*item["required"], *record["required"]],
@@ -407,7 +422,7 @@ def build() -> Node:
     members["event_category"] = {"$ref": "#/components/schemas/EventCategory"}
     paths: dict[str, Node] = {}
     parameters: dict[str, Node] = document["components"]["parameters"]
-    for part in ("audit", "feed", "export", "workflows", "log", "dlq", "health", "meta"):
+    for part in ("audit", "feed", "export", "workflows", "log", "dlq", "holds", "health", "meta"):
         source = _source(part)
         paths |= source["paths"]
         schemas |= source.get("schemas", {})

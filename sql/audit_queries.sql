@@ -78,6 +78,14 @@ WHERE {conditions}
 ORDER BY event_timestamp DESC, event_date DESC
 LIMIT 1;
 
+-- name: holds_of_event
+-- The oldest first, and how many there are.
+SELECT h.hold_id, h.name, count(*) OVER ()
+FROM audit_events e JOIN audit_holds h ON audit_filter_takes_event(h.filter, e)
+WHERE e.event_id = %s AND e.event_date = %s AND h.released_at IS NULL
+ORDER BY h.set_at, h.hold_id
+LIMIT %s;
+
 -- name: readable_parents
 -- Which of the parents of some rows may be read, for a reader with limits: the service found the day of a parent, and shows
 -- that of no other.

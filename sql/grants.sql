@@ -19,3 +19,9 @@ GRANT SELECT, INSERT ON log_checkpoints, log_cosignatures TO {role};
 -- Those of a checkpoint that has newer ones behind it are thinned out.
 GRANT DELETE ON log_cosignatures TO {role};
 GRANT SELECT ON log_feed_key TO {role};
+-- Holds are set and released by functions alone, each together with its act.
+GRANT SELECT ON audit_holds TO {role};
+GRANT EXECUTE ON FUNCTION audit_set_hold(uuid, text, text, jsonb, timestamptz, text, bytea, uuid, jsonb, bytea),
+    audit_release_hold(uuid, text, timestamptz, text, bytea, uuid, jsonb, bytea) TO {role};
+GRANT EXECUTE ON FUNCTION audit_filter_takes_event(jsonb, audit_events),
+    audit_filter_takes_notification(jsonb, notification_audit) TO {role};

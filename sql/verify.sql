@@ -130,3 +130,19 @@ ORDER BY c.size;
 -- name: cosignatures
 -- What witnesses have said, checkpoint by checkpoint.
 SELECT origin, size, witness, line FROM log_cosignatures ORDER BY size, origin, witness;
+
+-- name: holds
+-- That each was set, and of each that is released that it was, beside the act that says so.
+SELECT h.hold_id, 'hold_set', h.set_at, h.set_by, h.name, h.reason, h.filter::json, h.set_salt, a.kind, a.acted_at, a.details::json
+FROM audit_holds h LEFT JOIN log_acts a ON a.act_id = h.set_act
+UNION ALL
+SELECT h.hold_id, 'hold_released', h.released_at, h.released_by, NULL, h.release_reason, NULL, h.release_salt, a.kind,
+    a.acted_at, a.details::json
+FROM audit_holds h LEFT JOIN log_acts a ON a.act_id = h.release_act
+WHERE num_nonnulls(h.released_at, h.released_by, h.release_reason, h.release_act, h.release_salt) > 0;
+
+-- name: acts_without_hold
+-- A hold that is gone has left its acts behind.
+SELECT kind, act_id FROM log_acts a
+WHERE kind = 'hold_set' AND NOT EXISTS (SELECT FROM audit_holds WHERE set_act = a.act_id)
+    OR kind = 'hold_released' AND NOT EXISTS (SELECT FROM audit_holds WHERE release_act = a.act_id);

@@ -37,6 +37,8 @@ from app.postgres.lists import Cursor, ListQuery
 from app.postgres.statements import Sql, each_with, statements
 
 _SQL = statements("audit_queries")
+# So many holds of an event are named.
+_MAX_HOLDS = 100
 
 
 class Answer(NamedTuple):
@@ -111,10 +113,12 @@ def list_events(conn: psycopg.Connection, query: Query, max_bytes: int, *, large
     return Answer(body, sensitive(rows))
 
 
-def get_event(conn: psycopg.Connection, event_id: UUID, reads: ReadLimits, day: date | None = None) -> Answer | None:
+def get_event(
+    conn: psycopg.Connection, event_id: UUID, reads: ReadLimits, day: date | None = None, *, holds: bool = False
+) -> Answer | None:
     """One event as JSON, the newest that may be read if its id was used on several days and no day is named.
 
-    None if there is none.
+    None if there is none. ``holds``: with the holds that it is under, ``held_by``.
     """
     source, where = readable.events(reads), readable.one_event(event_id, day)
     statement = _SQL["event"].format(columns=placed(EVENT_SELECT, reads), readable=source.text, conditions=where.text)
@@ -122,7 +126,16 @@ def get_event(conn: psycopg.Connection, event_id: UUID, reads: ReadLimits, day: 
     if row is None:
         return None
     [row] = with_readable_parents(conn, [row], reads)
-    return Answer(orjson.dumps(event(row)), sensitive([row]))
+    held = _held_by(conn, row[0], row[1]) if holds else {}
+    return Answer(orjson.dumps({**event(row), **held}), sensitive([row]))
+
+
+def _held_by(conn: psycopg.Connection, event_id: UUID, day: date) -> dict[str, Any]:
+    """The oldest holds in force that take an event, and how many more there are."""
+    found = conn.execute(_SQL["holds_of_event"], (event_id, day, _MAX_HOLDS)).fetchall()
+    more = found[0][-1] - len(found) if found else 0
+    told = {"held_by": [{"hold_id": hold_id, "name": name} for hold_id, name, _ in found]}
+    return {**told, "held_by_more": more} if more else told
 
 
 def list_notifications(conn: psycopg.Connection, query: Query, max_bytes: int) -> bytes:

@@ -20,7 +20,7 @@ from app.audit.ingest import Ingest
 from app.audit.outcome import InDoubt, Outcome, Refused, Spilled, Stored, WriteRequest, traced
 from app.audit.schemas import EVENT_FIELDS, NOTIFICATION_FIELDS, AuditEventSchema, NotificationSchema
 from app.audit.validator import Validator
-from app.auth.authorizer import read_limits, recorded_by
+from app.auth.authorizer import has_scope, read_limits, recorded_by
 from app.clock import Clock
 from app.config.settings import Settings
 from app.http import bounded
@@ -150,8 +150,13 @@ def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:
         found = None
         if ident is not None:
             wanted: UUID = ident
-            reads = read_limits()
-            found = timed_read(services.reader, "get_event", lambda conn: queries.get_event(conn, wanted, reads, on))
+            reads, holds = read_limits(), has_scope("holds:admin")
+            found = timed_read(
+                services.reader,
+                "get_event",
+                lambda conn: queries.get_event(conn, wanted, reads, on, holds=holds),
+                newest=holds,  # a hold counts from when it was answered
+            )
         if found is None:
             raise Problem("not-found", "there is no event with this id")
         return _events_answer(services, found, {"event_id": event_id})

@@ -63,6 +63,10 @@ SCOPE_OF: Mapping[tuple[str, str], str] = {
     ("PATCH", f"{_API}/workflows/<workflow_id>"): "workflows:write",
     ("PATCH", f"{_API}/workflows/<workflow_id>/disable"): "workflows:write",
     ("PATCH", f"{_API}/workflows/<workflow_id>/enable"): "workflows:write",
+    ("GET", f"{_API}/holds"): "holds:admin",
+    ("POST", f"{_API}/holds"): "holds:admin",
+    ("GET", f"{_API}/holds/<hold_id>"): "holds:admin",
+    ("POST", f"{_API}/holds/<hold_id>/release"): "holds:admin",
     ("GET", f"{_API}/dlq"): "dlq:admin",
     ("GET", f"{_API}/dlq/dead-letters"): "dlq:admin",
     ("GET", f"{_API}/dlq/dead-letters/<letter_id>"): "dlq:admin",
@@ -70,7 +74,7 @@ SCOPE_OF: Mapping[tuple[str, str], str] = {
     ("DELETE", f"{_API}/dlq/dead-letters/<letter_id>"): "dlq:admin",
 }
 # What shows records of everybody, and cannot be narrowed: closed to whoever may not read everything.
-UNLIMITED_SCOPES = frozenset({"dlq:admin"})
+UNLIMITED_SCOPES = frozenset({"dlq:admin", "holds:admin"})
 # The same, by what their rules begin with.
 UNLIMITED_ROUTES = f"{_API}/log/"
 # What needs no token where the log is public (log.public): hashes, and what is signed. Entries name records.
@@ -84,6 +88,7 @@ _METRICS = "/metrics"
 _ANONYMOUS = "datastorage.anonymous"
 # In the environ of a request that was authorized.
 _READ_LIMITS = "datastorage.read_limits"
+_SCOPES = "datastorage.scopes"
 
 _REALM = 'Bearer realm="datastorage"'
 _MAX_HEADER_CHARS = 8192
@@ -106,6 +111,12 @@ def read_limits() -> ReadLimits:
     if limits is not None:
         return limits
     return EVERYTHING if flask.current_app.extensions.get(_ANONYMOUS) else NOTHING
+
+
+def has_scope(scope: str) -> bool:
+    """Whether the caller of the current request has a scope, beside the one that its route needs."""
+    scopes: frozenset[str] | None = flask.request.environ.get(_SCOPES)
+    return bool(flask.current_app.extensions.get(_ANONYMOUS)) if scopes is None else scope in scopes
 
 
 def tell(
@@ -196,6 +207,7 @@ class Authorizer:
         """Hold the request to what its principal may read. Raises Problem 403 where that cannot be done."""
         limits = principal.reads
         environ[_READ_LIMITS] = limits
+        environ[_SCOPES] = principal.scopes
         if not limits.narrow:
             return
         # Nothing on the way may show to one caller what another was answered.

@@ -133,6 +133,7 @@ def members(report: Report, held: Sequence[Held], earlier: Sequence[Earlier]) ->
         "checkpoints": report.checkpoints,
         "checkpoints_of_unknown_signers": report.unknown_signers,
         "entries": dict(report.entries),
+        "holds": report.holds,
         "old": report.old,
         "pending": report.pending,
         "set_aside": report.set_aside,
@@ -174,6 +175,8 @@ def _table(report: Report, by_policy: bool) -> Iterator[tuple[str, str]]:
         yield "witnessed", "nothing" if report.witnessed_size is None else f"{report.witnessed_size:,} entries"
     if report.since_size is not None:
         yield "since", counted(report.since_size, "entry", "entries")
+    if report.holds:
+        yield "holds", f"{report.holds:,}, each as its acts say"
     if report.old:
         yield "old records", f"{report.old:,}: as they were when they were taken in"
     waits = [

@@ -42,6 +42,11 @@ class QueryParameters:
         self._errors[name] = message
         self._details.append(f"{name}: {message}")
 
+    @property
+    def wrong(self) -> Mapping[str, str]:
+        """What was noted so far, by the names of the parameters."""
+        return self._errors
+
     def raw(self, name: str) -> str | None:
         """The text as it was sent, which PostgreSQL may be unable to store; None where there is none."""
         return self._arguments.get(name)

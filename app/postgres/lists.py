@@ -6,7 +6,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from datastorage_common.times import parse_rfc3339, rfc3339
@@ -52,3 +52,17 @@ class ListQuery:
     limit: int
     offset: int
     cursor: Cursor | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows of a list by their members, how many there are in all, and where the next page begins; None on the last."""
+
+    rows: list[dict[str, Any]]
+    total: int
+    next: Cursor | None
+
+    def place(self) -> dict[str, Any]:
+        """Where the page stands in its list, as members of an answer."""
+        following = None if self.next is None else self.next.encode()
+        return {"total": self.total, "has_more": following is not None, "next_cursor": following}

@@ -48,6 +48,12 @@ EXPORTS_RUNNING = Gauge(
     "Exports under way; each keeps a request thread.",
     multiprocess_mode="livesum",
 )
+HOLD_ACTS = Counter("datastorage_hold_acts_total", "Legal holds that were set, and that were released.", ["act"])
+HOLDS_ACTIVE = Gauge(
+    "datastorage_holds_active",
+    "Legal holds that are in force, as last seen.",
+    multiprocess_mode="livemax",
+)
 LOG_INCONSISTENT = Gauge(
     "datastorage_log_inconsistent",
     "1 while the log contradicts what was signed, so that no place is given any more.",

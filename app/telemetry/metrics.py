@@ -30,6 +30,8 @@ from app.telemetry.log_metrics import EXPORTED_ROWS as EXPORTED_ROWS
 from app.telemetry.log_metrics import EXPORTS as EXPORTS
 from app.telemetry.log_metrics import EXPORTS_RUNNING as EXPORTS_RUNNING
 from app.telemetry.log_metrics import FEED_WAITING as FEED_WAITING
+from app.telemetry.log_metrics import HOLD_ACTS as HOLD_ACTS
+from app.telemetry.log_metrics import HOLDS_ACTIVE as HOLDS_ACTIVE
 from app.telemetry.log_metrics import LOG_INCONSISTENT as LOG_INCONSISTENT
 from app.telemetry.log_metrics import LOG_LAG as LOG_LAG
 from app.telemetry.log_metrics import LOG_PENDING as LOG_PENDING

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from app.postgres.sessions import Connection, writing
 from app.postgres.statements import statements
 
 INTAKE_FINISHED = "intake_finished"
+HOLD_SET, HOLD_RELEASED = "hold_set", "hold_released"
 _SQL = statements("log")
 
 
@@ -81,6 +83,11 @@ def now_and_who(conn: Connection) -> tuple[datetime, str]:
     """The server's clock and the role, for an act that is about to be stored."""
     acted_at, role = _row(conn, "now_and_who")
     return acted_at, role
+
+
+def commitment_to(texts: Mapping[str, Any], salt: bytes) -> bytes:
+    """What an act holds in the place of texts that may be erased one day: SHA-256 of the salt and their JSON."""
+    return sha256(salt + jsonvalue.canonical(dict(texts))).digest()
 
 
 def stored_act(row: tuple[Any, ...]) -> Act:

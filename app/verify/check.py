@@ -12,6 +12,7 @@ from app.transparency.edge import WIDTH
 from app.transparency.entries import readable
 from app.verify.bundles import BundleCheck
 from app.verify.checkpoints import CheckpointCheck
+from app.verify.holds import check_holds
 from app.verify.leftovers import Leftovers
 from app.verify.remembered import RememberedCheck
 from app.verify.report import Report
@@ -61,6 +62,7 @@ def check_log(
     _head(report, totals, bundles)
     leftovers = Leftovers(source, report, bundles)
     leftovers.check(totals)
+    check_holds(source.holds(), source.acts_without_hold(), report)
     _intake(report, totals, bundles.finished | leftovers.waiting_acts())
     checkpoints.end()
     return report

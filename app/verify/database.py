@@ -16,7 +16,7 @@ from app.transparency.entries import ACT, EVENT, NOTIFICATION, act_key, day_byte
 from app.verify import rows
 from app.verify.raw import take_raw
 from app.verify.records import identity
-from app.verify.source import Cosigned, Kept, Row, Source, Stored, StoredCheckpoint, TileKey, Totals
+from app.verify.source import Cosigned, HoldSide, Kept, Row, Source, Stored, StoredCheckpoint, TileKey, Totals
 
 _SQL = statements("verify")
 _EVENTS = _SQL["events"].format(columns=EVENT_SELECT)
@@ -25,7 +25,7 @@ _NOTIFICATIONS = _SQL["notifications"].format(columns=NOTIFICATION_SELECT)
 _PENDING = ("log_pending_a", "log_pending_b")
 # All that is read.
 _TABLES = (
-    *("audit_events", "notification_audit", *_PENDING, "log_acts", "log_bundles", "log_checkpoints"),
+    *("audit_events", "audit_holds", "notification_audit", *_PENDING, "log_acts", "log_bundles", "log_checkpoints"),
     *("log_cosignatures", "log_head", "log_intake", "log_places", "log_salts", "log_set_aside", "log_tiles"),
 )
 # A record may have a megabyte: so many rows of the server's are held at once.
@@ -143,6 +143,15 @@ class DatabaseSource:
         for row in self._each("cosignatures"):
             origin, size, witness, line = row
             yield Cosigned(origin, size, witness, line or "")
+
+    def holds(self) -> Iterator[HoldSide]:
+        for row in self._each("holds"):
+            hold_id, kind, at, by, name, reason, wanted, salt, *act = row
+            texts = {"reason": reason} if name is None else {"name": name, "reason": reason, "filter": wanted}
+            yield HoldSide(hold_id, kind, at, by, texts, bytes(salt or b""), *act)
+
+    def acts_without_hold(self) -> Iterator[tuple[str, str]]:
+        yield from self._each("acts_without_hold")
 
     def _stream(self, statement: str, parameters: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         """The rows of a statement, few at a time, while PostgreSQL makes the next: nothing else is asked meanwhile."""

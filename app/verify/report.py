@@ -19,6 +19,7 @@ class Report(Faults):
     pending: int = 0  # records that wait for a place
     old_waiting: int = 0  # records from before there was a log that were not taken in yet
     set_aside: int = 0  # entries that no release could read
+    holds: int = 0
     checkpoints: int = 0
     signed_size: int | None = None  # the largest tree under one of the keys' signatures
     witnessed_size: int | None = None  # … that the policy is content with

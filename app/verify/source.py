@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 TileKey = tuple[int, int]  # level and number
@@ -89,6 +89,21 @@ class Row:
     waits: bool  # from before there was a log, and not taken in yet
 
 
+@dataclass(frozen=True, slots=True)
+class HoldSide:
+    """That a hold was set, or released, as its row has it; and the act that the row names."""
+
+    hold_id: str
+    kind: str  # of the act that there has to be
+    at: str
+    by: str | None
+    texts: Mapping[str, Any]  # what the act commits to; the filter as its JSON
+    salt: bytes
+    act_kind: str | None  # None: there is no such act
+    acted_at: str | None
+    details: bytes | None  # as its JSON
+
+
 class Source(Protocol):
     """A log with its records, all of one moment. Bundles, tiles and entries are numbered from 0."""
 
@@ -135,3 +150,11 @@ class Source(Protocol):
         ...
 
     def cosignatures(self) -> Iterator[Cosigned]: ...
+
+    def holds(self) -> Iterator[HoldSide]:
+        """That each hold was set; and of each that is released, that it was."""
+        ...
+
+    def acts_without_hold(self) -> Iterator[tuple[str, str]]:
+        """Kind and id of each act on a hold that no hold names."""
+        ...

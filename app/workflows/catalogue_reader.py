@@ -21,6 +21,7 @@ from app.http.request_context import request_id, trace_id
 from app.http.timed_reads import timed_read
 from app.http.validation import valid
 from app.postgres import pages
+from app.postgres.lists import Page
 from app.postgres.sessions import Connection
 from app.validation.field_errors import FieldError
 from app.workflows import search, search_request, store
@@ -56,19 +57,19 @@ class CatalogueReader:
         page = self._page("list_workflows", query)
         limit = query.limit if page.next is None else len(page.rows)
         workflows = [store.to_json(r) for r in page.rows]
-        return orjson.dumps({"workflows": workflows, "limit": limit, "offset": query.offset, **_place(page)})
+        return orjson.dumps({"workflows": workflows, "limit": limit, "offset": query.offset, **page.place()})
 
-    def _page(self, operation: str, query: store.WorkflowQuery) -> store.Page:
+    def _page(self, operation: str, query: store.WorkflowQuery) -> Page:
         # Which rows are large is not known before.
         with bounded.large_page():
             return timed_read(self._services.reader, operation, lambda conn: store.page(conn, query, self._max_bytes))
 
     def versions(self, name: str, query: store.WorkflowQuery) -> bytes:
         """A page of the versions of a name as JSON. Raises Problem."""
-        page = store.Page([], 0, None)
+        page = Page([], 0, None)
         if jsonvalue.is_storable_text(name):
             page = self._page("workflow_versions", query)
-        return orjson.dumps({"workflow_name": name, "versions": [store.to_json(r) for r in page.rows], **_place(page)})
+        return orjson.dumps({"workflow_name": name, "versions": [store.to_json(r) for r in page.rows], **page.place()})
 
     def search(
         self, body: dict[str, Any], plain: bool, *, explain: bool, wrong: tuple[FieldError, ...]
@@ -110,12 +111,6 @@ class CatalogueReader:
             self._services.ingest.post(WriteRequest((make(),)))
         except Exception:  # the search is answered; its event must not be what fails
             log.exception("the audit event of a search could not be made")
-
-
-def _place(page: store.Page) -> dict[str, Any]:
-    """Where a page stands in its list."""
-    following = None if page.next is None else page.next.encode()
-    return {"total": page.total, "has_more": following is not None, "next_cursor": following}
 
 
 def _search_answer(found: Sequence[Found], wanted: Search, more: bool, ignored: Mapping[str, Any]) -> bytes:

@@ -18,7 +18,7 @@ from datastorage_common import jsonvalue
 from datastorage_common.times import rfc3339
 
 from app.postgres import pages
-from app.postgres.lists import Cursor, ListQuery
+from app.postgres.lists import Cursor, ListQuery, Page
 from app.postgres.sessions import Connection
 from app.postgres.statements import all_of, statements
 
@@ -96,15 +96,6 @@ class WorkflowQuery(ListQuery):
     """A checked list of workflows. ``content``: whether it is wanted."""
 
     content: bool
-
-
-@dataclass(frozen=True)
-class Page:
-    """Rows of a list, how many there are in all, and where the next page begins; None on the last."""
-
-    rows: list[Row]
-    total: int
-    next: Cursor | None
 
 
 def _row(values: Sequence[Any]) -> Row:

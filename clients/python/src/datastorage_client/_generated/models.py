@@ -154,6 +154,22 @@ class HealthStatus(StrEnum):
         return str(self.value)
 
 
+class HoldFilterKindsItem(StrEnum):
+    AUDIT_EVENT = "audit_event"
+    NOTIFICATION = "notification"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class HoldState(StrEnum):
+    ACTIVE = "active"
+    RELEASED = "released"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
 class ListAuditEventsCount(StrEnum):
     EXACT = "exact"
     NONE = "none"
@@ -608,6 +624,9 @@ class AuditEvent:
         trace_id_from_context (bool | None | Unset): Whether trace_id is that of the request's `traceparent`, and so no
             part of the digest; null where it is not known: an older release stored the event.
         log_index (int | None | Unset): Where it is in the log of all records; null until it is there.
+        held_by (list[HoldOfEvent] | Unset): The holds in force that take it, the oldest first; 100 at most. Only of an
+            event that is read by its id, and only for tokens with the scope `holds:admin`.
+        held_by_more (int | Unset): Holds of it that are not named.
     """
 
     event_id: UUID
@@ -643,6 +662,8 @@ class AuditEvent:
     request_id: None | str | Unset = UNSET
     trace_id_from_context: bool | None | Unset = UNSET
     log_index: int | None | Unset = UNSET
+    held_by: list[HoldOfEvent] | Unset = UNSET
+    held_by_more: int | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -742,6 +763,15 @@ class AuditEvent:
         else:
             log_index = self.log_index
 
+        held_by: list[dict[str, Any]] | Unset = UNSET
+        if not isinstance(self.held_by, Unset):
+            held_by = []
+            for held_by_item_data in self.held_by:
+                held_by_item = held_by_item_data.to_dict()
+                held_by.append(held_by_item)
+
+        held_by_more = self.held_by_more
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -784,6 +814,10 @@ class AuditEvent:
             field_dict["trace_id_from_context"] = trace_id_from_context
         if log_index is not UNSET:
             field_dict["log_index"] = log_index
+        if held_by is not UNSET:
+            field_dict["held_by"] = held_by
+        if held_by_more is not UNSET:
+            field_dict["held_by_more"] = held_by_more
 
         return field_dict
 
@@ -951,6 +985,17 @@ class AuditEvent:
 
         log_index = _parse_log_index(d.pop("log_index", UNSET))
 
+        _held_by = d.pop("held_by", UNSET)
+        held_by: list[HoldOfEvent] | Unset = UNSET
+        if _held_by is not UNSET:
+            held_by = []
+            for held_by_item_data in _held_by:
+                held_by_item = HoldOfEvent.from_dict(held_by_item_data)
+
+                held_by.append(held_by_item)
+
+        held_by_more = d.pop("held_by_more", UNSET)
+
         audit_event = cls(
             event_id=event_id,
             event_date=event_date,
@@ -985,6 +1030,8 @@ class AuditEvent:
             request_id=request_id,
             trace_id_from_context=trace_id_from_context,
             log_index=log_index,
+            held_by=held_by,
+            held_by_more=held_by_more,
         )
 
         audit_event.additional_properties = d
@@ -4253,6 +4300,726 @@ class Health:
 
         health.additional_properties = d
         return health
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class Hold:
+    """
+    Attributes:
+        hold_id (UUID):
+        name (str):
+        reason (str):
+        filter_ (HoldFilter): The filters of the lists, exact and joined by AND. An empty one takes every record.
+        set_at (datetime.datetime):
+        set_act (UUID): The act in the log that says so.
+        state (HoldState):
+        set_by (str | Unset): Who was authenticated; absent without authentication.
+        released_at (datetime.datetime | Unset): This and the next three: absent while it is in force.
+        released_by (str | Unset):
+        release_reason (str | Unset):
+        release_act (UUID | Unset):
+        ignored (list[str] | Unset): Members of the request that are not named in this document, dotted inside of
+            objects. They were ignored. There only in the answer to that request. A longer name is cut after 64 characters.
+        ignored_more (int | Unset): Ignored members that are not named.
+    """
+
+    hold_id: UUID
+    name: str
+    reason: str
+    filter_: HoldFilter
+    set_at: datetime.datetime
+    set_act: UUID
+    state: HoldState
+    set_by: str | Unset = UNSET
+    released_at: datetime.datetime | Unset = UNSET
+    released_by: str | Unset = UNSET
+    release_reason: str | Unset = UNSET
+    release_act: UUID | Unset = UNSET
+    ignored: list[str] | Unset = UNSET
+    ignored_more: int | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        hold_id = str(self.hold_id)
+
+        name = self.name
+
+        reason = self.reason
+
+        filter_ = self.filter_.to_dict()
+
+        set_at = self.set_at.isoformat()
+
+        set_act = str(self.set_act)
+
+        state = self.state.value
+
+        set_by = self.set_by
+
+        released_at: str | Unset = UNSET
+        if not isinstance(self.released_at, Unset):
+            released_at = self.released_at.isoformat()
+
+        released_by = self.released_by
+
+        release_reason = self.release_reason
+
+        release_act: str | Unset = UNSET
+        if not isinstance(self.release_act, Unset):
+            release_act = str(self.release_act)
+
+        ignored: list[str] | Unset = UNSET
+        if not isinstance(self.ignored, Unset):
+            ignored = self.ignored
+
+        ignored_more = self.ignored_more
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "hold_id": hold_id,
+                "name": name,
+                "reason": reason,
+                "filter": filter_,
+                "set_at": set_at,
+                "set_act": set_act,
+                "state": state,
+            }
+        )
+        if set_by is not UNSET:
+            field_dict["set_by"] = set_by
+        if released_at is not UNSET:
+            field_dict["released_at"] = released_at
+        if released_by is not UNSET:
+            field_dict["released_by"] = released_by
+        if release_reason is not UNSET:
+            field_dict["release_reason"] = release_reason
+        if release_act is not UNSET:
+            field_dict["release_act"] = release_act
+        if ignored is not UNSET:
+            field_dict["ignored"] = ignored
+        if ignored_more is not UNSET:
+            field_dict["ignored_more"] = ignored_more
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        hold_id = UUID(d.pop("hold_id"))
+
+        name = d.pop("name")
+
+        reason = d.pop("reason")
+
+        filter_ = HoldFilter.from_dict(d.pop("filter"))
+
+        set_at = datetime.datetime.fromisoformat(d.pop("set_at"))
+
+        set_act = UUID(d.pop("set_act"))
+
+        state = HoldState(d.pop("state"))
+
+        set_by = d.pop("set_by", UNSET)
+
+        _released_at = d.pop("released_at", UNSET)
+        released_at: datetime.datetime | Unset
+        if isinstance(_released_at, Unset):
+            released_at = UNSET
+        else:
+            released_at = datetime.datetime.fromisoformat(_released_at)
+
+        released_by = d.pop("released_by", UNSET)
+
+        release_reason = d.pop("release_reason", UNSET)
+
+        _release_act = d.pop("release_act", UNSET)
+        release_act: UUID | Unset
+        if isinstance(_release_act, Unset):
+            release_act = UNSET
+        else:
+            release_act = UUID(_release_act)
+
+        ignored = cast(list[str], d.pop("ignored", UNSET))
+
+        ignored_more = d.pop("ignored_more", UNSET)
+
+        hold = cls(
+            hold_id=hold_id,
+            name=name,
+            reason=reason,
+            filter_=filter_,
+            set_at=set_at,
+            set_act=set_act,
+            state=state,
+            set_by=set_by,
+            released_at=released_at,
+            released_by=released_by,
+            release_reason=release_reason,
+            release_act=release_act,
+            ignored=ignored,
+            ignored_more=ignored_more,
+        )
+
+        hold.additional_properties = d
+        return hold
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class HoldFilter:
+    """The filters of the lists, exact and joined by AND. An empty one takes every record.
+
+    Attributes:
+        kinds (list[HoldFilterKindsItem] | Unset): Which kinds of records it takes, where that is fewer than its other
+            members allow.
+        event_type (str | Unset):
+        event_category (str | Unset):
+        event_outcome (EventOutcome | Unset):
+        severity (str | Unset):
+        correlation_id (str | Unset):
+        actor_type (str | Unset):
+        actor_id (str | Unset):
+        resource_type (str | Unset):
+        resource_id (str | Unset):
+        namespace (str | Unset):
+        cluster_name (str | Unset):
+        request_id (str | Unset):
+        data (HoldFilterData | Unset): What event_data contains (`@>` of PostgreSQL).
+        remediation_id (str | Unset): Of notifications, as the next two.
+        channel (NotificationChannel | Unset):
+        status (NotificationStatus | Unset):
+        since (str | Unset): The first event_timestamp or sent_at: an RFC 3339 time, or a day (UTC midnight). The range
+            of a hold does not move, so that `7d` is refused.
+        until (str | Unset): The last one, as since.
+    """
+
+    kinds: list[HoldFilterKindsItem] | Unset = UNSET
+    event_type: str | Unset = UNSET
+    event_category: str | Unset = UNSET
+    event_outcome: EventOutcome | Unset = UNSET
+    severity: str | Unset = UNSET
+    correlation_id: str | Unset = UNSET
+    actor_type: str | Unset = UNSET
+    actor_id: str | Unset = UNSET
+    resource_type: str | Unset = UNSET
+    resource_id: str | Unset = UNSET
+    namespace: str | Unset = UNSET
+    cluster_name: str | Unset = UNSET
+    request_id: str | Unset = UNSET
+    data: HoldFilterData | Unset = UNSET
+    remediation_id: str | Unset = UNSET
+    channel: NotificationChannel | Unset = UNSET
+    status: NotificationStatus | Unset = UNSET
+    since: str | Unset = UNSET
+    until: str | Unset = UNSET
+
+    def to_dict(self) -> dict[str, Any]:
+        kinds: list[str] | Unset = UNSET
+        if not isinstance(self.kinds, Unset):
+            kinds = []
+            for kinds_item_data in self.kinds:
+                kinds_item = kinds_item_data.value
+                kinds.append(kinds_item)
+
+        event_type = self.event_type
+
+        event_category = self.event_category
+
+        event_outcome: str | Unset = UNSET
+        if not isinstance(self.event_outcome, Unset):
+            event_outcome = self.event_outcome.value
+
+        severity = self.severity
+
+        correlation_id = self.correlation_id
+
+        actor_type = self.actor_type
+
+        actor_id = self.actor_id
+
+        resource_type = self.resource_type
+
+        resource_id = self.resource_id
+
+        namespace = self.namespace
+
+        cluster_name = self.cluster_name
+
+        request_id = self.request_id
+
+        data: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.data, Unset):
+            data = self.data.to_dict()
+
+        remediation_id = self.remediation_id
+
+        channel: str | Unset = UNSET
+        if not isinstance(self.channel, Unset):
+            channel = self.channel.value
+
+        status: str | Unset = UNSET
+        if not isinstance(self.status, Unset):
+            status = self.status.value
+
+        since = self.since
+
+        until = self.until
+
+        field_dict: dict[str, Any] = {}
+
+        field_dict.update({})
+        if kinds is not UNSET:
+            field_dict["kinds"] = kinds
+        if event_type is not UNSET:
+            field_dict["event_type"] = event_type
+        if event_category is not UNSET:
+            field_dict["event_category"] = event_category
+        if event_outcome is not UNSET:
+            field_dict["event_outcome"] = event_outcome
+        if severity is not UNSET:
+            field_dict["severity"] = severity
+        if correlation_id is not UNSET:
+            field_dict["correlation_id"] = correlation_id
+        if actor_type is not UNSET:
+            field_dict["actor_type"] = actor_type
+        if actor_id is not UNSET:
+            field_dict["actor_id"] = actor_id
+        if resource_type is not UNSET:
+            field_dict["resource_type"] = resource_type
+        if resource_id is not UNSET:
+            field_dict["resource_id"] = resource_id
+        if namespace is not UNSET:
+            field_dict["namespace"] = namespace
+        if cluster_name is not UNSET:
+            field_dict["cluster_name"] = cluster_name
+        if request_id is not UNSET:
+            field_dict["request_id"] = request_id
+        if data is not UNSET:
+            field_dict["data"] = data
+        if remediation_id is not UNSET:
+            field_dict["remediation_id"] = remediation_id
+        if channel is not UNSET:
+            field_dict["channel"] = channel
+        if status is not UNSET:
+            field_dict["status"] = status
+        if since is not UNSET:
+            field_dict["since"] = since
+        if until is not UNSET:
+            field_dict["until"] = until
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        _kinds = d.pop("kinds", UNSET)
+        kinds: list[HoldFilterKindsItem] | Unset = UNSET
+        if _kinds is not UNSET:
+            kinds = []
+            for kinds_item_data in _kinds:
+                kinds_item = HoldFilterKindsItem(kinds_item_data)
+
+                kinds.append(kinds_item)
+
+        event_type = d.pop("event_type", UNSET)
+
+        event_category = d.pop("event_category", UNSET)
+
+        _event_outcome = d.pop("event_outcome", UNSET)
+        event_outcome: EventOutcome | Unset
+        if isinstance(_event_outcome, Unset):
+            event_outcome = UNSET
+        else:
+            event_outcome = EventOutcome(_event_outcome)
+
+        severity = d.pop("severity", UNSET)
+
+        correlation_id = d.pop("correlation_id", UNSET)
+
+        actor_type = d.pop("actor_type", UNSET)
+
+        actor_id = d.pop("actor_id", UNSET)
+
+        resource_type = d.pop("resource_type", UNSET)
+
+        resource_id = d.pop("resource_id", UNSET)
+
+        namespace = d.pop("namespace", UNSET)
+
+        cluster_name = d.pop("cluster_name", UNSET)
+
+        request_id = d.pop("request_id", UNSET)
+
+        _data = d.pop("data", UNSET)
+        data: HoldFilterData | Unset
+        if isinstance(_data, Unset):
+            data = UNSET
+        else:
+            data = HoldFilterData.from_dict(_data)
+
+        remediation_id = d.pop("remediation_id", UNSET)
+
+        _channel = d.pop("channel", UNSET)
+        channel: NotificationChannel | Unset
+        if isinstance(_channel, Unset):
+            channel = UNSET
+        else:
+            channel = NotificationChannel(_channel)
+
+        _status = d.pop("status", UNSET)
+        status: NotificationStatus | Unset
+        if isinstance(_status, Unset):
+            status = UNSET
+        else:
+            status = NotificationStatus(_status)
+
+        since = d.pop("since", UNSET)
+
+        until = d.pop("until", UNSET)
+
+        hold_filter = cls(
+            kinds=kinds,
+            event_type=event_type,
+            event_category=event_category,
+            event_outcome=event_outcome,
+            severity=severity,
+            correlation_id=correlation_id,
+            actor_type=actor_type,
+            actor_id=actor_id,
+            resource_type=resource_type,
+            resource_id=resource_id,
+            namespace=namespace,
+            cluster_name=cluster_name,
+            request_id=request_id,
+            data=data,
+            remediation_id=remediation_id,
+            channel=channel,
+            status=status,
+            since=since,
+            until=until,
+        )
+
+        return hold_filter
+
+
+@_attrs_define
+class HoldFilterData:
+    """What event_data contains (`@>` of PostgreSQL)."""
+
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        hold_filter_data = cls()
+
+        hold_filter_data.additional_properties = d
+        return hold_filter_data
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class HoldOfEvent:
+    """
+    Attributes:
+        hold_id (UUID):
+        name (str):
+    """
+
+    hold_id: UUID
+    name: str
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        hold_id = str(self.hold_id)
+
+        name = self.name
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "hold_id": hold_id,
+                "name": name,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        hold_id = UUID(d.pop("hold_id"))
+
+        name = d.pop("name")
+
+        hold_of_event = cls(
+            hold_id=hold_id,
+            name=name,
+        )
+
+        hold_of_event.additional_properties = d
+        return hold_of_event
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class HoldPage:
+    """
+    Attributes:
+        holds (list[Hold]):
+        pagination (Pagination):
+    """
+
+    holds: list[Hold]
+    pagination: Pagination
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        holds = []
+        for holds_item_data in self.holds:
+            holds_item = holds_item_data.to_dict()
+            holds.append(holds_item)
+
+        pagination = self.pagination.to_dict()
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "holds": holds,
+                "pagination": pagination,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        holds = []
+        _holds = d.pop("holds")
+        for holds_item_data in _holds:
+            holds_item = Hold.from_dict(holds_item_data)
+
+            holds.append(holds_item)
+
+        pagination = Pagination.from_dict(d.pop("pagination"))
+
+        hold_page = cls(
+            holds=holds,
+            pagination=pagination,
+        )
+
+        hold_page.additional_properties = d
+        return hold_page
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class HoldRelease:
+    """
+    Attributes:
+        reason (str): Why it is released.
+    """
+
+    reason: str
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        reason = self.reason
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "reason": reason,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        reason = d.pop("reason")
+
+        hold_release = cls(
+            reason=reason,
+        )
+
+        hold_release.additional_properties = d
+        return hold_release
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
+
+
+@_attrs_define
+class HoldRequest:
+    """
+    Attributes:
+        name (str): What it is called, such as the case; several may have the same.
+        reason (str): Why it is set.
+        filter_ (HoldFilter): The filters of the lists, exact and joined by AND. An empty one takes every record.
+        hold_id (UUID | Unset): An id of the client's own, by which it can send the same request again: it is answered
+            200, and nothing is doubled. Default: a UUIDv7 of the service.
+    """
+
+    name: str
+    reason: str
+    filter_: HoldFilter
+    hold_id: UUID | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        name = self.name
+
+        reason = self.reason
+
+        filter_ = self.filter_.to_dict()
+
+        hold_id: str | Unset = UNSET
+        if not isinstance(self.hold_id, Unset):
+            hold_id = str(self.hold_id)
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "name": name,
+                "reason": reason,
+                "filter": filter_,
+            }
+        )
+        if hold_id is not UNSET:
+            field_dict["hold_id"] = hold_id
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        name = d.pop("name")
+
+        reason = d.pop("reason")
+
+        filter_ = HoldFilter.from_dict(d.pop("filter"))
+
+        _hold_id = d.pop("hold_id", UNSET)
+        hold_id: UUID | Unset
+        if isinstance(_hold_id, Unset):
+            hold_id = UNSET
+        else:
+            hold_id = UUID(_hold_id)
+
+        hold_request = cls(
+            name=name,
+            reason=reason,
+            filter_=filter_,
+            hold_id=hold_id,
+        )
+
+        hold_request.additional_properties = d
+        return hold_request
 
     @property
     def additional_keys(self) -> list[str]:
@@ -8958,6 +9725,15 @@ __all__ = [
     "HealthReasonsItem",
     "HealthRedis",
     "HealthStatus",
+    "Hold",
+    "HoldFilter",
+    "HoldFilterData",
+    "HoldFilterKindsItem",
+    "HoldOfEvent",
+    "HoldPage",
+    "HoldRelease",
+    "HoldRequest",
+    "HoldState",
     "IgnoredMembersOfBatch",
     "ListAuditEventsCount",
     "ListNotificationsCount",

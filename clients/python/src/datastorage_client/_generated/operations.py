@@ -27,6 +27,11 @@ from datastorage_client._generated.models import (
     DlqStreamName,
     EventOutcome,
     ExportAuditRecordsFormat,
+    Hold,
+    HoldPage,
+    HoldRelease,
+    HoldRequest,
+    HoldState,
     ListAuditEventsCount,
     ListNotificationsCount,
     LogConsistency,
@@ -600,6 +605,117 @@ class replay_dead_letter:
         return None
 
 
+class get_hold:
+    """Read one hold."""
+
+    @staticmethod
+    def request(hold_id: UUID, *, strict: bool | Unset = UNSET) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {
+            "method": "get",
+            "url": "/api/v1/holds/{hold_id}".format(hold_id=quote(str(hold_id), safe="")),
+            "params": params,
+        }
+        return _kwargs
+
+    @staticmethod
+    def answer(response: httpx.Response) -> Any:
+        if response.status_code == 200:
+            response_200 = Hold.from_dict(response.json())
+            return response_200
+        return None
+
+
+class list_holds:
+    """List holds."""
+
+    @staticmethod
+    def request(
+        *,
+        state: HoldState | Unset = UNSET,
+        name: str | Unset = UNSET,
+        limit: int | Unset = 100,
+        offset: int | Unset = 0,
+        cursor: str | Unset = UNSET,
+        strict: bool | Unset = UNSET,
+    ) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        json_state: str | Unset = UNSET
+        if not isinstance(state, Unset):
+            json_state = state.value
+        params["state"] = json_state
+        params["name"] = name
+        params["limit"] = limit
+        params["offset"] = offset
+        params["cursor"] = cursor
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {"method": "get", "url": "/api/v1/holds", "params": params}
+        return _kwargs
+
+    @staticmethod
+    def answer(response: httpx.Response) -> Any:
+        if response.status_code == 200:
+            response_200 = HoldPage.from_dict(response.json())
+            return response_200
+        return None
+
+
+class release_hold:
+    """Release a hold."""
+
+    @staticmethod
+    def request(hold_id: UUID, *, body: HoldRelease, strict: bool | Unset = UNSET) -> dict[str, Any]:
+        headers: dict[str, Any] = {}
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {
+            "method": "post",
+            "url": "/api/v1/holds/{hold_id}/release".format(hold_id=quote(str(hold_id), safe="")),
+            "params": params,
+        }
+        _kwargs["json"] = body.to_dict()
+        headers["Content-Type"] = "application/json"
+        _kwargs["headers"] = headers
+        return _kwargs
+
+    @staticmethod
+    def answer(response: httpx.Response) -> Any:
+        if response.status_code == 200:
+            response_200 = Hold.from_dict(response.json())
+            return response_200
+        return None
+
+
+class set_hold:
+    """Set a legal hold."""
+
+    @staticmethod
+    def request(*, body: HoldRequest, strict: bool | Unset = UNSET) -> dict[str, Any]:
+        headers: dict[str, Any] = {}
+        params: dict[str, Any] = {}
+        params["strict"] = strict
+        params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+        _kwargs: dict[str, Any] = {"method": "post", "url": "/api/v1/holds", "params": params}
+        _kwargs["json"] = body.to_dict()
+        headers["Content-Type"] = "application/json"
+        _kwargs["headers"] = headers
+        return _kwargs
+
+    @staticmethod
+    def answer(response: httpx.Response) -> Any:
+        if response.status_code == 200:
+            response_200 = Hold.from_dict(response.json())
+            return response_200
+        if response.status_code == 201:
+            response_201 = Hold.from_dict(response.json())
+            return response_201
+        return None
+
+
 class get_log_checkpoint:
     """Read the newest checkpoint of the log."""
 
@@ -1030,6 +1146,7 @@ __all__ = [
     "get_audit_feed",
     "get_dead_letter",
     "get_dlq_status",
+    "get_hold",
     "get_latest_workflow",
     "get_log_checkpoint",
     "get_log_checkpoint_witnessed",
@@ -1040,10 +1157,13 @@ __all__ = [
     "get_workflow",
     "list_audit_events",
     "list_dead_letters",
+    "list_holds",
     "list_notifications",
     "list_workflow_versions",
     "list_workflows",
+    "release_hold",
     "replay_dead_letter",
     "search_workflows",
+    "set_hold",
     "update_workflow",
 ]

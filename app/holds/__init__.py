@@ -1,0 +1,1 @@
+"""Legal holds: what one takes that is not released is neither removed nor erased."""
