@@ -76,12 +76,17 @@ RETURN coalesce(
     false
 );
 
+-- Who sets a hold has this lock to the end of the transaction, and who removes or erases has it shared, before the look for
+-- holds and until what is removed is gone: from the answer on, no removal that began before goes on.
+CREATE FUNCTION audit_holds_lock() RETURNS bigint LANGUAGE sql IMMUTABLE RETURN 730641900000001;
+
 -- Sets a hold, with its act. SECURITY DEFINER because acts are the owner's to store, and a hold has none otherwise.
 CREATE FUNCTION audit_set_hold(
     hold_id uuid, name text, reason text, filter jsonb, set_at timestamptz, set_by text, set_salt bytea,
     act_id uuid, details jsonb, digest bytea
 ) RETURNS void LANGUAGE sql SECURITY DEFINER
 BEGIN ATOMIC
+    SELECT pg_advisory_xact_lock(audit_holds_lock());
     INSERT INTO log_acts (act_id, kind, acted_at, acted_by, details, digest)
     VALUES (act_id, 'hold_set', set_at, session_user, details, digest);
     INSERT INTO audit_holds (hold_id, name, reason, filter, set_at, set_by, set_act, set_salt)

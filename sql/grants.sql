@@ -24,4 +24,4 @@ GRANT SELECT ON audit_holds TO {role};
 GRANT EXECUTE ON FUNCTION audit_set_hold(uuid, text, text, jsonb, timestamptz, text, bytea, uuid, jsonb, bytea),
     audit_release_hold(uuid, text, timestamptz, text, bytea, uuid, jsonb, bytea) TO {role};
 GRANT EXECUTE ON FUNCTION audit_filter_takes_event(jsonb, audit_events),
-    audit_filter_takes_notification(jsonb, notification_audit) TO {role};
+    audit_filter_takes_notification(jsonb, notification_audit), audit_holds_lock() TO {role};

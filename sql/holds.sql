@@ -1,4 +1,4 @@
--- The statements of app/holds/store.py.
+-- The statements of app/holds, and of app/dlq/held.py.
 
 -- name: now_and_who
 -- The server's clock, and the role that logged in: functions of the owner's note that one.
@@ -35,3 +35,27 @@ SELECT count(*) FROM audit_holds WHERE {conditions};
 -- name: active
 -- Now and then, for a metric.
 SELECT count(*) FROM audit_holds WHERE released_at IS NULL;
+
+-- name: keep_out_new_holds
+-- Until the end of the transaction nobody sets one; a statement of its own, so that the next one sees what was set before.
+SELECT pg_advisory_xact_lock_shared(audit_holds_lock());
+
+-- name: of_event
+-- Holds in force that take an event which is not stored.
+SELECT h.hold_id
+FROM audit_holds h, jsonb_populate_record(NULL::audit_events, %s::jsonb) AS e
+WHERE h.released_at IS NULL AND audit_filter_takes_event(h.filter, e)
+ORDER BY h.set_at
+LIMIT %s;
+
+-- name: of_notification
+-- As of_event.
+SELECT h.hold_id
+FROM audit_holds h, jsonb_populate_record(NULL::notification_audit, %s::jsonb) AS n
+WHERE h.released_at IS NULL AND audit_filter_takes_notification(h.filter, n)
+ORDER BY h.set_at
+LIMIT %s;
+
+-- name: any
+-- For what cannot be read: nobody knows which of them it is under.
+SELECT hold_id FROM audit_holds WHERE released_at IS NULL ORDER BY set_at LIMIT %s;

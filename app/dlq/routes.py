@@ -13,17 +13,21 @@ from redis.exceptions import RedisError
 from app.audit.accesses import NOT_RECORDED, AccessRecorder
 from app.audit.current_caller import current_caller
 from app.audit.recorder import Recorder
+from app.audit.validator import Validator
 from app.config.settings import Settings
 from app.dlq.admin import Admin, sensitive_event, split_id
+from app.dlq.held import HeldError, unless_held
 from app.dlq.keys import STREAMS
 from app.http.error_handlers import problem_response
 from app.http.json_provider import json_response
 from app.http.parameters import takes
 from app.http.problems import Problem
 from app.http.query import QueryParameters
+from app.postgres.database import Database
 
 _UNKNOWN = "there is no dead letter with this id"
 _PAGE_PARAMETERS = ("stream", "limit", "cursor")
+_HELD = "the record in this dead letter is under a legal hold: it may be replayed, and not deleted"
 _NOT_RECORDED = "what is done to dead letters is recorded, and that cannot be done now - please retry"
 
 
@@ -31,6 +35,8 @@ class Parts(Protocol):
     """What these routes need of the service (`app.services.Services` has it)."""
 
     settings: Settings
+    database: Database
+    validator: Validator
     admin: Admin | None
     accesses: AccessRecorder | None
     recorder: Recorder | None
@@ -122,8 +128,19 @@ def _add_dead_letters(blueprint: flask.Blueprint, services: Parts) -> None:
 
     @blueprint.delete("/dead-letters/<letter_id>")
     def delete(letter_id: str) -> flask.Response:
-        _record_change(services, "delete", letter_id)
-        if not _admin(services).delete(letter_id):
+        letter = _admin(services).dead_letter(letter_id)
+        if letter is None:
+            raise Problem("not-found", _UNKNOWN)
+
+        def now() -> bool:
+            _record_change(services, "delete", letter_id)
+            return _admin(services).delete(letter_id)
+
+        try:
+            deleted = unless_held(services.database, services.validator, letter, now)
+        except HeldError as e:
+            raise Problem("held", _HELD, members={"held_by": [str(hold_id) for hold_id in e.hold_ids]}) from None
+        if not deleted:
             raise Problem("not-found", _UNKNOWN)
         return json_response(orjson.dumps({"status": "deleted", "id": letter_id}))
 

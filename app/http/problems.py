@@ -36,6 +36,7 @@ KINDS: dict[str, Kind] = {
         Kind("method-not-allowed", 405, "Method Not Allowed"),
         Kind("request-timeout", 408, "Request Timeout"),
         Kind("conflict", 409, "Resource Conflict"),
+        Kind("held", 409, "Under A Legal Hold"),
         Kind("feed-expired", 410, "Feed Expired"),
         Kind("feed-restarted", 410, "Feed Restarted"),
         Kind("request-too-large", 413, "Request Too Large"),

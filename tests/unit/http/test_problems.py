@@ -21,6 +21,7 @@ TABLE = {
     "method-not-allowed": (405, "Method Not Allowed", None),
     "request-timeout": (408, "Request Timeout", None),
     "conflict": (409, "Resource Conflict", None),
+    "held": (409, "Under A Legal Hold", None),
     "feed-restarted": (410, "Feed Restarted", None),
     "feed-expired": (410, "Feed Expired", None),
     "request-too-large": (413, "Request Too Large", None),

@@ -244,6 +244,7 @@ class ProblemSlug(StrEnum):
     FEED_EXPIRED = "feed-expired"
     FEED_RESTARTED = "feed-restarted"
     FORBIDDEN = "forbidden"
+    HELD = "held"
     HTTP_VERSION_NOT_SUPPORTED = "http-version-not-supported"
     IMMUTABLE_FIELD_VIOLATION = "immutable-field-violation"
     INTERNAL_ERROR = "internal-error"
@@ -6572,6 +6573,8 @@ class Problem:
             origin (str | Unset): The name of the log that has nothing signed to show.
             max_batch_size (int | Unset): How many elements a batch may have.
             next_ (str | Unset): The cursor with which a feed goes on.
+            hold_id (UUID | Unset): The hold in conflict, or whose outcome is unknown.
+            held_by (list[UUID] | Unset): Holds that are in the way; no more than ten are named.
     """
 
     type_: str
@@ -6601,6 +6604,8 @@ class Problem:
     origin: str | Unset = UNSET
     max_batch_size: int | Unset = UNSET
     next_: str | Unset = UNSET
+    hold_id: UUID | Unset = UNSET
+    held_by: list[UUID] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -6680,6 +6685,17 @@ class Problem:
 
         next_ = self.next_
 
+        hold_id: str | Unset = UNSET
+        if not isinstance(self.hold_id, Unset):
+            hold_id = str(self.hold_id)
+
+        held_by: list[str] | Unset = UNSET
+        if not isinstance(self.held_by, Unset):
+            held_by = []
+            for held_by_item_data in self.held_by:
+                held_by_item = str(held_by_item_data)
+                held_by.append(held_by_item)
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -6735,6 +6751,10 @@ class Problem:
             field_dict["max_batch_size"] = max_batch_size
         if next_ is not UNSET:
             field_dict["next"] = next_
+        if hold_id is not UNSET:
+            field_dict["hold_id"] = hold_id
+        if held_by is not UNSET:
+            field_dict["held_by"] = held_by
 
         return field_dict
 
@@ -6841,6 +6861,22 @@ class Problem:
 
         next_ = d.pop("next", UNSET)
 
+        _hold_id = d.pop("hold_id", UNSET)
+        hold_id: UUID | Unset
+        if isinstance(_hold_id, Unset):
+            hold_id = UNSET
+        else:
+            hold_id = UUID(_hold_id)
+
+        _held_by = d.pop("held_by", UNSET)
+        held_by: list[UUID] | Unset = UNSET
+        if _held_by is not UNSET:
+            held_by = []
+            for held_by_item_data in _held_by:
+                held_by_item = UUID(held_by_item_data)
+
+                held_by.append(held_by_item)
+
         problem = cls(
             type_=type_,
             title=title,
@@ -6869,6 +6905,8 @@ class Problem:
             origin=origin,
             max_batch_size=max_batch_size,
             next_=next_,
+            hold_id=hold_id,
+            held_by=held_by,
         )
 
         problem.additional_properties = d

@@ -1,0 +1,116 @@
+"""A dead letter whose record is under a hold is not deleted, by nobody."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import flask
+import pytest
+import redis
+
+from app.dlq.admin import Admin
+from app.dlq.keys import KEYS
+from app.services import Services
+from tests.support import Database, Valkey, event, notification, wait_until
+
+HOLDS = "/api/v1/holds"
+LETTERS = "/api/v1/dlq/dead-letters"
+
+
+@pytest.fixture
+def app(make_app: Callable[..., flask.Flask], valkey: Valkey, streams: redis.Redis) -> flask.Flask:
+    return make_app(redis={"url": valkey.url(0)})
+
+
+def letter(streams: redis.Redis, stream: str, message: Any) -> str:
+    """The id of a new dead letter."""
+    text = message if isinstance(message, str) else json.dumps(message)
+    return f"{stream}:{streams.xadd(KEYS[stream].dead, {'message': text}).decode()}"
+
+
+def hold(app: flask.Flask, wanted: dict[str, Any]) -> str:
+    answer = app.test_client().post(HOLDS, json={"name": "n", "reason": "r", "filter": wanted})
+    assert answer.status_code == 201
+    return str(answer.json["hold_id"])
+
+
+def test_a_record_under_a_hold_stays(app: flask.Flask, streams: redis.Redis) -> None:
+    client = app.test_client()
+    held = letter(
+        streams,
+        "events",
+        {"type": "audit_event", "payload": event(event_id=str(uuid.uuid4()), actor_id="alice", event_data={"n": 1.0})},
+    )
+    by_request = letter(
+        streams,
+        "events",
+        {"type": "audit_event", "payload": event(event_id=str(uuid.uuid4()), actor_id="bob"), "request_id": "r-held"},
+    )
+    free = letter(
+        streams, "events", {"type": "audit_event", "payload": event(event_id=str(uuid.uuid4()), actor_id="bob")}
+    )
+    told = letter(
+        streams, "notifications", {"type": "notification_audit", "payload": notification(remediation_id="rr-held")}
+    )
+    unread = letter(streams, "events", "broken")
+    ones = [
+        hold(app, {"actor_id": "alice", "data": {"n": 1}}),
+        hold(app, {"request_id": "r-held"}),
+        hold(app, {"remediation_id": "rr-held"}),
+    ]
+    for letter_id, by in ((held, ones[:1]), (by_request, ones[1:2]), (told, ones[2:]), (unread, ones)):
+        answer = client.delete(f"{LETTERS}/{letter_id}")
+        assert (answer.status_code, answer.json["type"].rpartition("/")[2]) == (409, "held"), answer.json
+        assert answer.json["held_by"] == by
+        assert client.get(f"{LETTERS}/{letter_id}").status_code == 200
+    assert client.delete(f"{LETTERS}/{free}").status_code == 200, "no hold takes it"
+    for one in ones:
+        assert client.post(f"{HOLDS}/{one}/release", json={"reason": "r"}).status_code == 200
+    for letter_id in (held, by_request, told, unread):
+        assert client.delete(f"{LETTERS}/{letter_id}").status_code == 200
+        assert client.delete(f"{LETTERS}/{letter_id}").status_code == 404
+
+
+def test_without_the_database_no_letter_is_deleted(app: flask.Flask, streams: redis.Redis) -> None:
+    ident = letter(streams, "events", "broken")
+    services: Services = app.extensions["datastorage"]
+    services.breaker.failed(unreachable=True)
+    try:
+        assert app.test_client().delete(f"{LETTERS}/{ident}").status_code == 503
+    finally:
+        services.breaker.recovered()
+    assert app.test_client().get(f"{LETTERS}/{ident}").status_code == 200
+
+
+def test_who_sets_a_hold_is_answered_after_a_deletion_that_began_before(
+    app: flask.Flask, streams: redis.Redis, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be answered that nothing is removed any more, and then something would."""
+    ident = letter(
+        streams, "events", {"type": "audit_event", "payload": event(event_id=str(uuid.uuid4()), actor_id="alice")}
+    )
+    order: list[str] = []
+    real = Admin.delete
+
+    def set_hold() -> None:
+        hold(app, {"actor_id": "alice"})
+        order.append("set")
+
+    setting = threading.Thread(target=set_hold)
+
+    def delete(self: Admin, letter_id: str) -> bool:
+        setting.start()
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        wait_until(lambda: database.query(waits) == [(1,)], what="the hold waits")
+        done = real(self, letter_id)
+        order.append("deleted")
+        return done
+
+    monkeypatch.setattr(Admin, "delete", delete)
+    assert app.test_client().delete(f"{LETTERS}/{ident}").status_code == 200
+    setting.join(timeout=60)
+    assert order == ["deleted", "set"]
