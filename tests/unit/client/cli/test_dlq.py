@@ -106,3 +106,28 @@ def test_the_list_shows_which_request_a_record_came_with(stub: StubService) -> N
 def test_what_was_deleted_is_counted_in_words(stub: StubService, ids: tuple[str, ...], told: str) -> None:
     stub.script.extend(answers({}) for _ in ids)
     assert run(stub, "purge", "--yes", *ids).stdout == f"deleted {told}\n"
+
+
+def test_what_is_under_a_hold_is_named_and_the_others_deleted(stub: StubService) -> None:
+    held = Canned(
+        409,
+        b'{"type": "https://x/problems/held", "title": "Under A Legal Hold", "status": 409, "detail": "it is held"}',
+        (("Content-Type", "application/problem+json"),),
+    )
+    stub.script.extend([held, answers({"status": "deleted", "id": "events:2-0"})])
+    result = run(stub, "purge", "events:1-0", "events:2-0", "--yes")
+    assert result.exit_code == 1
+    assert result.output == "deleted 1 dead letter\nunder a legal hold, and kept: events:1-0\n"
+
+
+def test_another_problem_of_a_purge_ends_it(stub: StubService) -> None:
+    stub.script.append(
+        Canned(
+            404,
+            b'{"type": "https://x/problems/not-found", "title": "Not Found", "status": 404, "detail": "nothing there"}',
+            (("Content-Type", "application/problem+json"),),
+        )
+    )
+    result = run(stub, "purge", "events:1-0", "events:2-0", "--yes")
+    assert (result.exit_code, len(stub.requests)) == (1, 1)
+    assert "nothing there" in result.output

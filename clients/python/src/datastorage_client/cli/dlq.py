@@ -15,7 +15,7 @@ from datastorage_common.counts import counted
 from datastorage_common.terminal import printable
 from rich.text import Text
 
-from datastorage_client.cli.errors import ServiceError, fail, understood
+from datastorage_client.cli.errors import ProblemError, ServiceError, fail, understood
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.cli.options import service_options
 from datastorage_client.cli.tables import console, table
@@ -173,9 +173,22 @@ def purge(url: str, token: str | None, letter_ids: tuple[str, ...], everything: 
         if not sys.stdin.isatty():
             raise click.UsageError("deleting for good needs --yes where nobody can be asked")
         click.confirm(f"delete {counted(len(ids), 'dead letter')} for good?", abort=True)
-    for letter_id in ids:
+    held = [letter_id for letter_id in ids if not _deleted(client, letter_id)]
+    click.echo(f"deleted {counted(len(ids) - len(held), 'dead letter')}")
+    if held:
+        click.echo(printable(f"under a legal hold, and kept: {', '.join(held)}"))
+        sys.exit(1)
+
+
+def _deleted(client: HTTPClient, letter_id: str) -> bool:
+    """Delete it; False where a hold is in the way. Raises ServiceError."""
+    try:
         client.delete(_path(letter_id))
-    click.echo(f"deleted {counted(len(ids), 'dead letter')}")
+    except ProblemError as e:
+        if e.slug != "held":
+            raise
+        return False
+    return True
 
 
 def _request(letter: dict[str, Any]) -> str:
