@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from datastorage_client.evidence import EvidenceError, Stream, check_evidence, write_evidence, zip_layout
+from datastorage_client.evidence import About, EvidenceError, Stream, check_evidence, write_evidence, zip_layout
 from datastorage_client.evidence import write as write_module
 from datastorage_client.evidence.errors import RecordRefusedError
 from datastorage_client.evidence.lines import entry_line
@@ -115,6 +115,21 @@ def broken_off(path: Path, log: Log) -> Path:
     put_exported(log, "success", "r-1", range=[3, 300], **end)
     _, about = export(log, ())
     write(path, log, lines, replace(about, end="300", streams=streams, range=(0, 300)))
+    return path
+
+
+def mixed(path: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle of somebody who exported twice under one id: that it began is of the one, its end of the other."""
+    lines = [line_of(log, index) for index in INDEXES[3:]]
+    body = b"".join(line + b"\n" for line in lines)
+    digest = sha256(body).hexdigest()
+    put_exported(log, "pending", "r-9", range=[0, 300])
+    put_exported(log, "success", "r-9", range=[3, 300], rows=len(lines), bytes=len(body), sha256=digest)
+    log.sign()
+    stream = Stream(request_id="r-9", records=len(lines), bytes=len(body), sha256=digest, whole=True)
+    about = About(query=QUERY, range=(0, 300), principal="auditor", end="300", streams=[stream])
+    monkeypatch.setattr("datastorage_client.evidence.write.disagreements", lambda *_: iter(()))
+    write(path, log, lines, about)
     return path
 
 
@@ -441,6 +456,21 @@ def test_an_event_about_another_export_proves_nothing(path: Path) -> None:
     found = told(path)
     assert any("no event says that it was asked for" in text for text in found)
     assert any(f"is about the request {REQUEST}, which is none of these" in text for text in found)
+
+
+def test_two_exports_under_one_id_are_not_one(tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = mixed(tmp_path / "mixed.zip", log, monkeypatch)
+    assert [text for text in told(path) if "is of two exports" in text] == told(path) != []
+
+
+def test_a_request_has_one_answer(path: Path) -> None:
+    def change(files: dict[str, bytes]) -> None:
+        whole = parse_manifest(files[MANIFEST]).streams[0]
+        none = Stream(request_id=whole.request_id, records=0, bytes=0, sha256=sha256(b"").hexdigest(), whole=False)
+        manifest(streams=[none, whole])(files)
+
+    rewrite(path, change)
+    assert told(path) == [f"the manifest names 2 answers of the request {REQUEST}, which has one"]
 
 
 def test_a_manifest_that_is_written_otherwise_is_refused(path: Path) -> None:

@@ -19,7 +19,7 @@ from datastorage_client.evidence.zip_layout import ENTRIES, EXPORTED, MANIFEST, 
 
 from tests.unit.client.cli.support import ROW
 from tests.unit.client.evidence.bundles import bundle, contents, rewrite
-from tests.unit.client.evidence.test_bundle import INDEXES, Change, broken_off, lines_of, manifest, swapped
+from tests.unit.client.evidence.test_bundle import INDEXES, Change, broken_off, lines_of, manifest, mixed, swapped
 from tests.unit.client.verify.log_server import KEY, OTHER_KEY, Log
 
 PAGE_OF_DOCS = Path(__file__).parents[4] / "docs" / "evidence.md"
@@ -89,6 +89,12 @@ def test_the_commands_of_the_documentation_check_it(path: Path, tmp_path: Path) 
 def test_the_program_says_what_the_log_has_no_hash_of(run: Run, tmp_path: Path) -> None:
     code, said = run(broken_off(tmp_path / "broken.zip", Log(300)))
     assert (code, "nothing is missing among 3 records, whose answer broke off" in said) == (0, True), said
+
+
+def test_the_program_does_not_take_two_exports_for_one(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(mixed(tmp_path / "mixed.zip", Log(300), monkeypatch)) == (1, "WRONG: two exports have one id\n")
 
 
 def test_the_program_finds_a_changed_byte(path: Path, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -97,6 +98,9 @@ def disagreements(manifest: Manifest, seen: Sequence[Seen], events: Sequence[Exp
         yield "the last answer did not come to its end"
     at = manifest.range[0]
     by_request = _by_request(events)
+    for request, count in Counter(stream.request_id for stream in manifest.streams).items():
+        if count > 1:
+            yield f"the manifest names {count} answers of the request {request}, which has one"
     for number, (stream, lines) in enumerate(zip(manifest.streams, seen, strict=True), 1):
         said = f"answer {number}, of the request {stream.request_id},"
         mine = by_request.get(stream.request_id, [])
@@ -107,6 +111,10 @@ def disagreements(manifest: Manifest, seen: Sequence[Seen], events: Sequence[Exp
         for event in mine:
             yield from (f"{said} {text}" for text in _of_event(manifest, event))
         first, stop = begins[0].event_data.range
+        # The id of a request is chosen by who sends it: two exports may have the same, and be mixed.
+        if other := next((event for event in mine if event.event_data.range[0] != first), None):
+            begin = other.event_data.range[0]
+            yield f"{said} is in the log with two beginnings, the entries {first} and {begin}: it is of two exports"
         if first != at if number == 1 else first > at:
             yield f"{said} looks through the entries from {first} on, and {at} is where it had to begin"
         if lines.first is not None and lines.last is not None:

@@ -200,6 +200,8 @@ def check_exported(bundle: zipfile.ZipFile, manifest: Any, exported: list[Any]) 
     lines = bundle.open("records.ndjson")
     by = manifest["by"] or "anonymous"
     check(bool(manifest["streams"]) and manifest["streams"][-1]["whole"], "the export is not whole")
+    requests = {stream["request_id"] for stream in manifest["streams"]}
+    check(len(requests) == len(manifest["streams"]), "a request is named for two answers")
     for stream in manifest["streams"]:
         digest = hashlib.sha256()
         for _ in range(stream["records"]):
@@ -209,6 +211,8 @@ def check_exported(bundle: zipfile.ZipFile, manifest: Any, exported: list[Any]) 
         check(any(e["event_outcome"] == "pending" for e in mine), "no event says that the export was asked for")
         wholes = [e["event_data"] for e in mine if e["event_outcome"] == "success"]
         check(bool(wholes) or not stream["whole"], "no event says that the export is whole")
+        # The id of a request is chosen by who sends it: two exports may have the same.
+        check(len({e["event_data"]["range"][0] for e in mine}) == 1, "two exports have one id")
         for event in mine:
             check(event["event_type"] == "datastorage.audit.exported", "an event is about something else")
             check(event["recorded_by"] is None and event["actor_id"] == by, "somebody else exported this")
