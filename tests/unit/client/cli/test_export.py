@@ -234,6 +234,11 @@ class TestOutputs:
         assert run("--format", "ndjson", "--output", "out", "--force").exit_code == 0
         assert (tmp_path / "out").read_bytes() == stub.whole()
 
+    def test_evidence_takes_the_place_of_files_alone(self, run: Run, stub: ExportService, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        result = run("--evidence", "pipe", "--force")
+        assert (result.exit_code, "is no regular file" in result.stderr, stub.requests) == (2, True, [])
+
     def test_what_is_no_file_is_refused(self, run: Run, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
         (tmp_path / "other.part").write_text("mine")

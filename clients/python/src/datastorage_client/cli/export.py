@@ -187,8 +187,10 @@ def export(
     if evidence is not None:
         if form or output or packed or restart:
             raise click.UsageError("--evidence stands in place of --format, --output, --compress and --restart")
-        if evidence.exists() and not force:
-            raise click.UsageError(f"--evidence: {printable(as_text(evidence))} is there already; --force replaces it")
+        try:
+            check_free(evidence, force=force, instead="")
+        except OutputError as e:
+            raise click.UsageError(f"--evidence: {e}") from None
         _write_evidence(HTTPClient(url, token=token), pinned(given(asked)), evidence, key_files, as_json=as_json)
         return
     if form is None or output is None:
