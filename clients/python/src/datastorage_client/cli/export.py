@@ -299,6 +299,8 @@ class _Run:
         check_free(target, force=self._force)
         part, download = self._fetched(target)
         with part:
+            # An export takes its time, and somebody else may have made the file meanwhile.
+            check_free(target, force=self._force)
             if self._packed:
                 made = _packed(target)
                 compress(part.path, made, lambda done: self._flow.show(lambda _: f"compressing, {done / 1e6:,.0f} MB"))
