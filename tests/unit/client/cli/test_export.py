@@ -258,6 +258,13 @@ class TestOutputs:
         result = run("--evidence", "pipe", "--force")
         assert (result.exit_code, "is no regular file" in result.stderr, stub.requests) == (2, True, [])
 
+    def test_a_standard_output_that_is_closed_is_no_output(
+        self, run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "__stdout__", None)
+        result = run("--format", "ndjson", "--output", "-")
+        assert (result.exit_code, "standard output is closed" in result.stderr, stub.requests) == (2, True, [])
+
     def test_what_is_no_file_is_refused(self, run: Run, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
         (tmp_path / "other.part").write_text("mine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -259,6 +260,8 @@ def _write_evidence(
 
 def _check_options(form: str, output: str, packed: bool, as_json: bool) -> None:
     """Raises UsageError."""
+    if output == _STDOUT and sys.__stdout__ is None:
+        raise click.UsageError("standard output is closed: rows have to go somewhere")
     if form == "parquet":
         if output == _STDOUT:
             raise click.UsageError("--format parquet makes a file a day: --output is a folder")
