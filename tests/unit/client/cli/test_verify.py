@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -460,6 +461,31 @@ def test_a_bundle_is_verified_offline(run: Run, tmp_path: Path, monkeypatch: pyt
     told = json.loads(run("verify", path, "--json").stdout)
     assert (told["ok"], told["records"], told["by"], told["key_from_bundle"]) == (True, 2, "auditor", True)
     assert (told["broken_off"], told["filter_cut"]) == (0, False)
+
+
+def swap(name: str, old: bytes, new: bytes) -> Callable[[dict[str, bytes]], None]:
+    def change(files: dict[str, bytes]) -> None:
+        assert old in files[name]
+        files[name] = files[name].replace(old, new)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("records.ndjson", b'"event_date": "2026-01-05"', b'"event_date": "\\ud800"'),
+        ("exported.ndjson", b'"log_index": 30', b'"log_index": ' + b"9" * 30),
+        ("manifest.json", b'"size": 32', b'"size": ' + b"9" * 30),
+    ],
+)
+def test_what_nobody_could_have_written_is_said_in_json_too(
+    run: Run, tmp_path: Path, name: str, old: bytes, new: bytes
+) -> None:
+    path = bundle(tmp_path / "evidence.zip", Log(30), (1, 5))
+    rewrite(path, swap(name, old, new), manifest=name != "manifest.json")
+    result = run("verify", path, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["verdict"]) == (1, "wrong")
 
 
 def test_what_a_bundle_does_not_prove_is_said(run: Run, tmp_path: Path) -> None:

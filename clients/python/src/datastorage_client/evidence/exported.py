@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
@@ -38,7 +39,7 @@ class Exported(msgspec.Struct, frozen=True):
     """One of these events, as the feed gives it."""
 
     kind: str
-    log_index: int
+    log_index: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     event_type: str
     event_outcome: str
     actor_id: str
