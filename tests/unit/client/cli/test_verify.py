@@ -491,8 +491,9 @@ def test_what_nobody_could_have_written_is_said_in_json_too(
 def test_what_a_bundle_does_not_prove_is_said(run: Run, tmp_path: Path) -> None:
     path = broken_off(tmp_path / "evidence.zip", Log(300))
     result = run("verify", path)
-    said = "not proven:   that nothing is missing among 3 records whose answer broke off"
+    said = "not proven:   that nothing is missing or added between the entries 0 and 2, 3 records"
     assert (result.exit_code, said in result.stdout) == (0, True)
+    assert json.loads(run("verify", path, "--json").stdout)["broken_off_range"] == [0, 2]
     log = Log(30)
     put_exported(log, "pending", actor="anonymous", range=[0, 30])
     whole = {"rows": 0, "bytes": 0, "sha256": sha256(b"").hexdigest()}

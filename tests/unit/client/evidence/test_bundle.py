@@ -16,6 +16,7 @@ import pytest
 from datastorage_client.evidence import About, EvidenceError, Stream, check_evidence, write_evidence, zip_layout
 from datastorage_client.evidence import write as write_module
 from datastorage_client.evidence.errors import RecordRefusedError
+from datastorage_client.evidence.exported import BrokenOff
 from datastorage_client.evidence.lines import entry_line
 from datastorage_client.evidence.manifest import parse_manifest
 from datastorage_client.evidence.zip_layout import (
@@ -141,8 +142,8 @@ def test_an_export_that_broke_off_and_went_on_is_one(tmp_path: Path, log: Log) -
 
 
 def test_of_how_many_records_the_log_has_no_hash_is_said(tmp_path: Path, path: Path) -> None:
-    assert check(path).broken_off == 0
-    assert check(broken_off(tmp_path / "broken.zip", Log(300))).broken_off == 3
+    assert check(path).broken_off is None
+    assert check(broken_off(tmp_path / "broken.zip", Log(300))).broken_off == BrokenOff(3, 0, 2)
 
 
 def test_a_filter_of_which_the_log_has_the_beginning_is_said(tmp_path: Path, log: Log) -> None:

@@ -131,18 +131,29 @@ def disagreements(manifest: Manifest, seen: Sequence[Seen], events: Sequence[Exp
             yield f"entry {event.log_index} is within the range that was looked through"
 
 
-def unproven(manifest: Manifest, seen: Sequence[Seen], events: Sequence[Exported]) -> int:
-    """How many records came in answers that broke off, so that the log has no hash of exactly these.
+@dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """What came in answers that broke off: how many records, between the entry ``first`` and ``last``."""
 
-    Each of them is in the log; that none is missing between them is not proven.
+    records: int
+    first: int
+    last: int
+
+
+def unproven(manifest: Manifest, seen: Sequence[Seen], events: Sequence[Exported]) -> BrokenOff | None:
+    """The records of answers that broke off, so that the log has no hash of exactly these.
+
+    Each of them is in the log; that none is missing between these entries, and that each was sent, is not proven.
     """
     by_request = _by_request(events)
-    count = 0
+    count, spans, at = 0, [], manifest.range[0]
     for stream, lines in zip(manifest.streams, seen, strict=False):
         sent = [event.event_data for event in by_request.get(stream.request_id, []) if not event.is_begin]
-        if all((data.rows, data.sha256) != (lines.records, lines.sha256) for data in sent):
+        if lines.records and all((data.rows, data.sha256) != (lines.records, lines.sha256) for data in sent):
             count += lines.records
-    return count
+            spans += [at, at if lines.last is None else lines.last]
+        at = at if lines.last is None else lines.last + 1
+    return BrokenOff(count, min(spans), max(spans)) if spans else None
 
 
 def is_cut(manifest: Manifest) -> bool:
