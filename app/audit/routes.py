@@ -26,7 +26,7 @@ from app.config.settings import Settings
 from app.http import bounded
 from app.http.bodies import Bodies, json_body, json_document
 from app.http.json_provider import json_response
-from app.http.parameters import takes
+from app.http.parameters import declared_first, takes
 from app.http.problems import Problem, unavailable
 from app.http.request_context import request_id, trace_id
 from app.http.timed_reads import timed_read
@@ -138,7 +138,7 @@ def _add_reads(blueprint: flask.Blueprint, services: Parts) -> None:
                 services.reader, "list_events", lambda conn: queries.list_events(conn, query, max_bytes, large=large)
             )
 
-        return _events_answer(services, bounded.page(read), flask.request.args)
+        return _events_answer(services, bounded.page(read), declared_first())
 
     def day(event_id: str) -> date | None:
         return filters.event_day(flask.request.args)

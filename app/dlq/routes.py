@@ -20,7 +20,7 @@ from app.dlq.held import HeldError, unless_held
 from app.dlq.keys import STREAMS
 from app.http.error_handlers import problem_response
 from app.http.json_provider import json_response
-from app.http.parameters import takes
+from app.http.parameters import declared_first, takes
 from app.http.problems import Problem
 from app.http.query import QueryParameters
 from app.postgres.database import Database
@@ -148,7 +148,7 @@ def _add_dead_letters(blueprint: flask.Blueprint, services: Parts) -> None:
 def _record_access(services: Parts, letters: Sequence[Mapping[str, Any]]) -> None:
     """Record who is given the sensitive events among dead letters. Raises Problem 503."""
     ids = [event_id for letter in letters if (event_id := sensitive_event(letter)) is not None]
-    filters = flask.request.args or flask.request.view_args or {}
+    filters = declared_first() or flask.request.view_args or {}
     recorder = services.accesses
     if ids and recorder is not None and not recorder.keep(current_caller(), ids, filters):
         raise Problem("service-unavailable", NOT_RECORDED)

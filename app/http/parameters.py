@@ -58,6 +58,15 @@ def declared_of(view: Callable[..., Any]) -> Declared:
     return declared
 
 
+def declared_first() -> dict[str, str]:
+    """The parameters of the current request, by their first values: those that its route takes before all others.
+
+    Where others are let pass there may be any number of them, and who keeps some of all keeps those that count.
+    """
+    known = declared_of(flask.current_app.view_functions[str(flask.request.endpoint)]).names
+    return dict(sorted(flask.request.args.items(), key=lambda item: item[0] not in known))
+
+
 def install(app: flask.Flask, settings: APISettings) -> None:
     """Refuse what a route of the API does not take. To be called after what authorizes requests."""
     strict = settings.strict_parameters

@@ -30,7 +30,7 @@ from app.config.settings import Settings
 from app.http import bounded
 from app.http.error_handlers import as_problem
 from app.http.list_parameters import ListParameters
-from app.http.parameters import takes
+from app.http.parameters import declared_first, takes
 from app.http.problems import Problem
 from app.http.validation_failures import register_field_labels
 from app.postgres.reader import Reader
@@ -187,7 +187,7 @@ class _Account:
         self.sent = Sent()
         self._recorder = services.accesses
         self._caller: Caller = current_caller()
-        self._filters: Mapping[str, str] = flask.request.args.to_dict()
+        self._filters: Mapping[str, str] = declared_first()
         self._form = query.form
         self._told: dict[str, Any] = {
             "format": query.form,

@@ -21,7 +21,7 @@ from app.http.environ import MAX_REQUEST_LINE
 from app.http.json_provider import json_response
 from app.http.links import address_with, parameter_lengths
 from app.http.list_parameters import ListParameters
-from app.http.parameters import shown_name, takes
+from app.http.parameters import declared_first, shown_name, takes
 from app.http.problems import Problem
 from app.http.request_context import client_address
 from app.http.validation_failures import register_field_labels
@@ -99,8 +99,8 @@ def add_feed(blueprint: flask.Blueprint, services: Parts) -> None:
     @takes(PARAMETERS, asked)
     def feed() -> flask.Response:
         found, admitted = waited(*asked())
-        recorder, arguments = services.accesses, flask.request.args
-        if found.sensitive and recorder and not recorder.keep(current_caller(), found.sensitive, arguments):
+        recorder = services.accesses
+        if found.sensitive and recorder and not recorder.keep(current_caller(), found.sensitive, declared_first()):
             raise Problem("service-unavailable", NOT_RECORDED, headers=NOT_KEPT)
         link = f'<{address_with(flask.request, "after", found.next)}>; rel="next"'
         return json_response(found.body(), headers={**NOT_KEPT, "Link": link, **({} if admitted else _AGAIN)})

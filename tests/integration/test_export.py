@@ -32,6 +32,7 @@ from tests.support import Database, event, notification, wait_until
 from tests.verify_support import KEY, fill
 
 EXPORT = "/api/v1/audit/export"
+ACCESSES = "SELECT event_data FROM audit_events WHERE event_category = 'datastorage.access'"
 FEED = "/api/v1/audit/feed"
 BOTH = "audit_event,notification"
 Rows = list[dict[str, Any]]
@@ -398,6 +399,18 @@ def test_who_exports_is_recorded_before_and_after(recording: flask.Flask, databa
     digest = hashlib.sha256(answer.data).hexdigest()
     assert ended[2] == {**shared, "rows": 9, "sensitive_events": 6, "bytes": len(answer.data), "sha256": digest}
     assert len(accesses(database)) == 2, "no other record for the sensitive ones in it"
+
+
+@pytest.mark.parametrize("path", [EXPORT, FEED, "/api/v1/audit/events"])
+def test_no_parameters_push_out_of_the_record_what_was_asked(
+    recording: flask.Flask, database: Database, path: str
+) -> None:
+    post(recording, 1, is_sensitive=True, actor_id="alice")
+    others = {f"other-{n}": "" for n in range(40)}
+    answer = recording.test_client().get(path, query_string={"strict": "false", **others, "actor_id": "alice"})
+    assert (answer.status_code, answer.data.count(b'"actor_id":"alice"')) == (200, 1)
+    kept = [told["filters"] for (told,) in database.query(ACCESSES)]
+    assert {(filters.get("actor_id"), len(filters)) for filters in kept} == {("alice", 32)}
 
 
 def accesses(database: Database) -> list[Any]:

@@ -51,6 +51,11 @@ def second_entry(first: int) -> Wrong:
     return Wrong("two entries", f"it has two entries, the first is {first}")
 
 
+def _writable(text: str) -> str:
+    """The text as UTF-8 can have it: a record that is wrong may hold halves of characters."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Something that is wrong. ``index``: the place in the log; ``record``: kind and id, where it is of one record."""
@@ -67,8 +72,8 @@ class Fault:
 
     def members(self) -> dict[str, object]:
         """As JSON has it."""
-        kind, ident = self.record if self.record is not None else (None, None)
-        return {"what": self.kind, "text": self.text, "index": self.index, "kind": kind, "id": ident}
+        kind, ident = (None, None) if self.record is None else map(_writable, self.record)
+        return {"what": self.kind, "text": _writable(self.text), "index": self.index, "kind": kind, "id": ident}
 
     def __str__(self) -> str:
         where = [] if self.record is None else [f"{self.record[0]} {self.record[1]}"]

@@ -21,6 +21,7 @@ from datastorage_client.cli import export as command_module
 from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.exports import download as download_module
 from datastorage_client.cli.exports import sink as sink_module
+from datastorage_client.cli.exports.sink import PartFile
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.retry import Backoff
 
@@ -233,6 +234,36 @@ class TestOutputs:
         assert "--force" in result.stderr
         assert run("--format", "ndjson", "--output", "out", "--force").exit_code == 0
         assert (tmp_path / "out").read_bytes() == stub.whole()
+
+    def test_what_somebody_made_meanwhile_stays_without_force(
+        self, run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        whole = PartFile.whole
+
+        def made(part: PartFile) -> None:
+            (tmp_path / "out").write_text("mine")
+            whole(part)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(PartFile, "whole", made)
+            result = run("--format", "ndjson", "--output", "out")
+        assert (result.exit_code, (tmp_path / "out").read_text()) == (2, "mine")
+        assert "--force" in result.stderr
+        asked = len(stub.requests)
+        assert run("--format", "ndjson", "--output", "out", "--force").exit_code == 0
+        assert ((tmp_path / "out").read_bytes(), len(stub.requests)) == (stub.whole(), asked), "its rows were there"
+
+    def test_evidence_takes_the_place_of_files_alone(self, run: Run, stub: ExportService, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        result = run("--evidence", "pipe", "--force")
+        assert (result.exit_code, "is no regular file" in result.stderr, stub.requests) == (2, True, [])
+
+    def test_a_standard_output_that_is_closed_is_no_output(
+        self, run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "__stdout__", None)
+        result = run("--format", "ndjson", "--output", "-")
+        assert (result.exit_code, "standard output is closed" in result.stderr, stub.requests) == (2, True, [])
 
     def test_what_is_no_file_is_refused(self, run: Run, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")

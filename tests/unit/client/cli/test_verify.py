@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -462,11 +463,37 @@ def test_a_bundle_is_verified_offline(run: Run, tmp_path: Path, monkeypatch: pyt
     assert (told["broken_off"], told["filter_cut"]) == (0, False)
 
 
+def swap(name: str, old: bytes, new: bytes) -> Callable[[dict[str, bytes]], None]:
+    def change(files: dict[str, bytes]) -> None:
+        assert old in files[name]
+        files[name] = files[name].replace(old, new)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("records.ndjson", b'"event_date": "2026-01-05"', b'"event_date": "\\ud800"'),
+        ("exported.ndjson", b'"log_index": 30', b'"log_index": ' + b"9" * 30),
+        ("manifest.json", b'"size": 32', b'"size": ' + b"9" * 30),
+    ],
+)
+def test_what_nobody_could_have_written_is_said_in_json_too(
+    run: Run, tmp_path: Path, name: str, old: bytes, new: bytes
+) -> None:
+    path = bundle(tmp_path / "evidence.zip", Log(30), (1, 5))
+    rewrite(path, swap(name, old, new), manifest=name != "manifest.json")
+    result = run("verify", path, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["verdict"]) == (1, "wrong")
+
+
 def test_what_a_bundle_does_not_prove_is_said(run: Run, tmp_path: Path) -> None:
     path = broken_off(tmp_path / "evidence.zip", Log(300))
     result = run("verify", path)
-    said = "not proven:   that nothing is missing among 3 records whose answer broke off"
+    said = "not proven:   that nothing is missing or added between the entries 0 and 2, 3 records"
     assert (result.exit_code, said in result.stdout) == (0, True)
+    assert json.loads(run("verify", path, "--json").stdout)["broken_off_range"] == [0, 2]
     log = Log(30)
     put_exported(log, "pending", actor="anonymous", range=[0, 30])
     whole = {"rows": 0, "bytes": 0, "sha256": sha256(b"").hexdigest()}

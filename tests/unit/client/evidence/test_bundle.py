@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from datastorage_client.evidence import EvidenceError, Stream, check_evidence, write_evidence, zip_layout
+from datastorage_client.evidence import About, EvidenceError, Stream, check_evidence, write_evidence, zip_layout
 from datastorage_client.evidence import write as write_module
 from datastorage_client.evidence.errors import RecordRefusedError
+from datastorage_client.evidence.exported import BrokenOff
 from datastorage_client.evidence.lines import entry_line
 from datastorage_client.evidence.manifest import parse_manifest
 from datastorage_client.evidence.zip_layout import (
@@ -118,6 +119,21 @@ def broken_off(path: Path, log: Log) -> Path:
     return path
 
 
+def mixed(path: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle of somebody who exported twice under one id: that it began is of the one, its end of the other."""
+    lines = [line_of(log, index) for index in INDEXES[3:]]
+    body = b"".join(line + b"\n" for line in lines)
+    digest = sha256(body).hexdigest()
+    put_exported(log, "pending", "r-9", range=[0, 300])
+    put_exported(log, "success", "r-9", range=[3, 300], rows=len(lines), bytes=len(body), sha256=digest)
+    log.sign()
+    stream = Stream(request_id="r-9", records=len(lines), bytes=len(body), sha256=digest, whole=True)
+    about = About(query=QUERY, range=(0, 300), principal="auditor", end="300", streams=[stream])
+    monkeypatch.setattr("datastorage_client.evidence.write.disagreements", lambda *_: iter(()))
+    write(path, log, lines, about)
+    return path
+
+
 def test_an_export_that_broke_off_and_went_on_is_one(tmp_path: Path, log: Log) -> None:
     path = broken_off(tmp_path / "evidence.zip", log)
     assert told(path) == []
@@ -126,8 +142,8 @@ def test_an_export_that_broke_off_and_went_on_is_one(tmp_path: Path, log: Log) -
 
 
 def test_of_how_many_records_the_log_has_no_hash_is_said(tmp_path: Path, path: Path) -> None:
-    assert check(path).broken_off == 0
-    assert check(broken_off(tmp_path / "broken.zip", Log(300))).broken_off == 3
+    assert check(path).broken_off is None
+    assert check(broken_off(tmp_path / "broken.zip", Log(300))).broken_off == BrokenOff(3, 0, 2)
 
 
 def test_a_filter_of_which_the_log_has_the_beginning_is_said(tmp_path: Path, log: Log) -> None:
@@ -441,6 +457,21 @@ def test_an_event_about_another_export_proves_nothing(path: Path) -> None:
     found = told(path)
     assert any("no event says that it was asked for" in text for text in found)
     assert any(f"is about the request {REQUEST}, which is none of these" in text for text in found)
+
+
+def test_two_exports_under_one_id_are_not_one(tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = mixed(tmp_path / "mixed.zip", log, monkeypatch)
+    assert [text for text in told(path) if "is of two exports" in text] == told(path) != []
+
+
+def test_a_request_has_one_answer(path: Path) -> None:
+    def change(files: dict[str, bytes]) -> None:
+        whole = parse_manifest(files[MANIFEST]).streams[0]
+        none = Stream(request_id=whole.request_id, records=0, bytes=0, sha256=sha256(b"").hexdigest(), whole=False)
+        manifest(streams=[none, whole])(files)
+
+    rewrite(path, change)
+    assert told(path) == [f"the manifest names 2 answers of the request {REQUEST}, which has one"]
 
 
 def test_a_manifest_that_is_written_otherwise_is_refused(path: Path) -> None:

@@ -8,18 +8,20 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
 import pytest
+from datastorage_client.evidence import About, Stream
 from datastorage_client.evidence.manifest import parse_manifest
 from datastorage_client.evidence.page import page
 from datastorage_client.evidence.zip_layout import ENTRIES, EXPORTED, MANIFEST, PAGE, PROOF
 
 from tests.unit.client.cli.support import ROW
-from tests.unit.client.evidence.bundles import bundle, contents, rewrite
-from tests.unit.client.evidence.test_bundle import INDEXES, Change, broken_off, lines_of, manifest, swapped
+from tests.unit.client.evidence.bundles import QUERY, bundle, contents, line_of, put_exported, rewrite, told, write
+from tests.unit.client.evidence.test_bundle import INDEXES, Change, broken_off, lines_of, manifest, mixed, swapped
 from tests.unit.client.verify.log_server import KEY, OTHER_KEY, Log
 
 PAGE_OF_DOCS = Path(__file__).parents[4] / "docs" / "evidence.md"
@@ -91,6 +93,34 @@ def test_the_program_says_what_the_log_has_no_hash_of(run: Run, tmp_path: Path) 
     assert (code, "nothing is missing among 3 records, whose answer broke off" in said) == (0, True), said
 
 
+def test_the_program_does_not_take_two_exports_for_one(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(mixed(tmp_path / "mixed.zip", Log(300), monkeypatch)) == (1, "WRONG: two exports have one id\n")
+
+
+def test_the_program_sees_that_an_answer_began_too_late(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first answer gave nothing, and the next one begins behind records that are missing."""
+    log = Log(300)
+    put_exported(log, "pending", "r-0", range=[0, 300])
+    lines = [line_of(log, index) for index in INDEXES[3:]]
+    body = b"".join(line + b"\n" for line in lines)
+    whole = {"rows": len(lines), "bytes": len(body), "sha256": sha256(body).hexdigest()}
+    put_exported(log, "pending", "r-1", range=[3, 300])
+    put_exported(log, "success", "r-1", range=[3, 300], **whole)
+    log.sign()
+    none = Stream(request_id="r-0", records=0, bytes=0, sha256=sha256(b"").hexdigest(), whole=False)
+    rest = Stream(request_id="r-1", records=len(lines), bytes=len(body), sha256=str(whole["sha256"]), whole=True)
+    about = About(query=QUERY, range=(0, 300), principal="auditor", end="300", streams=[none, rest])
+    monkeypatch.setattr("datastorage_client.evidence.write.disagreements", lambda *_: iter(()))
+    write(tmp_path / "late.zip", log, lines, about)
+    assert any("from 3 on, and 0 is where it had to begin" in text for text in told(tmp_path / "late.zip"))
+    code, said = run(tmp_path / "late.zip")
+    assert (code, said.endswith("WRONG: the range was another one\n")) == (1, True), said
+
+
 def test_the_program_finds_a_changed_byte(path: Path, run: Run) -> None:
     whole = path.read_bytes()
     for at in range(0, len(whole), len(whole) // 12):
@@ -113,6 +143,7 @@ def test_the_program_finds_a_changed_byte(path: Path, run: Run) -> None:
         (manifest(range=(0, 9)), "the range was another one"),
         (manifest(range=(1, 301)), "the range was another one"),
         (manifest(streams=[]), "the export is not whole"),
+        (manifest(records=10**6), "the manifest says another number of records"),
         (manifest(size=1), "names another checkpoint"),
     ],
 )

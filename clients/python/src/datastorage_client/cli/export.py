@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -187,8 +188,10 @@ def export(
     if evidence is not None:
         if form or output or packed or restart:
             raise click.UsageError("--evidence stands in place of --format, --output, --compress and --restart")
-        if evidence.exists() and not force:
-            raise click.UsageError(f"--evidence: {printable(as_text(evidence))} is there already; --force replaces it")
+        try:
+            check_free(evidence, force=force, instead="")
+        except OutputError as e:
+            raise click.UsageError(f"--evidence: {e}") from None
         _write_evidence(HTTPClient(url, token=token), pinned(given(asked)), evidence, key_files, as_json=as_json)
         return
     if form is None or output is None:
@@ -257,6 +260,8 @@ def _write_evidence(
 
 def _check_options(form: str, output: str, packed: bool, as_json: bool) -> None:
     """Raises UsageError."""
+    if output == _STDOUT and sys.__stdout__ is None:
+        raise click.UsageError("standard output is closed: rows have to go somewhere")
     if form == "parquet":
         if output == _STDOUT:
             raise click.UsageError("--format parquet makes a file a day: --output is a folder")
@@ -297,6 +302,8 @@ class _Run:
         check_free(target, force=self._force)
         part, download = self._fetched(target)
         with part:
+            # An export takes its time, and somebody else may have made the file meanwhile.
+            check_free(target, force=self._force)
             if self._packed:
                 made = _packed(target)
                 compress(part.path, made, lambda done: self._flow.show(lambda _: f"compressing, {done / 1e6:,.0f} MB"))

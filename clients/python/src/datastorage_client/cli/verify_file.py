@@ -48,7 +48,9 @@ class EvidenceReport:
         if found.manifest is not None:
             manifest = msgspec.to_builtins(found.manifest)
             told |= {name: manifest[name] for name in ("by", "filter", "range", "records", "made_at")}
-            told |= {"broken_off": found.broken_off, "filter_cut": found.cut}
+            broken = found.broken_off
+            told |= {"broken_off": 0 if broken is None else broken.records, "filter_cut": found.cut}
+            told |= {"broken_off_range": None if broken is None else [broken.first, broken.last]}
             told["exported"] = [
                 {"index": event.log_index, "at": event.recorded_at, "by": event.principal, "whole": event.is_whole}
                 for event in found.exported
@@ -109,10 +111,10 @@ class EvidenceReport:
             yield _OWN_KEY
         if found.manifest is not None and found.manifest.by is None:
             yield _NOBODY
-        if found.broken_off:
-            records = counted(found.broken_off, "record")
-            why = "the log has the hash of whole answers"
-            yield f"that nothing is missing among {records} whose answer broke off: {why}"
+        if (broken := found.broken_off) is not None:
+            where = f"between the entries {broken.first} and {broken.last}"
+            whose = f"{counted(broken.records, 'record')} whose answer broke off"
+            yield f"that nothing is missing or added {where}, {whose}: the log has the hash of whole answers"
         if found.cut:
             yield _CUT
         yield from _NOT_PROVEN

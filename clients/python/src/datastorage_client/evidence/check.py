@@ -18,6 +18,7 @@ from datastorage_client.evidence.errors import BundleError
 from datastorage_client.evidence.exported import (
     MAX_EXPORTED,
     MAX_EXPORTED_BYTES,
+    BrokenOff,
     Exported,
     disagreements,
     is_cut,
@@ -52,7 +53,7 @@ class Checked(Faults):
     ``manifest``: what it says; None where it cannot be read. ``checkpoint``: that is signed; None where none is.
     ``keys``: by which it was checked. ``own_key``: whether these came out of the bundle. ``compared``: how many
     records were held against their entries, by ``kinds``. ``exported``: what the log says of the export.
-    ``broken_off``: how many records came in answers that broke off (`exported.unproven`). ``cut``: whether the log has
+    ``broken_off``: what came in answers that broke off (`exported.unproven`). ``cut``: whether the log has
     but the beginning of a filter. ``witnesses``: of the policy, that have cosigned. ``other_page``: whether its page
     is not the one that this release writes.
     """
@@ -64,7 +65,7 @@ class Checked(Faults):
     kinds: Counter[str] = field(default_factory=Counter)
     compared: int = 0
     exported: list[Exported] = field(default_factory=list)
-    broken_off: int = 0
+    broken_off: BrokenOff | None = None
     cut: bool = False
     witnesses: set[str] = field(default_factory=set)
     other_page: bool = False

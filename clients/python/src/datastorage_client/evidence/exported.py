@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
@@ -37,7 +39,7 @@ class Exported(msgspec.Struct, frozen=True):
     """One of these events, as the feed gives it."""
 
     kind: str
-    log_index: int
+    log_index: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     event_type: str
     event_outcome: str
     actor_id: str
@@ -97,6 +99,9 @@ def disagreements(manifest: Manifest, seen: Sequence[Seen], events: Sequence[Exp
         yield "the last answer did not come to its end"
     at = manifest.range[0]
     by_request = _by_request(events)
+    for request, count in Counter(stream.request_id for stream in manifest.streams).items():
+        if count > 1:
+            yield f"the manifest names {count} answers of the request {request}, which has one"
     for number, (stream, lines) in enumerate(zip(manifest.streams, seen, strict=True), 1):
         said = f"answer {number}, of the request {stream.request_id},"
         mine = by_request.get(stream.request_id, [])
@@ -107,6 +112,10 @@ def disagreements(manifest: Manifest, seen: Sequence[Seen], events: Sequence[Exp
         for event in mine:
             yield from (f"{said} {text}" for text in _of_event(manifest, event))
         first, stop = begins[0].event_data.range
+        # The id of a request is chosen by who sends it: two exports may have the same, and be mixed.
+        if other := next((event for event in mine if event.event_data.range[0] != first), None):
+            begin = other.event_data.range[0]
+            yield f"{said} is in the log with two beginnings, the entries {first} and {begin}: it is of two exports"
         if first != at if number == 1 else first > at:
             yield f"{said} looks through the entries from {first} on, and {at} is where it had to begin"
         if lines.first is not None and lines.last is not None:
@@ -122,18 +131,29 @@ def disagreements(manifest: Manifest, seen: Sequence[Seen], events: Sequence[Exp
             yield f"entry {event.log_index} is within the range that was looked through"
 
 
-def unproven(manifest: Manifest, seen: Sequence[Seen], events: Sequence[Exported]) -> int:
-    """How many records came in answers that broke off, so that the log has no hash of exactly these.
+@dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """What came in answers that broke off: how many records, between the entry ``first`` and ``last``."""
 
-    Each of them is in the log; that none is missing between them is not proven.
+    records: int
+    first: int
+    last: int
+
+
+def unproven(manifest: Manifest, seen: Sequence[Seen], events: Sequence[Exported]) -> BrokenOff | None:
+    """The records of answers that broke off, so that the log has no hash of exactly these.
+
+    Each of them is in the log; that none is missing between these entries, and that each was sent, is not proven.
     """
     by_request = _by_request(events)
-    count = 0
+    count, spans, at = 0, [], manifest.range[0]
     for stream, lines in zip(manifest.streams, seen, strict=False):
         sent = [event.event_data for event in by_request.get(stream.request_id, []) if not event.is_begin]
-        if all((data.rows, data.sha256) != (lines.records, lines.sha256) for data in sent):
+        if lines.records and all((data.rows, data.sha256) != (lines.records, lines.sha256) for data in sent):
             count += lines.records
-    return count
+            spans += [at, at if lines.last is None else lines.last]
+        at = at if lines.last is None else lines.last + 1
+    return BrokenOff(count, min(spans), max(spans)) if spans else None
 
 
 def is_cut(manifest: Manifest) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 from datastorage_common.faults import Wrong
@@ -34,7 +35,7 @@ _MEMBERS = {
 
 class _Line(msgspec.Struct):
     kind: str | None = None
-    log_index: int | None = None
+    log_index: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
     event_id: str | None = None
     id: int | None = None
 

@@ -78,7 +78,11 @@ def parse_manifest(data: bytes) -> Manifest:
         raise BundleError(MANIFEST, f"it cannot be read: {e}") from None
     if found.format != FORMAT:
         raise BundleError(MANIFEST, f"it is of the format {found.format}; this release reads {FORMAT}")
-    if found.encode() != data:
+    try:
+        written = found.encode()
+    except TypeError:  # a number of more than 64 bits
+        written = b""
+    if written != data:
         raise BundleError(MANIFEST, "it is not written as a bundle has it")
     return found
 

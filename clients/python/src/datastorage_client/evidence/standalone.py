@@ -200,15 +200,26 @@ def check_exported(bundle: zipfile.ZipFile, manifest: Any, exported: list[Any]) 
     lines = bundle.open("records.ndjson")
     by = manifest["by"] or "anonymous"
     check(bool(manifest["streams"]) and manifest["streams"][-1]["whole"], "the export is not whole")
-    for stream in manifest["streams"]:
-        digest = hashlib.sha256()
+    requests = {stream["request_id"] for stream in manifest["streams"]}
+    check(len(requests) == len(manifest["streams"]), "a request is named for two answers")
+    count, at = 0, manifest["range"][0]
+    for number, stream in enumerate(manifest["streams"]):
+        digest, line = hashlib.sha256(), b""
         for _ in range(stream["records"]):
-            digest.update(next(lines, b""))
+            line = next(lines, b"")
+            check(bool(line), "there are fewer records than were exported")
+            digest.update(line)
+            count += 1
         check(digest.hexdigest() == stream["sha256"], "the records of the request " + stream["request_id"])
         mine = [e for e in exported if e["event_data"]["request_id"] == stream["request_id"]]
         check(any(e["event_outcome"] == "pending" for e in mine), "no event says that the export was asked for")
         wholes = [e["event_data"] for e in mine if e["event_outcome"] == "success"]
         check(bool(wholes) or not stream["whole"], "no event says that the export is whole")
+        # The id of a request is chosen by who sends it: two exports may have the same.
+        check(len({e["event_data"]["range"][0] for e in mine}) == 1, "two exports have one id")
+        first = mine[0]["event_data"]["range"][0]
+        check(first == at if number == 0 else first <= at, "the range was another one")
+        began, at = at, parse(line)["log_index"] + 1 if line else at
         for event in mine:
             check(event["event_type"] == "datastorage.audit.exported", "an event is about something else")
             check(event["recorded_by"] is None and event["actor_id"] == by, "somebody else exported this")
@@ -220,11 +231,11 @@ def check_exported(bundle: zipfile.ZipFile, manifest: Any, exported: list[Any]) 
             check(whole["rows"] == stream["records"], "there were %s records" % whole["rows"])
             check(whole["sha256"] == stream["sha256"], "the records are not those that were sent")
         sent = [e["event_data"] for e in mine if e["event_outcome"] != "pending"]
-        if not any((e["rows"], e["sha256"]) == (stream["records"], stream["sha256"]) for e in sent):
-            print("not proven: that nothing is missing among %d records, whose answer broke off" % stream["records"])
+        if line and not any((e["rows"], e["sha256"]) == (stream["records"], stream["sha256"]) for e in sent):
+            text = "not proven: that nothing is missing among %d records, whose answer broke off"
+            print((text + ", between the entries %d and %d") % (stream["records"], began, at - 1))
     check(next(lines, None) is None, "there are more records than were exported")
-    first = [e for e in exported if e["event_data"]["request_id"] == manifest["streams"][0]["request_id"]]
-    check(first[0]["event_data"]["range"][0] == manifest["range"][0], "the range was another one")
+    check(count == manifest["records"], "the manifest says another number of records")
 
 
 def main() -> None:

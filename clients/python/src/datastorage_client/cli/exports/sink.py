@@ -347,8 +347,8 @@ def _described(url: str, query: Query) -> str:
     return printable(f"{said} as {query.form} from {url}")[:300]
 
 
-def check_free(path: Path, *, force: bool) -> None:
-    """See that a file may be made. Raises OutputError."""
+def check_free(path: Path, *, force: bool, instead: str = "; --output - writes to standard output") -> None:
+    """See that a file may be made; ``instead``: of what is no file. Raises OutputError."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -356,7 +356,7 @@ def check_free(path: Path, *, force: bool) -> None:
     except OSError as e:
         raise OutputError(f"{_name(path)}: {e.strerror}") from None
     if not stat.S_ISREG(mode):
-        raise OutputError(f"{_name(path)} is no regular file; --output - writes to standard output")
+        raise OutputError(f"{_name(path)} is no regular file{instead}")
     if not force:
         raise OutputError(f"{_name(path)} is there already; --force replaces it once the new one is whole")
 
