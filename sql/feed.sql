@@ -16,3 +16,15 @@ WHERE act_id = ANY(%b::uuid[]);
 -- name: signed_before
 -- When the newest tree of at most this size was signed.
 SELECT size, signed_at FROM log_checkpoints WHERE origin = %s AND size <= %s ORDER BY size DESC LIMIT 1;
+
+-- name: signed_before_late
+-- The newest tree below the first of those up to a size that were signed from a moment on; no row where none of them was.
+-- The sum keeps PostgreSQL from walking up the key until it meets one, where there is none mostly: log_checkpoints_times
+-- says so at once.
+SELECT coalesce((SELECT size FROM log_checkpoints WHERE origin = late.origin AND size < late.size ORDER BY size DESC LIMIT 1), 0)
+FROM (
+    SELECT origin, min(size + 0) AS size
+    FROM log_checkpoints
+    WHERE origin = %s AND size <= %s AND signed_at >= %s
+    GROUP BY origin
+) AS late;

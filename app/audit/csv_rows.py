@@ -16,7 +16,7 @@ from app.audit.shapes import EVENT_DATA, EVENT_MEMBERS, NOTIFICATION_MEMBERS, Ro
 # Spreadsheets run a cell that begins so; East Asian ones its full-width form too. The mark itself gets one as well, so
 # that taking one away always gives the text back.
 _MARK = "'"
-_MARKED = frozenset({*"=+-@\t\r", *"\uff1d\uff0b\uff0d\uff20", _MARK})
+_MARKED = frozenset({*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20", _MARK})
 _TEXTS: dict[type, Callable[[Any], str]] = {
     bool: lambda value: "true" if value else "false",
     int: str,
@@ -26,7 +26,8 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
 }
 # Between cells that are looked at all at once. What a text has of it may make a row look special, which is slower.
 _BETWEEN = "\x1f"
-_SPECIAL = ('"', ",", "\r", "\n", *(_BETWEEN + mark for mark in _MARKED))
+# In quotes a cell stays one where other marks part cells beside the comma: what stands behind one would be run.
+_SPECIAL = ('"', *",;\t\r\n", *(_BETWEEN + mark for mark in _MARKED))
 
 
 def header(members: Sequence[str]) -> bytes:
@@ -48,7 +49,7 @@ def _special_line(cells: Sequence[str]) -> bytes:
     """The line of any cells, with all that they need."""
     text = io.StringIO(newline="")
     marked = [_MARK + cell if cell[:1] in _MARKED else cell for cell in cells]
-    csv.writer(text, lineterminator="\r\n").writerow(marked)
+    csv.writer(text, lineterminator="\r\n", quoting=csv.QUOTE_ALL).writerow(marked)
     return text.getvalue().encode()
 
 

@@ -119,6 +119,8 @@ def open_span(
     first = view.oldest
     if after is not None:
         first = _passed(conn, view, reads, after, "after", 1)
+        if isinstance(after, int) and first > view.end:
+            raise WrongPlaceError("after", NoSuchRecordError())
         if first < view.oldest:
             raise ExpiredError("what follows is not kept any more", view.seal(view.beginning()))
     stop = view.end

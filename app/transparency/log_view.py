@@ -90,7 +90,11 @@ class LogView:
         return position(passed, self._state.tag if origin is None else origin, tags)
 
     def size_before(self, moment: datetime) -> int:
-        """How many entries there surely were before that moment, as far as signed checkpoints tell."""
+        """How many entries there surely were before that moment, as far as signed checkpoints tell.
+
+        Every checkpoint of fewer entries was signed before it too: where the database's clock went back, or another
+        one took over whose clock is behind, what was signed later may say an earlier time.
+        """
         found, low, high = 0, 0, self.end
         # By halves: no index has the times.
         while low < high:
@@ -101,7 +105,8 @@ class LogView:
             else:
                 low = middle
                 found = found if row is None else row[0]
-        return found
+        row = self._conn.execute(_SQL["signed_before_late"], (self._state.origin, found, moment)).fetchone()
+        return found if row is None else row[0]
 
     def beginning(self) -> Position:
         """The place before the oldest entry."""

@@ -286,6 +286,8 @@ def test_it_ends_where_the_log_is_signed(database: Database, make_app: Callable[
         ({"after": "2026-01-01/01890a5d-ac96-774b-bcce-b302099a8057"}, "after"),
         ({"before": "notification/77"}, "before"),
         ({"before": "9000"}, "before"),
+        ({"after": "9000"}, "after"),
+        ({"after": "999999999999999999"}, "after"),
         ({"after": "a" * 108}, "after"),
         ({"before": "a" * 108}, "before"),
         ({"format": "xml"}, "format"),
@@ -357,6 +359,30 @@ def test_entries_from_long_before_are_not_looked_at(
     assert ask(app, since="80h").headers["Datastorage-Log-Range"].startswith("0-")
     early = f"{size}-"
     assert not ask(app, since="50h").headers["Datastorage-Log-Range"].startswith(early), "a day is left for clocks"
+
+
+def test_a_clock_that_went_back_hides_nothing(
+    database: Database, make_app: Callable[..., flask.Flask], tmp_path: Path
+) -> None:
+    """A checkpoint that says an earlier time than one of fewer entries was signed later than that all the same."""
+    (tmp_path / "log.key").write_text(KEY.encode() + "\n")
+    (tmp_path / "log.key").chmod(0o600)
+    app = make_app(audit=QUIET, log={"key_file": str(tmp_path / "log.key")})
+    stored: list[str] = []
+    for count, known in ((2, 2), (3, 5), (3, 8), (40, 48)):
+        stored += post(app, count)
+        wait_until(lambda known=known: len(ids(exported(app))) == known, what="signed")
+    signed = "SELECT size FROM log_checkpoints WHERE origin = (SELECT origin FROM log_head) AND size <= 5 ORDER BY size"
+    sizes = [size for (size,) in database.query(signed)]
+    assert sizes[-1] == 5
+    with psycopg.connect(database.superuser_url, autocommit=True) as conn:
+        conn.execute("SET session_replication_role = replica")
+        # By a clock that was four days behind from then on; what halves the log meets none but these.
+        conn.execute("UPDATE log_checkpoints SET signed_at = signed_at - interval '4 days' WHERE size <> 5")
+    answer = ask(app, since="1h")
+    before = max([size for size in sizes if size < 5], default=0)
+    assert answer.headers["Datastorage-Log-Range"].startswith(f"{before}-")
+    assert set(stored[2:]) <= set(ids(rows_of(answer)))
 
 
 def test_an_event_that_was_ahead_of_its_time_is_not_passed_over(

@@ -494,6 +494,7 @@ def test_what_a_bundle_does_not_prove_is_said(run: Run, tmp_path: Path) -> None:
     said = "not proven:   that nothing is missing or added between the entries 0 and 2, 3 records"
     assert (result.exit_code, said in result.stdout) == (0, True)
     assert json.loads(run("verify", path, "--json").stdout)["broken_off_range"] == [0, 2]
+    assert "not proven:   who exported, if the service ever asked for no token" in result.stdout
     log = Log(30)
     put_exported(log, "pending", actor="anonymous", range=[0, 30])
     whole = {"rows": 0, "bytes": 0, "sha256": sha256(b"").hexdigest()}

@@ -119,7 +119,7 @@ class _Meter:
     epilog="""\b
 Examples:
   datastorage export --since 90d --actor-id alice --format csv --output alice.csv
-  datastorage export --since 2026-07-01 --until 2026-09-30 --format ndjson --output quarter.ndjson.gz --compress
+  datastorage export --since 2026-07-01 --until 2026-10-01 --format ndjson --output quarter.ndjson.gz --compress
   datastorage export --since 7d --format ndjson --output - | jq -c 'select(.event_outcome == "failure")'
   datastorage export --since 90d --format parquet --output quarter/
   datastorage export --since 90d --actor-id alice --evidence alice.zip --key log.pub

@@ -30,7 +30,7 @@ _OF_EVENTS = (
     click.option(
         "--since", metavar="TIME", help="Not before: 24h, 7d (back from now), 2026-01-05, 2026-01-05T10:00:00Z."
     ),
-    click.option("--until", metavar="TIME", help="Not after; forms as for --since."),
+    click.option("--until", metavar="TIME", help="Not after; forms as for --since. A day is its first moment, in UTC."),
     click.option("--data", metavar="JSON", help="Events whose event_data contains this JSON object."),
 )
 _OF_NOTIFICATIONS = (

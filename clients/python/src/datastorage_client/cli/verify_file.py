@@ -23,6 +23,7 @@ _OWN_KEY = (
     "that the key is the log's: it came with the file. Compare it with one from elsewhere, or give that one with --key"
 )
 
+_MADE_UP = "who exported, if the service ever asked for no token: events that are sent to it then look like its own"
 _NOBODY = (
     "who exported: the service asked for no token then, so anybody could have asked, or have sent such an event to it"
 )
@@ -109,8 +110,8 @@ class EvidenceReport:
         found = self.found
         if found.own_key:
             yield _OWN_KEY
-        if found.manifest is not None and found.manifest.by is None:
-            yield _NOBODY
+        if found.manifest is not None:
+            yield _NOBODY if found.manifest.by is None else _MADE_UP
         if (broken := found.broken_off) is not None:
             where = f"between the entries {broken.first} and {broken.last}"
             whose = f"{counted(broken.records, 'record')} whose answer broke off"
