@@ -345,7 +345,8 @@ def test_a_refused_notification() -> None:
 
 def reading_client(conn: FakeConnection) -> Any:
     services = make_services()
-    services.reader.read = lambda query: query(conn)  # type: ignore[method-assign, assignment, arg-type, return-value]
+    for name in ("read", "read_newest"):
+        setattr(services.reader, name, lambda query: query(conn))
     return make_client(services)
 
 
