@@ -345,8 +345,7 @@ def test_a_refused_notification() -> None:
 
 def reading_client(conn: FakeConnection) -> Any:
     services = make_services()
-    for name in ("read", "read_newest"):
-        setattr(services.reader, name, lambda query: query(conn))
+    services.reader.read = lambda query: query(conn)  # type: ignore[method-assign, assignment, arg-type, return-value]
     return make_client(services)
 
 
