@@ -125,6 +125,7 @@ class Driven:
         self.cosignatures()
         self.wait_in_the_feed()
         self.export()
+        self.hold()
         self.crowd()
         self.outage()
 
@@ -220,6 +221,13 @@ class Driven:
                 self.wait_for("datastorage_exports_running")
             assert job.result().status == 200
 
+    def hold(self) -> None:
+        """One that is seen to be in force, and released."""
+        sent = {"name": "case 1", "reason": "a letter", "filter": {"actor_id": "nobody"}}
+        made = self.ask("POST", "/api/v1/holds", sent, expect=201).json
+        self.wait_for("datastorage_holds_active")
+        self.ask("POST", f"/api/v1/holds/{made['hold_id']}/release", {"reason": "closed"}, expect=200)
+
     def crowd(self) -> None:
         """More readers than connections and more writers than room, while a table is locked for a moment."""
         with ThreadPoolExecutor(12) as pool:
@@ -268,7 +276,7 @@ def driven_service(postgres: PostgresServer, directory: Path) -> Iterator[Driven
     """A small service with a token, so that everything in it can be filled; not driven yet."""
     token = secrets.token_urlsafe(32)
     tokens = directory / "tokens.yaml"
-    scopes = ["audit:write", "audit:read", "workflows:read", "workflows:write", "dlq:admin"]
+    scopes = ["audit:write", "audit:read", "workflows:read", "workflows:write", "dlq:admin", "holds:admin"]
     tokens.write_text(yaml.safe_dump([{"name": "driver", "sha256": token_digest(token).hex(), "scopes": scopes}]))
     database = postgres.make_database()
     key = make_key("log.example/driven", secrets.token_bytes(32))

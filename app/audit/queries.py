@@ -46,6 +46,7 @@ class Answer(NamedTuple):
 
     body: bytes
     sensitive: list[str]  # the ids of those in it that are marked so
+    day: date | None = None  # of the one event that was asked for
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,10 @@ def list_events(conn: psycopg.Connection, query: Query, max_bytes: int, *, large
     return Answer(body, sensitive(rows))
 
 
-def get_event(
-    conn: psycopg.Connection, event_id: UUID, reads: ReadLimits, day: date | None = None, *, holds: bool = False
-) -> Answer | None:
+def get_event(conn: psycopg.Connection, event_id: UUID, reads: ReadLimits, day: date | None = None) -> Answer | None:
     """One event as JSON, the newest that may be read if its id was used on several days and no day is named.
 
-    None if there is none. ``holds``: with the holds that it is under, ``held_by``.
+    None if there is none.
     """
     source, where = readable.events(reads), readable.one_event(event_id, day)
     statement = _SQL["event"].format(columns=placed(EVENT_SELECT, reads), readable=source.text, conditions=where.text)
@@ -126,16 +125,19 @@ def get_event(
     if row is None:
         return None
     [row] = with_readable_parents(conn, [row], reads)
-    held = _held_by(conn, row[0], row[1]) if holds else {}
-    return Answer(orjson.dumps({**event(row), **held}), sensitive([row]))
+    return Answer(orjson.dumps(event(row)), sensitive([row]), row[1])
 
 
-def _held_by(conn: psycopg.Connection, event_id: UUID, day: date) -> dict[str, Any]:
-    """The oldest holds in force that take an event, and how many more there are."""
-    found = conn.execute(_SQL["holds_of_event"], (event_id, day, _MAX_HOLDS)).fetchall()
+def with_holds(conn: psycopg.Connection, answer: Answer, event_id: UUID) -> Answer:
+    """An answer of `get_event` with the oldest holds in force that take the event, and how many more there are.
+
+    Apart from it: rows are read where they may be a moment behind, and holds are not.
+    """
+    found = conn.execute(_SQL["holds_of_event"], (event_id, answer.day, _MAX_HOLDS)).fetchall()
     more = found[0][-1] - len(found) if found else 0
     told = {"held_by": [{"hold_id": hold_id, "name": name} for hold_id, name, _ in found]}
-    return {**told, "held_by_more": more} if more else told
+    held = orjson.dumps({**told, "held_by_more": more} if more else told)
+    return answer._replace(body=answer.body[:-1] + b"," + held[1:])
 
 
 def list_notifications(conn: psycopg.Connection, query: Query, max_bytes: int) -> bytes:

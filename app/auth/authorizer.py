@@ -207,7 +207,7 @@ class Authorizer:
         """Hold the request to what its principal may read. Raises Problem 403 where that cannot be done."""
         limits = principal.reads
         environ[_READ_LIMITS] = limits
-        environ[_SCOPES] = principal.scopes
+        environ[_SCOPES] = principal.scopes - UNLIMITED_SCOPES if limits.narrow else principal.scopes
         if not limits.narrow:
             return
         # Nothing on the way may show to one caller what another was answered.

@@ -11,17 +11,15 @@ from app.transparency.acts import commitment_to
 from app.verify.report import Report
 from app.verify.source import HoldSide
 
-_KIND = "hold"
-
 
 def check_holds(sides: Iterable[HoldSide], lost: Iterable[tuple[str, str]], report: Report) -> None:
     """``sides``: the settings and releases that are stored; ``lost``: kind and id of acts that no hold names."""
     for side in sides:
         report.holds += side.kind == "hold_set"
         if (why := _wrong_with(side)) is not None:
-            report.add(_KIND, why, record=(_KIND, side.hold_id))
+            report.add("hold", why, record=("hold", side.hold_id))
     for kind, act_id in lost:
-        report.add(_KIND, "the hold that it is about is not there, or is of another act", record=(kind, act_id))
+        report.add("hold", "the hold that it is about is not there, or is of another act", record=(kind, act_id))
 
 
 def _wrong_with(side: HoldSide) -> str | None:

@@ -1,4 +1,4 @@
-"""The commands of docs/export.md, docs/follow.md and docs/evidence.md, as they stand, against the real service."""
+"""The commands of the pages on export, follow, evidence and holds, as they stand, against the real service."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from datastorage_common.notes import make_key
 
 from tests.e2e.conftest import LOG_KEY, store
 from tests.e2e.test_docs import blocks, run
-from tests.support import ROOT, GunicornService, wait_until
+from tests.support import ROOT, Database, GunicornService, wait_until
 
 DOCS = ROOT / "docs"
 EXPORT = "/api/v1/audit/export"
@@ -94,6 +96,37 @@ def test_the_page_of_evidence(signed: GunicornService, folder: Path) -> None:
         cwd=folder, capture_output=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, json.loads(done.stdout)["ok"]) == (0, True)
+
+
+def test_the_page_of_holds(service: GunicornService, folder: Path, database: Database) -> None:
+    [mine] = store(service, 1, actor_id="alice")
+    shown, failed = run(DOCS / "holds.md", folder, service)
+    assert failed == []
+    assert mine in shown, "what the filter finds"
+    assert "it takes audit events with actor_id=alice from 2025-10-01T00:00:00Z;" in shown
+    assert "it takes notifications with channel=email from 2025-10-01T00:00:00Z;" in shown
+    assert "it takes all audit events and notifications;" in shown
+    held, _ = json.JSONDecoder().raw_decode(shown[shown.index("[\n") :])
+    assert [hold["name"] for hold in held] == ["case 2026-17", "move of the archive"]
+    assert f"hold {held[1]['hold_id']} is released: move of the archive" in shown
+    assert "because   the copy is verified" in shown
+    told = [json.loads(line) for line in shown.splitlines() if line.startswith('["datastorage.admin.')]
+    assert [(kind.rpartition(".")[2], name) for kind, _, name in told] == [
+        ("hold_released", "move of the archive"),
+        ("hold_set", "move of the archive"),
+        ("hold_set", "case 2026-17"),
+        ("hold_set", "case 2026-17"),
+    ]
+    # What the owner asks before a month is removed; of the month that the event is in.
+    now = datetime.now(UTC)
+    for query, rows in zip(
+        blocks(DOCS / "holds.md", "sql"), ([(held[0]["hold_id"], "case 2026-17", 1)], []), strict=True
+    ):
+        asked = query.replace("2025-10-01", f"{now - timedelta(days=1):%Y-%m-%d}").replace(
+            "2025-11-01", f"{now + timedelta(days=2):%Y-%m-%d}"
+        )
+        with psycopg.connect(database.service_url) as conn:
+            assert [(str(hold), *rest) for hold, *rest in conn.execute(asked)] == rows
 
 
 def test_evidence_of_one_person(signed: GunicornService, folder: Path) -> None:

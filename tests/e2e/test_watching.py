@@ -69,6 +69,8 @@ CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
         "counter",
         {"stream": {"events", "notifications"}, "reason": {"full", "unreachable"}},
     ),
+    "datastorage_hold_acts": ("counter", {"act": {"set", "released"}}),
+    "datastorage_holds_active": ("gauge", {}),
     "datastorage_db_up": ("gauge", {}),
     "datastorage_redis_up": ("gauge", {}),
     "datastorage_breaker_open": ("gauge", {}),

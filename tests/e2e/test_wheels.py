@@ -241,11 +241,11 @@ def test_the_client_alone(wheels: Wheels, tmp_path: Path) -> None:
     environment.require(required(wheels.client, "cli"))
     told = succeed(environment.command, "--help", cwd=tmp_path)
     assert re.findall(r"^  (\w+)  ", told.partition("Commands:")[2], re.MULTILINE) == [
-        "dlq", "events", "export", "follow", "health", "import", "log", "verify", "workflows",
+        "dlq", "events", "export", "follow", "health", "holds", "import", "log", "verify", "workflows",
     ]  # fmt: skip
     assert "Usage: datastorage health" in succeed(environment.command, "health", "--help", cwd=tmp_path)
 
-    for command in ("export", "follow"):
+    for command in ("export", "follow", "holds"):
         assert f"Usage: datastorage {command}" in succeed(environment.command, command, "--help", cwd=tmp_path)
     refused = run(environment.command, "export", "--evidence", "a.zip", "--key", "a.pub", cwd=tmp_path)
     line = "--evidence needs cryptography, which is not installed: pip install 'datastorage-client[cli,verify]'"

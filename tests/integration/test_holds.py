@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,10 @@ import flask
 import flask.testing
 import psycopg
 import pytest
+import werkzeug.serving
 import yaml
+from click.testing import CliRunner
+from datastorage_client.cli.commands import datastorage
 from datastorage_common import jsonvalue
 from datastorage_common.times import rfc3339
 
@@ -280,7 +285,7 @@ def test_a_list_has_pages_and_no_answer_is_too_large(make_app: Callable[..., fla
 def test_an_event_says_by_which_holds_it_is_held(make_app: Callable[..., flask.Flask], tokens: dict[str, Any]) -> None:
     client = make_app(auth=tokens).test_client()
     ident, other = str(uuid.uuid4()), str(uuid.uuid4())
-    for body in (event(event_id=ident, actor_id="alice"), event(event_id=other, actor_id="bob")):
+    for body in (event(event_id=ident, actor_id="alice", namespace="shop"), event(event_id=other, actor_id="bob")):
         assert client.post(EVENTS, json=body, headers=bearer("writer")).status_code == 201
 
     def told(of: str, whom: str) -> Any:
@@ -290,6 +295,7 @@ def test_an_event_says_by_which_holds_it_is_held(make_app: Callable[..., flask.F
     one = client.post(HOLDS, json=ASKED, headers=bearer("legal")).json
     two = client.post(HOLDS, json={**ASKED, "name": "all", "filter": {}}, headers=bearer("legal")).json
     held = [{"hold_id": hold["hold_id"], "name": hold["name"]} for hold in (one, two)]
+    assert told(ident, "narrow") == "nothing", "holds are about the records of everybody"
     assert (told(ident, "legal"), told(other, "legal"), told(ident, "reader")) == (held, held[1:], "nothing")
     assert "held_by" not in client.get(EVENTS, headers=bearer("legal")).json["data"][0]
     client.post(f"{HOLDS}/{one['hold_id']}/release", json={"reason": "x"}, headers=bearer("legal"))
@@ -360,6 +366,54 @@ def test_a_month_that_is_missing_is_made(make_app: Callable[..., flask.Flask], d
     database.query(f"DROP TABLE {part}")
     assert client.post(HOLDS, json=ASKED).status_code == 201
     assert database.query("SELECT event_type FROM audit_events") == [("datastorage.admin.hold_set",)]
+
+
+def test_the_commands_set_show_and_release(
+    make_app: Callable[..., flask.Flask], tokens: dict[str, Any], database: Database
+) -> None:
+    server = werkzeug.serving.make_server("127.0.0.1", 0, make_app(auth=tokens), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+
+    def run(*arguments: str, whom: str = "legal") -> tuple[int, str]:
+        environ = {"DATASTORAGE_URL": f"http://127.0.0.1:{server.server_port}", "DATASTORAGE_TOKEN": whom}
+        result = CliRunner().invoke(datastorage, ["holds", *arguments], env=environ)
+        return result.exit_code, result.output
+
+    try:
+        named = ("--name", "case 1", "--reason", "a letter")
+        data = '{"n": 1.50}'
+        code, output = run("set", *named, "--actor-id", "alice", "--since", "7d", "--data", data, "--json")
+        assert code == 0, output
+        hold = json.loads(output)
+        assert hold["filter"].keys() == {"actor_id", "since", "data", "kinds"}
+        assert hold["set_by"] == "legal"
+        code, output = run("set", *named, "--everything")
+        assert (code, "it takes all audit events and notifications;" in output) == (0, True)
+        assert run("list")[1].count("case 1") == 2
+        assert [json.loads(line)["name"] for line in run("list", "--json", "--name", "case 1")[1].splitlines()] == [
+            "case 1",
+            "case 1",
+        ]
+        assert json.loads(run("show", hold["hold_id"], "--json")[1]) == hold
+        released = run("release", hold["hold_id"], "--reason", "closed", "--yes")
+        assert released == (0, f"hold {hold['hold_id']} is released: case 1\n")
+        assert run("release", hold["hold_id"], "--reason", "closed", "--yes") == released, "the same again"
+        assert run("release", hold["hold_id"], "--reason", "other", "--yes")[0] == 1
+        assert "closed" in run("show", hold["hold_id"])[1]
+        assert [
+            json.loads(line)["hold_id"] for line in run("list", "--state", "released", "--json")[1].splitlines()
+        ] == [hold["hold_id"]]
+        code, output = run("set", *named, "--actor-id", "a", "--channel", "email")
+        assert (code, "--actor-id: goes with records of the kind audit_event alone" in output) == (2, True)
+        code, output = run("set", *named, "--outcome", "success", "--data", "{}", "--resource-id", "")
+        assert (code, "--resource-id: must have 1 to 500 characters" in output) == (2, True)
+        code, output = run("list", whom="reader")
+        assert (code, "holds:admin" in output) == (1, True)
+    finally:
+        server.shutdown()
+        thread.join()
+    assert database.count("audit_holds") == 2
 
 
 REFUSED = [

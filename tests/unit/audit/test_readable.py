@@ -23,6 +23,7 @@ BY_NAME = {
     ("audit_queries", "large_event_rows"): "reads the rows whose keys event_keys or events_picked has picked",
     ("audit_queries", "events_in_order"): "reads the rows whose keys events_picked has picked, for readers with limits",
     ("audit_queries", "event_keys_in_order"): "says which of those keys have rows",
+    ("audit_queries", "holds_of_event"): "says by which holds an event is held whose row was read within the limits",
     ("audit", "event_digests"): "tells a writer whether what he has sent himself is there",
     ("audit", "notification_digests"): "tells a writer whether what he has sent himself is there",
     ("log", "old_events"): "gives the sequencer what the log has to take in, whoever may read it",

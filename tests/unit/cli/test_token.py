@@ -152,6 +152,10 @@ COMMANDS = (
     ("dlq", "show", "events:1-0"),
     ("dlq", "replay", "events:1-0"),
     ("dlq", "purge", "--yes", "events:1-0"),
+    ("holds", "list"),
+    ("holds", "show", "x"),
+    ("holds", "set", "--name", "a", "--reason", "b", "--everything"),
+    ("holds", "release", "x", "--reason", "b", "--yes"),
     ("import", "cloudtrail", "--shift-to-now", "loadtests/corpus/cloudtrail.jsonl.gz"),
     ("import", "workflows", "loadtests/corpus/workflows"),
     (
@@ -181,7 +185,7 @@ def test_every_command_shows_its_token(stub: StubService, command: tuple[str, ..
 @pytest.mark.parametrize(
     ("command", "page", "scopes"),
     [
-        (COMMANDS[6], "import-cloudtrail.md", {"audit:read", "audit:write"}),
+        (COMMANDS[10], "import-cloudtrail.md", {"audit:read", "audit:write"}),
         (
             ("import", "workflows", "loadtests/corpus/workflows/hello-world.yaml"),
             "workflows.md",

@@ -33,6 +33,7 @@ PARTS = {
     "<event_id>": UUID_1,
     "<workflow_id>": UUID_1,
     "<path:name>": "some/name",
+    "<hold_id>": UUID_1,
     "<letter_id>": "events:1-1",
     "<notification_id>": "1",
     "<index>": "0",

@@ -114,7 +114,7 @@ def test_every_operation_says_what_a_client_needs() -> None:
     ids = [o["operationId"] for _, _, o in operations()]
     assert len(set(ids)) == len(ids)
     tags = {t["name"] for t in DOCUMENT["tags"]}
-    scopes = {"audit:write", "audit:read", "workflows:read", "workflows:write", "dlq:admin", "metrics"}
+    scopes = {"audit:write", "audit:read", "workflows:read", "workflows:write", "dlq:admin", "holds:admin", "metrics"}
     for path, method, operation in operations():
         where = f"{method} {path}"
         assert operation["operationId"].isidentifier(), where

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 from urllib.parse import quote
@@ -15,10 +14,10 @@ from datastorage_common.counts import counted
 from datastorage_common.terminal import printable
 from rich.text import Text
 
-from datastorage_client.cli.errors import ProblemError, ServiceError, fail, understood
+from datastorage_client.cli.errors import ProblemError, guarded, understood
 from datastorage_client.cli.http_client import HTTPClient
-from datastorage_client.cli.options import service_options
-from datastorage_client.cli.tables import console, table
+from datastorage_client.cli.options import json_option, service_options
+from datastorage_client.cli.tables import console, print_json, table
 from datastorage_client.cli.tables import show as show_table
 
 _PAGE = 500
@@ -26,20 +25,6 @@ _PAGE = 500
 _SHOWN = 50
 _RETRY_LIMIT_S = 10.0
 _STREAMS = click.Choice(["events", "notifications"])
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-
-
-def _guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """What the service refuses, or that it cannot be reached, is one line and an exit code."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except ServiceError as e:
-            fail(e)
-
-    return run
 
 
 def _client(url: str, token: str | None) -> HTTPClient:
@@ -62,12 +47,12 @@ def dlq() -> None:
 @dlq.command()
 @service_options
 @json_option
-@_guarded
+@guarded()
 def status(url: str, token: str | None, as_json: bool) -> None:
     """Show how full the streams are and how many dead letters there are."""
     answer = _client(url, token).get("/api/v1/dlq").object()
     if as_json:
-        _print_json(answer)
+        print_json(answer)
         return
     made = table("stream", "waiting", "capacity", "full", "oldest", "dead letters")
     with understood():
@@ -95,13 +80,13 @@ def status(url: str, token: str | None, as_json: bool) -> None:
     "--limit", type=click.IntRange(1), help=f"Show so many at the most. Default: {_SHOWN}; with --json all of them."
 )
 @json_option
-@_guarded
+@guarded()
 def list_(url: str, token: str | None, stream: str, limit: int | None, as_json: bool) -> None:
     """List the dead letters of a stream, oldest first (as JSON: one a line)."""
     client = _client(url, token)
     if as_json:
         for letter in islice(_letters(client, stream), limit):
-            _print_json(letter)
+            print_json(letter)
         return
     limit = limit or _SHOWN
     made = table("id", "moved at", "tries", "request", "reason")
@@ -130,7 +115,7 @@ def list_(url: str, token: str | None, stream: str, limit: int | None, as_json: 
 @dlq.command()
 @service_options
 @click.argument("letter_id", metavar="ID")
-@_guarded
+@guarded()
 def show(url: str, token: str | None, letter_id: str) -> None:
     """Print a dead letter with everything in it, as indented JSON."""
     letter = _client(url, token).get(_path(letter_id)).object()
@@ -142,7 +127,7 @@ def show(url: str, token: str | None, letter_id: str) -> None:
 @click.argument("letter_ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every dead letter of the stream.")
 @click.option("--stream", type=_STREAMS, default="events", show_default=True, help="The stream that --all means.")
-@_guarded
+@guarded()
 def replay(url: str, token: str | None, letter_ids: tuple[str, ...], everything: bool, stream: str) -> None:
     """Put dead letters back into the queue; one that fails again comes back with the new reason."""
     if everything == bool(letter_ids):
@@ -162,7 +147,7 @@ def replay(url: str, token: str | None, letter_ids: tuple[str, ...], everything:
 @click.option("--all", "everything", is_flag=True, help="Every dead letter of the stream.")
 @click.option("--stream", type=_STREAMS, default="events", show_default=True, help="The stream that --all means.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_guarded
+@guarded()
 def purge(url: str, token: str | None, letter_ids: tuple[str, ...], everything: bool, stream: str, yes: bool) -> None:
     """Delete dead letters for good."""
     if everything == bool(letter_ids):
@@ -213,8 +198,3 @@ def _letters(client: HTTPClient, stream: str) -> Iterator[dict[str, Any]]:
         if cursor is None:
             return
         query["cursor"] = str(cursor)
-
-
-def _print_json(value: object) -> None:
-    # Bytes: as UTF-8 in any encoding of the terminal, so that nothing is replaced.
-    click.echo(jsonvalue.compact(value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NoReturn
@@ -105,6 +106,22 @@ def fail(error: ServiceError, option: Callable[[str], str] | None = None) -> NoR
         raise click.UsageError(printable("; ".join(wrong))) from error
     click.echo(f"datastorage: {error}", err=True)
     sys.exit(2 if blames_options else 1)
+
+
+def guarded(option: Callable[[str], str] | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator of commands: what the service refuses, or that it cannot be reached, ends them as `fail` does."""
+
+    def wrapped(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(*args: Any, **kwargs: Any) -> None:
+            try:
+                command(*args, **kwargs)
+            except ServiceError as e:
+                fail(e, option)
+
+        return run
+
+    return wrapped
 
 
 def end(why: str, code: int) -> NoReturn:

@@ -60,6 +60,7 @@ _OPTIONS = (
         help="File that holds the token; - for standard input.",
     ),
 )
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
 def service_options(command: Callable[..., Any]) -> Callable[..., Any]:

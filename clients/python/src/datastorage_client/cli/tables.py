@@ -1,10 +1,12 @@
-"""Tables that people read: one style, within the width of the terminal, no blanks at the ends of lines."""
+"""What commands print: tables of one style, within the width of the terminal; and JSON."""
 
 from __future__ import annotations
 
 import os
 import sys
 
+import click
+from datastorage_common import jsonvalue
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -37,3 +39,9 @@ def show(rows: Table, on: Console) -> None:
         text = Text.assemble(*((segment.text, segment.style or "") for segment in line))
         text.rstrip()
         on.print(text, soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON in one line."""
+    # Bytes: as UTF-8 in any encoding of the terminal, so that nothing is replaced.
+    click.echo(jsonvalue.compact(value))
