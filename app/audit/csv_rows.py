@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -26,8 +25,10 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
 }
 # Between cells that are looked at all at once. What a text has of it may make a row look special, which is slower.
 _BETWEEN = "\x1f"
-# In quotes a cell stays one where other marks part cells beside the comma: what stands behind one would be run.
-_SPECIAL = ('"', *",;\t\r\n", *(_BETWEEN + mark for mark in _MARKED))
+# Such a cell is in quotes. RFC 4180 asks for none around semicolons and tabs, and Python's csv writes none; but some
+# spreadsheets part cells at them beside commas, and would run what stands behind one.
+_QUOTED = re.compile('[",;\t\r\n]')
+_SPECIAL = (*'",;\t\r\n', *(_BETWEEN + mark for mark in _MARKED))
 
 
 def header(members: Sequence[str]) -> bytes:
@@ -47,10 +48,12 @@ def _is_plain(cells: list[str]) -> bool:
 
 def _special_line(cells: Sequence[str]) -> bytes:
     """The line of any cells, with all that they need."""
-    text = io.StringIO(newline="")
-    marked = [_MARK + cell if cell[:1] in _MARKED else cell for cell in cells]
-    csv.writer(text, lineterminator="\r\n", quoting=csv.QUOTE_ALL).writerow(marked)
-    return text.getvalue().encode()
+    marked = (_MARK + cell if cell[:1] in _MARKED else cell for cell in cells)
+    return (",".join(map(_in_quotes, marked)) + "\r\n").encode()
+
+
+def _in_quotes(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if _QUOTED.search(cell) else cell
 
 
 def _event(row: Row, _: Mapping[str, Any]) -> bytes:
@@ -61,8 +64,7 @@ def _event(row: Row, _: Mapping[str, Any]) -> bytes:
     cells[EVENT_DATA] = data
     if not plain:
         return _special_line(cells)
-    if '"' in data:
-        cells[EVENT_DATA] = '"' + data.replace('"', '""') + '"'
+    cells[EVENT_DATA] = _in_quotes(data)
     return (",".join(cells) + "\r\n").encode()
 
 

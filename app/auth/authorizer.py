@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import flask
 
-from app.auth.principal import REASONS, KeysUnknownError, Principal, TokenError, Verifier
+from app.auth.principal import REASONS, UNLIMITED_SCOPES, KeysUnknownError, Principal, TokenError, Verifier
 from app.auth.read_limits import EVERYTHING, MAX_VALUES, NOTHING, ReadLimits
 from app.auth.reads_nothing import ReadsNothing
 from app.auth.refusal import OnRefusal, Refusal
@@ -73,9 +73,7 @@ SCOPE_OF: Mapping[tuple[str, str], str] = {
     ("POST", f"{_API}/dlq/dead-letters/<letter_id>/replay"): "dlq:admin",
     ("DELETE", f"{_API}/dlq/dead-letters/<letter_id>"): "dlq:admin",
 }
-# What shows records of everybody, and cannot be narrowed: closed to whoever may not read everything.
-UNLIMITED_SCOPES = frozenset({"dlq:admin", "holds:admin"})
-# The same, by what their rules begin with.
+# As with UNLIMITED_SCOPES, by what their rules begin with.
 UNLIMITED_ROUTES = f"{_API}/log/"
 # What needs no token where the log is public (log.public): hashes, and what is signed. Entries name records.
 PUBLIC_OF_LOG = frozenset(

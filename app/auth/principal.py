@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from app.auth.read_limits import EVERYTHING, ReadLimits
 
 SCOPES = ("audit:write", "audit:read", "workflows:read", "workflows:write", "dlq:admin", "holds:admin", "metrics")
+# What is about records of everybody, and cannot be narrowed: closed to whoever may not read everything.
+UNLIMITED_SCOPES = frozenset({"dlq:admin", "holds:admin"})
 # Of what is said about a claim, whose name may be a long path of the configuration.
 _MAX_SAID_CHARS = 200
 # A name is stored with every write: the column's width.

@@ -15,6 +15,7 @@ from datastorage_common.yamlnodes import YAMLFault
 from app.auth.principal import (
     MAX_NAME_CHARS,
     SCOPES,
+    UNLIMITED_SCOPES,
     OnChange,
     Principal,
     TokenError,
@@ -86,8 +87,8 @@ def _token_entry(item: object) -> TokenEntry:
     if not isinstance(scopes, list) or not scopes or not all(s in SCOPES for s in scopes):
         raise ValueError("scopes must be a list out of " + ", ".join(SCOPES))
     reads = _read_limits(item.get("reads"))
-    if reads.narrow and "dlq:admin" in scopes:
-        raise ValueError("dlq:admin shows every record, in the dead letters: it cannot stand beside reads")
+    if reads.narrow and (open_to_all := sorted(UNLIMITED_SCOPES.intersection(scopes))):
+        raise ValueError(f"{' and '.join(open_to_all)} is about the records of everybody: it cannot stand beside reads")
     principal = Principal(str(name), frozenset(scopes), reads)
     return TokenEntry(hashed, principal, _time(item, "expires"), _time(item, "created"))
 

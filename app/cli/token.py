@@ -18,7 +18,7 @@ from datastorage_common.files import ReadError, as_text, read_whole
 from datastorage_common.terminal import printable
 from datastorage_common.times import rfc3339
 
-from app.auth.principal import SCOPES, usable_name
+from app.auth.principal import SCOPES, UNLIMITED_SCOPES, usable_name
 from app.auth.read_limits import ReadLimits
 from app.auth.static_tokens import PREFIX, TokenEntry, parse_tokens
 from app.auth.watched_file import MAX_FILE_BYTES
@@ -120,8 +120,9 @@ def create(
     if quiet and path is None:
         raise click.UsageError("--quiet needs --append: nothing else would hold the entry")
     reads = ReadLimits(frozenset(namespaces) or None, frozenset(categories) or None)
-    if reads.narrow and "dlq:admin" in scopes:
-        raise click.UsageError("dlq:admin shows every record, in the dead letters: it goes with no limit on reading")
+    if reads.narrow and (open_to_all := sorted(UNLIMITED_SCOPES.intersection(scopes))):
+        these = " and ".join(open_to_all)
+        raise click.UsageError(f"{these} is about the records of everybody: it goes with no limit on reading")
     made = PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     now = datetime.now(UTC)
     entry = entry_text(made, name, scopes, None if expires is None else now + expires, created=now, reads=reads)

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from datastorage_client.cli.commands import datastorage
 
-from app.auth.principal import token_digest
+from app.auth.principal import UNLIMITED_SCOPES, token_digest
 from app.auth.read_limits import EVERYTHING, ReadLimits
 from app.auth.static_tokens import TokenVerifier, parse_tokens
 from app.cli import token_file
@@ -47,9 +47,10 @@ def test_a_token_that_reads_some_records_alone(tmp_path: Path) -> None:
     expected = ReadLimits(frozenset({"team-a", ""}), frozenset({"gateway"}))
     assert TokenVerifier(str(path)).principal(made).reads == expected
     assert "created: 20" in path.read_text()
-    result = run("create", "--name", "a", "--scope", "dlq:admin", *options)
-    assert result.exit_code == 2
-    assert "dead letters" in result.stderr
+    for scope in UNLIMITED_SCOPES:
+        result = run("create", "--name", "a", "--scope", scope, *options)
+        assert result.exit_code == 2
+        assert f"{scope} is about the records of everybody" in result.stderr
 
 
 def test_files_without_the_newer_members_are_good() -> None:
@@ -67,7 +68,8 @@ def test_files_without_the_newer_members_are_good() -> None:
         ("reads: {categories: [5]}", "reads.categories must be a list of texts"),
         (f"reads: {{categories: {[str(n) for n in range(101)]}}}", "reads.categories must have 100 texts at the most"),
         ("created: yesterday", "created must be a time"),
-        ("reads: {namespaces: [a]}\n  scopes: [dlq:admin]", "dlq:admin shows every record"),
+        ("reads: {namespaces: [a]}\n  scopes: [dlq:admin]", "dlq:admin is about the records of everybody"),
+        ("reads: {namespaces: [a]}\n  scopes: [holds:admin]", "holds:admin is about the records of everybody"),
     ],
 )
 def test_wrong_members(members: str, fault: str) -> None:
