@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -10,13 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+# What a file system says that has no hard links, or none of this file.
+_NO_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL})
+
 
 @contextmanager
-def new_file(path: Path, *, durable: bool = True, alone: bool = False, mode: int = 0o666) -> Iterator[BinaryIO]:
+def new_file(
+    path: Path, *, durable: bool = True, alone: bool = False, mode: int = 0o666, replace: bool = True
+) -> Iterator[BinaryIO]:
     """A file that is written and read, and has its name only once all is well with it. Raises OSError.
 
-    It takes the place of what is there, if anything is. ``durable``, ``alone``, ``mode``: as `write_whole` has
-    them.
+    It takes the place of what is there, if anything is; FileExistsError without ``replace``. ``durable``, ``alone``,
+    ``mode``: as `write_whole` has them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # As any file of this user's would be, which a file of tempfile is not.
@@ -27,12 +33,40 @@ def new_file(path: Path, *, durable: bool = True, alone: bool = False, mode: int
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        os.replace(made, path)
+        give_name(made, path, replace=replace)
     except BaseException:
         made.unlink(missing_ok=True)
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def give_name(made: Path, path: Path, *, replace: bool) -> None:
+    """Let a file that is whole have another name, and no longer its own.
+
+    Without ``replace`` FileExistsError is raised for whatever has that name by now, a link that leads nowhere too: to
+    look first and to rename then would leave time for another process between the two. Raises OSError.
+    """
+    if replace:
+        os.replace(made, path)
+        return
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
+    except OSError as e:
+        if e.errno not in _NO_LINK:
+            raise
+        # One process alone can make a file of this name. A death between the two steps leaves it, empty.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
+        try:
+            os.replace(made, path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return
+    # Another process may have found both names, and have taken this one away.
+    made.unlink(missing_ok=True)
 
 
 def unfinished(path: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -170,6 +170,21 @@ def test_a_record_that_does_not_fit_is_named_and_nothing_is_left(tmp_path: Path,
     with pytest.raises(RecordRefusedError, match="entry 7: its content does not give its digest"):
         write(tmp_path / "evidence.zip", log, lines, about)
     assert [*tmp_path.iterdir()] == []
+
+
+def test_what_was_made_meanwhile_is_not_replaced_unless_that_is_wanted(tmp_path: Path, log: Log) -> None:
+    lines, about = export(log, INDEXES)
+    path = tmp_path / "evidence.zip"
+
+    def records() -> Iterator[bytes]:
+        yield from lines
+        path.write_bytes(b"mine")
+
+    with pytest.raises(FileExistsError):
+        write(path, log, records(), about, replace=False)
+    assert ([*tmp_path.iterdir()], path.read_bytes()) == ([path], b"mine")
+    write(path, log, lines, about)
+    assert told(path) == []
 
 
 def test_an_export_that_nobody_recorded_is_no_evidence(tmp_path: Path, log: Log) -> None:

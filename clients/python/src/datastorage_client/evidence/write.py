@@ -89,16 +89,19 @@ def write_evidence(
     on_progress: Progress = lambda what, done: None,
     *,
     wait_s: float = WAIT_S,
+    replace: bool = True,
 ) -> Written:
     """Write a bundle. The file appears once it is whole, and then it verifies.
 
     ``records``: the lines of the export with salts=true, each without its end, in the order of the log. ``about``: is
     asked once they have ended. ``on_progress``: is told what is done ("records", "waiting", "proven") and how much of
-    it. ``wait_s``: how long it waits until the log has signed that the export took place.
+    it. ``wait_s``: how long it waits until the log has signed that the export took place. ``replace``: whether it takes
+    the place of what has its name by then.
 
-    Raises EvidenceError; RecordRefusedError for a record that the log has otherwise; DataStorageError, OSError.
+    Raises EvidenceError; RecordRefusedError for a record that the log has otherwise; DataStorageError, OSError;
+    FileExistsError without ``replace``.
     """
-    with new_file(path) as file:
+    with new_file(path, replace=replace) as file:
         made = ZipWriter(file)
         count = _put_records(made, records, on_progress)
         told = about()

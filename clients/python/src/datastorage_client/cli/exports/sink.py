@@ -22,7 +22,7 @@ from datastorage_common.terminal import printable
 
 from datastorage_client.cli.errors import ServiceError
 from datastorage_client.cli.exports.rows import Form, Last
-from datastorage_client.folder import sync_folder, unfinished, write_whole
+from datastorage_client.folder import give_name, sync_folder, unfinished, write_whole
 from datastorage_client.problems import cursor
 
 _VERSION = 1
@@ -242,9 +242,9 @@ class PartFile(Sink):
         self.state.whole = True
         self.save()
 
-    def move(self, path: Path) -> None:
-        """Give it its name, in the place of what is there. Raises OSError."""
-        os.replace(self.path, path)
+    def move(self, path: Path, *, replace: bool) -> None:
+        """Give it its name. Raises OSError; FileExistsError where something is there, without ``replace``."""
+        give_name(self.path, path, replace=replace)
         self.forget()
 
     def remove(self) -> None:
@@ -306,6 +306,14 @@ def _has_name(descriptor: int, path: Path) -> bool:
         return False
 
 
+def is_same(one: Path, other: Path) -> bool:
+    """Whether both are names of one file."""
+    try:
+        return os.path.samestat(os.lstat(one), os.lstat(other))
+    except OSError:
+        return False
+
+
 def part_paths(base: Path) -> tuple[Path, Path]:
     """Of an output: the rows so far, and the state."""
     return base.parent / f"{base.name}.part", base.parent / f"{base.name}.part.json"
@@ -352,13 +360,20 @@ def check_free(path: Path, *, force: bool, instead: str = "; --output - writes t
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
+        if os.path.islink(path) and not force:
+            raise OutputError(f"{_name(path)} is a link that leads nowhere; --force replaces it") from None
         return
     except OSError as e:
         raise OutputError(f"{_name(path)}: {e.strerror}") from None
     if not stat.S_ISREG(mode):
         raise OutputError(f"{_name(path)} is no regular file{instead}")
     if not force:
-        raise OutputError(f"{_name(path)} is there already; --force replaces it once the new one is whole")
+        raise OutputError(already_there(path))
+
+
+def already_there(path: Path) -> str:
+    """What keeps an output from having its name, and what to do."""
+    return f"{_name(path)} is there already; --force replaces it once the new one is whole"
 
 
 def _caller(principal: str | None) -> str:
