@@ -5,12 +5,16 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+# How files are called until they have their name.
+_MADE = re.compile(r"\.[0-9a-f]{16}\.new")
 # What a file system says that has no hard links, or none of this file.
 _NO_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL})
 
@@ -25,20 +29,61 @@ def new_file(
     ``mode``: as `write_whole` has them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # As any file of this user's would be, which a file of tempfile is not.
-    made = unfinished(path) if alone else path.with_name(f".{secrets.token_hex(8)}.new")
-    try:
-        with open(made, "w+b" if alone else "x+b", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-            yield file
-            if durable:
+    while True:
+        # As any file of this user's would be, which a file of tempfile is not.
+        made = unfinished(path) if alone else path.with_name(f".{secrets.token_hex(8)}.new")
+        try:
+            with open(made, "w+b" if alone else "x+b", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+                if not alone and not _held(file, made):
+                    continue
+                yield file
                 file.flush()
-                os.fsync(file.fileno())
-        give_name(made, path, replace=replace)
-    except BaseException:
-        made.unlink(missing_ok=True)
-        raise
+                if durable:
+                    os.fsync(file.fileno())
+                give_name(made, path, replace=replace)
+        except BaseException:
+            made.unlink(missing_ok=True)
+            raise
+        break
     if durable:
         sync_folder(path.parent)
+
+
+def _held(file: BinaryIO, path: Path) -> bool:
+    """Lock a file as long as it is open; whether it is still there then: `remove_abandoned` may have come before."""
+    # On a file system without locks those that are left stay where they are.
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
+    return has_name(file.fileno(), path)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what runs of this user that were killed have left of a `new_file`: nobody has a lock on it any more."""
+    with suppress(OSError), os.scandir(folder) as found:
+        for entry in found:
+            if _MADE.fullmatch(entry.name):
+                with suppress(OSError):
+                    _remove_if_abandoned(Path(entry.path))
+
+
+def _remove_if_abandoned(path: Path) -> None:
+    """Raises OSError where it is another's, or in use."""
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def has_name(descriptor: int, path: Path) -> bool:
+    """Whether this is the file's name. Raises OSError."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def give_name(made: Path, path: Path, *, replace: bool) -> None:

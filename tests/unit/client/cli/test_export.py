@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,10 @@ from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.exports import download as download_module
 from datastorage_client.cli.exports import evidence as evidence_module
 from datastorage_client.cli.exports import sink as sink_module
+from datastorage_client.cli.exports.rows import Cells
 from datastorage_client.cli.exports.sink import PartFile
 from datastorage_client.cli.http_client import HTTPClient
+from datastorage_client.cli.terminating import TerminatedError
 from datastorage_client.evidence import Written
 from datastorage_client.folder import new_file
 from datastorage_client.retry import Backoff
@@ -516,6 +519,69 @@ def test_killed_at_any_moment_it_gives_the_same_file(tmp_path: Path, form: str) 
         assert os.listdir(tmp_path) == ["out"]
         behind = {query.get("after") for query in stub.asked()}
         assert len(behind) > KILLS // 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("options", [("--evidence", "a.zip", "--key", "log.pub"), ("--format", "csv", "--output", "a")])
+def test_a_signal_ends_it_and_leaves_what_the_next_run_needs(
+    tmp_path: Path, options: tuple[str, ...], number: signal.Signals, code: int
+) -> None:
+    reached, gone = threading.Event(), threading.Event()
+
+    def held(chunks: Iterable[bytes]) -> Iterator[bytes]:
+        yield from islice(chunks, 2)  # for CSV the first is the header line
+        reached.set()
+        gone.wait(60)
+        raise Cut
+
+    (tmp_path / "log.pub").write_text(f"{KEY.verifier}\n")
+    with ExportService() as stub:
+        stub.bends.append(held)
+        environ = {**os.environ, "DATASTORAGE_URL": stub.url}
+        command = [sys.executable, "-c", OFTEN, "export", *options]
+        with Guarded(command, env=environ, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+            assert reached.wait(60)
+            if "--output" in options:
+                wait_until(lambda: saved_rows(tmp_path / "a") == 100, 60, "rows that count")
+            else:
+                wait_until(lambda: any(path.suffix == ".new" for path in tmp_path.iterdir()), 60, "a bundle begun")
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+            gone.set()
+        assert process.returncode == code, said
+        assert (
+            said.decode().splitlines()[-1].startswith(f"datastorage: {'terminated' if code == 143 else 'interrupted'}")
+        )
+        left = {"a.part", "a.part.json"} if "--output" in options else set()
+        assert {*os.listdir(tmp_path)} == {"log.pub", *left}
+        if left:
+            done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, check=False)
+            assert done.returncode == 0, done.stderr
+            assert (tmp_path / "a").read_bytes() == stub.whole("csv")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TerminatedError])
+def test_a_signal_within_a_step_keeps_no_state_that_is_not_of_the_rows(
+    run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: type[BaseException]
+) -> None:
+    arguments = ("--format", "csv", "--output", "out")
+    monkeypatch.setattr(sink_module, "SAVE_EVERY_S", 0.0)
+    for _ in range(3):
+        calls = 0
+
+        def counted(form: Cells, rows: bytes, real: Callable[[Cells, bytes], int] = Cells.count) -> int:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise error
+            return real(form, rows)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Cells, "count", counted)
+            assert run(*arguments).exit_code in (130, 143)
+    assert 0 < saved_rows(tmp_path / "out") < 500
+    assert run(*arguments).exit_code == 0
+    assert (tmp_path / "out").read_bytes() == stub.whole("csv")
 
 
 @pytest.mark.parametrize("options", [(), ("--restart",)])

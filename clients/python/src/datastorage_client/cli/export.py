@@ -43,12 +43,12 @@ from datastorage_client.cli.filters import (
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.cli.options import service_options
 from datastorage_client.cli.progress import Flow
+from datastorage_client.cli.terminating import end_by, ended_by_sigterm
 from datastorage_client.folder import give_name, sync_folder
 from datastorage_client.problems import DataStorageError
 from datastorage_client.retry import Backoff
 
 _STDOUT = "-"
-_INTERRUPTED = 130
 _NEEDS = "--format parquet needs pyarrow, which is not installed: pip install 'datastorage-client[cli,parquet]'"
 _EVIDENCE_NEEDS = "--evidence needs cryptography, which is not installed: pip install 'datastorage-client[cli,verify]'"
 _LONGEST_WAIT_S = 10.0
@@ -132,7 +132,8 @@ Exit codes:
   0    the export is whole
   1    the service cannot be reached or gives no export, or it broke off and did not go on: run it again
   2    wrong options, or an output that is there already
-  130  interrupted: run it again to go on""",
+  130  interrupted (SIGINT): run it again to go on
+  143  terminated (SIGTERM): the same""",
 )
 @service_options
 @event_filter_options
@@ -167,6 +168,7 @@ Exit codes:
 @click.option("--restart", is_flag=True, help="Throw away what a run of before has left, and begin anew.")
 @click.option("--force", is_flag=True, help="Replace files that are there, once the new ones are whole.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON at the end.")
+@ended_by_sigterm()
 def export(
     url: str,
     token: str | None,
@@ -217,8 +219,8 @@ def export(
             fail(e, option_of)
         except OutputError as e:
             end(str(e), 2)
-        except KeyboardInterrupt:
-            end("interrupted" + ("" if output == _STDOUT else "; run it again to go on"), _INTERRUPTED)
+        except KeyboardInterrupt as e:
+            end_by(e, "" if output == _STDOUT else "; run it again to go on")
         except OSError as e:
             if output == _STDOUT:
                 raise
@@ -251,8 +253,8 @@ def _write_evidence(
         end(f"--evidence: {already_there(path)}", 2)
     except OSError as e:
         end(f"{as_text(e.filename or path)}: {e.strerror}", 1)
-    except KeyboardInterrupt:
-        end("interrupted", _INTERRUPTED)
+    except KeyboardInterrupt as e:
+        end_by(e)
     if as_json:
         told = {"evidence": as_text(path), "records": written.records, "bytes": written.bytes}
         point = written.checkpoint

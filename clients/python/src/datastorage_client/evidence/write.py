@@ -48,7 +48,7 @@ from datastorage_client.evidence.zip_layout import (
 )
 from datastorage_client.evidence.zip_read import MAX_LINE_BYTES, MemberReader
 from datastorage_client.evidence.zip_write import ZipWriter
-from datastorage_client.folder import new_file
+from datastorage_client.folder import new_file, remove_abandoned
 from datastorage_client.problems import NoCheckpointError
 from datastorage_client.verify.errors import NotWitnessedError
 from datastorage_client.verify.feed import FEED, read_page
@@ -93,6 +93,8 @@ def write_evidence(
 ) -> Written:
     """Write a bundle. The file appears once it is whole, and then it verifies.
 
+    What runs that were killed have left of bundles in the folder is removed.
+
     ``records``: the lines of the export with salts=true, each without its end, in the order of the log. ``about``: is
     asked once they have ended. ``on_progress``: is told what is done ("records", "waiting", "proven") and how much of
     it. ``wait_s``: how long it waits until the log has signed that the export took place. ``replace``: whether it takes
@@ -101,6 +103,7 @@ def write_evidence(
     Raises EvidenceError; RecordRefusedError for a record that the log has otherwise; DataStorageError, OSError;
     FileExistsError without ``replace``.
     """
+    remove_abandoned(path.parent)
     with new_file(path, replace=replace) as file:
         made = ZipWriter(file)
         count = _put_records(made, records, on_progress)
