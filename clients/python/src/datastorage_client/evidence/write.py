@@ -28,6 +28,7 @@ from datastorage_client.evidence.exported import (
     MAX_EXPORTED_BYTES,
     Exported,
     disagreements,
+    last_recorded,
     read_exported,
 )
 from datastorage_client.evidence.lines import entry_line, name_of, wrong_record
@@ -118,8 +119,11 @@ def write_evidence(
         _put_proof(made, file, path.parent, Tree(Tiles(fetch), checkpoint), on_progress)
         made.put(CHECKPOINT, note)
         made.put(KEYS, _keys(trust, note))
+        # The service's clock may be ahead of ours, and what is in a bundle was there before it.
+        now = datetime.now(UTC)
+        made_at = rfc3339(max(now, last_recorded(events) or now))
         manifest = Manifest(
-            format=FORMAT, made_at=rfc3339(datetime.now(UTC)), by=told.principal, filter=filters_of(told.query),
+            format=FORMAT, made_at=made_at, by=told.principal, filter=filters_of(told.query),
             range=told.range, origin=checkpoint.origin, size=checkpoint.size, root=checkpoint.root.hex(),
             records=count, exported=len(events), streams=list(told.streams), files=[],
         )  # fmt: skip
