@@ -45,6 +45,7 @@ class EvidenceReport:
             point = found.checkpoint
             told |= {"origin": point.origin, "size": point.size, "root": point.root.hex()}
             told |= {"keys": [str(key) for key in found.keys], "key_from_bundle": found.own_key}
+            told["other_keys"] = [str(key) for key in found.other_keys]
             told |= {"witnesses": sorted(found.witnesses), "compared": found.compared, "kinds": found.kinds}
         if found.manifest is not None:
             manifest = msgspec.to_builtins(found.manifest)
@@ -74,6 +75,8 @@ class EvidenceReport:
             yield "root", encode_hash(found.checkpoint.root)
             for key in found.keys:
                 yield "key", f"{key} ({'of the file itself: NOT COMPARED' if found.own_key else 'as it was given'})"
+            for key in found.other_keys:
+                yield "other key", f"{key} (in the file, and not given; it has signed the checkpoint too)"
             for name in sorted(found.witnesses):
                 yield "witness", name
         yield from self._manifest()
