@@ -58,17 +58,22 @@ def _writable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that is wrong. ``index``: the place in the log; ``record``: kind and id, where it is of one record."""
+    """Something that is wrong.
+
+    ``index``: the place in the log; ``record``: kind and id, where it is of one record. ``cause``: others may follow
+    from it, such as a record that is missing from a file that is damaged.
+    """
 
     kind: str
     text: str
     index: int | None = None
     record: tuple[str, str] | None = None
+    cause: bool = False
 
     @property
-    def order(self) -> tuple[bool, bool, int]:
-        """Records first, those with a place before others."""
-        return self.record is None, self.index is None, self.index or 0
+    def order(self) -> tuple[bool, bool, bool, int]:
+        """Causes first, those of no single place at their head; then records, those with a place before others."""
+        return not self.cause, self.record is None, (self.index is None) != self.cause, self.index or 0
 
     def members(self) -> dict[str, object]:
         """As JSON has it."""
@@ -89,9 +94,17 @@ class Faults:
     faults: Counter[str] = field(default_factory=Counter)
     wrong: list[Fault] = field(default_factory=list)  # the first of them, in their order
 
-    def add(self, kind: str, text: str, *, index: int | None = None, record: tuple[str, str] | None = None) -> None:
+    def add(
+        self,
+        kind: str,
+        text: str,
+        *,
+        index: int | None = None,
+        record: tuple[str, str] | None = None,
+        cause: bool = False,
+    ) -> None:
         """Note that something is wrong."""
-        fault = Fault(kind, text, index, record)
+        fault = Fault(kind, text, index, record, cause)
         self.faults[kind] += 1
         if len(self.wrong) == MOST_FAULTS:
             if fault.order >= self.wrong[-1].order:

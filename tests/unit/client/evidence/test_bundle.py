@@ -328,6 +328,33 @@ def test_events_about_the_export_are_as_large_as_a_service_writes_them(path: Pat
     assert check(path).exported == []
 
 
+@pytest.mark.parametrize("name", [RECORDS, EXPORTED, ENTRIES, PROOF, CHECKPOINT, KEYS, PAGE, MANIFEST])
+def test_a_damaged_file_is_named_before_what_follows_from_it(tmp_path: Path, log: Log, name: str) -> None:
+    """A byte in its midst: many records are missing then, or have no entry, and only the first faults are shown."""
+    path = bundle(tmp_path / "evidence.zip", log, range(1, 300))
+    whole = path.read_bytes()
+    with ZipReader(path) as reader:
+        member = reader.members[name]
+    at = (member.begin + member.end) // 2
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    report = EvidenceReport(path, check(path))
+    said = f"{name} is not what was written: it"
+    assert str(report.found.first).startswith(said)
+    assert next(text for what, text in report.lines() if what == "first wrong").startswith(said)
+
+
+@pytest.mark.parametrize("name", [RECORDS, EXPORTED, ENTRIES, PROOF])
+def test_a_file_of_another_hash_is_named_first(path: Path, name: str) -> None:
+    """As far as the zip goes it is whole: somebody has packed it anew."""
+    rewrite(path, lines_of(lambda f: [b"{}\n", *f[1:]], name), manifest=False)
+    assert told(path)[0] == f"{name} is not what was written: its size or its SHA-256 is not that of the manifest"
+
+
+def test_an_entry_that_cannot_be_read_is_named_before_what_follows_from_it(path: Path) -> None:
+    rewrite(path, lines_of(lambda f: [b"{}\n", *f[1:]], ENTRIES))
+    assert told(path)[0] == "entries.ndjson: line 1 is no entry with its index"
+
+
 @pytest.mark.parametrize("index", [b"null", b'"1"', b"true", b"1.0", b"01", b"2"])
 def test_each_record_says_which_entry_it_is(path: Path, index: bytes) -> None:
     before, after = b'"log_index": 1,', b'"log_index": %b,' % index

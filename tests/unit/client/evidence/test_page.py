@@ -65,6 +65,27 @@ def test_the_program_takes_a_bundle(path: Path, run: Run, tmp_path: Path) -> Non
     assert (code, said) == (1, f"WRONG: the checkpoint is not signed by the key {KEY.name}+{said.rstrip()[-8:]}\n")
 
 
+def test_the_program_says_in_a_line_how_it_is_used(path: Path, run: Run, tmp_path: Path) -> None:
+    usage = "usage: python3 check.py FILE.zip [KEY.pub]\n"
+    none = tmp_path / "none"
+    assert [run(), run(path, path, path)] == [(2, usage)] * 2
+    assert [run(none), run(path, none)] == [(2, f"{none}: No such file or directory\n{usage}")] * 2
+    none.write_bytes(b"")
+    assert run(none) == (1, "WRONG: this is no evidence bundle\n")
+    assert run(path, none) == (1, f"WRONG: there is no verifier key in {none}\n")
+    none.write_bytes(b"x" * 1000)
+    assert run(none) == (1, "WRONG: this is no evidence bundle, or its end is missing\n")
+    none.write_bytes(b"\xff+x+y")
+    assert run(path, none)[0] == 1
+    assert run(path, none)[1].startswith("WRONG: it cannot be read: UnicodeDecodeError: ")
+
+
+def test_the_program_has_no_traceback_for_what_is_in_a_file(path: Path, run: Run) -> None:
+    rewrite(path, lines_of(lambda f: [b"{}\n", *f[1:]]), manifest=True)
+    code, said = run(path)
+    assert (code, said.startswith("WRONG: "), "Traceback" in said) == (1, True, False)
+
+
 def test_the_commands_of_the_documentation_check_it(path: Path, tmp_path: Path) -> None:
     found = re.findall("^```sh\n(.*?)^```$", PAGE_OF_DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     commands = [block for block in found if "datastorage export" not in block]

@@ -14,7 +14,7 @@ from datastorage_common.files import MAX_SECRET_BYTES
 from datastorage_common.merkle import leaf_hash
 from datastorage_common.notes import MAX_NOTE_BYTES, NoteError, VerifierKey
 
-from datastorage_client.evidence.errors import BundleError
+from datastorage_client.evidence.errors import BundleError, DamagedError
 from datastorage_client.evidence.exported import (
     MAX_EXPORTED,
     MAX_EXPORTED_BYTES,
@@ -85,7 +85,7 @@ def check_evidence(
         try:
             bundle = ZipReader(path)
         except BundleError as e:
-            _add(found, e)
+            e.add_to(found)
             return found
         with bundle:
             _Check(bundle, trust, found, on_progress).run()
@@ -94,10 +94,6 @@ def check_evidence(
 
 class _StopError(Exception):
     """Nothing more can be looked at; what is wrong is noted."""
-
-
-def _add(found: Faults, error: BundleError) -> None:
-    found.add("file", str(error), index=error.index)
 
 
 class _Check:
@@ -111,6 +107,7 @@ class _Check:
         self._found = found
         self._on_progress = on_progress
         self._files: dict[str, File] = {}
+        self._unreadable: list[BundleError] = []
 
     def run(self) -> None:
         """Raises _StopError, OSError."""
@@ -135,6 +132,10 @@ class _Check:
         records.close()
         for name, reader in readers.items():
             self._look_at_rest(name, reader)
+        # A line that cannot be read may be what became of a damaged file, which is named first, and is by now.
+        for error in (*self._unreadable, *records.unreadable):
+            if not isinstance(error, DamagedError):
+                error.add_to(self._found)
         found = self._found
         found.compared, found.kinds, found.exported = records.compared, records.kinds, records.exported
         for text in disagreements(manifest, records.streams, found.exported):
@@ -148,7 +149,7 @@ class _Check:
         try:
             manifest = parse_manifest(self._bundle.whole(MANIFEST, MAX_MANIFEST_BYTES))
         except BundleError as e:
-            _add(self._found, e)
+            e.add_to(self._found)
             raise _StopError from None
         self._found.manifest = manifest
         self._files = {file.name: file for file in manifest.files}
@@ -158,7 +159,7 @@ class _Check:
             self._found.add("manifest", f"the manifest names more than {MAX_EXPORTED:,} events of the export")
             raise _StopError
         if self._bundle.members[EXPORTED].size > MAX_EXPORTED_BYTES:
-            _add(self._found, BundleError(EXPORTED, f"it is larger than {MAX_EXPORTED_BYTES:,} bytes"))
+            BundleError(EXPORTED, f"it is larger than {MAX_EXPORTED_BYTES:,} bytes").add_to(self._found)
             raise _StopError
         return manifest
 
@@ -167,7 +168,7 @@ class _Check:
         try:
             return self._bundle.whole(name, limit, self._files.get(name))
         except BundleError as e:
-            _add(self._found, e)
+            e.add_to(self._found)
             raise _StopError from None
 
     def _look_at_page(self, manifest: Manifest, data: bytes) -> None:
@@ -197,7 +198,7 @@ class _Check:
         try:
             return read_keys(keys.decode("utf-8", "replace"))
         except ValueError as e:
-            _add(self._found, BundleError(KEYS, str(e)))
+            BundleError(KEYS, str(e)).add_to(self._found)
             return ()
 
     def _look_at_keys(self, named: Sequence[VerifierKey], note: bytes) -> None:
@@ -207,7 +208,7 @@ class _Check:
             try:
                 Trust((key,)).signed(note)
             except VerificationError:
-                _add(found, BundleError(KEYS, f"it names the key {key}, which has not signed the checkpoint"))
+                BundleError(KEYS, f"it names the key {key}, which has not signed the checkpoint").add_to(found)
             else:
                 if key not in found.keys:
                     found.other_keys = (*found.other_keys, key)
@@ -241,7 +242,7 @@ class _Check:
         except ProofWrongError as e:
             self._found.add("tree", f"the entries and the hashes of proof.txt do not fit together: {e}")
         except BundleError as e:
-            _add(self._found, e)
+            self._unreadable.append(e)
         # What is wrong with the other records is told too.
         with suppress(BundleError):
             for _ in ours:
@@ -253,8 +254,7 @@ class _Check:
         try:
             reader.drain()
         except BundleError as e:
-            if str(e) not in map(str, (fault.text for fault in self._found.wrong)):
-                _add(self._found, e)
+            e.add_to(self._found)
             return
         if (wrong := reader.wrong(self._files.get(name))) is not None:
-            _add(self._found, BundleError(name, wrong))
+            DamagedError(name, wrong).add_to(self._found)

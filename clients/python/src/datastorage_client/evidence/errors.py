@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datastorage_common.faults import Faults
+
 from datastorage_client.problems import DataStorageError
 from datastorage_client.verify.errors import VerificationError
 
@@ -22,3 +24,21 @@ class BundleError(ValueError):
         self.where = where
         self.text = text
         self.index = index
+
+    def add_to(self, found: Faults) -> None:
+        """Note it, before the records that are missing, or have no entry, because of it."""
+        found.add("file", str(self), index=self.index, cause=True)
+
+
+class NoBundleError(BundleError):
+    """A file is something else than a bundle."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("this is no evidence bundle", text)
+
+
+class DamagedError(BundleError):
+    """A file of a bundle is not the one that was written."""
+
+    def __str__(self) -> str:
+        return f"{self.where} is not what was written: {self.text}"

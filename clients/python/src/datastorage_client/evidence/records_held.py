@@ -27,7 +27,8 @@ class RecordsHeld:
     """Is given the entries one after the other; what is wrong is added to ``found``.
 
     ``compared``: how many records were held against an entry, by ``kinds``. ``exported``: the events about the export.
-    ``streams``: what the lines of each answer are, once it is closed.
+    ``streams``: what the lines of each answer are, once it is closed. ``unreadable``: what kept it from reading a file
+    to its end.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class RecordsHeld:
         self.kinds: Counter[str] = Counter()
         self.exported: list[Exported] = []
         self.streams: list[Seen] = []
+        self.unreadable: list[BundleError] = []
         self._manifest = manifest
         self._found = found
         self._on_progress = on_progress
@@ -109,7 +111,7 @@ class RecordsHeld:
                     break
                 yield line
         except BundleError as e:
-            self._found.add("file", str(e))
+            self.unreadable.append(e)
             return
         if count != expected:
             least = "at least " if count > expected + _MOST_MORE else ""

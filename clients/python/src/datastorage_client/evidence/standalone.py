@@ -34,6 +34,15 @@ BESIDE = {
 FORM = {"audit_event": "audit-event/1\n", "notification": "notification-audit/1\n"}
 
 
+USAGE = "usage: python3 check.py FILE.zip [KEY.pub]"
+
+
+def stop(text: str) -> None:
+    """Nothing was checked."""
+    print(text, file=sys.stderr)
+    sys.exit(2)
+
+
 def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
@@ -136,14 +145,16 @@ def check_file(path: str) -> None:
     """The hash in the comment, which is the last 64 bytes, is that of all before the last 93 bytes."""
     with open(path, "rb") as file:
         left = file.seek(0, 2) - 93
-        check(left > 0, "this is no bundle")
+        check(left > 0, "this is no evidence bundle")
         file.seek(0)
         digest = hashlib.sha256()
         while left > 0:
             data = file.read(min(left, 1 << 20))
             digest.update(data)
             left -= len(data)
-        check(file.read()[22:] == b"sha256:" + digest.hexdigest().encode(), "the file was altered")
+        comment = file.read()[22:]
+        check(comment.startswith(b"sha256:"), "this is no evidence bundle, or its end is missing")
+        check(comment[7:] == digest.hexdigest().encode(), "the file was altered")
 
 
 def check_members(bundle: zipfile.ZipFile, manifest: Any) -> None:
@@ -238,15 +249,15 @@ def check_exported(bundle: zipfile.ZipFile, manifest: Any, exported: list[Any]) 
     check(count == manifest["records"], "the manifest says another number of records")
 
 
-def main() -> None:
-    path = sys.argv[1]
+def check_bundle(path: str, key_path: str | None) -> None:
     check_file(path)
     with zipfile.ZipFile(path) as bundle:
         manifest = json.loads(bundle.read("manifest.json"))
         check_members(bundle, manifest)
         note = bundle.read("checkpoint").decode()
-        keys = Path(sys.argv[2]).read_text() if len(sys.argv) > 2 else bundle.read("keys.txt").decode()
-        key = next(line for line in keys.split("\n") if line and not line.startswith("#"))
+        keys = Path(key_path).read_text() if key_path else bundle.read("keys.txt").decode()
+        key = next((line for line in keys.split("\n") if line and not line.startswith("#")), "")
+        check(key.count("+") >= 2, "there is no verifier key in %s" % (key_path or "keys.txt"))
         check_signature(note, key)
         origin, size, root = note.split("\n")[:3]
         said = (manifest["origin"], manifest["size"], bytes.fromhex(manifest["root"]))
@@ -255,8 +266,19 @@ def main() -> None:
         check_exported(bundle, manifest, exported)
     print("whole and in the log: %d records, exported by %s" % (manifest["records"], manifest["by"] or "nobody known"))
     print("signed by the key %s" % key)
-    if len(sys.argv) == 2:
+    if not key_path:
         print("this key is from the file itself: compare it with one that you have from elsewhere")
+
+
+def main() -> None:
+    if len(sys.argv) not in (2, 3):
+        stop(USAGE)
+    try:
+        check_bundle(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None)
+    except OSError as e:
+        stop("%s: %s\n%s" % (e.filename or sys.argv[1], e.strerror or e, USAGE))
+    except Exception as e:  # noqa: BLE001 - whatever a file does that is not as it should be, it is no evidence
+        sys.exit("WRONG: it cannot be read: %s: %s" % (type(e).__name__, e))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from types import TracebackType
 from datastorage_common.files import ReadError
 
 from datastorage_client.evidence import zip_layout
-from datastorage_client.evidence.errors import BundleError
+from datastorage_client.evidence.errors import BundleError, DamagedError, NoBundleError
 from datastorage_client.evidence.manifest import File
 from datastorage_client.evidence.zip_layout import DEFLATED, METHODS, Member
 
@@ -31,7 +31,7 @@ class ZipReader:
     """A bundle that is open; its members are where they have to be. To be used as a context manager."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ReadError; BundleError where it is no zip of this kind."""
+        """Raises ReadError; BundleError where it is no zip of this kind, NoBundleError where nothing of it is."""
         self._descriptor = _open(path)
         try:
             self._size = os.fstat(self._descriptor).st_size
@@ -69,7 +69,7 @@ class ZipReader:
         reader = self.open(name)
         data = b"".join(reader)
         if (wrong := reader.wrong(told)) is not None:
-            raise BundleError(name, wrong)
+            raise DamagedError(name, wrong)
         return data
 
     def _read_members(self) -> dict[str, Member]:
@@ -78,6 +78,7 @@ class ZipReader:
         for name in METHODS:
             member = zip_layout.read_header(self._at(at, zip_layout.header_bytes(name)), name, at)
             if member is None:
+                self._check_is_meant(at)
                 raise BundleError(STRUCTURE, f"{name} does not begin at byte {at:,}, as it does in a bundle")
             if member.end > self._size:
                 raise BundleError(STRUCTURE, f"the file ends within {name}: it is not whole")
@@ -94,6 +95,15 @@ class ZipReader:
         if given != directory + fixed:
             raise BundleError(STRUCTURE, "the directory at its end does not say what its members are")
         return found
+
+    def _check_is_meant(self, at: int) -> None:
+        """Whether a file whose member at ``at`` is not there looks like a bundle at all. Raises NoBundleError."""
+        if self._size == 0:
+            raise NoBundleError("it is empty")
+        # One of both is left where a bundle was altered.
+        end = self._at(max(0, self._size - zip_layout.END_BYTES), zip_layout.END_BYTES)
+        if at == 0 and zip_layout.COMMENT not in end:
+            raise NoBundleError("it neither begins nor ends as one")
 
     def _at(self, at: int, count: int) -> bytes:
         return os.pread(self._descriptor, count, at)
@@ -120,7 +130,7 @@ class MemberReader(Iterator[bytes]):
             raise StopIteration
         self.size += len(data)
         if self.size > self._member.size:
-            raise BundleError(self._member.name, f"it has more than the {self._member.size:,} bytes that it says")
+            raise DamagedError(self._member.name, f"it has more than the {self._member.size:,} bytes that it says")
         self._digest.update(data)
         self._crc = zlib.crc32(data, self._crc)
         return data
@@ -128,9 +138,9 @@ class MemberReader(Iterator[bytes]):
     def wrong(self, told: File | None) -> str | None:
         """What of the bytes, all of which were given, is not what was ``told`` of them; None where all is."""
         if self.size != self._member.size or self._crc != self._member.crc:
-            return "its bytes are not those that were written"
+            return "its size or its CRC-32 is another one"
         if told is not None and (told.bytes, told.sha256) != (self.size, self._digest.hexdigest()):
-            return "it is not the file that the manifest names"
+            return "its size or its SHA-256 is not that of the manifest"
         return None
 
     def lines(self) -> Iterator[bytes]:
@@ -162,14 +172,14 @@ class MemberReader(Iterator[bytes]):
             try:
                 data = self._unpacker.decompress(self._packed, _CHUNK)
             except zlib.error:
-                raise BundleError(self._member.name, "it cannot be unpacked") from None
+                raise DamagedError(self._member.name, "it cannot be unpacked") from None
             before, self._packed = self._packed, self._unpacker.unconsumed_tail
             if self._unpacker.eof and (self._unpacker.unused_data or self._at < self._member.end):
-                raise BundleError(self._member.name, "something stands behind its end")
+                raise DamagedError(self._member.name, "something stands behind its end")
             if data or self._unpacker.eof:
                 return data
             if not before:
-                raise BundleError(self._member.name, "it is cut off")
+                raise DamagedError(self._member.name, "it is cut off")
 
     def _read(self) -> bytes:
         data = os.pread(self._descriptor, min(_CHUNK, self._member.end - self._at), self._at)
