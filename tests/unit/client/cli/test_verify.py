@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
-import zipfile
 from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
@@ -523,17 +521,10 @@ def test_an_altered_bundle_ends_with_1_and_is_named(run: Run, tmp_path: Path) ->
     assert "the zip's own structure" in run("verify", path).stderr
 
 
-def other_zip() -> bytes:
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as file:
-        file.writestr("records.ndjson", "x" * 200)
-    return made.getvalue()
-
-
 def test_a_bundle_that_is_none_and_options_that_do_not_fit(run: Run, tmp_path: Path) -> None:
     result = run("verify", tmp_path / "none.zip")
     assert (result.exit_code, "No such file" in result.stderr) == (2, True)
-    for content, why in ((b"", "it is empty"), (b"no zip", "it neither begins"), (other_zip(), "it neither begins")):
+    for content, why in ((b"", "it is empty"), (b"no zip", "it is no zip file"), (b"x" * 1000, "it is no zip file")):
         (tmp_path / "text").write_bytes(content)
         result = run("verify", tmp_path / "text")
         assert (result.exit_code, f"this is no evidence bundle: {why}" in result.stderr) == (1, True)

@@ -15,7 +15,15 @@ from typing import Any
 import msgspec
 import pytest
 from datastorage_client.cli.verify_file import EvidenceReport
-from datastorage_client.evidence import About, EvidenceError, Stream, check_evidence, write_evidence, zip_layout
+from datastorage_client.evidence import (
+    About,
+    EvidenceError,
+    Stream,
+    check_evidence,
+    records_held,
+    write_evidence,
+    zip_layout,
+)
 from datastorage_client.evidence import write as write_module
 from datastorage_client.evidence.errors import RecordRefusedError
 from datastorage_client.evidence.exported import BrokenOff
@@ -32,7 +40,7 @@ from datastorage_client.evidence.zip_layout import (
     PROOF,
     RECORDS,
 )
-from datastorage_client.evidence.zip_read import STRUCTURE, ZipReader
+from datastorage_client.evidence.zip_read import STRUCTURE, MemberReader, ZipReader
 from datastorage_client.verify.trust import Trust
 from datastorage_common.files import ReadError
 from datastorage_common.notes import make_key
@@ -307,6 +315,67 @@ def test_a_bomb_is_read_as_far_as_its_header_says(path: Path) -> None:
     rewrite(path, bomb)
     found = told(path)
     assert any("a line has more than" in text for text in found)
+
+
+@pytest.mark.parametrize(
+    "line", [b"x\n", b'{"kind":"audit_event","log_index":null}\n', b'{"kind":"audit_event","log_index":5}\n']
+)
+def test_it_gives_up_behind_many_lines_that_are_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch, line: bytes
+) -> None:
+    """A few kilobytes may be hundreds of millions of lines."""
+    monkeypatch.setattr(MemberReader, "lines", counted := Counted(MemberReader.lines))
+    change = lines_of(lambda f: [*f, *[line] * 200_000])
+    rewrite(path, lambda files: (change(files), manifest(records=10**9)(files))[0])
+    found = check(path)
+    assert found.given_up == "more than 10,000 lines are no records, or have no entry: the rest is not looked at"
+    assert 10_000 < found.faults.total() < 10_010
+    assert counted.given < 10_100
+    report = EvidenceReport(path, found)
+    assert ("given up", found.given_up) in [*report.lines()]
+    assert (report.members()["given_up"], report.wrong().endswith(found.given_up)) == (found.given_up, True)
+
+
+def test_a_damaged_file_is_named_also_where_it_gives_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comment has the hash of before: this was not made by somebody who made the file."""
+    monkeypatch.setattr(records_held, "_MOST_STRAY", 2)
+    comment = path.read_bytes()[-64:]
+    rewrite(path, lines_of(lambda f: [b"x\n"] * 8), manifest=False)
+    path.write_bytes(path.read_bytes()[:-64] + comment)
+    found = check(path)
+    said = "records.ndjson is not what was written: its size or its SHA-256 is not that of the manifest"
+    assert (str(found.first), found.given_up is not None) == (said, True)
+
+
+def test_so_many_lines_are_looked_at(path: Path) -> None:
+    rewrite(path, lines_of(lambda f: [*f, *[b"x\n"] * 900]))
+    found = check(path)
+    assert (found.given_up, found.faults["added"] > 890) == (None, True)
+
+
+class Counted:
+    """Lines of members, and how many were taken."""
+
+    def __init__(self, real: Callable[[MemberReader], Iterator[bytes]]) -> None:
+        self._real = real
+        self.given = 0
+
+    def __get__(self, reader: MemberReader, owner: type[MemberReader]) -> Callable[[], Iterator[bytes]]:
+        return lambda: self._all(reader)
+
+    def _all(self, reader: MemberReader) -> Iterator[bytes]:
+        for line in self._real(reader):
+            self.given += 1
+            yield line
+
+
+def test_a_line_is_as_long_as_a_record_can_be(path: Path, tmp_path: Path, log: Log) -> None:
+    long = b'{"kind": "audit_event", "log_index": 0, "duration_ms": %b}' % (b"9" * 16 * 1024 * 1024)
+    rewrite(path, lines_of(lambda f: [long + b"\n", *f[1:]]))
+    assert "records.ndjson: a line has more than 16,777,216 bytes" in told(path)
+    _, about = export(log, ())
+    with pytest.raises(EvidenceError, match="record 1 of the export cannot be read"):
+        write(tmp_path / "other.zip", log, [long], about)
 
 
 def test_events_about_the_export_are_as_large_as_a_service_writes_them(path: Path) -> None:

@@ -58,12 +58,14 @@ class EvidenceReport:
                 for event in found.exported
             ]
         told["other_page"] = found.other_page
+        told["given_up"] = found.given_up
         told["not_proven"] = list(self._not_proven())
         return {**told, **found.fault_members()}
 
     def wrong(self) -> str:
         """What is wrong, as people read it: the first of it, and how much there is."""
-        return f"the evidence does not hold: {self.found.first}; wrong in all: {self.found.told()}"
+        rest = "" if self.found.given_up is None else f"; {self.found.given_up}"
+        return f"the evidence does not hold: {self.found.first}; wrong in all: {self.found.told()}{rest}"
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """As people read it."""
@@ -93,6 +95,8 @@ class EvidenceReport:
             yield "verified", "each record is in the log as it stands here, and the log says who exported them"
         else:
             yield from found.fault_lines()
+            if found.given_up is not None:
+                yield "given up", found.given_up
 
     def _manifest(self) -> Iterator[tuple[str, str]]:
         manifest = self.found.manifest

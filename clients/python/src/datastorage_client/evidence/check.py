@@ -14,7 +14,7 @@ from datastorage_common.files import MAX_SECRET_BYTES
 from datastorage_common.merkle import leaf_hash
 from datastorage_common.notes import MAX_NOTE_BYTES, NoteError, VerifierKey
 
-from datastorage_client.evidence.errors import BundleError, DamagedError
+from datastorage_client.evidence.errors import BundleError, DamagedError, GivenUpError
 from datastorage_client.evidence.exported import (
     MAX_EXPORTED,
     MAX_EXPORTED_BYTES,
@@ -56,7 +56,8 @@ class Checked(Faults):
     the bundle, have signed too, and were not given. ``compared``: how many records were held against their entries, by
     ``kinds``. ``exported``: what the log says of the export. ``broken_off``: what came in answers that broke off
     (`exported.unproven`). ``cut``: whether the log has but the beginning of a filter. ``witnesses``: of the policy,
-    that have cosigned. ``other_page``: whether its page is not the one that this release writes.
+    that have cosigned. ``other_page``: whether its page is not the one that this release writes. ``given_up``: why the
+    rest was not looked at; None where all was.
     """
 
     manifest: Manifest | None = None
@@ -71,6 +72,7 @@ class Checked(Faults):
     cut: bool = False
     witnesses: set[str] = field(default_factory=set)
     other_page: bool = False
+    given_up: str | None = None
 
 
 def check_evidence(
@@ -108,12 +110,17 @@ class _Check:
         self._on_progress = on_progress
         self._files: dict[str, File] = {}
         self._unreadable: list[BundleError] = []
+        self._looked_at: set[str] = set()
 
     def run(self) -> None:
         """Raises _StopError, OSError."""
         written = self._bundle.is_as_written()
         try:
             self._run()
+        except GivenUpError as e:
+            self._found.given_up = str(e)
+            if not written:
+                self._look_at_files()
         finally:
             if not written and self._found.well:
                 self._found.add("file", f"{STRUCTURE}: its bytes are not those of the hash in its comment")
@@ -250,7 +257,14 @@ class _Check:
         self._look_at_rest(ENTRIES, entries)
         self._look_at_rest(PROOF, proof)
 
+    def _look_at_files(self) -> None:
+        """Name what is damaged by chance, however much follows from it; not what was made to be read for long."""
+        for name in (RECORDS, EXPORTED, ENTRIES, PROOF):
+            if name not in self._looked_at:
+                self._look_at_rest(name, self._bundle.open(name))
+
     def _look_at_rest(self, name: str, reader: MemberReader) -> None:
+        self._looked_at.add(name)
         try:
             reader.drain()
         except BundleError as e:

@@ -23,8 +23,9 @@ from datastorage_client.evidence.zip_layout import DEFLATED, METHODS, Member
 
 STRUCTURE = "the zip's own structure"
 _CHUNK = 256 * 1024
-# More than any line that a service writes.
-MAX_LINE_BYTES = 64 * 1024 * 1024
+# Three times the largest request (server.max_body_size, 5 MiB), and so more than a record of one, written out. A line
+# that is checked takes a dozen times as much memory.
+MAX_LINE_BYTES = 16 * 1024 * 1024
 
 
 class ZipReader:
@@ -78,7 +79,7 @@ class ZipReader:
         for name in METHODS:
             member = zip_layout.read_header(self._at(at, zip_layout.header_bytes(name)), name, at)
             if member is None:
-                self._check_is_meant(at)
+                self._check_is_zip()
                 raise BundleError(STRUCTURE, f"{name} does not begin at byte {at:,}, as it does in a bundle")
             if member.end > self._size:
                 raise BundleError(STRUCTURE, f"the file ends within {name}: it is not whole")
@@ -96,14 +97,14 @@ class ZipReader:
             raise BundleError(STRUCTURE, "the directory at its end does not say what its members are")
         return found
 
-    def _check_is_meant(self, at: int) -> None:
-        """Whether a file whose member at ``at`` is not there looks like a bundle at all. Raises NoBundleError."""
+    def _check_is_zip(self) -> None:
+        """Raises NoBundleError for a file that nobody means as one."""
         if self._size == 0:
             raise NoBundleError("it is empty")
         # One of both is left where a bundle was altered.
         end = self._at(max(0, self._size - zip_layout.END_BYTES), zip_layout.END_BYTES)
-        if at == 0 and zip_layout.COMMENT not in end:
-            raise NoBundleError("it neither begins nor ends as one")
+        if self._at(0, 2) != b"PK" and zip_layout.COMMENT not in end:
+            raise NoBundleError("it is no zip file")
 
     def _at(self, at: int, count: int) -> bytes:
         return os.pread(self._descriptor, count, at)
@@ -149,13 +150,14 @@ class MemberReader(Iterator[bytes]):
         length = 0
         for data in self:
             *ended, rest = data.split(b"\n")
+            # Any other line is within a piece.
+            if length + len(ended[0] if ended else rest) > MAX_LINE_BYTES:
+                raise BundleError(self._member.name, f"a line has more than {MAX_LINE_BYTES:,} bytes")
             for line in ended:
                 yield b"".join([*parts, line])
                 parts, length = [], 0
             parts.append(rest)
             length += len(rest)
-            if length > MAX_LINE_BYTES:
-                raise BundleError(self._member.name, f"a line has more than {MAX_LINE_BYTES:,} bytes")
         if length:
             raise BundleError(self._member.name, "its last line has no end")
 
