@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from datastorage_client.cli import filters
 from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_common import jsonvalue
@@ -40,6 +41,27 @@ def run(stub: StubService, monkeypatch: pytest.MonkeyPatch) -> Run:
         return result
 
     return invoke
+
+
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        ("2026-09-30", "--until 2026-09-30 ends at its first moment (UTC); for the whole day give 2026-10-01\n"),
+        ("2026-09-30T00:00:00Z", ""),
+        ("24h", ""),
+        ("2026-02-30", ""),
+        ("9999-12-31", ""),
+    ],
+)
+def test_a_person_is_told_that_a_day_is_its_first_moment(
+    run: Run, stub: StubService, monkeypatch: pytest.MonkeyPatch, until: str, said: str
+) -> None:
+    store(stub, 1)
+    assert "first moment" not in run("--until", until).stderr
+    monkeypatch.setattr(filters, "_is_watched", lambda: True)
+    result = run("--until", until, "--json")
+    assert "".join(line for line in result.stderr.splitlines(True) if "first moment" in line) == said
+    assert "first moment" not in result.stdout
 
 
 def store(stub: StubService, count: int, **members: Any) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import click
@@ -12,6 +13,24 @@ from datastorage_common.times import parse_time, rfc3339
 
 _RELATIVE = re.compile(r"[0-9.dhms]+")
 _TIMES = ("since", "until")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _say_when_a_day_ends(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Tell a person that the day which is named is not in it. Scripts were tried out by one, and keep quiet."""
+    if value is not None and _DAY.fullmatch(value) and _is_watched():
+        try:
+            following = date.fromisoformat(value) + timedelta(days=1)
+        except (ValueError, OverflowError):  # the service refuses it, or there is no later day
+            return value
+        click.echo(f"--until {value} ends at its first moment (UTC); for the whole day give {following}", err=True)
+    return value
+
+
+def _is_watched() -> bool:
+    return sys.stderr.isatty()
+
+
 _OF_EVENTS = (
     click.option("--event-type", metavar="TYPE", help="Exactly this type, such as aws.s3.GetBucketPolicy."),
     click.option("--category", "event_category", metavar="CATEGORY", help="Exactly this category."),
@@ -30,7 +49,12 @@ _OF_EVENTS = (
     click.option(
         "--since", metavar="TIME", help="Not before: 24h, 7d (back from now), 2026-01-05, 2026-01-05T10:00:00Z."
     ),
-    click.option("--until", metavar="TIME", help="Not after; forms as for --since. A day is its first moment, in UTC."),
+    click.option(
+        "--until",
+        metavar="TIME",
+        callback=_say_when_a_day_ends,
+        help="Not after; forms as for --since. A day is its first moment, in UTC.",
+    ),
     click.option("--data", metavar="JSON", help="Events whose event_data contains this JSON object."),
 )
 _OF_NOTIFICATIONS = (
