@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from datastorage_client.installing import advice, service_advice
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -236,7 +237,7 @@ def test_the_client_alone(wheels: Wheels, tmp_path: Path) -> None:
     assert Path(succeed(environment.python, "-c", imports, cwd=tmp_path).strip()).is_relative_to(environment.packages)
 
     refused = run(environment.command, "health", cwd=tmp_path)
-    line = "datastorage: click is not installed: pip install 'datastorage-client[cli]'\n"
+    line = f"datastorage: click is not installed: {advice('click', 'cli')}\n"
     assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", line)
     environment.require(required(wheels.client, "cli"))
     told = succeed(environment.command, "--help", cwd=tmp_path)
@@ -248,14 +249,14 @@ def test_the_client_alone(wheels: Wheels, tmp_path: Path) -> None:
     for command in ("export", "follow", "holds"):
         assert f"Usage: datastorage {command}" in succeed(environment.command, command, "--help", cwd=tmp_path)
     refused = run(environment.command, "export", "--evidence", "a.zip", "--key", "a.pub", cwd=tmp_path)
-    line = "--evidence needs cryptography, which is not installed: pip install 'datastorage-client[cli,verify]'"
+    line = f"--evidence needs cryptography, which is not installed: {advice('cryptography', 'cli,verify')}"
     assert (refused.returncode, refused.stderr) == (1, f"datastorage: {line}\n")
     refused = run(environment.command, "export", "--format", "parquet", "--output", "a", cwd=tmp_path)
-    line = "--format parquet needs pyarrow, which is not installed: pip install 'datastorage-client[cli,parquet]'"
+    line = f"--format parquet needs pyarrow, which is not installed: {advice('pyarrow', 'cli,parquet')}"
     assert (refused.returncode, refused.stderr) == (1, f"datastorage: {line}\n")
 
     refused = run(environment.command, "verify", "--help", cwd=tmp_path)
-    line = "verify needs cryptography, which is not installed: pip install 'datastorage-client[cli,verify]'"
+    line = f"verify needs cryptography, which is not installed: {advice('cryptography', 'cli,verify')}"
     assert (refused.returncode, refused.stderr) == (1, f"datastorage: {line}\n")
     environment.require(required(wheels.client, "verify"))
     assert "Usage: datastorage verify" in succeed(environment.command, "verify", "--help", cwd=tmp_path)
@@ -268,7 +269,7 @@ def test_the_client_alone(wheels: Wheels, tmp_path: Path) -> None:
 def test_a_local_run_needs_its_extra_and_says_so(installed: Environment, wheels: Wheels, tmp_path: Path) -> None:
     """The last test of this environment: it adds to it."""
     refused = run(installed.command, "dev", cwd=tmp_path)
-    line = "datastorage: dev needs psutil, which is not installed: pip install 'datastorage[dev]'\n"
+    line = f"datastorage: dev needs psutil, which is not installed: {service_advice('psutil', 'dev')}\n"
     assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", line)
 
     installed.require(locked("dev.txt"))

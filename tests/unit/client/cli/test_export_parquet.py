@@ -19,7 +19,7 @@ from tests.unit.client.cli.deaths import dies_at
 from tests.unit.client.export_service import ExportService, event
 from tests.unit.client.feed_service import notification
 
-pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'datastorage-client[parquet]'")
+pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: make venv")
 pq = pytest.importorskip("pyarrow.parquet")
 parquet = pytest.importorskip("datastorage_client.cli.exports.parquet")
 

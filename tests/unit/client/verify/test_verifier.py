@@ -70,7 +70,7 @@ def test_a_missing_library_is_named() -> None:
     program = "import sys; sys.modules['cryptography'] = None; import datastorage_client.verify"
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert shown.returncode == 1
-    assert "datastorage_client.verify needs cryptography: install datastorage-client[verify]" in shown.stderr
+    assert "datastorage_client.verify needs cryptography: pip install" in shown.stderr
 
 
 # --- checkpoints ---------------------------------------------------------------------------------------------------

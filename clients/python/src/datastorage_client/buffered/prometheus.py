@@ -1,4 +1,4 @@
-"""The store's metrics in Prometheus' form. Needs prometheus-client (`pip install datastorage-client[prometheus]`)."""
+"""The store's metrics in Prometheus' form. Needs prometheus-client, as the extra ``prometheus`` has it."""
 
 from __future__ import annotations
 

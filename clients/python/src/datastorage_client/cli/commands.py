@@ -16,6 +16,8 @@ from datastorage_common import terminal
 from datastorage_common.files import as_text
 from datastorage_common.terminal import printable
 
+from datastorage_client.installing import advice, service_advice
+
 # What Python makes of bytes of a command line that are not UTF-8, and other surrogates, which no text may hold.
 _UNDECODED = re.compile("[\ud800-\udfff]")
 _COMMANDS = "datastorage.commands"
@@ -83,9 +85,9 @@ def _load(found: EntryPoint) -> click.Command:
         extra = "cli" if package == "datastorage-client" else "dev" if found.module.startswith("devserver") else ""
         if extra == "cli" and found.name in _VERIFYING:
             extra = "cli,verify"
-        needs = f"{found.name} needs {str(e.name).partition('.')[0]}, which is not installed"
-        wanted = f"'{package}[{extra}]'" if extra else package
-        click.echo(f"datastorage: {needs}: pip install {wanted}", err=True)
+        module = str(e.name).partition(".")[0]
+        how = advice(module, extra) if package == "datastorage-client" else service_advice(module, extra)
+        click.echo(f"datastorage: {found.name} needs {module}, which is not installed: {how}", err=True)
         sys.exit(1)
     assert isinstance(command, click.Command)  # noqa: S101 - a wiring mistake, not a user's
     return command

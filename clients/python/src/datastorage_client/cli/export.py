@@ -45,12 +45,11 @@ from datastorage_client.cli.options import service_options
 from datastorage_client.cli.progress import Flow
 from datastorage_client.cli.terminating import end_by, ended_by_sigterm
 from datastorage_client.folder import give_name, sync_folder
+from datastorage_client.installing import advice
 from datastorage_client.problems import DataStorageError
 from datastorage_client.retry import Backoff
 
 _STDOUT = "-"
-_NEEDS = "--format parquet needs pyarrow, which is not installed: pip install 'datastorage-client[cli,parquet]'"
-_EVIDENCE_NEEDS = "--evidence needs cryptography, which is not installed: pip install 'datastorage-client[cli,verify]'"
 _LONGEST_WAIT_S = 10.0
 
 
@@ -232,7 +231,8 @@ def _write_evidence(
     client: HTTPClient, query: dict[str, str], path: Path, key_files: tuple[Path, ...], force: bool, as_json: bool
 ) -> None:
     if importlib.util.find_spec("cryptography") is None:
-        end(_EVIDENCE_NEEDS, 1)
+        how = advice("cryptography", "cli,verify")
+        end(f"--evidence needs cryptography, which is not installed: {how}", 1)
     from datastorage_client.cli.exports import evidence
     from datastorage_client.cli.trusted import check_has_keys, read_trust
     from datastorage_client.evidence.errors import EvidenceError
@@ -274,7 +274,8 @@ def _check_options(form: str, output: str, packed: bool, as_json: bool) -> None:
         if packed:
             raise click.UsageError("--compress goes with ndjson and csv: Parquet files are compressed by themselves")
         if importlib.util.find_spec("pyarrow") is None:
-            end(_NEEDS, 1)
+            how = advice("pyarrow", "cli,parquet")
+            end(f"--format parquet needs pyarrow, which is not installed: {how}", 1)
     if output == _STDOUT and as_json:
         raise click.UsageError("--json prints to standard output, where the rows go: name a file with --output")
 

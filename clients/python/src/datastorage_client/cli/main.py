@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from datastorage_client.installing import advice
+
 
 def main() -> None:
     """Run the command of this process's arguments."""
@@ -11,7 +13,7 @@ def main() -> None:
         from datastorage_client.cli.commands import datastorage
     except ModuleNotFoundError as e:
         extras = "cli,verify" if sys.argv[1:2] in (["verify"], ["log"]) else "cli"
-        sys.exit(f"datastorage: {e.name} is not installed: pip install 'datastorage-client[{extras}]'")
+        sys.exit(f"datastorage: {e.name} is not installed: {advice(str(e.name), extras)}")
     datastorage()
 
 

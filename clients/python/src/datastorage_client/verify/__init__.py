@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from datastorage_client.installing import advice
+
 for _name in ("cryptography", "msgspec", "orjson"):
     try:
         import_module(_name)
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
-            f"datastorage_client.verify needs {_name}: install datastorage-client[verify]", name=_name
+            f"datastorage_client.verify needs {_name}: {advice(_name, 'verify')}", name=_name
         ) from None
 
 # Behind the check: these import what it looks for.
