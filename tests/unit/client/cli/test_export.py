@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from datastorage_client.cli.exports import evidence as evidence_module
 from datastorage_client.cli.exports import sink as sink_module
 from datastorage_client.cli.exports.sink import PartFile
 from datastorage_client.cli.http_client import HTTPClient
+from datastorage_client.cli.progress import Flow
 from datastorage_client.cli.terminating import TerminatedError
 from datastorage_client.evidence import Written
 from datastorage_client.folder import new_file
@@ -93,7 +95,8 @@ def test_a_file_has_what_the_service_gave(
     assert (tmp_path / "out").read_bytes() == whole
     assert os.listdir(tmp_path) == ["out"]
     told = json.loads(result.stdout)
-    assert (told["rows"], told["bytes"], told["sha256"]) == (500, len(whole), sha256(whole).hexdigest())
+    assert (told["rows"], told["bytes"]) == (500, (tmp_path / "out").stat().st_size)
+    assert (told["stream_bytes"], told["stream_sha256"]) == (len(whole), sha256(whole).hexdigest())
     assert (told["before"], told["range"], told["principal"]) == (BEFORE, [0, 500], "alice")
     assert (told["request_ids"], told["files"], told["resumed"]) == (["request-1"], ["out"], False)
     assert stub.asked() == [{"format": form, "since": "2026-01-01", "actor_id": "alice"}]
@@ -269,7 +272,64 @@ def test_a_gzip_that_was_altered_leaves_nothing(run: Run, stub: ExportService, t
     assert (tmp_path / "out").read_bytes() == stub.whole()
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_size_that_is_told_is_that_of_the_file(run: Run, stub: ExportService, tmp_path: Path, packed: bool) -> None:
+    arguments = ("--format", "ndjson", "--output", "out", *(["--compress"] if packed else []))
+    said = run(*arguments).stderr
+    size = (tmp_path / "out").stat().st_size
+    assert said == f"500 rows, {size:,} bytes in out\n"
+    assert (size < len(stub.whole())) == packed
+    told = json.loads(run(*arguments, "--force", "--json").stdout)
+    assert (told["bytes"], told["stream_bytes"]) == (size, len(stub.whole()))
+    assert run(*arguments[:3], "-").stderr == f"500 rows, {len(stub.whole()):,} bytes as the service gave them\n"
+
+
+def told_of_progress(run: Run, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, str]]:
+    """Rows, rows a second and the rest of what a run shows after each block, as if it took a second up to there."""
+    with monkeypatch.context() as patched:
+        patched.setattr(Flow, "show", lambda flow, text: flow.note(text(1.0)))
+        said = run("--format", "ndjson", "--output", "out").stderr.splitlines()
+    found = [re.fullmatch(r"(\d+) rows, [0-9.]+ MB, (\d+) rows/s(.*)", line) for line in said]
+    return [(int(line[1]), int(line[2]), line[3]) for line in found if line is not None]
+
+
+def test_progress_says_from_the_first_line_on_how_fast_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not say of an export that is over soon how much of the log it has."""
+    first, *others = told_of_progress(run, monkeypatch)
+    assert 0 < first[0] == first[1]
+    assert first[2] == ""
+    assert others == [(rows, rows, f", {rows / 500:.0%} of the log") for rows, *_ in others] != []
+
+
+def test_progress_of_a_run_that_goes_on_is_that_of_its_own_rows(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Flow, "show", lambda flow, text: interrupt())
+        assert run("--format", "ndjson", "--output", "out").exit_code == 130
+    before = saved_rows(tmp_path / "out")
+    rows, speed, _ = told_of_progress(run, monkeypatch)[0]
+    assert 0 < speed == rows - before < rows
+
+
+def test_one_record_is_one() -> None:
+    assert [evidence_module._words("records", count) for count in (1, 2000)] == ["1 record", "2,000 records"]
+
+
 class TestOutputs:
+    def test_a_folder_that_is_not_there_is_named(self, run: Run, stub: ExportService, tmp_path: Path) -> None:
+        result = run("--format", "csv", "--output", "none/out.csv")
+        assert (result.exit_code, stub.requests, os.listdir(tmp_path)) == (2, [], [])
+        assert result.stderr == "datastorage: none/out.csv: there is no folder none\n"
+
+    def test_evidence_is_no_stream(self, run: Run, stub: ExportService, tmp_path: Path) -> None:
+        result = run("--evidence", "-")
+        assert (result.exit_code, stub.requests, os.listdir(tmp_path)) == (2, [], [])
+        assert "--evidence writes a file, which has to be read again: name one" in result.stderr
+
     def test_what_is_there_stays_without_force(self, run: Run, stub: ExportService, tmp_path: Path) -> None:
         (tmp_path / "out").write_text("mine")
         result = run("--format", "ndjson", "--output", "out")
@@ -362,7 +422,6 @@ class TestOutputs:
         for name, said in (("pipe", "no regular file"), (".", "no regular file"), ("other", "is of no export")):
             result = run("--format", "ndjson", "--output", name, "--force")
             assert (result.exit_code, said in result.stderr) == (2, True)
-        assert run("--format", "ndjson", "--output", "no/such/folder").exit_code == 1
 
     @pytest.fixture
     def stopped(self, run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:

@@ -63,9 +63,10 @@ class Finished:
     resumed: bool
     download: Download | None  # None where all of it was there already
     files: list[str]
+    bytes: int  # of these files
 
     def summary(self) -> dict[str, object]:
-        """For ``--json``. ``rows``, ``bytes`` and ``sha256`` are of the rows as the service gave them."""
+        """For ``--json``. ``stream_bytes`` and ``stream_sha256`` are of the rows as the service gave them."""
         state, download = self.state, self.download
         told = None if download is None else download.range
         return {
@@ -73,8 +74,9 @@ class Finished:
             "format": state.query.form,
             "files": self.files,
             "rows": state.rows,
-            "bytes": state.offset,
-            "sha256": state.sha256,
+            "bytes": self.bytes,
+            "stream_bytes": state.offset,
+            "stream_sha256": state.sha256,
             "query": state.query.parameters,
             "before": state.before,
             "range": None if told is None or state.first is None else [state.first, told[1]],
@@ -88,12 +90,17 @@ class Finished:
 
 
 class _Meter:
-    """Rows, bytes and rows a second; and how much of the log was looked through, where that is told."""
+    """Rows, bytes and rows a second of this run; and where in the log the last one is, if that is told.
 
-    def __init__(self, flow: Flow) -> None:
+    ``rows``: that were there before. The place comes with the second text: where an export is short, the last row says
+    little of how far it is.
+    """
+
+    def __init__(self, flow: Flow, rows: int) -> None:
         self._flow = flow
+        self._before = rows
         self._stop: int | None = None
-        self._rows: int | None = None  # that were there before
+        self._is_long = False
 
     def expect(self, stop: int) -> None:
         self._stop = stop
@@ -102,11 +109,16 @@ class _Meter:
         self._flow.show(lambda seconds: self._text(state(), seconds))
 
     def _text(self, state: State, seconds: float) -> str:
-        if self._rows is None:
-            self._rows = state.rows
-        speed = (state.rows - self._rows) / max(seconds, 0.001)
+        is_long, self._is_long = self._is_long, True
+        speed = (state.rows - self._before) / max(seconds, 0.001)
         said = f"{counted(state.rows, 'row')}, {state.offset / 1e6:,.1f} MB, {speed:,.0f} rows/s"
-        if self._stop is None or state.first is None or state.log_index is None or self._stop <= state.first:
+        if (
+            not is_long
+            or self._stop is None
+            or state.first is None
+            or state.log_index is None
+            or self._stop <= state.first
+        ):
             return said
         part = (state.log_index + 1 - state.first) / (self._stop - state.first)
         return f"{said}, {min(1.0, max(0.0, part)):.0%} of the log"
@@ -191,6 +203,10 @@ def export(
     if evidence is not None:
         if form or output or packed or restart:
             raise click.UsageError("--evidence stands in place of --format, --output, --compress and --restart")
+        if str(evidence) == _STDOUT:
+            raise click.UsageError(
+                "--evidence writes a file, which has to be read again: name one, such as evidence.zip"
+            )
         try:
             check_free(evidence, force=force, instead="")
         except OutputError as e:
@@ -311,12 +327,14 @@ class _Run:
 
     def _to_file(self, target: Path) -> Finished:
         """Raises FileExistsError where it cannot have its name in the end."""
+        if not target.parent.exists():
+            raise OutputError(f"{printable(as_text(target))}: there is no folder {printable(as_text(target.parent))}")
         for left in (part_paths(target)[0], _packed(target)):
             # A run that was killed when the file had its name already: what is left is another name of the file.
             if is_same(left, target):
                 left.unlink(missing_ok=True)
         if (state := self._moved(target)) is not None and target.exists():
-            return self._finished(as_text(target), state, None, [as_text(target)])
+            return self._finished(as_text(target), state, None, [target])
         check_free(target, force=self._force)
         part, download = self._fetched(target)
         with part:
@@ -333,7 +351,7 @@ class _Run:
                 # What a run that packed has left would be taken for all of it.
                 _packed(target).unlink(missing_ok=True)
                 part.move(target, replace=self._force)
-            return self._finished(as_text(target), part.state, download, [as_text(target)], resumed=part.resumed)
+            return self._finished(as_text(target), part.state, download, [target], resumed=part.resumed)
 
     def to_folder(self, folder: Path) -> Finished:
         """A Parquet file a day."""
@@ -345,7 +363,7 @@ class _Run:
             raise OutputError(f"{as_text(folder)} has {as_text(there[0].name)} already; --force replaces such files")
         folder.mkdir(parents=True, exist_ok=True)
         if (state := self._moved(folder / ".export")) is not None:
-            return self._finished(as_text(folder), state, None, [as_text(path) for path in parquet.files(folder)])
+            return self._finished(as_text(folder), state, None, parquet.files(folder))
         part, download = self._fetched(folder / ".export")
         with part:
             files = parquet.write(part.path, folder, self._flow, salts="salts" in self._query.asked)
@@ -353,9 +371,7 @@ class _Run:
             for old in set(there) - set(files) if self._force else ():
                 old.unlink()
             part.remove()
-            return self._finished(
-                as_text(folder), part.state, download, list(map(as_text, files)), resumed=part.resumed
-            )
+            return self._finished(as_text(folder), part.state, download, files, resumed=part.resumed)
 
     def _moved(self, base: Path) -> State | None:
         """The state of an export that was whole, and whose rows are gone from where they were: they have their name."""
@@ -392,10 +408,12 @@ class _Run:
         return part, download
 
     def _download(self, sink: Any) -> Download:
-        return Download(self._client, sink, _Meter(self._flow), backoff=Backoff(longest=_LONGEST_WAIT_S))
+        return Download(
+            self._client, sink, _Meter(self._flow, sink.state.rows), backoff=Backoff(longest=_LONGEST_WAIT_S)
+        )
 
     def _finished(
-        self, output: str, state: State, download: Download | None, files: list[str], *, resumed: bool = False
+        self, output: str, state: State, download: Download | None, files: list[Path], *, resumed: bool = False
     ) -> Finished:
         seconds = time.monotonic() - self._begun
         return Finished(
@@ -404,7 +422,8 @@ class _Run:
             seconds=seconds,
             resumed=resumed or download is None,
             download=download,
-            files=files,
+            files=list(map(as_text, files)),
+            bytes=sum(path.stat().st_size for path in files),
         )
 
 
@@ -418,7 +437,11 @@ def _say(finished: Finished, as_json: bool) -> None:
     if as_json:
         click.echo(jsonvalue.readable(finished.summary()))
         return
-    where = "" if finished.output == _STDOUT else f" in {printable(finished.output)}"
-    if len(finished.files) != 1 and where:
+    rows = counted(finished.state.rows, "row")
+    if finished.output == _STDOUT:
+        click.echo(f"{rows}, {counted(finished.state.offset, 'byte')} as the service gave them", err=True)
+        return
+    where = printable(finished.output)
+    if len(finished.files) != 1:
         where += f" ({counted(len(finished.files), 'file')})"
-    click.echo(f"{counted(finished.state.rows, 'row')}, {finished.state.offset:,} bytes{where}", err=True)
+    click.echo(f"{rows}, {counted(finished.bytes, 'byte')} in {where}", err=True)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
+from datastorage_common.counts import counted
 from datastorage_common.times import parse_rfc3339, rfc3339
 
 from datastorage_client.evidence.manifest import Manifest, Stream, filters_of
@@ -203,14 +204,15 @@ def _of_lines(stream: Stream, lines: Seen, events: Sequence[Exported]) -> Iterat
     ended = [event.event_data for event in events if not event.is_begin]
     if not stream.whole:
         if any(data.rows is None or data.rows < lines.records for data in ended):
-            yield f"has {lines.records:,} records here, more than were sent"
+            yield f"has {counted(lines.records, 'record')} here, more than were sent"
         return
     found = [event.event_data for event in events if event.is_whole]
     if not found:
         yield "is not said to be whole by any event in the log"
     for data in found:
         if data.rows != lines.records:
-            yield f"had {data.rows} records when it was sent, and has {lines.records} here"
+            sent = "no number of records" if data.rows is None else counted(data.rows, "record")
+            yield f"had {sent} when it was sent, and has {lines.records:,} here"
         elif (data.bytes, data.sha256) != (lines.bytes, lines.sha256):
             yield "has other bytes here than were sent: their SHA-256 is another one"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from datastorage_common.counts import counted
 from datastorage_common.faults import NO_RECORD, Faults
 from datastorage_common.records import Entry
 
@@ -128,4 +129,6 @@ class RecordsHeld:
             return
         if count != expected:
             least = "at least " if count > expected + _MOST_MORE else ""
-            self._found.add("records", f"{name} has {least}{count:,} records, and the manifest says {expected:,}")
+            self._found.add(
+                "records", f"{name} has {least}{counted(count, 'record')}, and the manifest says {expected:,}"
+            )

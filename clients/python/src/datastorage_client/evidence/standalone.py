@@ -52,6 +52,10 @@ def check(holds: bool, what: str) -> None:
         sys.exit("WRONG: " + what)
 
 
+def counted(records: int) -> str:
+    return "%d record%s" % (records, "" if records == 1 else "s")
+
+
 def canonical(value: Any) -> str:
     """JSON in one form: sorted members, no white space, 1.50 as 15e-1."""
     if isinstance(value, dict):
@@ -239,12 +243,12 @@ def check_exported(bundle: zipfile.ZipFile, manifest: Any, exported: list[Any]) 
             check(kept == {n: v[:256] for n, v in manifest["filter"].items()}, "the filter was another one")
             check(event["event_data"]["range"][1] == manifest["range"][1], "the range was another one")
         for whole in wholes if stream["whole"] else ():
-            check(whole["rows"] == stream["records"], "there were %s records" % whole["rows"])
+            check(whole["rows"] == stream["records"], "there were %s" % counted(whole["rows"]))
             check(whole["sha256"] == stream["sha256"], "the records are not those that were sent")
         sent = [e["event_data"] for e in mine if e["event_outcome"] != "pending"]
         if line and not any((e["rows"], e["sha256"]) == (stream["records"], stream["sha256"]) for e in sent):
-            text = "not proven: that nothing is missing among %d records, whose answer broke off"
-            print((text + ", between the entries %d and %d") % (stream["records"], began, at - 1))
+            text = "not proven: that nothing is missing among %s, whose answer broke off"
+            print((text + ", between the entries %d and %d") % (counted(stream["records"]), began, at - 1))
     check(next(lines, None) is None, "there are more records than were exported")
     check(count == manifest["records"], "the manifest says another number of records")
 
@@ -264,7 +268,8 @@ def check_bundle(path: str, key_path: str | None) -> None:
         check(said == (origin, int(size), base64.b64decode(root)), "the manifest names another checkpoint")
         exported = check_records(bundle, int(size), base64.b64decode(root))
         check_exported(bundle, manifest, exported)
-    print("whole and in the log: %d records, exported by %s" % (manifest["records"], manifest["by"] or "nobody known"))
+    by = manifest["by"] or "nobody known"
+    print("whole and in the log: %s, exported by %s" % (counted(manifest["records"]), by))
     print("signed by the key %s" % key)
     if not key_path:
         print("this key is from the file itself: compare it with one that you have from elsewhere")

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from datastorage_common.counts import counted
+
 from datastorage_client.cli.errors import ServiceError
 from datastorage_client.cli.exports.rows import Lines
 from datastorage_client.cli.http_client import HTTPClient
@@ -15,7 +17,6 @@ from datastorage_client.problems import BrokenOffError
 from datastorage_client.verify.trust import Trust
 
 _PLACES = ("after", "before")
-_WORDS = {"records": "{:,} records", "waiting": "waiting until the log has signed the export", "proven": "{:,} proven"}
 
 
 class _Source:
@@ -60,6 +61,12 @@ class _Source:
         return self._about
 
 
+def _words(what: str, done: int) -> str:
+    if what == "records":
+        return counted(done, "record")
+    return f"{done:,} proven" if what == "proven" else "waiting until the log has signed the export"
+
+
 def write(
     client: HTTPClient, query: Mapping[str, str], path: Path, trust: Trust, flow: Flow, *, force: bool
 ) -> Written:
@@ -67,6 +74,6 @@ def write(
     source = _Source(client, query)
 
     def show(what: str, done: int) -> None:
-        flow.show(lambda _: _WORDS.get(what, what).format(done))
+        flow.show(lambda _: _words(what, done))
 
     return write_evidence(path, source.lines(), client.fetch, trust, source.about, show, replace=force)
