@@ -23,7 +23,6 @@ from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.exports import download as download_module
 from datastorage_client.cli.exports import evidence as evidence_module
 from datastorage_client.cli.exports import sink as sink_module
-from datastorage_client.cli.exports.rows import Cells
 from datastorage_client.cli.exports.sink import PartFile
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.cli.terminating import TerminatedError
@@ -222,6 +221,42 @@ def test_other_answers_are_no_export(run: Run, stub: ExportService, tmp_path: Pa
     stub.bends.append(lambda chunks: [*chunks, b'{"kind":'])
     result = run("--format", "ndjson", "--output", "out")
     assert (result.exit_code, "in the middle of a row" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("line", [b"}{", b"[]", b"null", b'{"a":}', b"<html>"])
+def test_a_line_that_is_no_object_ends_it_wherever_it_stands(
+    run: Run, stub: ExportService, tmp_path: Path, line: bytes
+) -> None:
+    def bend(chunks: Iterable[bytes]) -> Iterator[bytes]:
+        first, second, *others = chunks
+        middle = len(second.splitlines(keepends=True)[0])
+        yield from (first, second[:middle] + line + b"\n" + second[middle:], *others)
+
+    arguments = ("--format", "ndjson", "--output", "out")
+    stub.bends.append(bend)
+    result = run(*arguments)
+    # The stand-in may tell on the same standard error of the connection that was left.
+    said = [text for text in result.stderr.splitlines() if text.startswith("datastorage:")]
+    assert (result.exit_code, len(said), "a row that cannot be read" in said[0]) == (1, 1, True)
+    assert saved_rows(tmp_path / "out") <= 101, "what came with it is not kept"
+    assert run(*arguments).exit_code == 0
+    assert (tmp_path / "out").read_bytes() == stub.whole()
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv"])
+def test_rows_that_are_there_already_are_refused(
+    run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
+) -> None:
+    """A service that pays no heed to `after` when a stream goes on."""
+    arguments = ("--format", form, "--output", "out")
+    stub.bends.append(break_after(100_000))
+    with monkeypatch.context() as patched:
+        patched.setattr(stub, "_start", lambda after: 0)
+        result = run(*arguments)
+    assert result.exit_code == 1
+    assert "and so rows that are there already" in result.stderr.splitlines()[-1]
+    assert run(*arguments).exit_code == 0
+    assert (tmp_path / "out").read_bytes() == stub.whole(form)
 
 
 def test_a_gzip_that_was_altered_leaves_nothing(run: Run, stub: ExportService, tmp_path: Path) -> None:
@@ -566,18 +601,18 @@ def test_a_signal_within_a_step_keeps_no_state_that_is_not_of_the_rows(
 ) -> None:
     arguments = ("--format", "csv", "--output", "out")
     monkeypatch.setattr(sink_module, "SAVE_EVERY_S", 0.0)
-    for _ in range(3):
+    for _ in range(2):
         calls = 0
 
-        def counted(form: Cells, rows: bytes, real: Callable[[Cells, bytes], int] = Cells.count) -> int:
+        def written(part: PartFile, content: bytes, real: Callable[[PartFile, bytes], None] = PartFile.write) -> None:
             nonlocal calls
             calls += 1
-            if calls == 2:
+            real(part, content)
+            if calls == 3:
                 raise error
-            return real(form, rows)
 
         with monkeypatch.context() as patched:
-            patched.setattr(Cells, "count", counted)
+            patched.setattr(PartFile, "write", written)
             assert run(*arguments).exit_code in (130, 143)
     assert 0 < saved_rows(tmp_path / "out") < 500
     assert run(*arguments).exit_code == 0

@@ -111,9 +111,11 @@ class Sink(ABC):
 
     def add(self, form: Form, rows: bytes) -> None:
         """Whole rows. Raises OSError, ServiceError."""
+        # Before anything of them is kept: a later run goes on behind what was well.
+        count = form.count(rows)
         with self._step():
             self._take(rows)
-            self.state.rows += form.count(rows)
+            self.state.rows += count
             self._unread = (form, rows)
 
     @contextmanager
