@@ -61,7 +61,7 @@ class _Place(msgspec.Struct, gc=False):
 
 
 _rows = msgspec.json.Decoder(_Row)
-# Passes over all other members, and finds what is no JSON object on the way, for a twentieth of what a row costs in all.
+# Passes over all other members, and finds what is no JSON object on the way, for a twentieth of what a row costs.
 # To count line breaks too would be as much again: white space between objects, an empty line too, is taken, and no row.
 _places = msgspec.json.Decoder(_Place)
 
