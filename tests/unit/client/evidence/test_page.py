@@ -7,20 +7,33 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
 import pytest
+from datastorage_client.cli.verify_file import EvidenceReport
 from datastorage_client.evidence import About, Stream
 from datastorage_client.evidence.manifest import parse_manifest
 from datastorage_client.evidence.page import page
 from datastorage_client.evidence.zip_layout import ENTRIES, EXPORTED, MANIFEST, PAGE, PROOF
 
 from tests.unit.client.cli.support import ROW
-from tests.unit.client.evidence.bundles import QUERY, bundle, contents, line_of, put_exported, rewrite, told, write
+from tests.unit.client.evidence.bundles import (
+    QUERY,
+    bundle,
+    check,
+    contents,
+    export,
+    line_of,
+    put_exported,
+    rewrite,
+    told,
+    write,
+)
 from tests.unit.client.evidence.test_bundle import INDEXES, Change, broken_off, lines_of, manifest, mixed, swapped
 from tests.unit.client.verify.log_server import KEY, OTHER_KEY, Log
 
@@ -182,6 +195,57 @@ def test_the_program_names_an_altered_record(path: Path, run: Run) -> None:
         1,
         " audit_event 00000000-0000-0000-0000-000000000001: the record was altered\n",
     )
+
+
+def whole(path: Path, log: Log, indexes: Iterable[int], kinds: str) -> Path:
+    """A bundle of these records, of an export without filter."""
+    stop = len(log.entries)
+    lines, about = export(log, indexes)
+    stream = msgspec.structs.replace(about.streams[0], request_id="r-9")
+    query = {"kinds": kinds, "format": "ndjson", "salts": "true"}
+    told = {"rows": stream.records, "bytes": stream.bytes, "sha256": stream.sha256, "kinds": kinds.split(",")}
+    put_exported(log, "pending", "r-9", filters=query, range=[0, stop])
+    put_exported(log, "success", "r-9", filters=query, range=[0, stop], **told)
+    log.sign()
+    write(path, log, lines, replace(about, query=query, range=(0, stop), end=str(stop), streams=[stream]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("count", "kinds", "said", "filtered"),
+    [
+        (8, "audit_event,notification", "what the 2 entries of the range without a record here are", False),
+        (10, "notification,audit_event", None, False),
+        (8, "audit_event", None, True),
+    ],
+)
+def test_a_filter_leaves_something_out_where_there_is_one(
+    tmp_path: Path, count: int, kinds: str, said: str | None, filtered: bool
+) -> None:
+    """Of everything that there is each entry between is that of an act or of a record that was removed."""
+    log = Log(10)
+    path = whole(tmp_path / "whole.zip", log, range(count), kinds)
+    found = check(path)
+    report = [text for what, text in EvidenceReport(path, found).lines() if what == "not proven"]
+    assert found.wrong == []
+    assert any("that the filter left nothing out" in text for text in report) == filtered
+    between = [text.partition(":")[0] for text in report if "without a record here" in text]
+    assert between == ([] if said is None else [said])
+    shown = contents(path)[PAGE].decode()
+    assert ("That the filter left nothing out" in shown) == filtered
+    assert ("that have no record here</b>, 2 in number" in shown) == (said is not None)
+    assert ("none: all events and notifications of the range" in shown) != filtered
+
+
+def test_the_page_says_whom_to_ask_and_what_to_mind(path: Path) -> None:
+    shown = " ".join(contents(path)[PAGE].decode().split())
+    for said in (
+        "ask the operator of log.example/audit for the wheel",
+        "it needs nothing but Python and OpenSSL",
+        "When a record got its place in the log",
+        "Those that are marked sensitive are in it with all that they say, and each record has its salt",
+    ):
+        assert said in shown
 
 
 class _Tags(HTMLParser):

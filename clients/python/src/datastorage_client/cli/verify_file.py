@@ -15,10 +15,12 @@ from datastorage_client.cli.progress import Meter
 from datastorage_client.evidence.check import Checked, check_evidence
 from datastorage_client.verify.trust import Trust
 
-_NOT_PROVEN = (
-    "that the filter left nothing out: who needs all records takes a range of the log as a whole, without a filter",
-    "that who has the signing key shows the same log to others: witnesses (--witness-policy) do that",
+_FILTERED = (
+    "that the filter left nothing out: who needs all records takes a range of the log as a whole, without a filter and "
+    "of both kinds"
 )
+_TIME = "when a record got its place, but for this: before the checkpoint was signed"
+_ONE_LOG = "that who has the signing key shows the same log to others: witnesses (--witness-policy) do that"
 _OWN_KEY = (
     "that the key is the log's: it came with the file. Compare it with one from elsewhere, or give that one with --key"
 )
@@ -125,7 +127,15 @@ class EvidenceReport:
             yield f"that nothing is missing or added {where}, {whose}: the log has the hash of whole answers"
         if found.cut:
             yield _CUT
-        yield from _NOT_PROVEN
+        if found.manifest is None or not found.manifest.is_of_all:
+            yield _FILTERED
+        elif found.manifest.others:
+            entries = counted(found.manifest.others, "entry", "entries")
+            yield (
+                f"what the {entries} of the range without a record here are: by the service each is that of an act on "
+                "the log or of a record that was removed. Ask for them by their index"
+            )
+        yield from (_TIME, _ONE_LOG)
 
 
 def verify_file(path: Path, trust: Trust, meter: Meter) -> EvidenceReport:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 from datastorage_common import jsonvalue
+from datastorage_common.records import EVENT, NOTIFICATION
 
 from datastorage_client.evidence.errors import BundleError
 from datastorage_client.evidence.zip_layout import MANIFEST
@@ -61,6 +62,18 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exported: int
     streams: list[Stream]
     files: list[File]
+
+    @property
+    def is_of_all(self) -> bool:
+        """Whether all records of the range were asked for: by no filter, and of both kinds."""
+        kinds = set(self.filter.get("kinds", "").split(","))
+        return self.filter.keys() == {"kinds"} and kinds == {EVENT, NOTIFICATION}
+
+    @property
+    def others(self) -> int:
+        """How many entries of the range have no record here."""
+        first, stop = self.range
+        return max(0, stop - first - self.records)
 
     def encode(self) -> bytes:
         """As it is written."""

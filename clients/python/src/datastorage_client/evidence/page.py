@@ -46,25 +46,30 @@ sent.</li>
 </ul>
 <h2>What it does not prove</h2>
 <ul>
-<li><b>That the filter left nothing out.</b> Records that do not fit it are not here. Whoever needs all of them
-takes the range of indexes as a whole, without a filter: then each index that is missing is one of a record of
-another kind, an act on the log, or a record that was removed.</li>
+{left_out}
 <li>That nothing is missing in the part that was kept of an answer that broke off: the check says of how many records
 that is so.</li>
 <li>Who exported, if the service asked for no token.</li>
+<li>When a record got its place in the log, but for this: before the checkpoint was signed, which has no time of its
+own. The times in a record are what was sent, or what the service's clock said.</li>
 <li>That what a record says was true when it was stored.</li>
 <li>That who has the signing key shows the same log to others: cosignatures of witnesses, and checkpoints that were
 kept elsewhere, do that.</li>
 </ul>
+<p class="mind"><b>Keep this file as you keep the records.</b> Those that are marked sensitive are in it with all
+that they say, and each record has its salt: who has the salt can try out what an entry of the log, which others may
+read, was made of.</p>
 <p class="mind"><b>Compare the key.</b> <code>keys.txt</code> has come with this file, and who makes up a log makes
 up a key too. Get the verifier key of {origin} from somebody whom you trust, by another way, and give it to the
 check.</p>
 
 <h2>Check it with the tool</h2>
-<pre>pip install './clients/python[cli,verify]'
-datastorage verify FILE.zip --key log.pub</pre>
-<p>The first line is for a copy of the source of the Data Storage Service; <code>docs/evidence.md</code> there has the
-format. The second ends with 0 where everything holds, and names each file, entry and record that does not.</p>
+<pre>datastorage verify FILE.zip --key log.pub</pre>
+<p>It ends with 0 where everything holds, and names each file, entry and record that does not. The tool is the client of
+the Data Storage Service, which no package index has: ask the operator of {origin} for the wheel of
+<code>datastorage-client</code>, or for a copy of the source, in which <code>pip install
+'./clients/python[cli,verify]'</code> installs it and <code>docs/evidence.md</code> has the format. Who wants nothing
+but the key from them takes the program below: it needs nothing but Python and OpenSSL.</p>
 
 <h2>Check it without the tool</h2>
 <ol>
@@ -87,18 +92,26 @@ its members that the digest does not cover, as canonical JSON. The program below
 <li>The events in <code>exported.ndjson</code> name the same person, filter, range, number of records and SHA-256
 as the manifest; and the records have that SHA-256.</li>
 </ol>
-<p>The program does these steps. It needs Python 3.9 or later, and OpenSSL 3 or later for the signature. Read it,
-keep it as <code>check.py</code>, and run <code>python3 check.py FILE.zip log.pub</code>.</p>
+<p>The program does these steps. It needs Python 3.9 or later, OpenSSL 3 or later for the signature, and nothing else:
+no copy of the source, and no package. Read it, keep it as <code>check.py</code>, and run
+<code>python3 check.py FILE.zip log.pub</code>.</p>
 <pre id="program">{program}</pre>
 </body>
 </html>
 """
+_FILTERED = """<li><b>That the filter left nothing out.</b> Records that do not fit it are not here. Who needs all of
+them takes the range of indexes as a whole, without a filter and of both kinds: then each index that is missing is that
+of an act on the log, or of a record that was removed.</li>"""
+_OF_ALL = """<li><b>What the entries of the range are that have no record here</b>, {others} in number. No filter was
+asked for, and both kinds of records were: by the service each of them is that of an act on the log, or of a record
+that was removed. They can be asked for by their index.</li>"""
 
 
 def page(manifest: Manifest) -> bytes:
     """The page of a bundle, the same for the same manifest, whatever it says of its files."""
     first, stop = manifest.range
     asked = ", ".join(f"{name}={text}" for name, text in manifest.filter.items())
+    kinds = "events and notifications" if manifest.is_of_all else "events"
     texts = {
         "origin": manifest.origin,
         "records": counted(manifest.records, "record"),
@@ -106,12 +119,20 @@ def page(manifest: Manifest) -> bytes:
         "root": manifest.root,
         "by": manifest.by or "nobody known: the service asked for no token",
         "made_at": manifest.made_at,
-        "filter": asked or "none: all events of the range",
+        "filter": asked if asked and not manifest.is_of_all else f"none: all {kinds} of the range",
         "range": f"entries {first} to {stop - 1}" if first < stop else "no entries",
         "requests": ", ".join(stream.request_id for stream in manifest.streams[:_MOST_NAMED]),
         "program": program(),
     }
-    return _PAGE.format(style=_STYLE, **{name: escape(text) for name, text in texts.items()}).encode()
+    escaped = {name: escape(text) for name, text in texts.items()}
+    return _PAGE.format(style=_STYLE, left_out=_left_out(manifest), **escaped).encode()
+
+
+def _left_out(manifest: Manifest) -> str:
+    """What nobody can tell of records that are not here, as an item of a list; none where there are no such."""
+    if not manifest.is_of_all:
+        return _FILTERED
+    return _OF_ALL.format(others=f"{manifest.others:,}") if manifest.others else ""
 
 
 def program() -> str:
