@@ -319,6 +319,16 @@ def test_one_record_is_one() -> None:
     assert [evidence_module._words("records", count) for count in (1, 2000)] == ["1 record", "2,000 records"]
 
 
+def test_an_export_that_matches_nothing_is_whole(run: Run, stub: ExportService, tmp_path: Path) -> None:
+    stub.items.clear()
+    for form in ("ndjson", "csv", "parquet"):
+        result = run("--format", form, "--output", form)
+        assert (result.exit_code, result.stderr.startswith("0 rows, ")) == (0, True), result.stderr
+    assert (tmp_path / "ndjson").read_bytes() == b""
+    assert (tmp_path / "csv").read_bytes() == stub.whole("csv")
+    assert os.listdir(tmp_path / "parquet") == []
+
+
 class TestOutputs:
     def test_a_folder_that_is_not_there_is_named(self, run: Run, stub: ExportService, tmp_path: Path) -> None:
         result = run("--format", "csv", "--output", "none/out.csv")
