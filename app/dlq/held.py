@@ -35,11 +35,16 @@ class HeldError(Exception):
 
 
 def unless_held(
-    database: Database, validator: Validator, letter: Mapping[str, Any], delete: Callable[[], bool]
+    database: Database,
+    validator: Validator,
+    letter: Mapping[str, Any],
+    record: Callable[[], None],
+    delete: Callable[[], bool],
 ) -> bool:
     """Delete a dead letter, and let nobody set a hold meanwhile; what ``delete`` gives.
 
-    Raises HeldError, and as `Database.change`: where nobody can say whether it is under a hold it stays.
+    ``record``: says before that it is about to be done; it may take its time. Raises HeldError, and as
+    `Database.change`: where nobody can say whether it is under a hold it stays.
     """
 
     def action(conn: Connection) -> bool:
@@ -47,6 +52,9 @@ def unless_held(
         found = conn.execute(*_look(validator, letter)).fetchall()
         if found:
             raise HeldError([hold_id for (hold_id,) in found])
+        record()
+        # Whose session ended meanwhile keeps nobody out any more: this fails, and the letter stays.
+        conn.execute(_SQL["keep_out_new_holds"])
         return delete()
 
     return database.change(action)

@@ -132,12 +132,14 @@ def _add_dead_letters(blueprint: flask.Blueprint, services: Parts) -> None:
         if letter is None:
             raise Problem("not-found", _UNKNOWN)
 
-        def now() -> bool:
-            _record_change(services, "delete", letter_id)
-            return _admin(services).delete(letter_id)
-
         try:
-            deleted = unless_held(services.database, services.validator, letter, now)
+            deleted = unless_held(
+                services.database,
+                services.validator,
+                letter,
+                record=lambda: _record_change(services, "delete", letter_id),
+                delete=lambda: _admin(services).delete(letter_id),
+            )
         except HeldError as e:
             raise Problem("held", _HELD, members={"held_by": [str(hold_id) for hold_id in e.hold_ids]}) from None
         if not deleted:

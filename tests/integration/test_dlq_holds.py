@@ -12,6 +12,8 @@ import flask
 import pytest
 import redis
 
+from app.audit.event import AuditEvent
+from app.audit.recorder import Recorder
 from app.dlq.admin import Admin
 from app.dlq.keys import KEYS
 from app.services import Services
@@ -114,3 +116,30 @@ def test_who_sets_a_hold_is_answered_after_a_deletion_that_began_before(
     assert app.test_client().delete(f"{LETTERS}/{ident}").status_code == 200
     setting.join(timeout=60)
     assert order == ["deleted", "set"]
+
+
+def test_who_lost_the_lock_meanwhile_deletes_nothing(
+    make_app: Callable[..., flask.Flask],
+    valkey: Valkey,
+    streams: redis.Redis,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """PostgreSQL restarts, fails over or ends a session that idled, while it is recorded what is about to be done."""
+    app, other = (make_app(redis={"url": valkey.url(0)}, audit={"record_service": True}) for _ in range(2))
+    ident = letter(
+        streams, "events", {"type": "audit_event", "payload": event(event_id=str(uuid.uuid4()), actor_id="alice")}
+    )
+    real = Recorder.keep
+
+    def keep(self: Recorder, told: AuditEvent) -> bool:
+        ended = (
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'"
+        )
+        assert database.query(ended) == [(True,)]
+        hold(other, {"actor_id": "alice"})
+        return real(self, told)
+
+    monkeypatch.setattr(Recorder, "keep", keep)
+    assert app.test_client().delete(f"{LETTERS}/{ident}").status_code == 503
+    assert other.test_client().get(f"{LETTERS}/{ident}").status_code == 200
