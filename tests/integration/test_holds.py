@@ -505,6 +505,38 @@ def test_nobody_else_may_set_or_release(service: Service) -> None:
         assert grantees == {"datastorage", "datastorage_owner"}, (name, acl)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "at"),
+    [
+        ('{"kinds": [], "since": "soon"}', "now"),
+        ('{"kinds": ["audit_event"], "until": "31/12/2026"}', "now"),
+        ('{"kinds": ["audit_event"], "until": "2026-02-30T00:00:00Z"}', "now"),
+        ('{"kinds": ["audit_event"], "since": "infinity"}', "now"),
+        ('{"kinds": ["audit_event"], "since": 7}', "now"),
+        ('{"kinds": ["audit_event"], "since": null, "until": {}}', "now"),
+        ("{}", "now"),
+        ("7", "now"),
+        ('{"kinds": []}', "infinity"),
+        ('{"kinds": []}', "10000-01-01"),
+        ('{"kinds": []}', "0001-01-01 BC"),
+    ],
+)
+def test_no_hold_is_stored_that_would_make_looks_for_holds_fail(service: Service, wanted: str, at: str) -> None:
+    """Not even past the service, by whoever has its role: it could never be deleted."""
+    ident, hold_id = str(uuid.uuid4()), str(uuid.uuid4())
+    assert service.client.post(EVENTS, json=event(event_id=ident, event_timestamp=rfc3339(NOW))).status_code == 201
+    with psycopg.connect(service.database.service_url, autocommit=True) as conn:
+        conn.execute("SET datestyle = 'ISO, DMY'")
+        with pytest.raises((psycopg.errors.CheckViolation, psycopg.errors.DataError)):
+            conn.execute(
+                "SELECT audit_set_hold(%s, 'n', 'r', %s::jsonb, %s::timestamptz, NULL, substring(sha256('x') FOR 16), "
+                "gen_random_uuid(), '{}'::jsonb, sha256('x'))",
+                (hold_id, wanted, at),
+            )
+    assert service.client.get(f"{EVENTS}/{ident}").status_code == 200
+    assert service.client.get(HOLDS).status_code == 200
+
+
 def test_the_filter_is_compared_as_it_was_kept(service: Service) -> None:
     """The act commits to what was sent, and PostgreSQL writes numbers its own way."""
     hold = set_hold(service, filter={"data": {"n": [1.0, 1e3, 0.10, 12345678901234567890.5], "z": None, "a": "ü"}})
