@@ -195,6 +195,10 @@ def set_(
     hold_id = uuid7_text()
     body = {"hold_id": hold_id, "name": name, "reason": reason, "filter": wanted}
     hold = _change(_client(url, token), _PATH, body, hold_id).object()
+    with understood():
+        # Its answer was lost, and somebody released it before the request was sent again.
+        if hold["state"] != "active":
+            raise ServiceError(f"the hold was set, and is released since: {_look(hold_id)} says by whom and why")
     if as_json:
         print_json(hold)
         return
