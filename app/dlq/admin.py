@@ -221,7 +221,12 @@ def _letter(stream: str, ident: bytes, fields: dict[bytes, bytes]) -> dict[str, 
 
 
 def _answerable(value: Any) -> Any:
-    """The value with the escape of each lone surrogate, which no answer can hold: it hides no letter beside it."""
+    """The value with the escape of each lone surrogate, which no answer can hold: it hides no letter beside it.
+
+    Raises JSONError where it holds a number that nothing can write.
+    """
+    if value is jsonvalue.HUGE:
+        raise jsonvalue.JSONError("a number is too large")
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):

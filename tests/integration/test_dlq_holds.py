@@ -77,6 +77,20 @@ def test_a_record_under_a_hold_stays(app: flask.Flask, streams: redis.Redis) -> 
         assert client.delete(f"{LETTERS}/{letter_id}").status_code == 404
 
 
+def test_a_number_that_nothing_can_write_hides_no_letter(app: flask.Flask, streams: redis.Redis) -> None:
+    """It is shown as it lies there, is under every hold, and can be deleted when there is none."""
+    client = app.test_client()
+    text = '{"type": "audit_event", "payload": {"event_data": {"n": 1e99999999999999999999}}}'
+    ident, beside = letter(streams, "events", text), letter(streams, "events", "{}")
+    shown = client.get(LETTERS)
+    assert (shown.status_code, [found["id"] for found in shown.json["dead_letters"]]) == (200, [ident, beside])
+    assert (client.get(f"{LETTERS}/{ident}").json["raw"], shown.json["dead_letters"][0]["entry"]) == (text, None)
+    one = hold(app, {"actor_id": "alice"})
+    assert client.delete(f"{LETTERS}/{ident}").status_code == 409
+    assert client.post(f"{HOLDS}/{one}/release", json={"reason": "r"}).status_code == 200
+    assert client.delete(f"{LETTERS}/{ident}").status_code == 200
+
+
 def test_without_the_database_no_letter_is_deleted(app: flask.Flask, streams: redis.Redis) -> None:
     ident = letter(streams, "events", "broken")
     services: Services = app.extensions["datastorage"]
