@@ -128,15 +128,15 @@ def _add_dead_letters(blueprint: flask.Blueprint, services: Parts) -> None:
 
     @blueprint.delete("/dead-letters/<letter_id>")
     def delete(letter_id: str) -> flask.Response:
-        letter = _admin(services).dead_letter(letter_id)
-        if letter is None:
+        found = _admin(services).message(letter_id)
+        if found is None:
             raise Problem("not-found", _UNKNOWN)
 
         try:
             deleted = unless_held(
                 services.database,
                 services.validator,
-                letter,
+                *found,
                 record=lambda: _record_change(services, "delete", letter_id),
                 delete=lambda: _admin(services).delete(letter_id),
             )

@@ -77,6 +77,18 @@ def test_a_record_under_a_hold_stays(app: flask.Flask, streams: redis.Redis) -> 
         assert client.delete(f"{LETTERS}/{letter_id}").status_code == 404
 
 
+def test_one_with_a_text_that_nothing_can_store_is_under_every_hold(app: flask.Flask, streams: redis.Redis) -> None:
+    """An answer shows the escape of a lone surrogate: with that in its place it would be a record, and it is none."""
+    client = app.test_client()
+    unread = event(event_id=str(uuid.uuid4()), actor_id="bob", namespace="shop\ud800")
+    ident = letter(streams, "events", {"type": "audit_event", "payload": unread})
+    one = hold(app, {"actor_id": "alice"})
+    answer = client.delete(f"{LETTERS}/{ident}")
+    assert (answer.status_code, answer.json.get("held_by")) == (409, [one])
+    assert client.post(f"{HOLDS}/{one}/release", json={"reason": "r"}).status_code == 200
+    assert client.delete(f"{LETTERS}/{ident}").status_code == 200
+
+
 def test_a_number_that_nothing_can_write_hides_no_letter(app: flask.Flask, streams: redis.Redis) -> None:
     """It is shown as it lies there, is under every hold, and can be deleted when there is none."""
     client = app.test_client()
