@@ -100,6 +100,15 @@ def get(conn: psycopg.Connection, hold_id: UUID) -> Row | None:
     return None if values is None else dict(zip(MEMBERS, values, strict=True))
 
 
+def get_confirmed(conn: Connection, hold_id: UUID) -> Row | None:
+    """As `get`, in a transaction that writes: once that is committed the hold is wherever a commit has to be.
+
+    Whoever committed it may have been told that no standby has it yet. Raises psycopg.Error.
+    """
+    conn.execute(_SQL["confirm"])
+    return get(conn, hold_id)
+
+
 def page(conn: psycopg.Connection, query: ListQuery, max_bytes: int) -> Page:
     """A page of the list, newest first; it ends early where an answer would become larger than ``max_bytes``."""
     conditions, parameters = query.conditions, list(query.parameters)
