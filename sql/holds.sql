@@ -12,10 +12,6 @@ SELECT audit_set_hold(%s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s::jsonb, %s);
 -- With its act; false where none of this id is in force.
 SELECT audit_release_hold(%s, %s, %s, %s, %s, %s, %s::jsonb, %s);
 
--- name: confirm
--- Writes something that nobody reads: the commit then waits for the standbys that have to have it, and so for all before it.
-SELECT pg_logical_emit_message(true, 'datastorage', '');
-
 -- name: one
 -- Released or not.
 SELECT {columns} FROM audit_holds WHERE hold_id = %s;

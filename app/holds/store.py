@@ -19,7 +19,7 @@ from datastorage_common.times import rfc3339
 
 from app.postgres import pages
 from app.postgres.lists import Cursor, ListQuery, Page
-from app.postgres.sessions import Connection
+from app.postgres.sessions import Connection, confirm
 from app.postgres.statements import all_of, statements
 from app.transparency.acts import HOLD_RELEASED, HOLD_SET, Act, commitment_to
 
@@ -105,7 +105,7 @@ def get_confirmed(conn: Connection, hold_id: UUID) -> Row | None:
 
     Whoever committed it may have been told that no standby has it yet. Raises psycopg.Error.
     """
-    conn.execute(_SQL["confirm"])
+    confirm(conn)
     return get(conn, hold_id)
 
 

@@ -6,7 +6,7 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from app.transparency.acts import commitment_to
 from tests.integration.service import NOW, Service, running
 from tests.read_limits import named_principals
 from tests.support import Database, PostgresServer, event, notification, postgres_server, wait_until
+from tests.unconfirmed import answers
 
 HOLDS = "/api/v1/holds"
 EVENTS = "/api/v1/audit/events"
@@ -184,6 +185,10 @@ WRONG = [
     ),
     (
         {**ASKED, "filter": {"kinds": ["act"]}},
+        {"filter.kinds": "must be a list of one or both of these: audit_event, notification"},
+    ),
+    (
+        {**ASKED, "filter": {"kinds": None}},
         {"filter.kinds": "must be a list of one or both of these: audit_event, notification"},
     ),
     (
@@ -375,37 +380,14 @@ def test_a_commit_that_is_not_answered_is_said_to_be_unknown(service: Service, m
 
 @pytest.mark.embedded
 def test_what_no_standby_has_yet_is_not_answered_as_done(make_services_on: Callable[..., flask.Flask]) -> None:
-    """A commit that was let go before a synchronous standby had it is there to see, and lost where that takes over."""
-    let_go = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-    with postgres_server() as server, ThreadPoolExecutor(1) as other:
+    with postgres_server() as server:
         database = server.make_database()
         app = make_services_on(database)
         body = {**ASKED, "hold_id": str(uuid.uuid4())}
         release = f"{HOLDS}/{body['hold_id']}/release"
-
-        def names(standbys: str) -> None:
-            database.query(f"ALTER SYSTEM SET synchronous_standby_names = '{standbys}'")
-            database.query("SELECT pg_reload_conf()")
-            wait_until(
-                lambda: database.query("SHOW synchronous_standby_names") == [(standbys,)], what="the new setting"
-            )
-
-        def answers(path: str, sent: dict[str, Any]) -> list[tuple[int, Any]]:
-            """Those to the request and to its repetition while commits are let go, and to one when nothing is amiss."""
-            found = []
-            names("nobody")
-            for _ in range(2):
-                asked = other.submit(app.test_client().post, path, json=sent)
-                while not asked.done():
-                    database.query(let_go)
-                    wait([asked], timeout=0.05)
-                found.append(asked.result())
-            names("")
-            found.append(app.test_client().post(path, json=sent))
-            return [(answer.status_code, answer.json.get("outcome")) for answer in found]
-
-        assert answers(HOLDS, body) == [(503, "unknown"), (503, "unknown"), (200, None)]
-        assert answers(release, {"reason": "closed"}) == [(503, "unknown"), (503, "unknown"), (200, None)]
+        said = [(503, "unknown"), (503, "unknown"), (200, None)]
+        assert answers(app, database, HOLDS, body) == said
+        assert answers(app, database, release, {"reason": "closed"}) == said
 
 
 def test_a_month_that_is_missing_is_made(make_app: Callable[..., flask.Flask], database: Database) -> None:
