@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -20,16 +21,22 @@ from click.testing import CliRunner, Result
 from datastorage_client.cli import export as command_module
 from datastorage_client.cli.commands import datastorage
 from datastorage_client.cli.exports import download as download_module
+from datastorage_client.cli.exports import evidence as evidence_module
 from datastorage_client.cli.exports import sink as sink_module
 from datastorage_client.cli.exports.sink import PartFile
 from datastorage_client.cli.http_client import HTTPClient
+from datastorage_client.cli.terminating import TerminatedError
+from datastorage_client.evidence import Written
+from datastorage_client.folder import new_file
 from datastorage_client.retry import Backoff
+from datastorage_common.checkpoints import Checkpoint
 
 from app.http.problems import Problem
 from tests.support import Guarded, wait_until
 from tests.unit.client.cli.deaths import Killed, dies_at
 from tests.unit.client.export_service import BEFORE, ExportService, event, place
 from tests.unit.client.feed_service import notification
+from tests.unit.client.verify.log_server import KEY
 from tests.unit.stub_service import Canned, Cut, busy
 
 Run = Callable[..., Result]
@@ -216,6 +223,42 @@ def test_other_answers_are_no_export(run: Run, stub: ExportService, tmp_path: Pa
     assert (result.exit_code, "in the middle of a row" in result.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("line", [b"}{", b"[]", b"null", b'{"a":}', b"<html>"])
+def test_a_line_that_is_no_object_ends_it_wherever_it_stands(
+    run: Run, stub: ExportService, tmp_path: Path, line: bytes
+) -> None:
+    def bend(chunks: Iterable[bytes]) -> Iterator[bytes]:
+        first, second, *others = chunks
+        middle = len(second.splitlines(keepends=True)[0])
+        yield from (first, second[:middle] + line + b"\n" + second[middle:], *others)
+
+    arguments = ("--format", "ndjson", "--output", "out")
+    stub.bends.append(bend)
+    result = run(*arguments)
+    # The stand-in may tell on the same standard error of the connection that was left.
+    said = [text for text in result.stderr.splitlines() if text.startswith("datastorage:")]
+    assert (result.exit_code, len(said), "a row that cannot be read" in said[0]) == (1, 1, True)
+    assert saved_rows(tmp_path / "out") <= 101, "what came with it is not kept"
+    assert run(*arguments).exit_code == 0
+    assert (tmp_path / "out").read_bytes() == stub.whole()
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv"])
+def test_rows_that_are_there_already_are_refused(
+    run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
+) -> None:
+    """A service that pays no heed to `after` when a stream goes on."""
+    arguments = ("--format", form, "--output", "out")
+    stub.bends.append(break_after(100_000))
+    with monkeypatch.context() as patched:
+        patched.setattr(stub, "_start", lambda after: 0)
+        result = run(*arguments)
+    assert result.exit_code == 1
+    assert "and so rows that are there already" in result.stderr.splitlines()[-1]
+    assert run(*arguments).exit_code == 0
+    assert (tmp_path / "out").read_bytes() == stub.whole(form)
+
+
 def test_a_gzip_that_was_altered_leaves_nothing(run: Run, stub: ExportService, tmp_path: Path) -> None:
     stub.packed = True
     stub.bends.append(lambda chunks: [b"".join(chunks)[:-8] + bytes(8)])
@@ -252,6 +295,54 @@ class TestOutputs:
         asked = len(stub.requests)
         assert run("--format", "ndjson", "--output", "out", "--force").exit_code == 0
         assert ((tmp_path / "out").read_bytes(), len(stub.requests)) == (stub.whole(), asked), "its rows were there"
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_what_somebody_made_at_the_last_moment_stays_without_force(
+        self, run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, packed: bool
+    ) -> None:
+        arguments = ("--format", "ndjson", "--output", "out", *(["--compress"] if packed else []))
+        link = os.link
+
+        def late(source: Path, target: Path) -> None:
+            target.write_text("mine")
+            link(source, target)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "link", late)
+            result = run(*arguments)
+        for refused in (result, run(*arguments)):
+            assert (refused.exit_code, (tmp_path / "out").read_text()) == (2, "mine")
+            assert "out is there already; --force" in refused.stderr
+        asked = len(stub.requests)
+        assert run(*arguments, "--force").exit_code == 0
+        found = (tmp_path / "out").read_bytes()
+        assert ((gzip.decompress(found) if packed else found), len(stub.requests)) == (stub.whole(), asked)
+        assert os.listdir(tmp_path) == ["out"]
+
+    @pytest.mark.parametrize("force", [False, True])
+    def test_evidence_that_another_run_made_meanwhile_is_said(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, force: bool
+    ) -> None:
+        def write(*_: object, force: bool) -> Written:
+            with new_file(tmp_path / "a.zip", replace=force):
+                (tmp_path / "a.zip").write_text("mine")
+            return Written(0, Checkpoint("origin", 0, bytes(32)), 0)
+
+        monkeypatch.setattr(evidence_module, "write", write)
+        (tmp_path / "log.pub").write_text(f"{KEY.verifier}\n")
+        result = run("--evidence", "a.zip", "--key", "log.pub", *(["--force"] if force else []))
+        said = "--evidence: a.zip is there already; --force replaces it"
+        assert (result.exit_code, said in result.stderr) == ((0, False) if force else (2, True))
+        assert (tmp_path / "a.zip").read_text() == ("" if force else "mine")
+
+    @pytest.mark.parametrize("options", [("--format", "ndjson", "--output"), ("--evidence",)])
+    def test_a_link_that_leads_nowhere_is_there(
+        self, run: Run, stub: ExportService, tmp_path: Path, options: tuple[str, ...]
+    ) -> None:
+        (tmp_path / "out").symlink_to(tmp_path / "nowhere")
+        result = run(*options, "out")
+        assert (result.exit_code, (tmp_path / "out").is_symlink(), stub.requests) == (2, True, [])
+        assert "a link that leads nowhere; --force replaces it" in result.stderr
 
     def test_evidence_takes_the_place_of_files_alone(self, run: Run, stub: ExportService, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
@@ -465,6 +556,69 @@ def test_killed_at_any_moment_it_gives_the_same_file(tmp_path: Path, form: str) 
         assert len(behind) > KILLS // 2
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("options", [("--evidence", "a.zip", "--key", "log.pub"), ("--format", "csv", "--output", "a")])
+def test_a_signal_ends_it_and_leaves_what_the_next_run_needs(
+    tmp_path: Path, options: tuple[str, ...], number: signal.Signals, code: int
+) -> None:
+    reached, gone = threading.Event(), threading.Event()
+
+    def held(chunks: Iterable[bytes]) -> Iterator[bytes]:
+        yield from islice(chunks, 2)  # for CSV the first is the header line
+        reached.set()
+        gone.wait(60)
+        raise Cut
+
+    (tmp_path / "log.pub").write_text(f"{KEY.verifier}\n")
+    with ExportService() as stub:
+        stub.bends.append(held)
+        environ = {**os.environ, "DATASTORAGE_URL": stub.url}
+        command = [sys.executable, "-c", OFTEN, "export", *options]
+        with Guarded(command, env=environ, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+            assert reached.wait(60)
+            if "--output" in options:
+                wait_until(lambda: saved_rows(tmp_path / "a") == 100, 60, "rows that count")
+            else:
+                wait_until(lambda: any(path.suffix == ".new" for path in tmp_path.iterdir()), 60, "a bundle begun")
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+            gone.set()
+        assert process.returncode == code, said
+        assert (
+            said.decode().splitlines()[-1].startswith(f"datastorage: {'terminated' if code == 143 else 'interrupted'}")
+        )
+        left = {"a.part", "a.part.json"} if "--output" in options else set()
+        assert {*os.listdir(tmp_path)} == {"log.pub", *left}
+        if left:
+            done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, check=False)
+            assert done.returncode == 0, done.stderr
+            assert (tmp_path / "a").read_bytes() == stub.whole("csv")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TerminatedError])
+def test_a_signal_within_a_step_keeps_no_state_that_is_not_of_the_rows(
+    run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: type[BaseException]
+) -> None:
+    arguments = ("--format", "csv", "--output", "out")
+    monkeypatch.setattr(sink_module, "SAVE_EVERY_S", 0.0)
+    for _ in range(2):
+        calls = 0
+
+        def written(part: PartFile, content: bytes, real: Callable[[PartFile, bytes], None] = PartFile.write) -> None:
+            nonlocal calls
+            calls += 1
+            real(part, content)
+            if calls == 3:
+                raise error
+
+        with monkeypatch.context() as patched:
+            patched.setattr(PartFile, "write", written)
+            assert run(*arguments).exit_code in (130, 143)
+    assert 0 < saved_rows(tmp_path / "out") < 500
+    assert run(*arguments).exit_code == 0
+    assert (tmp_path / "out").read_bytes() == stub.whole("csv")
+
+
 @pytest.mark.parametrize("options", [(), ("--restart",)])
 def test_what_a_killed_run_has_packed_is_never_taken_for_the_file(
     run: Run, stub: ExportService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: tuple[str, ...]
@@ -498,7 +652,7 @@ def test_killed_between_the_last_steps(
     """Each call that changes a file name, and what comes behind it, is where a run ends once."""
     arguments = ("--format", form, "--output", "out", *(["--compress"] if packed else []))
     for step in range(40):
-        with dies_at(step, "replace", "unlink", "fsync", "write", "ftruncate") as death:
+        with dies_at(step, "link", "replace", "unlink", "fsync", "write", "ftruncate") as death:
             run(*arguments)
         assert run(*arguments).exit_code == (0 if death.came else 2)
         found = (tmp_path / "out").read_bytes()

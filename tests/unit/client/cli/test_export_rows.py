@@ -70,6 +70,29 @@ def test_rows_of_ndjson(texts: list[str], cuts: list[int]) -> None:
     assert form.left() == 8
 
 
+@pytest.mark.parametrize("form", [Lines(), Lines(6), Cells(), Cells(6)])
+def test_entries_rise(form: Form) -> None:
+    rows = [
+        b'{"log_index":7}\n{"log_index":null}\n{"log_index":9}\n', b'{"log_index":9}\n'
+    ] if isinstance(form, Lines) else [b"2026-01-05,e-7,7\r\n", b""]  # fmt: skip
+    form.cut(b"" if isinstance(form, Lines) else b"event_date,event_id,log_index\r\n")
+    assert form.count(rows[0]) == rows[0].count(b"\n")
+    assert form.count(b"") == 0
+    if rows[1]:
+        with pytest.raises(ServiceError, match="entry 9 of the log behind entry 9"):
+            form.count(rows[1])
+
+
+@pytest.mark.parametrize(
+    ("form", "row"), [(Lines(7), b'{"log_index":7}\n'), (Cells(7), b'2026-01-05,e-7,"a ""\r\n",7\r\n')]
+)
+def test_a_stream_goes_on_behind_what_is_there(form: Form, row: bytes) -> None:
+    if isinstance(form, Cells):
+        form.cut(b"event_date,event_id,one,log_index\r\n")
+    with pytest.raises(ServiceError, match="entry 7 of the log behind entry 7"):
+        form.count(row * 2)
+
+
 @pytest.mark.parametrize("form", [Lines(), Cells()])
 def test_a_row_without_end_is_refused(form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows_module, "MAX_ROW_BYTES", 1000)

@@ -144,6 +144,53 @@ def test_what_is_no_state_is_not_overwritten(feed: FeedService, tmp_path: Path, 
     assert feed.requests == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"moments": {"no_filter": "2026-01-05T10:00:00Z"}},
+        {"moments": {"since": "2026-01-05T10:00:00Z", "until": "2026-01-05T10:00:00Z"}},
+        {"moments": {}},
+        {"moments": {"since": "yesterday"}},
+        {"moments": {"since": None}},
+        {"moments": ["since"]},
+        {"moments": None},
+        {"cursor": None},
+        {"cursor": ["x"]},
+        {"asked": []},
+        {"asked": {"since": "24h", "salts": 0}},
+        {"asked": {"\ud800\n\u001b[31m" * 1000: 1}},
+        {"version": True},
+        {"version": 1.0},
+        {"version": None},
+        {"more": 1},
+    ],
+    ids=repr,
+)
+def test_a_state_of_a_wrong_form_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    query, moments = {"since": "24h", "salts": False}, {"since": "2026-01-05T10:00:00Z"}
+    path = tmp_path / "s"
+    State(path, query, moments).keep("c")
+    made = json.loads(path.read_bytes())
+    assert State(path, query, {"since": "2026-01-06T10:00:00Z"}).moments == moments
+    path.write_text(json.dumps({**made, **change}))
+    with pytest.raises(StateError, match=r"name another file with --state|use that one, or another file") as caught:
+        State(path, query, moments)
+    assert len(str(caught.value)) < 1000
+    assert str(caught.value).isprintable()
+    path.write_text(json.dumps(made).replace('"cursor"', '"cursor": "d", "cursor"'))
+    with pytest.raises(StateError):
+        State(path, query, moments)
+
+
+def test_a_state_with_an_unknown_moment_is_one_line(feed: FeedService, tmp_path: Path) -> None:
+    feed.items += [event(0)]
+    assert run(feed, tmp_path, "--once")[0] == 0
+    (tmp_path / "state.json").write_text(json.dumps({**kept(tmp_path), "moments": {"no_filter": "x"}}))
+    code, lines, said = run(feed, tmp_path, "--once")
+    assert (code, lines, len(said.splitlines())) == (2, [], 1), said
+    assert "is a broken state of `datastorage follow`: name another file with --state" in said
+
+
 def test_one_at_a_time(feed: FeedService, tmp_path: Path) -> None:
     process = start(feed, tmp_path)
     wait_until(lambda: feed.waiting, what="the first one waits")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime, tzinfo
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from datastorage_client.cli.verify_file import EvidenceReport
 from datastorage_client.evidence import About, EvidenceError, Stream, check_evidence, write_evidence, zip_layout
 from datastorage_client.evidence import write as write_module
 from datastorage_client.evidence.errors import RecordRefusedError
@@ -30,9 +32,10 @@ from datastorage_client.evidence.zip_layout import (
     PROOF,
     RECORDS,
 )
-from datastorage_client.evidence.zip_read import STRUCTURE, ZipReader
+from datastorage_client.evidence.zip_read import STRUCTURE, MemberReader, ZipReader
 from datastorage_client.verify.trust import Trust
 from datastorage_common.files import ReadError
+from datastorage_common.notes import make_key
 
 from tests.unit.client.cli.support import ROW
 from tests.unit.client.evidence.bundles import (
@@ -172,6 +175,21 @@ def test_a_record_that_does_not_fit_is_named_and_nothing_is_left(tmp_path: Path,
     assert [*tmp_path.iterdir()] == []
 
 
+def test_what_was_made_meanwhile_is_not_replaced_unless_that_is_wanted(tmp_path: Path, log: Log) -> None:
+    lines, about = export(log, INDEXES)
+    path = tmp_path / "evidence.zip"
+
+    def records() -> Iterator[bytes]:
+        yield from lines
+        path.write_bytes(b"mine")
+
+    with pytest.raises(FileExistsError):
+        write(path, log, records(), about, replace=False)
+    assert ([*tmp_path.iterdir()], path.read_bytes()) == ([path], b"mine")
+    write(path, log, lines, about)
+    assert told(path) == []
+
+
 def test_an_export_that_nobody_recorded_is_no_evidence(tmp_path: Path, log: Log) -> None:
     lines, about = export(log, INDEXES)
     for index in (300, 301):
@@ -289,6 +307,56 @@ def test_a_bomb_is_read_as_far_as_its_header_says(path: Path) -> None:
     rewrite(path, bomb)
     found = told(path)
     assert any("a line has more than" in text for text in found)
+
+
+@pytest.mark.parametrize(
+    "line", [b"x\n", b'{"kind":"audit_event","log_index":null}\n', b'{"kind":"audit_event","log_index":5}\n']
+)
+def test_it_gives_up_behind_many_lines_that_are_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch, line: bytes
+) -> None:
+    """A few kilobytes may be hundreds of millions of lines."""
+    monkeypatch.setattr(MemberReader, "lines", counted := Counted(MemberReader.lines))
+    change = lines_of(lambda f: [*f, *[line] * 200_000])
+    rewrite(path, lambda files: (change(files), manifest(records=10**9)(files))[0])
+    found = check(path)
+    assert found.given_up == "more than 10,000 lines are no records, or have no entry: the rest is not looked at"
+    assert 10_000 < found.faults.total() < 10_010
+    assert counted.given < 10_100
+    report = EvidenceReport(path, found)
+    assert ("given up", found.given_up) in [*report.lines()]
+    assert (report.members()["given_up"], report.wrong().endswith(found.given_up)) == (found.given_up, True)
+
+
+def test_so_many_lines_are_looked_at(path: Path) -> None:
+    rewrite(path, lines_of(lambda f: [*f, *[b"x\n"] * 900]))
+    found = check(path)
+    assert (found.given_up, found.faults["added"] > 890) == (None, True)
+
+
+class Counted:
+    """Lines of members, and how many were taken."""
+
+    def __init__(self, real: Callable[[MemberReader], Iterator[bytes]]) -> None:
+        self._real = real
+        self.given = 0
+
+    def __get__(self, reader: MemberReader, owner: type[MemberReader]) -> Callable[[], Iterator[bytes]]:
+        return lambda: self._all(reader)
+
+    def _all(self, reader: MemberReader) -> Iterator[bytes]:
+        for line in self._real(reader):
+            self.given += 1
+            yield line
+
+
+def test_a_line_is_as_long_as_a_record_can_be(path: Path, tmp_path: Path, log: Log) -> None:
+    long = b'{"kind": "audit_event", "log_index": 0, "duration_ms": %b}' % (b"9" * 16 * 1024 * 1024)
+    rewrite(path, lines_of(lambda f: [long + b"\n", *f[1:]]))
+    assert "records.ndjson: a line has more than 16,777,216 bytes" in told(path)
+    _, about = export(log, ())
+    with pytest.raises(EvidenceError, match="record 1 of the export cannot be read"):
+        write(tmp_path / "other.zip", log, [long], about)
 
 
 def test_events_about_the_export_are_as_large_as_a_service_writes_them(path: Path) -> None:
@@ -440,6 +508,10 @@ def manifest(**members: Any) -> Change:
         ({"size": 301}, "names another checkpoint"),
         ({"root": "00" * 32}, "names another checkpoint"),
         ({"origin": "other"}, "names another checkpoint"),
+        ({"made_at": "yesterday"}, "made_at is no RFC 3339 time in UTC: yesterday"),
+        ({"made_at": "2026-02-30T10:00:00Z"}, "made_at is no RFC 3339 time in UTC"),
+        ({"made_at": "2027-01-05T10:00:00+01:00"}, "made_at is no RFC 3339 time in UTC"),
+        ({"made_at": "2026-01-05T10:00:00.119999Z"}, "before the newest event about the export, of 2026-01-05T10:00:0"),
     ],
 )  # fmt: skip
 def test_the_log_itself_says_who_exported_what(path: Path, members: dict[str, Any], said: str) -> None:
@@ -503,6 +575,48 @@ def test_the_key_from_elsewhere_counts(path: Path) -> None:
     other = OTHER_KEY.verifier
     said = f"the checkpoint of the log {other.name} has no signature by a key of {other.name}+{other.key_id.hex()}"
     assert told(path, Trust((other,))) == [said]
+
+
+@pytest.mark.parametrize("trust", [TRUST, Trust(())])
+def test_a_key_in_it_that_has_not_signed_is_a_fault(path: Path, trust: Trust) -> None:
+    def add(files: dict[str, bytes]) -> None:
+        files[KEYS] += f"{OTHER_KEY.verifier}\n".encode()
+
+    rewrite(path, add)
+    assert told(path, trust) == [
+        f"keys.txt: it names the key {OTHER_KEY.verifier}, which has not signed the checkpoint"
+    ]
+    rewrite(path, lambda files: files.update({KEYS: b"no key\n"}))
+    assert told(path, trust)[0].startswith("keys.txt: line 1: not a verifier key")
+
+
+def test_a_key_in_it_that_was_not_given_is_told(tmp_path: Path) -> None:
+    second = make_key(KEY.verifier.name, bytes(range(32)))
+    log = Log(300, (KEY, second))
+    lines_, about = export(log, INDEXES)
+    path = tmp_path / "evidence.zip"
+    write_evidence(path, lines_, fetch_from(log), Trust((second.verifier,)), lambda: about)
+    found = check(path)
+    assert (found.wrong, found.keys, found.other_keys) == ([], (KEY.verifier,), (second.verifier,))
+    assert check(path, Trust((second.verifier,))).other_keys == ()
+    report = EvidenceReport(path, found)
+    told_ = f"{second.verifier} (in the file, and not given; it has signed the checkpoint too)"
+    assert ("other key", told_) in [*report.lines()]
+    assert report.members()["other_keys"] == [str(second.verifier)]
+
+
+def test_a_bundle_is_not_older_than_what_is_in_it(tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the clock of who makes it is behind that of the service."""
+
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime(2020, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr(write_module, "datetime", Behind)
+    found = check(bundle(tmp_path / "evidence.zip", log, INDEXES))
+    assert found.manifest is not None
+    assert (found.wrong, found.manifest.made_at) == ([], "2026-01-05T10:00:00.120000Z")
 
 
 def test_a_log_of_somebody_else_is_found_by_the_key(tmp_path: Path) -> None:

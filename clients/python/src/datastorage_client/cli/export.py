@@ -24,10 +24,12 @@ from datastorage_client.cli.exports.sink import (
     Query,
     StandardOutput,
     State,
+    already_there,
     check_free,
     check_same,
     compress,
     forget_state,
+    is_same,
     part_paths,
     read_state,
 )
@@ -41,12 +43,12 @@ from datastorage_client.cli.filters import (
 from datastorage_client.cli.http_client import HTTPClient
 from datastorage_client.cli.options import service_options
 from datastorage_client.cli.progress import Flow
-from datastorage_client.folder import sync_folder
+from datastorage_client.cli.terminating import end_by, ended_by_sigterm
+from datastorage_client.folder import give_name, sync_folder
 from datastorage_client.problems import DataStorageError
 from datastorage_client.retry import Backoff
 
 _STDOUT = "-"
-_INTERRUPTED = 130
 _NEEDS = "--format parquet needs pyarrow, which is not installed: pip install 'datastorage-client[cli,parquet]'"
 _EVIDENCE_NEEDS = "--evidence needs cryptography, which is not installed: pip install 'datastorage-client[cli,verify]'"
 _LONGEST_WAIT_S = 10.0
@@ -130,7 +132,8 @@ Exit codes:
   0    the export is whole
   1    the service cannot be reached or gives no export, or it broke off and did not go on: run it again
   2    wrong options, or an output that is there already
-  130  interrupted: run it again to go on""",
+  130  interrupted (SIGINT): run it again to go on
+  143  terminated (SIGTERM): the same""",
 )
 @service_options
 @event_filter_options
@@ -165,6 +168,7 @@ Exit codes:
 @click.option("--restart", is_flag=True, help="Throw away what a run of before has left, and begin anew.")
 @click.option("--force", is_flag=True, help="Replace files that are there, once the new ones are whole.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON at the end.")
+@ended_by_sigterm()
 def export(
     url: str,
     token: str | None,
@@ -192,7 +196,7 @@ def export(
             check_free(evidence, force=force, instead="")
         except OutputError as e:
             raise click.UsageError(f"--evidence: {e}") from None
-        _write_evidence(HTTPClient(url, token=token), pinned(given(asked)), evidence, key_files, as_json=as_json)
+        _write_evidence(HTTPClient(url, token=token), pinned(given(asked)), evidence, key_files, force, as_json)
         return
     if form is None or output is None:
         raise click.UsageError("--format and --output say what is written and where; or --evidence FILE.zip")
@@ -215,8 +219,8 @@ def export(
             fail(e, option_of)
         except OutputError as e:
             end(str(e), 2)
-        except KeyboardInterrupt:
-            end("interrupted" + ("" if output == _STDOUT else "; run it again to go on"), _INTERRUPTED)
+        except KeyboardInterrupt as e:
+            end_by(e, "" if output == _STDOUT else "; run it again to go on")
         except OSError as e:
             if output == _STDOUT:
                 raise
@@ -225,7 +229,7 @@ def export(
 
 
 def _write_evidence(
-    client: HTTPClient, query: dict[str, str], path: Path, key_files: tuple[Path, ...], *, as_json: bool
+    client: HTTPClient, query: dict[str, str], path: Path, key_files: tuple[Path, ...], force: bool, as_json: bool
 ) -> None:
     if importlib.util.find_spec("cryptography") is None:
         end(_EVIDENCE_NEEDS, 1)
@@ -238,17 +242,19 @@ def _write_evidence(
     check_has_keys(trust)
     try:
         with Flow() as flow:
-            written = evidence.write(client, query, path, trust, flow)
+            written = evidence.write(client, query, path, trust, flow, force=force)
     except ServiceError as e:
         fail(e, option_of)
     except (EvidenceError, VerificationError) as e:
         end(str(e), 1)
     except DataStorageError as e:
         fail(client.told(e), option_of)
+    except FileExistsError:
+        end(f"--evidence: {already_there(path)}", 2)
     except OSError as e:
         end(f"{as_text(e.filename or path)}: {e.strerror}", 1)
-    except KeyboardInterrupt:
-        end("interrupted", _INTERRUPTED)
+    except KeyboardInterrupt as e:
+        end_by(e)
     if as_json:
         told = {"evidence": as_text(path), "records": written.records, "bytes": written.bytes}
         point = written.checkpoint
@@ -297,6 +303,17 @@ class _Run:
 
     def to_file(self, target: Path) -> Finished:
         """A file; the same bytes whether or not runs of before were killed."""
+        try:
+            return self._to_file(target)
+        except FileExistsError:
+            raise OutputError(already_there(target)) from None
+
+    def _to_file(self, target: Path) -> Finished:
+        """Raises FileExistsError where it cannot have its name in the end."""
+        for left in (part_paths(target)[0], _packed(target)):
+            # A run that was killed when the file had its name already: what is left is another name of the file.
+            if is_same(left, target):
+                left.unlink(missing_ok=True)
         if (state := self._moved(target)) is not None and target.exists():
             return self._finished(as_text(target), state, None, [as_text(target)])
         check_free(target, force=self._force)
@@ -309,12 +326,12 @@ class _Run:
                 compress(part.path, made, lambda done: self._flow.show(lambda _: f"compressing, {done / 1e6:,.0f} MB"))
                 # Before it has its name: a run that is killed in between finds the one without the other.
                 part.path.unlink()
-                made.replace(target)
+                give_name(made, target, replace=self._force)
                 part.forget()
             else:
                 # What a run that packed has left would be taken for all of it.
                 _packed(target).unlink(missing_ok=True)
-                part.move(target)
+                part.move(target, replace=self._force)
             return self._finished(as_text(target), part.state, download, [as_text(target)], resumed=part.resumed)
 
     def to_folder(self, folder: Path) -> Finished:
@@ -348,7 +365,7 @@ class _Run:
             return None
         check_same(state, self._client.url, self._query, part_paths(base)[1])
         if _packed(base).exists():
-            _packed(base).replace(base)
+            give_name(_packed(base), base, replace=self._force)
             sync_folder(base.parent)
         forget_state(part_paths(base)[1])
         return state
@@ -392,7 +409,7 @@ class _Run:
 
 def _packed(target: Path) -> Path:
     """Where rows are packed, until all of them are."""
-    return target.with_name(f"{target.name}.part.gz")
+    return target.parent / f"{target.name}.part.gz"
 
 
 def _say(finished: Finished, as_json: bool) -> None:

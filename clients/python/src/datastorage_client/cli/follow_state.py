@@ -12,11 +12,14 @@ from typing import Any, TypeGuard
 
 from datastorage_common.files import ReadError, as_text, read_whole
 from datastorage_common.terminal import printable
+from datastorage_common.times import parse_rfc3339
 
 from datastorage_client.folder import unfinished, write_whole
 from datastorage_client.problems import cursor as as_cursor
 
 _VERSION = 1
+_MEMBERS = {"version", "asked", "moments", "cursor"}
+_MAX_SHOWN = 300
 _MAX_BYTES = 256 * 1024  # filters are texts of any length up to that of a request line
 _OWNER_ALONE = 0o600
 
@@ -51,7 +54,7 @@ class State:
     def _read(self) -> None:
         name = _shown(self._path)
         try:
-            kept = json.loads(read_whole(self._path, _MAX_BYTES))
+            kept = json.loads(read_whole(self._path, _MAX_BYTES), object_pairs_hook=_members)
         except ReadError as e:
             raise StateError(f"--state: {e}") from None
         except (ValueError, RecursionError):
@@ -62,14 +65,18 @@ class State:
             raise StateError(f"{name} is of another release of `datastorage follow`: use that one, or another file")
         asked, moments = kept.get("asked"), kept.get("moments")
         cursor = as_cursor(kept.get("cursor"))
-        if cursor is None or not isinstance(asked, dict) or not _are_texts(moments):
-            raise StateError(f"{name} is a broken state of `datastorage follow`: name another file with --state")
-        if asked != self._asked:
-            differ = sorted(k for k in {*asked, *self._asked} if asked.get(k) != self._asked.get(k))
+        broken = StateError(f"{name} is a broken state of `datastorage follow`: name another file with --state")
+        if kept.keys() != _MEMBERS or type(kept["version"]) is not int or cursor is None or not isinstance(asked, dict):
+            raise broken
+        # As JSON: for Python 1 is true.
+        if differ := sorted(k for k in {*asked, *self._asked} if _json(asked, k) != _json(self._asked, k)):
             raise StateError(
-                f"{name} is of another query, which differs in {printable(', '.join(differ))}: "
+                f"{name} is of another query, which differs in {printable(', '.join(differ))[:_MAX_SHOWN]}: "
                 "ask as before, or name another file with --state"
             )
+        # Of the same query, so of the same filters: what else stood here would be asked for without a word.
+        if not _are_moments(moments) or moments.keys() != self.moments.keys():
+            raise broken
         self.cursor, self.moments = cursor, moments
 
     def keep(self, cursor: str) -> None:
@@ -123,8 +130,21 @@ def _no_folder(path: Path, error: OSError) -> StateError:
     return StateError(f"{why}; name a file elsewhere with --state")
 
 
-def _are_texts(value: object) -> TypeGuard[dict[str, str]]:
-    return isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
+def _are_moments(value: object) -> TypeGuard[dict[str, str]]:
+    return isinstance(value, dict) and all(parse_rfc3339(each) is not None for each in value.values())
+
+
+def _json(members: Mapping[str, Any], name: str) -> str:
+    """A member as JSON; empty where there is none."""
+    return json.dumps(members[name], sort_keys=True) if name in members else ""
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Raises ValueError where a name comes twice: which of the two counts nobody can tell."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError
+    return found
 
 
 def _shown(path: Path) -> str:

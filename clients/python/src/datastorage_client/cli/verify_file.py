@@ -45,6 +45,7 @@ class EvidenceReport:
             point = found.checkpoint
             told |= {"origin": point.origin, "size": point.size, "root": point.root.hex()}
             told |= {"keys": [str(key) for key in found.keys], "key_from_bundle": found.own_key}
+            told["other_keys"] = [str(key) for key in found.other_keys]
             told |= {"witnesses": sorted(found.witnesses), "compared": found.compared, "kinds": found.kinds}
         if found.manifest is not None:
             manifest = msgspec.to_builtins(found.manifest)
@@ -57,12 +58,14 @@ class EvidenceReport:
                 for event in found.exported
             ]
         told["other_page"] = found.other_page
+        told["given_up"] = found.given_up
         told["not_proven"] = list(self._not_proven())
         return {**told, **found.fault_members()}
 
     def wrong(self) -> str:
         """What is wrong, as people read it: the first of it, and how much there is."""
-        return f"the evidence does not hold: {self.found.first}; wrong in all: {self.found.told()}"
+        rest = "" if self.found.given_up is None else f"; {self.found.given_up}"
+        return f"the evidence does not hold: {self.found.first}; wrong in all: {self.found.told()}{rest}"
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """As people read it."""
@@ -74,6 +77,8 @@ class EvidenceReport:
             yield "root", encode_hash(found.checkpoint.root)
             for key in found.keys:
                 yield "key", f"{key} ({'of the file itself: NOT COMPARED' if found.own_key else 'as it was given'})"
+            for key in found.other_keys:
+                yield "other key", f"{key} (in the file, and not given; it has signed the checkpoint too)"
             for name in sorted(found.witnesses):
                 yield "witness", name
         yield from self._manifest()
@@ -90,6 +95,8 @@ class EvidenceReport:
             yield "verified", "each record is in the log as it stands here, and the log says who exported them"
         else:
             yield from found.fault_lines()
+            if found.given_up is not None:
+                yield "given up", found.given_up
 
     def _manifest(self) -> Iterator[tuple[str, str]]:
         manifest = self.found.manifest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from datastorage_common.files import MAX_SECRET_BYTES
 from datastorage_common.merkle import leaf_hash
 from datastorage_common.notes import MAX_NOTE_BYTES, NoteError, VerifierKey
 
-from datastorage_client.evidence.errors import BundleError
+from datastorage_client.evidence.errors import BundleError, GivenUpError
 from datastorage_client.evidence.exported import (
     MAX_EXPORTED,
     MAX_EXPORTED_BYTES,
@@ -23,6 +23,7 @@ from datastorage_client.evidence.exported import (
     disagreements,
     is_cut,
     unproven,
+    wrong_time,
 )
 from datastorage_client.evidence.lines import read_entry
 from datastorage_client.evidence.manifest import MAX_MANIFEST_BYTES, File, Manifest, parse_manifest
@@ -51,17 +52,19 @@ class Checked(Faults):
     """What was found in a bundle.
 
     ``manifest``: what it says; None where it cannot be read. ``checkpoint``: that is signed; None where none is.
-    ``keys``: by which it was checked. ``own_key``: whether these came out of the bundle. ``compared``: how many
-    records were held against their entries, by ``kinds``. ``exported``: what the log says of the export.
-    ``broken_off``: what came in answers that broke off (`exported.unproven`). ``cut``: whether the log has
-    but the beginning of a filter. ``witnesses``: of the policy, that have cosigned. ``other_page``: whether its page
-    is not the one that this release writes.
+    ``keys``: by which it was checked. ``own_key``: whether these came out of the bundle. ``other_keys``: that are in
+    the bundle, have signed too, and were not given. ``compared``: how many records were held against their entries, by
+    ``kinds``. ``exported``: what the log says of the export. ``broken_off``: what came in answers that broke off
+    (`exported.unproven`). ``cut``: whether the log has but the beginning of a filter. ``witnesses``: of the policy,
+    that have cosigned. ``other_page``: whether its page is not the one that this release writes. ``given_up``: why the
+    rest was not looked at; None where all was.
     """
 
     manifest: Manifest | None = None
     checkpoint: Checkpoint | None = None
     keys: tuple[VerifierKey, ...] = ()
     own_key: bool = False
+    other_keys: tuple[VerifierKey, ...] = ()
     kinds: Counter[str] = field(default_factory=Counter)
     compared: int = 0
     exported: list[Exported] = field(default_factory=list)
@@ -69,6 +72,7 @@ class Checked(Faults):
     cut: bool = False
     witnesses: set[str] = field(default_factory=set)
     other_page: bool = False
+    given_up: str | None = None
 
 
 def check_evidence(
@@ -115,6 +119,8 @@ class _Check:
         written = self._bundle.is_as_written()
         try:
             self._run()
+        except GivenUpError as e:
+            self._found.given_up = str(e)
         finally:
             if not written and self._found.well:
                 self._found.add("file", f"{STRUCTURE}: its bytes are not those of the hash in its comment")
@@ -137,6 +143,8 @@ class _Check:
         found.compared, found.kinds, found.exported = records.compared, records.kinds, records.exported
         for text in disagreements(manifest, records.streams, found.exported):
             found.add("export", text)
+        if (late := wrong_time(manifest, found.exported)) is not None:
+            found.add("manifest", late)
         found.broken_off = unproven(manifest, records.streams, found.exported)
         found.cut = is_cut(manifest)
 
@@ -172,13 +180,11 @@ class _Check:
     def _checkpoint(self, note: bytes, keys: bytes) -> Checkpoint:
         """Raises _StopError where none is signed as it has to be."""
         found = self._found
-        trust = self._trust
+        trust, named = self._trust, self._keys(keys)
         if not trust.keys:
-            try:
-                trust = Trust(read_keys(keys.decode("utf-8", "replace")), trust.policy)
-            except ValueError as e:
-                _add(found, BundleError(KEYS, str(e)))
-                raise _StopError from None
+            if not named:
+                raise _StopError
+            trust = Trust(named, trust.policy)
             found.own_key = True
         try:
             found.checkpoint = checkpoint = trust.check(note)
@@ -187,7 +193,28 @@ class _Check:
         except VerificationError as e:
             found.add("checkpoint", str(e))
             raise _StopError from None
+        self._look_at_keys(named, note)
         return checkpoint
+
+    def _keys(self, keys: bytes) -> tuple[VerifierKey, ...]:
+        """Those of keys.txt; none where it cannot be read, which is noted."""
+        try:
+            return read_keys(keys.decode("utf-8", "replace"))
+        except ValueError as e:
+            _add(self._found, BundleError(KEYS, str(e)))
+            return ()
+
+    def _look_at_keys(self, named: Sequence[VerifierKey], note: bytes) -> None:
+        """Who takes a key out of the bundle later has to find one that has signed; another than was given is told."""
+        found = self._found
+        for key in named:
+            try:
+                Trust((key,)).signed(note)
+            except VerificationError:
+                _add(found, BundleError(KEYS, f"it names the key {key}, which has not signed the checkpoint"))
+            else:
+                if key not in found.keys:
+                    found.other_keys = (*found.other_keys, key)
 
     def _look_at_tree(self, checkpoint: Checkpoint, records: RecordsHeld) -> None:
         """The root above all entries; each record is held against its entry on the way."""

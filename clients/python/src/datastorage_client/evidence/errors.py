@@ -14,6 +14,10 @@ class RecordRefusedError(VerificationError):
     """What was exported is not what the log has; the text names the record."""
 
 
+class GivenUpError(Exception):
+    """So much of a bundle is wrong that the rest is not looked at; the text says what."""
+
+
 class BundleError(ValueError):
     """A file is no bundle, or was altered; ``where`` is the part of it, ``index`` the entry where one is known."""
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
+from datastorage_common.times import parse_rfc3339, rfc3339
 
 from datastorage_client.evidence.manifest import Manifest, Stream, filters_of
 
@@ -154,6 +156,21 @@ def unproven(manifest: Manifest, seen: Sequence[Seen], events: Sequence[Exported
             spans += [at, at if lines.last is None else lines.last]
         at = at if lines.last is None else lines.last + 1
     return BrokenOff(count, min(spans), max(spans)) if spans else None
+
+
+def last_recorded(events: Sequence[Exported]) -> datetime | None:
+    """When the service recorded the last of these events, by its clock; None where none says so."""
+    return max(filter(None, (parse_rfc3339(event.recorded_at) for event in events)), default=None)
+
+
+def wrong_time(manifest: Manifest, events: Sequence[Exported]) -> str | None:
+    """What is wrong with the time at which the bundle is said to be made; None where that can be."""
+    made, last = parse_rfc3339(manifest.made_at), last_recorded(events)
+    if made is None or not manifest.made_at.endswith("Z"):
+        return f"made_at is no RFC 3339 time in UTC: {manifest.made_at[:64]}"
+    if last is not None and made < last:
+        return f"made_at is {manifest.made_at[:64]}, before the newest event about the export, of {rfc3339(last)}"
+    return None
 
 
 def is_cut(manifest: Manifest) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datastorage_common.faults import NO_RECORD, Faults
 from datastorage_common.records import Entry
 
-from datastorage_client.evidence.errors import BundleError
+from datastorage_client.evidence.errors import BundleError, GivenUpError
 from datastorage_client.evidence.exported import Exported, Seen, read_exported
 from datastorage_client.evidence.lines import Named, name_of, wrong_record
 from datastorage_client.evidence.manifest import Manifest
@@ -20,6 +20,8 @@ _BEHIND = "it stands behind a later one: the order is not that of the log"
 _ADDED = "the bundle has no entry for it: it was added"
 # Of lines that the manifest does not count so many are looked at, so that they are named.
 _MOST_MORE = 1000
+# A few kilobytes may be hundreds of millions of lines, and each of them costs the time in which it is named.
+_MOST_STRAY = 10_000
 _UNREADABLE = Named(None, "record", "that cannot be read")
 
 
@@ -27,7 +29,8 @@ class RecordsHeld:
     """Is given the entries one after the other; what is wrong is added to ``found``.
 
     ``compared``: how many records were held against an entry, by ``kinds``. ``exported``: the events about the export.
-    ``streams``: what the lines of each answer are, once it is closed.
+    ``streams``: what the lines of each answer are, once it is closed. Everything here that reads lines raises
+    GivenUpError where too many are no records, or have no entry.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class RecordsHeld:
         self._found = found
         self._on_progress = on_progress
         self._seen = StreamsSeen(manifest.streams)
+        self._stray = 0
         self._last = -1  # the last entry that a record was held against
         self._lines = self._read(records, exported)
         self._next = next(self._lines, None)
@@ -59,6 +63,8 @@ class RecordsHeld:
             self._next = next(self._lines, None)
             if name.index is None or name.index == index:
                 self._compare(index, entry, line)
+                if name.index is None:
+                    self._add_stray()
                 return
             self._add_lone(name)
         self._found.add(*NO_RECORD, index=index, record=(entry.kind, entry.id))
@@ -85,6 +91,14 @@ class RecordsHeld:
         is_behind = name.index is not None and name.index <= self._last
         kind, text = ("order", _BEHIND) if is_behind else ("added", _ADDED)
         self._found.add(kind, text, index=name.index, record=(name.kind, name.id))
+        self._add_stray()
+
+    def _add_stray(self) -> None:
+        self._stray += 1
+        if self._stray > _MOST_STRAY:
+            raise GivenUpError(
+                f"more than {_MOST_STRAY:,} lines are no records, or have no entry: the rest is not looked at"
+            )
 
     def _read(self, records: MemberReader, exported: MemberReader) -> Iterator[tuple[Named, bytes]]:
         """What each line says that it is, and the line."""

@@ -28,6 +28,7 @@ from datastorage_client.evidence.exported import (
     MAX_EXPORTED_BYTES,
     Exported,
     disagreements,
+    last_recorded,
     read_exported,
 )
 from datastorage_client.evidence.lines import entry_line, name_of, wrong_record
@@ -48,7 +49,7 @@ from datastorage_client.evidence.zip_layout import (
 )
 from datastorage_client.evidence.zip_read import MAX_LINE_BYTES, MemberReader
 from datastorage_client.evidence.zip_write import ZipWriter
-from datastorage_client.folder import new_file
+from datastorage_client.folder import new_file, remove_abandoned
 from datastorage_client.problems import NoCheckpointError
 from datastorage_client.verify.errors import NotWitnessedError
 from datastorage_client.verify.feed import FEED, read_page
@@ -89,16 +90,22 @@ def write_evidence(
     on_progress: Progress = lambda what, done: None,
     *,
     wait_s: float = WAIT_S,
+    replace: bool = True,
 ) -> Written:
     """Write a bundle. The file appears once it is whole, and then it verifies.
 
+    What runs that were killed have left of bundles in the folder is removed.
+
     ``records``: the lines of the export with salts=true, each without its end, in the order of the log. ``about``: is
     asked once they have ended. ``on_progress``: is told what is done ("records", "waiting", "proven") and how much of
-    it. ``wait_s``: how long it waits until the log has signed that the export took place.
+    it. ``wait_s``: how long it waits until the log has signed that the export took place. ``replace``: whether it takes
+    the place of what has its name by then.
 
-    Raises EvidenceError; RecordRefusedError for a record that the log has otherwise; DataStorageError, OSError.
+    Raises EvidenceError; RecordRefusedError for a record that the log has otherwise; DataStorageError, OSError;
+    FileExistsError without ``replace``.
     """
-    with new_file(path) as file:
+    remove_abandoned(path.parent)
+    with new_file(path, replace=replace) as file:
         made = ZipWriter(file)
         count = _put_records(made, records, on_progress)
         told = about()
@@ -112,8 +119,11 @@ def write_evidence(
         _put_proof(made, file, path.parent, Tree(Tiles(fetch), checkpoint), on_progress)
         made.put(CHECKPOINT, note)
         made.put(KEYS, _keys(trust, note))
+        # The service's clock may be ahead of ours, and what is in a bundle was there before it.
+        now = datetime.now(UTC)
+        made_at = rfc3339(max(now, last_recorded(events) or now))
         manifest = Manifest(
-            format=FORMAT, made_at=rfc3339(datetime.now(UTC)), by=told.principal, filter=filters_of(told.query),
+            format=FORMAT, made_at=made_at, by=told.principal, filter=filters_of(told.query),
             range=told.range, origin=checkpoint.origin, size=checkpoint.size, root=checkpoint.root.hex(),
             records=count, exported=len(events), streams=list(told.streams), files=[],
         )  # fmt: skip

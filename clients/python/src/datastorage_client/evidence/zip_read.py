@@ -23,8 +23,9 @@ from datastorage_client.evidence.zip_layout import DEFLATED, METHODS, Member
 
 STRUCTURE = "the zip's own structure"
 _CHUNK = 256 * 1024
-# More than any line that a service writes.
-MAX_LINE_BYTES = 64 * 1024 * 1024
+# Three times the largest request (server.max_body_size, 5 MiB), and so more than a record of one, written out. A line
+# that is checked takes a dozen times as much memory.
+MAX_LINE_BYTES = 16 * 1024 * 1024
 
 
 class ZipReader:
@@ -139,13 +140,14 @@ class MemberReader(Iterator[bytes]):
         length = 0
         for data in self:
             *ended, rest = data.split(b"\n")
+            # Any other line is within a piece.
+            if length + len(ended[0] if ended else rest) > MAX_LINE_BYTES:
+                raise BundleError(self._member.name, f"a line has more than {MAX_LINE_BYTES:,} bytes")
             for line in ended:
                 yield b"".join([*parts, line])
                 parts, length = [], 0
             parts.append(rest)
             length += len(rest)
-            if length > MAX_LINE_BYTES:
-                raise BundleError(self._member.name, f"a line has more than {MAX_LINE_BYTES:,} bytes")
         if length:
             raise BundleError(self._member.name, "its last line has no end")
 

@@ -73,7 +73,7 @@ class Download:
         state = self._sink.settle()
         query = {**state.query.parameters, "format": state.query.form}
         query |= {name: value for name, value in (("after", state.place), ("before", state.before)) if value}
-        form: Form = Cells() if state.query.form == "csv" else Lines()
+        form: Form = Cells(state.log_index) if state.query.form == "csv" else Lines(state.log_index)
         with self._client.export(query) as export:
             self._begin(export)
             headed = False

@@ -60,11 +60,13 @@ class _Source:
         return self._about
 
 
-def write(client: HTTPClient, query: Mapping[str, str], path: Path, trust: Trust, flow: Flow) -> Written:
-    """Raises ServiceError, DataStorageError, OSError."""
+def write(
+    client: HTTPClient, query: Mapping[str, str], path: Path, trust: Trust, flow: Flow, *, force: bool
+) -> Written:
+    """Raises ServiceError, DataStorageError, OSError; FileExistsError where something is there, without ``force``."""
     source = _Source(client, query)
 
     def show(what: str, done: int) -> None:
         flow.show(lambda _: _WORDS.get(what, what).format(done))
 
-    return write_evidence(path, source.lines(), client.fetch, trust, source.about, show)
+    return write_evidence(path, source.lines(), client.fetch, trust, source.about, show, replace=force)

@@ -10,7 +10,8 @@ import sys
 import time
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +23,7 @@ from datastorage_common.terminal import printable
 
 from datastorage_client.cli.errors import ServiceError
 from datastorage_client.cli.exports.rows import Form, Last
-from datastorage_client.folder import sync_folder, unfinished, write_whole
+from datastorage_client.folder import give_name, has_name, sync_folder, unfinished, write_whole
 from datastorage_client.problems import cursor
 
 _VERSION = 1
@@ -78,6 +79,7 @@ class Sink(ABC):
         self.state = state
         self.digest = sha256()
         self._unread: tuple[Form, bytes] | None = None  # rows whose last one was not looked at
+        self._torn = False  # a signal came within a step: the state is not that of the rows
 
     def begin(self, before: str, first: int | None, principal: str | None, request_id: str | None) -> None:
         """A stream begins. ``before``: where it ends; of the first stream that stays.
@@ -86,7 +88,8 @@ class Sink(ABC):
         """
         state = self.state
         if state.before is None:
-            state.before, state.first, state.principal = before, first, principal
+            with self._step():
+                state.before, state.first, state.principal = before, first, principal
         elif state.principal != principal:
             raise OutputError(
                 f"the rows that are there were given to {_caller(state.principal)}, and the token is of "
@@ -100,16 +103,27 @@ class Sink(ABC):
         """The header line of a stream. Raises OutputError where it is not that of the first."""
         text = header.decode("utf-8", "replace")
         if not self.state.header:
-            self.state.header = text
-            self._take(header)
+            with self._step():
+                self.state.header = text
+                self._take(header)
         elif self.state.header != text:
             raise OutputError(_OTHER_COLUMNS)
 
     def add(self, form: Form, rows: bytes) -> None:
         """Whole rows. Raises OSError, ServiceError."""
-        self._take(rows)
-        self.state.rows += form.count(rows)
-        self._unread = (form, rows)
+        # Before anything of them is kept: a later run goes on behind what was well.
+        count = form.count(rows)
+        with self._step():
+            self._take(rows)
+            self.state.rows += count
+            self._unread = (form, rows)
+
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        """What is done in here is done as a whole, or the state is not kept."""
+        self._torn = True
+        yield
+        self._torn = False
 
     def _take(self, content: bytes) -> None:
         self.write(content)
@@ -188,7 +202,7 @@ class PartFile(Sink):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise OutputError(f"another run writes {_name(path)} now: wait for its end, or name another") from None
-            if not _has_name(descriptor, path):
+            if not has_name(descriptor, path):
                 # It may have another name by now, and be an export that is whole.
                 raise OutputError(f"another run has just ended with {_name(path)}: look, or run it again")
             if restart:
@@ -242,9 +256,9 @@ class PartFile(Sink):
         self.state.whole = True
         self.save()
 
-    def move(self, path: Path) -> None:
-        """Give it its name, in the place of what is there. Raises OSError."""
-        os.replace(self.path, path)
+    def move(self, path: Path, *, replace: bool) -> None:
+        """Give it its name. Raises OSError; FileExistsError where something is there, without ``replace``."""
+        give_name(self.path, path, replace=replace)
         self.forget()
 
     def remove(self) -> None:
@@ -271,7 +285,7 @@ class PartFile(Sink):
         with contextlib.suppress(OSError, ServiceError):
             if self.state.before is None:
                 self.discard()
-            else:
+            elif not self._torn:  # else what was saved last counts, as after a kill
                 self.save()
 
     def close(self) -> None:
@@ -299,10 +313,11 @@ def compress(source: Path, target: Path, shown: Callable[[int], None]) -> None:
         os.fsync(file.fileno())
 
 
-def _has_name(descriptor: int, path: Path) -> bool:
+def is_same(one: Path, other: Path) -> bool:
+    """Whether both are names of one file."""
     try:
-        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
-    except FileNotFoundError:
+        return os.path.samestat(os.lstat(one), os.lstat(other))
+    except OSError:
         return False
 
 
@@ -352,13 +367,20 @@ def check_free(path: Path, *, force: bool, instead: str = "; --output - writes t
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
+        if os.path.islink(path) and not force:
+            raise OutputError(f"{_name(path)} is a link that leads nowhere; --force replaces it") from None
         return
     except OSError as e:
         raise OutputError(f"{_name(path)}: {e.strerror}") from None
     if not stat.S_ISREG(mode):
         raise OutputError(f"{_name(path)} is no regular file{instead}")
     if not force:
-        raise OutputError(f"{_name(path)} is there already; --force replaces it once the new one is whole")
+        raise OutputError(already_there(path))
+
+
+def already_there(path: Path) -> str:
+    """What keeps an output from having its name, and what to do."""
+    return f"{_name(path)} is there already; --force replaces it once the new one is whole"
 
 
 def _caller(principal: str | None) -> str:
