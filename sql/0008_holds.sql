@@ -5,19 +5,27 @@ CREATE TABLE audit_holds (
     name           varchar(255)  NOT NULL,
     reason         varchar(4096) NOT NULL,
     -- The filters of lists by their names, and kinds: the kinds of records that it takes. Times are RFC 3339 in UTC.
-    filter         jsonb         NOT NULL CHECK (jsonb_typeof(filter -> 'kinds') = 'array'),
-    set_at         timestamptz   NOT NULL,
+    filter         jsonb         NOT NULL CHECK (jsonb_typeof(filter -> 'kinds') IS NOT DISTINCT FROM 'array'),
+    set_at         timestamptz   NOT NULL CHECK (set_at BETWEEN '0001-01-01Z' AND '9999-12-31Z'),
     set_by         varchar(255),
     -- The act commits to name, reason and filter behind this salt: they may be erased one day, and the act may not.
     set_act        uuid          NOT NULL UNIQUE REFERENCES log_acts (act_id),
     set_salt       bytea         NOT NULL CHECK (octet_length(set_salt) = 16),
-    released_at    timestamptz,
+    released_at    timestamptz   CHECK (released_at BETWEEN '0001-01-01Z' AND '9999-12-31Z'),
     released_by    varchar(255),
     release_reason varchar(4096),
     release_act    uuid          UNIQUE REFERENCES log_acts (act_id),
     release_salt   bytea         CHECK (octet_length(release_salt) = 16),
     CHECK (num_nulls(released_at, release_reason, release_act, release_salt) IN (0, 4)),
-    CHECK (released_at IS NOT NULL OR released_by IS NULL)
+    CHECK (released_at IS NOT NULL OR released_by IS NULL),
+    -- One that cannot be read as a time, whatever a session's settings are, would make every later look for holds fail; and
+    -- a hold with a time that cannot be shown every list of them. No hold is ever deleted.
+    CONSTRAINT audit_holds_since CHECK (
+        filter ->> 'since' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z$' AND isfinite((filter ->> 'since')::timestamptz)
+    ),
+    CONSTRAINT audit_holds_until CHECK (
+        filter ->> 'until' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z$' AND isfinite((filter ->> 'until')::timestamptz)
+    )
 );
 CREATE INDEX audit_holds_newest ON audit_holds (set_at DESC, hold_id DESC);
 CREATE INDEX audit_holds_in_force ON audit_holds (set_at) WHERE released_at IS NULL;

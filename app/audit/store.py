@@ -20,7 +20,7 @@ from app.audit.rows import event_rows, notification_arrays
 from app.auth.read_limits import EVERYTHING, ReadLimits
 from app.postgres.errors import Fault, classify, is_timeout
 from app.postgres.partitions import make_partition
-from app.postgres.sessions import Connection, UnconfirmedError, begin, commit, roll_back
+from app.postgres.sessions import Connection, UnconfirmedError, begin, commit, confirm, roll_back
 from app.postgres.statements import statements
 
 _SQL = statements("audit")
@@ -237,6 +237,9 @@ def _commit(
     new_notes, old_notes = _put_notifications(session, notifications)
     if in_transaction and _undo_conflicts(session, live, old_events, outcomes):
         return
+    if (old_events or old_notes) and not (new_events or new_notes):
+        # What was there is answered as kept, or its queue entry deleted: it has to be wherever a commit has to be.
+        confirm(session.conn)
     if in_transaction:
         session.committing = True
         commit(session.conn)

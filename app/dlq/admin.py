@@ -138,6 +138,16 @@ class Admin:
         )
         return _letter(stream, *entries[0]) if entries else None
 
+    def message(self, letter_id: str) -> tuple[str, bytes | None] | None:
+        """Stream and message of a dead letter as they lie there, what no answer can hold too; None if there is none."""
+        stream, ident = split_id(letter_id)
+        if stream is None:
+            return None
+        entries = cast(
+            "list[tuple[bytes, dict[bytes, bytes]]]", self._client.xrange(KEYS[stream].dead, min=ident, max=ident)
+        )
+        return (stream, entries[0][1].get(b"message")) if entries else None
+
     def revive(self, letter_id: str) -> str:
         """Put a dead letter back into its stream: accepted, unknown, full or empty."""
         stream, ident = split_id(letter_id)
@@ -221,7 +231,12 @@ def _letter(stream: str, ident: bytes, fields: dict[bytes, bytes]) -> dict[str, 
 
 
 def _answerable(value: Any) -> Any:
-    """The value with the escape of each lone surrogate, which no answer can hold: it hides no letter beside it."""
+    """The value with the escape of each lone surrogate, which no answer can hold: it hides no letter beside it.
+
+    Raises JSONError where it holds a number that nothing can write.
+    """
+    if value is jsonvalue.HUGE:
+        raise jsonvalue.JSONError("a number is too large")
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):

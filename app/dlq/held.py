@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 from uuid import UUID
 
 import orjson
-from datastorage_common import jsonvalue
 
 from app.audit.event import AuditEvent
 from app.audit.validator import Validator
@@ -35,26 +33,35 @@ class HeldError(Exception):
 
 
 def unless_held(
-    database: Database, validator: Validator, letter: Mapping[str, Any], delete: Callable[[], bool]
+    database: Database,
+    validator: Validator,
+    stream: str,
+    message: bytes | None,
+    record: Callable[[], None],
+    delete: Callable[[], bool],
 ) -> bool:
-    """Delete a dead letter, and let nobody set a hold meanwhile; what ``delete`` gives.
+    """Delete a dead letter with this message, and let nobody set a hold meanwhile; what ``delete`` gives.
 
-    Raises HeldError, and as `Database.change`: where nobody can say whether it is under a hold it stays.
+    ``record``: says before that it is about to be done; it may take its time. Raises HeldError, and as
+    `Database.change`: where nobody can say whether it is under a hold it stays.
     """
 
     def action(conn: Connection) -> bool:
         conn.execute(_SQL["keep_out_new_holds"])
-        found = conn.execute(*_look(validator, letter)).fetchall()
+        found = conn.execute(*_look(validator, stream, message)).fetchall()
         if found:
             raise HeldError([hold_id for (hold_id,) in found])
+        record()
+        # Whose session ended meanwhile keeps nobody out any more: this fails, and the letter stays.
+        conn.execute(_SQL["keep_out_new_holds"])
         return delete()
 
     return database.change(action)
 
 
-def _look(validator: Validator, letter: Mapping[str, Any]) -> tuple[str, tuple[object, ...]]:
+def _look(validator: Validator, stream: str, message: bytes | None) -> tuple[str, tuple[object, ...]]:
     """The statement that looks for holds of a letter, and its parameters."""
-    record = decode(validator, letter["stream"], jsonvalue.compact(letter["entry"]))
+    record = decode(validator, stream, message)
     if isinstance(record, str):
         return _SQL["any"], (_MOST,)
     if isinstance(record, AuditEvent):

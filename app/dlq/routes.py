@@ -128,16 +128,18 @@ def _add_dead_letters(blueprint: flask.Blueprint, services: Parts) -> None:
 
     @blueprint.delete("/dead-letters/<letter_id>")
     def delete(letter_id: str) -> flask.Response:
-        letter = _admin(services).dead_letter(letter_id)
-        if letter is None:
+        found = _admin(services).message(letter_id)
+        if found is None:
             raise Problem("not-found", _UNKNOWN)
 
-        def now() -> bool:
-            _record_change(services, "delete", letter_id)
-            return _admin(services).delete(letter_id)
-
         try:
-            deleted = unless_held(services.database, services.validator, letter, now)
+            deleted = unless_held(
+                services.database,
+                services.validator,
+                *found,
+                record=lambda: _record_change(services, "delete", letter_id),
+                delete=lambda: _admin(services).delete(letter_id),
+            )
         except HeldError as e:
             raise Problem("held", _HELD, members={"held_by": [str(hold_id) for hold_id in e.hold_ids]}) from None
         if not deleted:

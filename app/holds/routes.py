@@ -100,17 +100,23 @@ def _add_changes(blueprint: flask.Blueprint, services: Parts) -> None:
             audit_store.append(conn, [events.changed(own, current_caller(), "set", row)])
             return row
 
+        def there(conn: Connection) -> store.Row | None:
+            return store.get_confirmed(conn, hold["hold_id"])
+
+        new = True
         try:
-            row = changes.commit(action)
-        except psycopg.errors.UniqueViolation:
-            there = services.database.read(lambda conn: store.get(conn, hold["hold_id"]))
-            if there is None or not _same(there, hold):
-                raise Problem("conflict", _OTHER, members={"hold_id": str(hold["hold_id"])}) from None
-            return _answer(there, ignored)
+            try:
+                row: store.Row | None = changes.commit(action)
+            except psycopg.errors.UniqueViolation:
+                row, new = changes.commit(there), False
         except Problem as e:
             if "outcome" in e.members:  # not known: by its id the caller can look, and send it again
                 e.members["hold_id"] = str(hold["hold_id"])
             raise
+        if not new:
+            if row is None or not _same(row, hold):
+                raise Problem("conflict", _OTHER, members={"hold_id": str(hold["hold_id"])})
+            return _answer(row, ignored)
         metrics.HOLD_ACTS.labels("set").inc()
         return _answer(row, ignored, 201)
 
@@ -124,7 +130,7 @@ def _add_changes(blueprint: flask.Blueprint, services: Parts) -> None:
         def action(conn: Connection) -> tuple[store.Row | None, bool]:
             row = store.release(conn, ident, reason, recorded_by())
             if row is None:
-                return store.get(conn, ident), False
+                return store.get_confirmed(conn, ident), False
             audit_store.append(conn, [events.changed(own, current_caller(), "released", row)])
             return row, True
 

@@ -155,9 +155,9 @@ def _kinds(asked: Mapping[str, Any], wrong: dict[str, str]) -> set[str]:
             if len(of) == 1:
                 wrong[name] = f"goes with records of the kind {of[0]} alone: set a hold for each kind"
         return {EVENT, NOTIFICATION}
-    named = asked.get("kinds")
-    if named is None:
+    if "kinds" not in asked:
         return fit
+    named = asked["kinds"]
     if not isinstance(named, list) or not named or any(kind not in _CONDITIONS for kind in map(str, named)):
         wrong["kinds"] = f"must be a list of one or both of these: {', '.join(_CONDITIONS)}"
     elif not set(named) <= fit:

@@ -19,7 +19,7 @@ from datastorage_common.times import rfc3339
 
 from app.postgres import pages
 from app.postgres.lists import Cursor, ListQuery, Page
-from app.postgres.sessions import Connection
+from app.postgres.sessions import Connection, confirm
 from app.postgres.statements import all_of, statements
 from app.transparency.acts import HOLD_RELEASED, HOLD_SET, Act, commitment_to
 
@@ -98,6 +98,15 @@ def get(conn: psycopg.Connection, hold_id: UUID) -> Row | None:
     """One hold, released or not."""
     values = conn.execute(_ONE, (hold_id,)).fetchone()
     return None if values is None else dict(zip(MEMBERS, values, strict=True))
+
+
+def get_confirmed(conn: Connection, hold_id: UUID) -> Row | None:
+    """As `get`, in a transaction that writes: once that is committed the hold is wherever a commit has to be.
+
+    Whoever committed it may have been told that no standby has it yet. Raises psycopg.Error.
+    """
+    confirm(conn)
+    return get(conn, hold_id)
 
 
 def page(conn: psycopg.Connection, query: ListQuery, max_bytes: int) -> Page:

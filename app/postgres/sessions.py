@@ -218,6 +218,15 @@ def commit(conn: Connection) -> None:
         raise UnconfirmedError("the commit was not confirmed by a standby")
 
 
+def confirm(conn: Connection) -> None:
+    """Write something that nobody reads, so that the commit waits for all that was committed before.
+
+    For who has found something there and is about to say that it is kept: whoever stored it may have been told that no
+    standby has it yet, and a commit that has written nothing waits for none. Raises psycopg.Error.
+    """
+    conn.execute("SELECT pg_logical_emit_message(true, 'datastorage', '')")
+
+
 def roll_back(conn: Connection) -> bool:
     """End the transaction, if there is one, without its changes; False if the connection did not survive."""
     if conn.closed or conn.broken:

@@ -27,7 +27,8 @@ from app.services import Services
 from app.transparency.acts import commitment_to
 from tests.integration.service import NOW, Service, running
 from tests.read_limits import named_principals
-from tests.support import Database, PostgresServer, event, notification, wait_until
+from tests.support import Database, PostgresServer, event, notification, postgres_server, wait_until
+from tests.unconfirmed import answers
 
 HOLDS = "/api/v1/holds"
 EVENTS = "/api/v1/audit/events"
@@ -184,6 +185,10 @@ WRONG = [
     ),
     (
         {**ASKED, "filter": {"kinds": ["act"]}},
+        {"filter.kinds": "must be a list of one or both of these: audit_event, notification"},
+    ),
+    (
+        {**ASKED, "filter": {"kinds": None}},
         {"filter.kinds": "must be a list of one or both of these: audit_event, notification"},
     ),
     (
@@ -373,6 +378,18 @@ def test_a_commit_that_is_not_answered_is_said_to_be_unknown(service: Service, m
     assert again.status_code == 200, "it was kept, and the same again is no second one"
 
 
+@pytest.mark.embedded
+def test_what_no_standby_has_yet_is_not_answered_as_done(make_services_on: Callable[..., flask.Flask]) -> None:
+    with postgres_server() as server:
+        database = server.make_database()
+        app = make_services_on(database)
+        body = {**ASKED, "hold_id": str(uuid.uuid4())}
+        release = f"{HOLDS}/{body['hold_id']}/release"
+        said = [(503, "unknown"), (503, "unknown"), (200, None)]
+        assert answers(app, database, HOLDS, body) == said
+        assert answers(app, database, release, {"reason": "closed"}) == said
+
+
 def test_a_month_that_is_missing_is_made(make_app: Callable[..., flask.Flask], database: Database) -> None:
     client = make_app().test_client()
     [(part,)] = database.query("SELECT 'audit_events_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')")
@@ -481,6 +498,38 @@ def test_nobody_else_may_set_or_release(service: Service) -> None:
     for name, acl in rows:
         grantees = {entry.split("=")[0] for entry in acl.strip("{}").split(",")}
         assert grantees == {"datastorage", "datastorage_owner"}, (name, acl)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "at"),
+    [
+        ('{"kinds": [], "since": "soon"}', "now"),
+        ('{"kinds": ["audit_event"], "until": "31/12/2026"}', "now"),
+        ('{"kinds": ["audit_event"], "until": "2026-02-30T00:00:00Z"}', "now"),
+        ('{"kinds": ["audit_event"], "since": "infinity"}', "now"),
+        ('{"kinds": ["audit_event"], "since": 7}', "now"),
+        ('{"kinds": ["audit_event"], "since": null, "until": {}}', "now"),
+        ("{}", "now"),
+        ("7", "now"),
+        ('{"kinds": []}', "infinity"),
+        ('{"kinds": []}', "10000-01-01"),
+        ('{"kinds": []}', "0001-01-01 BC"),
+    ],
+)
+def test_no_hold_is_stored_that_would_make_looks_for_holds_fail(service: Service, wanted: str, at: str) -> None:
+    """Not even past the service, by whoever has its role: it could never be deleted."""
+    ident, hold_id = str(uuid.uuid4()), str(uuid.uuid4())
+    assert service.client.post(EVENTS, json=event(event_id=ident, event_timestamp=rfc3339(NOW))).status_code == 201
+    with psycopg.connect(service.database.service_url, autocommit=True) as conn:
+        conn.execute("SET datestyle = 'ISO, DMY'")
+        with pytest.raises((psycopg.errors.CheckViolation, psycopg.errors.DataError)):
+            conn.execute(
+                "SELECT audit_set_hold(%s, 'n', 'r', %s::jsonb, %s::timestamptz, NULL, substring(sha256('x') FOR 16), "
+                "gen_random_uuid(), '{}'::jsonb, sha256('x'))",
+                (hold_id, wanted, at),
+            )
+    assert service.client.get(f"{EVENTS}/{ident}").status_code == 200
+    assert service.client.get(HOLDS).status_code == 200
 
 
 def test_the_filter_is_compared_as_it_was_kept(service: Service) -> None:

@@ -170,6 +170,17 @@ class ConflictError(ProblemError):
         return self.members.get("identical") is True
 
 
+class HeldError(ProblemError):
+    """409: it is under a legal hold, and stays until each of ``held_by`` is released; ten ids of holds at the most."""
+
+    slug = "held"
+
+    @property
+    def held_by(self) -> list[str]:
+        named = self.members.get("held_by")
+        return [str(hold_id) for hold_id in named] if isinstance(named, list) else []
+
+
 class _GoesOn:
     members: Mapping[str, Any]
 

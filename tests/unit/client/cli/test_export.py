@@ -565,7 +565,10 @@ def test_both_kinds(run: Run, stub: ExportService, tmp_path: Path) -> None:
 
 
 # The command, which saves behind each block: so that kills come between all of its steps.
+# A shell that runs the tests in the background has them, and what they start, ignore SIGINT.
 OFTEN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from datastorage_client.cli.exports import sink
 sink.SAVE_EVERY_S = 0.0
 from datastorage_client.cli.main import main

@@ -153,6 +153,31 @@ def test_an_answer_that_got_lost_is_asked_for_again_with_the_same_id(stub: StubS
     assert len(stub.requests) == 3
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_one_that_is_released_by_the_time_of_the_answer_is_not_said_to_be_in_force(
+    stub: StubService, form: tuple[str, ...]
+) -> None:
+    stub.script += [busy(), answers(RELEASED)]
+    result = run(stub, *NAMED, "--actor-id", "alice", *form)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "is released since: `datastorage holds show " in result.stderr
+
+
+@pytest.mark.parametrize("command", [(*NAMED, "--everything"), ("release", ID, "--reason", "case closed", "--yes")])
+def test_no_words_of_an_answer_reach_the_terminal_as_they_are(
+    stub: StubService, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(holds, "_RETRY_LIMIT_S", 0.0)
+    detail = "\x1b[2Jall is well\u202e"
+    if command[0] == "set":
+        stub.script.append(problem("service-unavailable", detail, outcome="unknown"))
+    else:
+        stub.script.append(problem("conflict", detail))
+    result = run(stub, *command, color=True)
+    assert result.exit_code == 1
+    assert r"\x1b[2Jall is well\u202e" in result.stderr
+
+
 @pytest.mark.parametrize("silent", [Canned(0), busy(outcome="unknown")])
 def test_what_is_not_known_in_the_end_can_be_looked_up(
     stub: StubService, silent: Canned, monkeypatch: pytest.MonkeyPatch

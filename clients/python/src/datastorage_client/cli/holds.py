@@ -195,6 +195,10 @@ def set_(
     hold_id = uuid7_text()
     body = {"hold_id": hold_id, "name": name, "reason": reason, "filter": wanted}
     hold = _change(_client(url, token), _PATH, body, hold_id).object()
+    with understood():
+        # Its answer was lost, and somebody released it before the request was sent again.
+        if hold["state"] != "active":
+            raise ServiceError(f"the hold was set, and is released since: {_look(hold_id)} says by whom and why")
     if as_json:
         print_json(hold)
         return
@@ -229,7 +233,7 @@ def release(url: str, token: str | None, hold_id: str, reason: str, yes: bool, a
     except ProblemError as e:
         if e.status != 409:
             raise
-        raise ServiceError(f"{e.detail}: {_look(hold_id)} says by whom and why") from e
+        raise ServiceError(f"{printable(e.detail)}: {_look(hold_id)} says by whom and why") from e
     if as_json:
         print_json(hold)
         return
@@ -246,7 +250,7 @@ def _change(client: HTTPClient, path: str, body: Mapping[str, Any], hold_id: str
         unknown |= isinstance(e, ProblemError) and e.members.get("outcome") == "unknown"
         if not unknown:
             raise
-        why = e.detail if isinstance(e, ProblemError) else str(e)
+        why = printable(e.detail) if isinstance(e, ProblemError) else str(e)
         raise ServiceError(f"whether it is done is not known ({why}): {_look(hold_id)} says") from e
 
 
