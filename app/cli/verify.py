@@ -176,7 +176,7 @@ def _table(report: Report, by_policy: bool) -> Iterator[tuple[str, str]]:
     if report.since_size is not None:
         yield "since", counted(report.since_size, "entry", "entries")
     if report.holds:
-        yield "holds", f"{report.holds:,}, each as its acts say"
+        yield "holds", f"{report.holds:,}" + ("" if report.faults.get("hold") else ", each as its acts say")
     if report.old:
         yield "old records", f"{report.old:,}: as they were when they were taken in"
     waits = [

@@ -17,7 +17,7 @@ from app.audit.filters import (
     read_notification_filters,
 )
 from app.http.list_parameters import ListParameters
-from app.http.parameters import shown_name
+from app.http.parameters import nearest, shown_name
 from app.transparency.records_read import EVENT, NOTIFICATION
 from app.validation.field_errors import FieldError, FieldMessage, ValidationFailure, field_errors
 from app.validation.fields import MESSAGES, Identifier, Text
@@ -31,6 +31,7 @@ MAX_FILTER_BYTES = 16 * 1024
 _CONDITIONS = {EVENT: EVENT_CONDITIONS, NOTIFICATION: NOTIFICATION_CONDITIONS}
 _ALL_CONDITIONS = tuple(dict.fromkeys((*EVENT_CONDITIONS, *NOTIFICATION_CONDITIONS)))
 _TIMES = ("since", "until")
+_MEMBERS = sorted(("kinds", *_ALL_CONDITIONS))
 # So many members that are not known are named.
 _MAX_NAMED = 20
 _UNKNOWN = "is not a filter of lists of records"
@@ -131,7 +132,8 @@ def _filter(asked: Mapping[str, Any], now: datetime) -> tuple[dict[str, Any], li
         read_event_filters(read)
     if NOTIFICATION in kinds:
         read_notification_filters(read)
-    wrong = {**read.wrong, **wrong, **{shown_name(name): _UNKNOWN for name in unknown[:_MAX_NAMED]}}
+    wrong = {**read.wrong, **wrong}
+    wrong |= {shown_name(name): _UNKNOWN + nearest(name, _MEMBERS) for name in unknown[:_MAX_NAMED]}
     if len(unknown) > _MAX_NAMED:
         wrong[""] = f"has {len(unknown)} members that are no filters"
     times = {name: at for name in _TIMES if (at := parse_time(arguments.get(name, ""), now)) is not None}
@@ -161,7 +163,7 @@ def _kinds(asked: Mapping[str, Any], wrong: dict[str, str]) -> set[str]:
     if not isinstance(named, list) or not named or any(kind not in _CONDITIONS for kind in map(str, named)):
         wrong["kinds"] = f"must be a list of one or both of these: {', '.join(_CONDITIONS)}"
     elif not set(named) <= fit:
-        wrong["kinds"] = f"the other filters go with {', '.join(sorted(fit))} alone"
+        wrong["kinds"] = f"the other filters go with {', '.join(sorted(fit))} alone: leave kinds out"
     else:
         return set(named)
     return fit

@@ -92,7 +92,7 @@ def _refuse_others(request: flask.Request, declared: Declared, strict: bool) -> 
         unknown = [name for name in request.args if name not in declared.names and name != STRICT]
     known = sorted({*declared.names, STRICT})
     for name in unknown[:_MAX_NAMED]:
-        read.refuse(shown_name(name), "is not a parameter of this request" + _nearest(name, known))
+        read.refuse(shown_name(name), "is not a parameter of this request" + nearest(name, known))
     count_validation_failures([(_FIELD, "invalid")] * len(unknown[:_MAX_NAMED]))
     try:
         read.check()
@@ -115,7 +115,8 @@ def shown_name(name: str) -> str:
     return shown[:_MAX_CHARACTERS] + ("…" if len(name) > _MAX_CHARACTERS or len(shown) > _MAX_CHARACTERS else "")
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def nearest(name: str, known: list[str]) -> str:
+    """The end of a sentence about a name that is not known: which of the known ones was meant, perhaps."""
     if len(name) > _MAX_CHARACTERS:
         return ""
     near = difflib.get_close_matches(name.casefold().replace("-", "_"), known, n=1)

@@ -158,7 +158,7 @@ WRONG = [
     (
         {**ASKED, "filter": {"actor": "alice", "event_outcome": "well", "actor_id": 7, "severity": ""}},
         {
-            "filter.actor": "is not a filter of lists of records",
+            "filter.actor": "is not a filter of lists of records; did you mean actor_id?",
             "filter.event_outcome": "must be one of: success, failure, pending",
             "filter.actor_id": "must be a string",
             "filter.severity": "must have 1 to 500 characters",
@@ -197,7 +197,7 @@ WRONG = [
     ),
     (
         {**ASKED, "filter": {"kinds": ["notification"], "actor_id": "a"}},
-        {"filter.kinds": "the other filters go with audit_event alone"},
+        {"filter.kinds": "the other filters go with audit_event alone: leave kinds out"},
     ),
     ({**ASKED, "filter": {"data": {"a": "\0"}}}, {"filter": "holds something that cannot be stored"}),
     ({**ASKED, "filter": {"data": {"a": "x" * 16384}}}, {"filter": "is larger than 16384 bytes"}),

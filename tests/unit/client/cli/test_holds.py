@@ -37,7 +37,7 @@ RELEASED = {
     "release_reason": "case closed",
     "release_act": "01890a5d-ac96-774b-bcce-b302099a8059",
 }
-TAKES = "audit events with actor_id=alice from 2025-10-01T00:00:00Z"
+TAKES = 'audit events with actor_id="alice" from 2025-10-01T00:00:00Z'
 NAMED = ("set", "--name", "case 2026-17", "--reason", "letter of the court")
 
 
@@ -188,7 +188,7 @@ def test_what_is_not_known_in_the_end_can_be_looked_up(
     assert result.exit_code == 1
     [line] = result.stderr.splitlines()
     assert line.startswith("datastorage: whether it is done is not known (")
-    assert line.endswith(f"): `datastorage holds show {sent(stub)['hold_id']}` says")
+    assert f"): `datastorage holds show {sent(stub)['hold_id']}` says. If there is none, do it again" in line
 
 
 def test_what_the_service_refuses_is_said_by_the_options(stub: StubService) -> None:
@@ -232,15 +232,15 @@ def test_a_list_has_two_lines_a_hold_and_one_more_of_a_release(stub: StubService
         TAKES,
         "released 2026-03-01T09:00:00Z by head of legal",
         "case 2026-17",
-        "notifications with channel=email",
+        'notifications with channel="email"',
     ]
 
 
 def test_the_list_is_of_those_in_force_unless_it_is_said(stub: StubService) -> None:
     for options, told in (
-        ((), "there is no active hold"),
-        (("--state", "released"), "there is no released hold"),
-        (("--state", "all"), "there is no hold"),
+        ((), 'there is no active hold with the name "case 2026-17"; --state all shows released ones too'),
+        (("--state", "released"), 'there is no released hold with the name "case 2026-17"'),
+        (("--state", "all"), 'there is no hold with the name "case 2026-17"'),
     ):
         stub.script.append(page())
         result = run(stub, "list", "--name", "case 2026-17", *options)
@@ -338,3 +338,11 @@ def test_one_that_is_released_says_where_to_look(stub: StubService) -> None:
     why = "the hold was released before, by somebody else or for another reason"
     assert result.exit_code == 1
     assert result.stderr == f"datastorage: {why}: `datastorage holds show {ID}` says by whom and why\n"
+
+
+def test_a_filter_that_is_given_twice_is_refused(stub: StubService) -> None:
+    """The last alone would be held."""
+    result = run(stub, *NAMED, "--actor-id", "alice", "--actor-id", "bob")
+    assert result.exit_code == 2
+    assert "is given more than once" in result.stderr
+    assert stub.requests == []

@@ -16,51 +16,59 @@ _TIMES = ("since", "until")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def _say_when_a_day_ends(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+def _say_when_a_day_ends(value: str) -> None:
     """Tell a person that the day which is named is not in it. Scripts were tried out by one, and keep quiet."""
-    if value is not None and _DAY.fullmatch(value) and _is_watched():
+    if _DAY.fullmatch(value) and _is_watched():
         try:
             following = date.fromisoformat(value) + timedelta(days=1)
         except (ValueError, OverflowError):  # the service refuses it, or there is no later day
-            return value
+            return
         click.echo(f"--until {value} ends at its first moment (UTC); for the whole day give {following}", err=True)
-    return value
 
 
 def _is_watched() -> bool:
     return sys.stderr.isatty()
 
 
+def _filter(*names: str, seen: Callable[[str], None] = lambda value: None, **more: Any) -> Callable[..., Any]:
+    """An option that is given once: of several the last would count, and seem to be one of them all."""
+
+    def once(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> str | None:
+        if len(values) > 1:
+            raise click.BadParameter("is given more than once: take one, and run the command for each", ctx, parameter)
+        for value in values:
+            seen(value)
+        return values[0] if values else None
+
+    return click.option(*names, multiple=True, callback=once, **more)
+
+
 _OF_EVENTS = (
-    click.option("--event-type", metavar="TYPE", help="Exactly this type, such as aws.s3.GetBucketPolicy."),
-    click.option("--category", "event_category", metavar="CATEGORY", help="Exactly this category."),
-    click.option(
-        "--outcome", "event_outcome", type=click.Choice(["success", "failure", "pending"]), help="This outcome."
-    ),
-    click.option("--severity", metavar="SEVERITY", help="Exactly this severity."),
-    click.option("--correlation-id", metavar="ID", help="Exactly this correlation."),
-    click.option("--actor-type", metavar="TYPE", help="Exactly this kind of actor."),
-    click.option("--actor-id", metavar="ID", help="Exactly this actor."),
-    click.option("--resource-type", metavar="TYPE", help="Exactly this kind of resource."),
-    click.option("--resource-id", metavar="ID", help="Exactly this resource."),
-    click.option("--namespace", metavar="NAME", help="Exactly this namespace."),
-    click.option("--cluster-name", metavar="NAME", help="Exactly this cluster."),
-    click.option("--request-id", metavar="ID", help="What came with this request: the X-Request-ID of its answer."),
-    click.option(
-        "--since", metavar="TIME", help="Not before: 24h, 7d (back from now), 2026-01-05, 2026-01-05T10:00:00Z."
-    ),
-    click.option(
+    _filter("--event-type", metavar="TYPE", help="Exactly this type, such as aws.s3.GetBucketPolicy."),
+    _filter("--category", "event_category", metavar="CATEGORY", help="Exactly this category."),
+    _filter("--outcome", "event_outcome", type=click.Choice(["success", "failure", "pending"]), help="This outcome."),
+    _filter("--severity", metavar="SEVERITY", help="Exactly this severity."),
+    _filter("--correlation-id", metavar="ID", help="Exactly this correlation."),
+    _filter("--actor-type", metavar="TYPE", help="Exactly this kind of actor."),
+    _filter("--actor-id", metavar="ID", help="Exactly this actor."),
+    _filter("--resource-type", metavar="TYPE", help="Exactly this kind of resource."),
+    _filter("--resource-id", metavar="ID", help="Exactly this resource."),
+    _filter("--namespace", metavar="NAME", help="Exactly this namespace."),
+    _filter("--cluster-name", metavar="NAME", help="Exactly this cluster."),
+    _filter("--request-id", metavar="ID", help="What came with this request: the X-Request-ID of its answer."),
+    _filter("--since", metavar="TIME", help="Not before: 24h, 7d (back from now), 2026-01-05, 2026-01-05T10:00:00Z."),
+    _filter(
         "--until",
         metavar="TIME",
-        callback=_say_when_a_day_ends,
+        seen=_say_when_a_day_ends,
         help="Not after; forms as for --since. A day is its first moment, in UTC.",
     ),
-    click.option("--data", metavar="JSON", help="Events whose event_data contains this JSON object."),
+    _filter("--data", metavar="JSON", help="Events whose event_data contains this JSON object."),
 )
 _OF_NOTIFICATIONS = (
-    click.option("--remediation-id", metavar="ID", help="Of notifications: exactly this remediation."),
-    click.option("--channel", metavar="CHANNEL", help="Of notifications: this channel, such as email."),
-    click.option("--status", metavar="STATUS", help="Of notifications: this status, such as failed."),
+    _filter("--remediation-id", metavar="ID", help="Of notifications: exactly this remediation."),
+    _filter("--channel", metavar="CHANNEL", help="Of notifications: this channel, such as email."),
+    _filter("--status", metavar="STATUS", help="Of notifications: this status, such as failed."),
 )
 
 

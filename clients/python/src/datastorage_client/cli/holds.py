@@ -88,7 +88,10 @@ def list_(url: str, token: str | None, state: str, name: str | None, limit: int 
     # One more than is shown tells whether there are more.
     found = list(islice(_pages(_client(url, token), query, limit + 1), limit + 1))
     if not found:
-        click.echo("there is no hold" if state == "all" else f"there is no {state} hold", err=True)
+        which = "hold" if state == "all" else f"{state} hold"
+        called = "" if name is None else f' with the name "{printable(name)}"'
+        more = "; --state all shows released ones too" if state == "active" else ""
+        click.echo(f"there is no {which}{called}{more}", err=True)
         return
     made = table()
     made.add_column("set, by / id", no_wrap=True, overflow="ellipsis", min_width=36)
@@ -251,7 +254,9 @@ def _change(client: HTTPClient, path: str, body: Mapping[str, Any], hold_id: str
         if not unknown:
             raise
         why = printable(e.detail) if isinstance(e, ProblemError) else str(e)
-        raise ServiceError(f"whether it is done is not known ({why}): {_look(hold_id)} says") from e
+        raise ServiceError(
+            f"whether it is done is not known ({why}): {_look(hold_id)} says. If there is none, do it again"
+        ) from e
 
 
 def _look(hold_id: str) -> str:
@@ -299,7 +304,7 @@ def _done(hold: Mapping[str, Any], verb: str) -> str:
 
 
 def _takes(wanted: Mapping[str, Any]) -> str:
-    """A filter in words: ``audit events with actor_id=alice from 2025-10-01T00:00:00Z``."""
+    """A filter in words: ``audit events with actor_id="alice" from 2025-10-01T00:00:00Z``."""
     kinds = " and ".join(_KINDS.get(kind, kind) for kind in wanted["kinds"])
     values = {name: value for name, value in wanted.items() if name != "kinds" and name not in _RANGE}
     told = " and ".join(f"{name}={_text(value)}" for name, value in values.items())
@@ -310,4 +315,5 @@ def _takes(wanted: Mapping[str, Any]) -> str:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else jsonvalue.compact(value).decode()
+    """As JSON, in quotes: a text may look like the words around it."""
+    return jsonvalue.compact(value).decode()
