@@ -111,7 +111,7 @@ def test_the_page_of_holds(service: GunicornService, folder: Path, database: Dat
     assert failed == []
     assert mine in shown, "what the filter finds"
     assert 'it takes audit events with actor_id="alice" from 2025-10-01T00:00:00Z;' in shown
-    assert "it takes notifications with channel=email from 2025-10-01T00:00:00Z;" in shown
+    assert 'it takes notifications with channel="email" from 2025-10-01T00:00:00Z;' in shown
     assert "it takes all audit events and notifications;" in shown
     held, _ = json.JSONDecoder().raw_decode(shown[shown.index("[\n") :])
     assert [hold["name"] for hold in held] == ["case 2026-17", "move of the archive"]
