@@ -19,7 +19,7 @@ from app.audit.filters import (
 from app.http.list_parameters import ListParameters
 from app.http.parameters import nearest, shown_name
 from app.transparency.records_read import EVENT, NOTIFICATION
-from app.validation.field_errors import FieldError, FieldMessage, ValidationFailure, field_errors
+from app.validation.field_errors import FieldError, FieldMessage, ValidationFailure, load
 from app.validation.fields import MESSAGES, Identifier, Text
 from app.validation.ignored import KnownMembers
 
@@ -78,7 +78,7 @@ HOLD_MEMBERS, RELEASE_MEMBERS = KnownMembers(_HOLD), KnownMembers(_RELEASE)
 
 def hold(body: Mapping[str, Any], now: datetime) -> dict[str, Any] | ValidationFailure:
     """The members of a hold to be set; its filter as it is kept, times in UTC and the kinds always there."""
-    loaded, errors = _load(_HOLD, body)
+    loaded, errors = load(_HOLD, body)
     if "filter" in loaded:
         kept, wrong = _filter(loaded["filter"], now)
         loaded["filter"] = kept
@@ -88,15 +88,8 @@ def hold(body: Mapping[str, Any], now: datetime) -> dict[str, Any] | ValidationF
 
 def release(body: Mapping[str, Any]) -> dict[str, Any] | ValidationFailure:
     """The members of a release."""
-    loaded, errors = _load(_RELEASE, body)
+    loaded, errors = load(_RELEASE, body)
     return ValidationFailure(tuple(errors), {}) if errors else loaded
-
-
-def _load(schema: Schema, body: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
-    try:
-        return dict(schema.load(body)), []
-    except ValidationError as e:
-        return e.valid_data if isinstance(e.valid_data, dict) else {}, field_errors(e)
 
 
 def _filter(asked: Mapping[str, Any], now: datetime) -> tuple[dict[str, Any], list[FieldError]]:

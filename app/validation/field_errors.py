@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError
 
 FIELDS, WINDOW, DATA = 0, 1, 2  # stages of the validation, earliest first
 
@@ -67,6 +67,14 @@ class ValidationFailure:
     def reasons(self) -> list[tuple[str, str]]:
         """Each wrong field and the reason, as metrics count them."""
         return [(e.name, e.message.reason) for e in self.errors]
+
+
+def load(schema: Schema, body: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
+    """What is right of a body, and what is wrong with it."""
+    try:
+        return dict(schema.load(body)), []
+    except ValidationError as e:
+        return e.valid_data if isinstance(e.valid_data, dict) else {}, field_errors(e)
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:

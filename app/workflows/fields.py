@@ -11,7 +11,7 @@ from datastorage_common import jsonvalue
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from app.validation.decoder import decoder
-from app.validation.field_errors import FieldError, FieldMessage, field_errors
+from app.validation.field_errors import FieldMessage
 from app.validation.fields import MESSAGES, Choice, Flag, Text
 from app.workflows.labels import ANY, CHOICE_WEIGHTS, FLAG_WEIGHTS, LABEL_TOOLS
 
@@ -154,14 +154,6 @@ DETECTED_LABELS = WorkflowBase.from_dict(
     },
     name="DetectedLabels",
 )
-
-
-def load(schema: Schema, body: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
-    """What is right of a body, and what is wrong with it."""
-    try:
-        return dict(schema.load(body)), []
-    except ValidationError as e:
-        return e.valid_data if isinstance(e.valid_data, dict) else {}, field_errors(e)
 
 
 def present(detected: Mapping[str, Any] | None) -> dict[str, Any]:

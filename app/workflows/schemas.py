@@ -8,7 +8,7 @@ from typing import Any
 
 from datastorage_common.workflow_batches import index_keys
 
-from app.validation.field_errors import FieldError, FieldMessage, ValidationFailure
+from app.validation.field_errors import FieldError, FieldMessage, ValidationFailure, load
 from app.validation.fields import Choice, Moment, Text, Whole
 from app.validation.ignored import KnownMembers
 from app.workflows.fields import (
@@ -20,7 +20,6 @@ from app.workflows.fields import (
     Rate,
     TextLists,
     WorkflowBase,
-    load,
     nested,
     optional,
     present,

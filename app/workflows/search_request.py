@@ -11,7 +11,7 @@ from datastorage_common import jsonvalue
 from marshmallow import ValidationError
 
 from app.validation.decoder import decoder
-from app.validation.field_errors import FieldError, FieldMessage, ValidationFailure
+from app.validation.field_errors import FieldError, FieldMessage, ValidationFailure, load
 from app.validation.fields import Choice, Flag, Text, Whole
 from app.validation.ignored import KnownMembers
 from app.workflows.fields import (
@@ -20,7 +20,6 @@ from app.workflows.fields import (
     Rate,
     TextLists,
     WorkflowBase,
-    load,
     nested,
     optional,
     present,
